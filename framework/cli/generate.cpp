@@ -1,0 +1,85 @@
+// attnlab generate: prompt and continuation as text, token by token as they come.
+#include <fmt/format.h>
+
+#include <attnlab/error.h>
+
+#include "cli/command.h"
+#include "experiment/feeding.h"
+#include "experiment/prompt.h"
+#include "model/sampling.h"
+
+namespace attnlab::cli {
+namespace {
+
+struct Options {
+  std::filesystem::path model;
+  std::string prompt;
+  int tokens = 64;
+  bool stop_at_eos = false;
+  model::SamplingOptions sampling;
+  ModelOptions model_options;
+};
+
+void print(const std::string& text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  std::fflush(stdout);
+}
+
+int generate(const Options& options) {
+  auto [registry, source, decoder] = options.model_options.load(options.model);
+  const auto tokenizer = source.tokenizer();
+  const std::vector<model::TokenId> prompt = experiment::encode_prompt(*tokenizer, options.prompt);
+  experiment::check_prompt(prompt, source.config().vocab_size, "--prompt");
+  const int length = static_cast<int>(prompt.size()) + options.tokens;
+  if (const auto warning = decoder.check_length(length)) warn(*warning);
+
+  model::Session session = decoder.make_session(1, length);
+  std::vector<float> logits(source.config().vocab_size);
+  const auto read_logits = [&](TensorView<const float, 2> hidden) {
+    decoder.logits(hidden.slice(hidden.extent(0) - 1, 1), {logits.data(), {1, source.config().vocab_size}});
+  };
+  // The prompt as it was typed; what follows is decoded with the prompt before it, so that blanks come out right.
+  print(options.prompt);
+  const auto stream = tokenizer->stream();
+  std::string shown;
+  for (const model::TokenId token : prompt) shown += stream->push(token);
+  experiment::feed_prompt(decoder, session, 0, prompt, experiment::kPrefillChunk,
+                          [&](int first, TensorView<const float, 2> hidden) {
+                            if (first + hidden.extent(0) == static_cast<std::int64_t>(prompt.size()))
+                              read_logits(hidden);
+                          });
+  model::Sampler sampler(options.sampling);
+  for (int i = 0; i < options.tokens; ++i) {
+    const model::TokenId next = sampler.next(logits);
+    if (options.stop_at_eos && tokenizer->eos() == next) break;
+    print(next < tokenizer->vocab_size() ? stream->push(next) : std::string("\xEF\xBF\xBD"));
+    if (i + 1 == options.tokens) break;
+    const model::SequenceTokens fed{.sequence = 0, .tokens = {&next, 1}, .phase = Phase::decode};
+    read_logits(decoder.forward(session, {&fed, 1}));
+  }
+  print(stream->finish());
+  print("\n");
+  return kAllWell;
+}
+
+}  // namespace
+
+void add_generate(CLI::App& app, std::function<int()>& run) {
+  CLI::App* command = app.add_subcommand("generate", "Continue a prompt");
+  auto options = std::make_shared<Options>();
+  command->add_option("MODEL", options->model, "Checkpoint folder or model YAML")->required();
+  command->add_option("--prompt", options->prompt, "The text to continue")->required();
+  command->add_option("-n,--tokens", options->tokens, "Tokens to generate")->check(CLI::Range(1, 1 << 24));
+  command->add_option("--temperature", options->sampling.temperature, "0 (greedy) or more")
+      ->check(CLI::Range(0.0, 1000.0));
+  command->add_option("--top-k", options->sampling.top_k, "Draw from the k likeliest tokens; 0: all")
+      ->check(CLI::Range(0, 1 << 30));
+  command->add_option("--top-p", options->sampling.top_p, "Draw from the likeliest tokens that make up p")
+      ->check(CLI::Range(1e-9, 1.0));
+  command->add_option("--seed", options->sampling.seed, "Seed of the draws");
+  command->add_flag("--stop-at-eos", options->stop_at_eos, "End where the model ends the text");
+  options->model_options.add_to(*command);
+  command->callback([=, &run] { run = [=] { return generate(*options); }; });
+}
+
+}  // namespace attnlab::cli

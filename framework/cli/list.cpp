@@ -1,0 +1,123 @@
+// attnlab list [KIND], attnlab describe NAME: what is loaded, and what a component takes.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include <attnlab/error.h>
+
+#include "cli/command.h"
+#include "config/option_reader.h"
+
+namespace attnlab::cli {
+namespace {
+
+constexpr std::array kKinds{Kind::attention, Kind::position, Kind::cache};
+
+std::string_view type_name(OptionType type) {
+  switch (type) {
+    case OptionType::boolean: return "true or false";
+    case OptionType::integer: return "integer";
+    case OptionType::real: return "number";
+    case OptionType::text: return "text";
+    case OptionType::choice: return "choice";
+    case OptionType::reals: return "list of numbers";
+  }
+  return "";
+}
+
+std::string bounds(const OptionSpec& option) {
+  if (option.type == OptionType::choice) return fmt::format("{}", fmt::join(option.choices, " | "));
+  if (option.type != OptionType::integer && option.type != OptionType::real) return "";
+  const bool has_min = std::isfinite(option.min) && option.min > -2147483648.0;
+  const bool has_max = std::isfinite(option.max) && option.max < 2147483647.0;
+  if (has_min && has_max) return fmt::format("{} to {}", option.min, option.max);
+  if (has_min) return fmt::format("from {}", option.min);
+  if (has_max) return fmt::format("to {}", option.max);
+  return "";
+}
+
+void print_option(const OptionSpec& option) {
+  fmt::print("  {} ({}", option.name, type_name(option.type));
+  if (const std::string limits = bounds(option); !limits.empty()) fmt::print(", {}", limits);
+  if (!option.unit.empty()) fmt::print(", in {}", option.unit);
+  fmt::print(", default {}", config::option_text(option.default_value));
+  if (!option.from_model.empty()) fmt::print(", else the model's {}", option.from_model);
+  fmt::print(")\n      {}\n", option.doc);
+}
+
+int list(const std::string& kind, const std::vector<std::filesystem::path>& plugins) {
+  const Registry registry = Registry::standard(plugins);
+  for (const Kind of : kKinds) {
+    if (!kind.empty() && kind != kind_name(of)) continue;
+    fmt::print("{}\n", kind_name(of));
+    for (const std::string& id : registry.ids(of)) {
+      const Descriptor& component = *registry.find(of, id);
+      fmt::print("  {:<14} {}\n", component.id, component.summary);
+    }
+  }
+  if (registry.refusals().empty()) return kAllWell;
+  fmt::print("refused\n");
+  for (const Refusal& refusal : registry.refusals()) {
+    fmt::print("  {}: {}\n", refusal.file.string(), refusal.reason);
+    if (refusal.details.empty()) continue;
+    fmt::print("plugin refused: {}\n{}", refusal.file.string(), refusal.details);
+    fmt::print("  effect          what \"{}\" has is not available; experiments that name it will stop at planning\n",
+               refusal.name);
+  }
+  return kAllWell;
+}
+
+int describe(const std::string& name, const std::vector<std::filesystem::path>& plugins) {
+  const Registry registry = Registry::standard(plugins);
+  bool found = false;
+  std::vector<std::string> all;
+  for (const Kind kind : kKinds) {
+    for (const std::string& id : registry.ids(kind)) all.push_back(id);
+    const Descriptor* component = registry.find(kind, name);
+    if (component == nullptr) continue;
+    if (found) fmt::print("\n");
+    found = true;
+    fmt::print("{} {} - {}\n", kind_name(kind), component->id, component->summary);
+    fmt::print("paper: {}\nplugin: {} {} ({})\n", component->reference, component->plugin, component->version,
+               component->file.string());
+    fmt::print("options:{}\n", component->options.empty() && kind != Kind::cache ? " none" : "");
+    for (const OptionSpec& option : component->options) print_option(option);
+    if (kind == Kind::cache) {
+      fmt::print("  storage (f32, default f32; every cache)\n      How rows are held.\n");
+      fmt::print("  keys (choice, auto | rotated | unrotated, default auto; every cache)\n"
+                 "      Whether keys are stored with their rotation; auto: unrotated where the scheme depends on the "
+                 "length.\n");
+    }
+  }
+  if (found) return kAllWell;
+  for (const Refusal& refusal : registry.refusals())
+    if (refusal.name == name) throw Error(refusal.file.string(), "plugin refused: " + refusal.reason);
+  const std::string nearest = nearest_name(name, all);
+  throw Error("", fmt::format("unknown component \"{}\"", name),
+              nearest.empty() ? fmt::format("known: {}", fmt::join(all, ", "))
+                              : fmt::format("did you mean \"{}\"?", nearest));
+}
+
+}  // namespace
+
+void add_list(CLI::App& app, std::function<int()>& run) {
+  CLI::App* command = app.add_subcommand("list", "Loaded components, and refused plugins with the reason");
+  auto kind = std::make_shared<std::string>();
+  auto plugins = std::make_shared<std::vector<std::filesystem::path>>();
+  command->add_option("KIND", *kind, "attention, position or cache")
+      ->check(CLI::IsMember({"attention", "position", "cache"}));
+  command->add_option("--plugin", *plugins, "A plugin file or folder beside those of the build");
+  command->callback([=, &run] { run = [=] { return list(*kind, *plugins); }; });
+}
+
+void add_describe(CLI::App& app, std::function<int()>& run) {
+  CLI::App* command = app.add_subcommand("describe", "A component's options with types, defaults, bounds and paper");
+  auto name = std::make_shared<std::string>();
+  auto plugins = std::make_shared<std::vector<std::filesystem::path>>();
+  command->add_option("NAME", *name, "Name of the component")->required();
+  command->add_option("--plugin", *plugins, "A plugin file or folder beside those of the build");
+  command->callback([=, &run] { run = [=] { return describe(*name, *plugins); }; });
+}
+
+}  // namespace attnlab::cli

@@ -1,0 +1,190 @@
+#include "core/tile_kernels.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#define HWY_DISABLED_TARGETS HWY_AVX3_DL  // nothing here gains from it, and every target costs build time
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "core/tile_kernels.cpp"
+#include <hwy/foreach_target.h>  // IWYU pragma: keep
+#include <hwy/highway.h>
+
+#include "base/exp-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace attnlab::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+using F32 = hn::ScalableTag<float>;
+using V = hn::Vec<F32>;
+
+// Rows x Vectors sums in registers; b streams through once for each block of rows.
+template <int Rows, int Vectors>
+HWY_INLINE void product_block(const TileProduct& p, int row, int column) {
+  const F32 d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  const float* a = p.a + row * p.a_stride;
+  const float* b = p.b + column;
+  float* out = p.out + row * p.out_stride + column;
+  V sums[Rows][Vectors];
+  for (int r = 0; r < Rows; ++r)
+    for (int v = 0; v < Vectors; ++v)
+      sums[r][v] = p.accumulate ? hn::LoadU(d, out + r * p.out_stride + v * lanes) : hn::Zero(d);
+  for (int k = 0; k < p.depth; ++k, b += p.b_stride) {
+    V column_of_b[Vectors];
+    for (int v = 0; v < Vectors; ++v) column_of_b[v] = hn::LoadU(d, b + v * lanes);
+    for (int r = 0; r < Rows; ++r) {
+      const V x = hn::Set(d, a[r * p.a_stride + k]);
+      for (int v = 0; v < Vectors; ++v) sums[r][v] = hn::MulAdd(x, column_of_b[v], sums[r][v]);
+    }
+  }
+  for (int r = 0; r < Rows; ++r)
+    for (int v = 0; v < Vectors; ++v) hn::StoreU(sums[r][v], d, out + r * p.out_stride + v * lanes);
+}
+
+// Registers hold Rows x Vectors sums, Vectors of b and one of a. What is left over is one block of its own, so that b
+// is never read twice for the few rows of a decode step.
+template <int Rows, int Vectors>
+HWY_INLINE void product_rows(const TileProduct& p, int column) {
+  int row = 0;
+  for (; row + Rows <= p.rows; row += Rows) product_block<Rows, Vectors>(p, row, column);
+  switch (p.rows - row) {
+    case 1: return product_block<1, Vectors>(p, row, column);
+    case 2: return product_block<2, Vectors>(p, row, column);
+    case 3: return product_block<3, Vectors>(p, row, column);
+    case 4: return product_block<4, Vectors>(p, row, column);
+    case 5: return product_block<5, Vectors>(p, row, column);
+    default: return;
+  }
+}
+
+void tile_product_target(const TileProduct& p) {
+  const auto lanes = static_cast<int>(hn::Lanes(F32()));
+  const int columns = (p.columns + 15) / 16 * 16;
+  int column = 0;
+#if HWY_MAX_BYTES >= 64
+  for (; column + 4 * lanes <= columns; column += 4 * lanes) product_rows<6, 4>(p, column);
+#endif
+  for (; column + 2 * lanes <= columns; column += 2 * lanes) product_rows<6, 2>(p, column);
+  for (; column < columns; column += lanes) product_rows<6, 1>(p, column);
+}
+
+void transpose_tile_target(const float* from, std::int64_t from_stride, int rows, int width, float* to,
+                           int to_stride) {
+  const hn::CappedTag<float, 4> d;
+  constexpr int block = 4;
+  int row = 0;
+  if (hn::Lanes(d) == block) {
+    for (; row + block <= rows; row += block) {
+      int channel = 0;
+      for (; channel + block <= width; channel += block) {
+        const float* at = from + row * from_stride + channel;
+        const auto r0 = hn::LoadU(d, at);
+        const auto r1 = hn::LoadU(d, at + from_stride);
+        const auto r2 = hn::LoadU(d, at + 2 * from_stride);
+        const auto r3 = hn::LoadU(d, at + 3 * from_stride);
+        const auto low01 = hn::InterleaveLower(d, r0, r1);
+        const auto low23 = hn::InterleaveLower(d, r2, r3);
+        const auto high01 = hn::InterleaveUpper(d, r0, r1);
+        const auto high23 = hn::InterleaveUpper(d, r2, r3);
+        float* out = to + static_cast<std::int64_t>(channel) * to_stride + row;
+        hn::StoreU(hn::ConcatLowerLower(d, low23, low01), d, out);
+        hn::StoreU(hn::ConcatUpperUpper(d, low23, low01), d, out + to_stride);
+        hn::StoreU(hn::ConcatLowerLower(d, high23, high01), d, out + 2 * to_stride);
+        hn::StoreU(hn::ConcatUpperUpper(d, high23, high01), d, out + 3 * to_stride);
+      }
+      for (; channel < width; ++channel)
+        for (int i = 0; i < block; ++i)
+          to[static_cast<std::int64_t>(channel) * to_stride + row + i] = from[(row + i) * from_stride + channel];
+    }
+  }
+  for (; row < rows; ++row)
+    for (int channel = 0; channel < width; ++channel)
+      to[static_cast<std::int64_t>(channel) * to_stride + row] = from[row * from_stride + channel];
+  if (rows < to_stride)
+    for (int channel = 0; channel < width; ++channel)
+      std::fill_n(to + static_cast<std::int64_t>(channel) * to_stride + rows, to_stride - rows, 0.0F);
+}
+
+float softmax_step_target(float* scores, int count, float& maximum, float& sum) {
+  const F32 d;
+  const auto lanes = static_cast<int>(hn::Lanes(d));
+  const float lowest = -std::numeric_limits<float>::infinity();
+  const int padded = (count + 15) / 16 * 16;
+  std::fill_n(scores + count, padded - count, lowest);
+  V largest = hn::Set(d, lowest);
+  for (int i = 0; i < padded; i += lanes) largest = hn::Max(largest, hn::LoadU(d, scores + i));
+  const float new_maximum = std::max(maximum, hn::GetLane(hn::MaxOfLanes(d, largest)));
+  if (new_maximum == lowest) {  // nothing of the tile is seen, and nothing was before
+    std::fill_n(scores, padded, 0.0F);
+    return 1.0F;
+  }
+  const V shift = hn::Set(d, new_maximum);
+  V weights = hn::Zero(d);
+  for (int i = 0; i < padded; i += lanes) {
+    const V weight = exp_approx(d, hn::Sub(hn::LoadU(d, scores + i), shift));
+    weights = hn::Add(weights, weight);
+    hn::StoreU(weight, d, scores + i);
+  }
+  const float added = hn::GetLane(hn::SumOfLanes(d, weights));
+  if (new_maximum == maximum) {
+    sum += added;
+    return 1.0F;
+  }
+  const float keep = std::exp(maximum - new_maximum);  // 0 for the first tile, since the maximum starts at -infinity
+  sum = sum * keep + added;
+  maximum = new_maximum;
+  return keep;
+}
+
+template <class Body>
+HWY_INLINE void for_each_vector(int count, const Body& body) {
+  const F32 d;
+  const auto lanes = static_cast<int>(hn::Lanes(d));
+  int i = 0;
+  for (; i + lanes <= count; i += lanes) body(d, i);
+  const hn::CappedTag<float, 1> one;
+  for (; i < count; ++i) body(one, i);
+}
+
+void scale_copy_target(const float* from, int count, float factor, float* to) {
+  for_each_vector(count, [&](auto d, int i) {
+    hn::StoreU(hn::Mul(hn::LoadU(d, from + i), hn::Set(d, factor)), d, to + i);
+  });
+}
+
+void add_scaled_target(const float* from, int count, float factor, float* to) {
+  for_each_vector(count, [&](auto d, int i) {
+    hn::StoreU(hn::MulAdd(hn::LoadU(d, from + i), hn::Set(d, factor), hn::LoadU(d, to + i)), d, to + i);
+  });
+}
+
+}  // namespace attnlab::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace attnlab {
+HWY_EXPORT(tile_product_target);
+HWY_EXPORT(transpose_tile_target);
+HWY_EXPORT(softmax_step_target);
+HWY_EXPORT(scale_copy_target);
+HWY_EXPORT(add_scaled_target);
+
+void tile_product(const TileProduct& product) { HWY_DYNAMIC_DISPATCH(tile_product_target)(product); }
+void transpose_tile(const float* from, std::int64_t from_stride, int rows, int width, float* to, int to_stride) {
+  HWY_DYNAMIC_DISPATCH(transpose_tile_target)(from, from_stride, rows, width, to, to_stride);
+}
+float softmax_step(float* scores, int count, float& maximum, float& sum) {
+  return HWY_DYNAMIC_DISPATCH(softmax_step_target)(scores, count, maximum, sum);
+}
+void scale_copy(const float* from, int count, float factor, float* to) {
+  HWY_DYNAMIC_DISPATCH(scale_copy_target)(from, count, factor, to);
+}
+void scale_row(float* row, int count, float factor) { scale_copy(row, count, factor, row); }
+void add_scaled(const float* from, int count, float factor, float* to) {
+  HWY_DYNAMIC_DISPATCH(add_scaled_target)(from, count, factor, to);
+}
+
+}  // namespace attnlab
+#endif

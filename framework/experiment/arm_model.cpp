@@ -1,0 +1,178 @@
+#include "experiment/arm_model.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include <attnlab/error.h>
+
+#include "core/f32_rows.h"
+#include "experiment/model_defaults.h"
+#include "registry/composition.h"
+
+namespace attnlab::experiment {
+namespace {
+
+using nlohmann::ordered_json;
+
+ResolvedComponent resolve_component(const ComponentChoice& choice, const OptionValues& defaults,
+                                    const Registry& registry) {
+  ResolvedComponent resolved;
+  resolved.where = choice.where.text();
+  resolved.descriptor = &registry.get(choice.kind, choice.id, resolved.where);
+  resolved.options = complete_options(*resolved.descriptor, choice.options, defaults, resolved.where);
+  Problems problems;
+  registry.check(*resolved.descriptor, resolved.options, problems);
+  if (!problems.entries().empty()) {
+    std::vector<Problem> found;
+    for (const Problems::Entry& entry : problems.entries())
+      found.push_back({resolved.where, fmt::format("{}.{}: {}", resolved.descriptor->id, entry.option, entry.what), {}});
+    throw Error(std::move(found));
+  }
+  if (choice.storage) resolved.storage = *choice.storage;
+  return resolved;
+}
+
+ordered_json option_json(const OptionValue& value) {
+  return std::visit(
+      [](const auto& held) -> ordered_json {
+        if constexpr (std::is_same_v<std::decay_t<decltype(held)>, std::monostate>)
+          return nullptr;
+        else
+          return held;
+      },
+      value);
+}
+
+ordered_json describe_component(const ResolvedComponent& component) {
+  ordered_json options = ordered_json::object();
+  for (const OptionSpec& option : component.descriptor->options) {
+    const auto found = component.options.find(option.name);
+    options[option.name] = option_json(found == component.options.end() ? option.default_value : found->second);
+  }
+  if (component.descriptor->kind == Kind::cache) {
+    const StorageChoice& storage = component.storage;
+    if (storage.keys == storage.values && storage.page == 0)
+      options["storage"] = storage.keys;
+    else
+      options["storage"] = {{"k", storage.keys}, {"v", storage.values}, {"page", storage.page}};
+    options["keys"] = component.key_form == KeyForm::rotated ? "rotated" : "unrotated";
+  }
+  return {{component.descriptor->id, options}};
+}
+
+CreateContext context_of(const model::ModelConfig& config, int layer, std::uint64_t seed) {
+  return {.layer = layer,
+          .layers = config.layers,
+          .hidden_dim = config.hidden_dim,
+          .heads = config.heads,
+          .kv_heads = config.kv_heads,
+          .head_dim = config.head_dim,
+          .max_positions = config.max_positions,
+          .rms_norm_eps = config.rms_norm_eps,
+          .seed = seed};
+}
+
+}  // namespace
+
+Traits with_key_form(const ComponentChoice& choice, const Traits& position, Traits cache, KeyForm& form) {
+  const StoredKeys keys = choice.keys.value_or(StoredKeys::auto_);
+  const bool by_length = position.provides.has(Feature::length_dependent_rotation);
+  form = keys == StoredKeys::unrotated || (keys == StoredKeys::auto_ && by_length) ? KeyForm::unrotated
+                                                                                   : KeyForm::rotated;
+  cache.provides.add(form == KeyForm::unrotated ? Feature::unrotated_store : Feature::rotated_store);
+  if (keys == StoredKeys::rotated) cache.excludes.add(Feature::length_dependent_rotation);
+  return cache;
+}
+
+ArmDefaults arm_defaults(const model::ModelConfig& config) { return {.attention = own_attention(config)}; }
+
+ResolvedArm resolve_arm(const Arm& choices, const model::ModelConfig& config, const Registry& registry) {
+  const auto attention = choices.attention.resolve(config.layers);
+  const auto position = choices.position.resolve(config.layers);
+  const auto cache = choices.cache.resolve(config.layers);
+  ResolvedArm arm;
+  for (int layer = 0; layer < config.layers; ++layer) {
+    const OptionValues defaults = model_defaults(config, layer);
+    ResolvedLayer resolved{.attention = resolve_component(*attention[layer], defaults, registry),
+                           .position = resolve_component(*position[layer], defaults, registry),
+                           .cache = resolve_component(*cache[layer], defaults, registry)};
+    if (attention[layer]->id != own_attention(config) || !attention[layer]->options.empty())
+      arm.replaced_attention = true;
+    const auto traits = [&](const ResolvedComponent& component) {
+      return registry.traits(*component.descriptor, component.options);
+    };
+    const Traits of_position = traits(resolved.position);
+    const Traits of_cache =
+        with_key_form(*cache[layer], of_position, traits(resolved.cache), resolved.cache.key_form);
+    const Part parts[] = {{Kind::attention, resolved.attention.descriptor->id, traits(resolved.attention)},
+                          {Kind::position, resolved.position.descriptor->id, of_position},
+                          {Kind::cache, resolved.cache.descriptor->id, of_cache}};
+    for (std::string& conflict : conflicts(parts))
+      if (std::find(arm.conflicts.begin(), arm.conflicts.end(), conflict) == arm.conflicts.end())
+        arm.conflicts.push_back(std::move(conflict));
+    if (layer > 0 && resolved.position.descriptor != arm.layers.front().position.descriptor &&
+        (of_position.provides | registry.traits(*arm.layers.front().position.descriptor, arm.layers.front().position.options).provides)
+            .has(Feature::embedded_positions)) {
+      const std::string conflict = fmt::format(
+          "position \"{}\" of layer {} differs from position \"{}\" of layer 0, but positions that are added to "
+          "embeddings belong to the whole model; use one of them for all layers",
+          resolved.position.descriptor->id, layer, arm.layers.front().position.descriptor->id);
+      if (arm.conflicts.empty()) arm.conflicts.push_back(conflict);
+    }
+    arm.layers.push_back(std::move(resolved));
+  }
+  return arm;
+}
+
+ordered_json describe_arm(const ResolvedArm& arm) {
+  ordered_json described;
+  const auto kind = [&](const char* name, const ResolvedComponent& (*part)(const ResolvedLayer&)) {
+    ordered_json base = describe_component(part(arm.layers.front()));
+    ordered_json others = ordered_json::object();
+    for (std::size_t layer = 1; layer < arm.layers.size(); ++layer)
+      if (ordered_json own = describe_component(part(arm.layers[layer])); own != base)
+        others[std::to_string(layer)] = std::move(own);
+    if (!others.empty()) base["layers"] = std::move(others);
+    described[name] = std::move(base);
+  };
+  kind("attention", [](const ResolvedLayer& layer) -> const ResolvedComponent& { return layer.attention; });
+  kind("position", [](const ResolvedLayer& layer) -> const ResolvedComponent& { return layer.position; });
+  kind("cache", [](const ResolvedLayer& layer) -> const ResolvedComponent& { return layer.cache; });
+  return described;
+}
+
+std::unique_ptr<KvRows> make_rows(const StorageChoice& storage, const KvShape& shape, int sequences, int capacity) {
+  ATTNLAB_CHECK(storage == StorageChoice{}, "a storage that the reader of the experiment should have refused");
+  return f32_rows(shape, sequences, capacity);
+}
+
+model::Decoder build_decoder(const ResolvedArm& arm, const ModelSource& source, const Registry& registry,
+                             const BuildOptions& options) {
+  const model::ModelConfig& config = source.config();
+  std::vector<model::LayerComponents> layers;
+  // A scheme without weights of its own holds tables that can be large: layers with the same options share one.
+  std::map<std::pair<const Descriptor*, OptionValues>, std::shared_ptr<PositionScheme>> schemes;
+  for (int layer = 0; layer < config.layers; ++layer) {
+    const ResolvedLayer& chosen = arm.layers[layer];
+    const CreateContext context = context_of(config, layer, options.seed);
+    model::LayerComponents components;
+    components.attention = registry.attention(chosen.attention.descriptor->id, chosen.attention.options, context);
+    auto& shared = schemes[{chosen.position.descriptor, chosen.position.options}];
+    if (shared == nullptr || !shared->parameters().empty())
+      shared = registry.position(chosen.position.descriptor->id, chosen.position.options, context);
+    components.position = shared;
+    components.cache = registry.cache(chosen.cache.descriptor->id, chosen.cache.options, context);
+    components.key_form = chosen.cache.key_form;
+    components.make_rows = [storage = chosen.cache.storage](const KvShape& shape, int sequences, int capacity) {
+      return make_rows(storage, shape, sequences, capacity);
+    };
+    layers.push_back(std::move(components));
+  }
+  model::WeightStore weights = source.weights(options.seed, options.allow_nonfinite);
+  if (options.check_only) weights.check_only();
+  return {config, std::move(layers), std::move(weights), arm.replaced_attention};
+}
+
+}  // namespace attnlab::experiment

@@ -1,0 +1,69 @@
+// From an arm's choices to a model that runs: options completed by the model's own configuration, the combination
+// checked, components made for every layer.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include <attnlab/api.h>
+
+#include "experiment/arms.h"
+#include "experiment/model_source.h"
+#include "experiment/spec_layers.h"
+#include "model/decoder.h"
+#include "registry/registry.h"
+
+namespace attnlab::experiment {
+
+/// What a model takes that nobody chose components for: its own attention by its head counts, rope, the full cache.
+[[nodiscard]] ATTNLAB_API ArmDefaults arm_defaults(const model::ModelConfig& config);
+
+/// A component with all its options, for one layer.
+struct ResolvedComponent {
+  const Descriptor* descriptor = nullptr;
+  OptionValues options;   // written and from the model; what is absent has the component's default
+  StorageChoice storage;  // of a cache
+  KeyForm key_form = KeyForm::rotated;  // of a cache
+  std::string where;
+};
+
+struct ResolvedLayer {
+  ResolvedComponent attention, position, cache;
+};
+
+struct ResolvedArm {
+  std::vector<ResolvedLayer> layers;
+  bool replaced_attention = false;     // the attention is not the model's own, or has options of its own
+  std::vector<std::string> conflicts;  // why the arm cannot run; empty: it can
+};
+
+/// Error for what is wrong with the options; combinations that do not fit are `conflicts`.
+[[nodiscard]] ATTNLAB_API ResolvedArm resolve_arm(const Arm& choices, const model::ModelConfig& config,
+                                                  const Registry& registry);
+
+/// For plan.yaml: {attention: {gqa: {...}}, position: ..., cache: ...} with every option, defaults included; layers
+/// that are alike are written once.
+[[nodiscard]] ATTNLAB_API nlohmann::ordered_json describe_arm(const ResolvedArm& arm);
+
+struct BuildOptions {
+  std::uint64_t seed = 1;
+  bool allow_nonfinite = false;
+  bool check_only = false;  // look at the tensors' names and shapes, read no weights
+};
+
+[[nodiscard]] ATTNLAB_API model::Decoder build_decoder(const ResolvedArm& arm, const ModelSource& source,
+                                                       const Registry& registry, const BuildOptions& options);
+
+/// The cache's traits with how its keys are stored, which `form` receives: as was written, else rotated unless the
+/// scheme's angles depend on the length.
+[[nodiscard]] ATTNLAB_API Traits with_key_form(const ComponentChoice& choice, const Traits& position, Traits cache,
+                                               KeyForm& form);
+
+/// Rows of a storage.
+[[nodiscard]] ATTNLAB_API std::unique_ptr<KvRows> make_rows(const StorageChoice& storage, const KvShape& shape,
+                                                            int sequences, int capacity);
+
+}  // namespace attnlab::experiment

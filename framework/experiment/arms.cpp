@@ -1,0 +1,213 @@
+#include "experiment/arms.h"
+
+#include <fnmatch.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "config/map_reader.h"
+#include "config/scalars.h"
+
+namespace attnlab::experiment {
+namespace {
+
+using config::MapReader;
+using config::Node;
+using config::ProblemList;
+
+constexpr std::size_t kMaxArms = 10'000;
+constexpr std::array kKinds = {Kind::attention, Kind::position, Kind::cache};
+
+template <class Whole>  // an Arm or an ArmPattern
+auto& part_of(Whole& whole, Kind kind) {
+  return kind == Kind::attention ? whole.attention : kind == Kind::position ? whole.position : whole.cache;
+}
+
+class ArmReader {
+ public:
+  ArmReader(const ComponentLookup& lookup, const ArmDefaults& defaults, ProblemList& problems)
+      : lookup_(lookup), defaults_(defaults), problems_(problems) {}
+
+  void read_list(const Node& node, std::vector<Arm>& arms) {
+    if (!node.is_sequence()) {
+      problems_.add(node.mark(), fmt::format("list: expected a list of arms, got {}", config::describe(node)));
+      return;
+    }
+    for (const Node& item : node.items()) {
+      if (!item.is_map()) {
+        problems_.add(item.mark(), fmt::format("an arm: expected a map, got {}", config::describe(item)),
+                      "write {attention: NAME, cache: NAME}");
+        continue;
+      }
+      MapReader reader(item, "an arm", problems_);
+      Arm arm;
+      arm.where = item.mark();
+      if (const Node* name = reader.take("name")) arm.name = read_name(*name);
+      if (const Node* tags = reader.take("tags"))
+        arm.tags = config::as_texts(*tags, "tags", problems_).value_or(arm.tags);
+      bool complete = true;
+      for (const Kind kind : kKinds) {
+        const Node* part = reader.take(kind_name(kind));
+        auto choice = part != nullptr ? read_layered(kind, *part, lookup_, problems_) : own(kind, item.mark());
+        complete = complete && choice.has_value();
+        if (choice) part_of(arm, kind) = *std::move(choice);
+      }
+      reader.finish();
+      if (complete) arms.push_back(std::move(arm));
+    }
+  }
+
+  void read_grid(const Node& node, std::vector<Arm>& arms) {
+    const std::size_t before = problems_.size();
+    MapReader reader(node, "the grid", problems_);
+    for (const Kind kind : kKinds) reader.take(kind_name(kind));
+    reader.finish();
+    if (node.entries().empty() && problems_.size() == before)
+      problems_.add(node.mark(), "the grid is empty", "name attention, position or cache");
+    Arm first;
+    first.where = node.mark();
+    first.from_grid = true;
+    std::vector<Arm> cells = {first};
+    for (const Kind kind : kKinds) {
+      if (node.find(kind_name(kind)) != nullptr) continue;
+      auto choice = own(kind, node.mark());
+      if (!choice) return;
+      part_of(cells.front(), kind) = *std::move(choice);
+    }
+    for (const Node::Entry& axis : node.entries()) {
+      const auto kind = std::ranges::find(kKinds, axis.key, kind_name);
+      if (kind == kKinds.end()) continue;
+      const std::vector<LayeredChoice> choices = read_axis(*kind, axis.value);
+      if (cells.size() * choices.size() > kMaxArms) {
+        problems_.add(axis.key_mark, fmt::format("the grid has more than {} arms", kMaxArms));
+        return;
+      }
+      std::vector<Arm> product;
+      for (const Arm& cell : cells)
+        for (const LayeredChoice& choice : choices) part_of(product.emplace_back(cell), *kind) = choice;
+      cells = std::move(product);
+    }
+    std::ranges::move(cells, std::back_inserter(arms));
+  }
+
+  // Drops cells of the grid. An exclusion that finds nothing is a mistake, unless something else is wrong already.
+  void exclude(const Node& node, std::vector<Arm>& arms) {
+    if (!node.is_sequence()) {
+      problems_.add(node.mark(), fmt::format("exclude: expected a list, got {}", config::describe(node)));
+      return;
+    }
+    const bool complete = problems_.empty();
+    const std::vector<Arm> all = arms;
+    for (const Node& item : node.items()) {
+      const auto pattern = read_pattern(item, "exclude", lookup_, problems_);
+      if (!pattern) continue;
+      const auto drops = [&](const Arm& arm) { return arm.from_grid && pattern->matches(arm); };
+      if (complete && std::ranges::none_of(all, drops))
+        problems_.add(item.mark(), "exclude: no arm of the grid is like this");
+      std::erase_if(arms, drops);
+    }
+  }
+
+ private:
+  std::string read_name(const Node& node) {
+    const auto name = config::as_text(node, "name", problems_);
+    if (!name) return {};
+    const bool printable = std::ranges::none_of(*name, [](unsigned char c) { return c < 0x20; });
+    if (name->empty() || !printable)
+      problems_.add(node.mark(), fmt::format("name: {} is no name of an arm", config::in_quotes(*name)));
+    return *name;
+  }
+
+  // A list of choices, or one.
+  std::vector<LayeredChoice> read_axis(Kind kind, const Node& node) {
+    std::vector<LayeredChoice> choices;
+    const std::vector<Node> single = {node};
+    for (const Node& item : node.is_sequence() ? node.items() : single)
+      if (auto choice = read_layered(kind, item, lookup_, problems_)) choices.push_back(*std::move(choice));
+    if (node.is_sequence() && node.items().empty())
+      problems_.add(node.mark(), fmt::format("{}: the list is empty", kind_name(kind)));
+    return choices;
+  }
+
+  // What the model itself has, read once for all arms.
+  std::optional<LayeredChoice> own(Kind kind, const config::Mark& mark) {
+    auto& known = part_of(own_, kind);
+    if (!known) known = read_layered(kind, Node::scalar(mark, part_of(defaults_, kind), false), lookup_, problems_);
+    return known;
+  }
+
+  const ComponentLookup& lookup_;
+  const ArmDefaults& defaults_;
+  ProblemList& problems_;
+  ArmPattern own_;
+};
+
+}  // namespace
+
+const LayeredChoice& Arm::choice(Kind kind) const noexcept {
+  return part_of(*this, kind);
+}
+
+const std::optional<LayeredChoice>& ArmPattern::choice(Kind kind) const noexcept {
+  return part_of(*this, kind);
+}
+
+bool ArmPattern::matches(const Arm& arm) const {
+  if (name && *name != arm.name) return false;
+  return std::ranges::all_of(kKinds,
+                             [&](Kind kind) { return !choice(kind) || arm.choice(kind).matches(*choice(kind)); });
+}
+
+std::optional<ArmPattern> read_pattern(const Node& node, std::string_view section, const ComponentLookup& lookup,
+                                       ProblemList& problems) {
+  const std::size_t before = problems.size();
+  MapReader reader(node, std::string(section), problems);
+  ArmPattern pattern;
+  bool any = false;
+  for (const Kind kind : kKinds) {
+    const Node* part = reader.take(kind_name(kind));
+    if (part == nullptr) continue;
+    any = true;
+    part_of(pattern, kind) = read_layered(kind, *part, lookup, problems);
+  }
+  reader.finish();
+  if (!any && problems.size() == before)
+    problems.add(node.mark(), fmt::format("{}: names nothing", section), "name attention, position or cache");
+  return problems.size() == before ? std::optional(pattern) : std::nullopt;
+}
+
+std::vector<Arm> read_arms(const Node& node, const ComponentLookup& lookup, const ArmDefaults& defaults,
+                           ProblemList& problems) {
+  ProblemList found;
+  ArmReader reader(lookup, defaults, found);
+  std::vector<Arm> arms;
+  if (node.is_sequence()) {
+    reader.read_list(node, arms);
+  } else {
+    MapReader map(node, "arms", found);
+    for (const char* key : {"grid", "list", "exclude"}) map.take(key);
+    map.finish();
+    for (const Node::Entry& entry : node.entries()) {
+      if (entry.key == "grid") reader.read_grid(entry.value, arms);
+      if (entry.key == "list") reader.read_list(entry.value, arms);
+    }
+    if (const Node* exclude = node.find("exclude")) reader.exclude(*exclude, arms);
+  }
+  if (found.empty()) name_arms(arms, found);
+  if (found.empty() && arms.empty()) found.add(node.mark(), "no arm is left to run", "give arms a grid or a list");
+  problems.add(found);
+  return arms;
+}
+
+std::vector<std::size_t> select_arms(const std::vector<Arm>& arms, const std::string& glob) {
+  const auto fits = [&](const std::string& text) { return fnmatch(glob.c_str(), text.c_str(), 0) == 0; };
+  std::vector<std::size_t> selected;
+  for (std::size_t i = 0; i < arms.size(); ++i)
+    if (fits(arms[i].name) || std::ranges::any_of(arms[i].tags, fits)) selected.push_back(i);
+  return selected;
+}
+
+}  // namespace attnlab::experiment

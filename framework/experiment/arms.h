@@ -1,0 +1,65 @@
+// Arms: what an experiment compares. A grid is multiplied out, a list is taken as it is, exclusions drop cells of the
+// grid, and every arm gets the shortest name that tells it from the others. Not here: whether the components of an arm
+// fit together (the registry knows), and values that come from the model.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <attnlab/api.h>
+
+#include "config/node.h"
+#include "config/problem_list.h"
+#include "experiment/spec_layers.h"
+
+namespace attnlab::experiment {
+
+/// What an arm that does not name a kind takes: the model's own.
+struct ArmDefaults {
+  std::string attention = "mha";
+  std::string position = "rope";
+  std::string cache = "full";
+};
+
+struct ATTNLAB_API Arm {
+  std::string name;  // unique
+  std::vector<std::string> tags;
+  LayeredChoice attention;
+  LayeredChoice position;
+  LayeredChoice cache;
+  config::Mark where;
+  bool from_grid = false;  // such an arm may be refused without ending the run
+
+  [[nodiscard]] const LayeredChoice& choice(Kind kind) const noexcept;
+};
+
+/// Some of the kinds, as `exclude` and `baseline` name them; or an arm's name.
+struct ATTNLAB_API ArmPattern {
+  std::optional<std::string> name;
+  std::optional<LayeredChoice> attention;
+  std::optional<LayeredChoice> position;
+  std::optional<LayeredChoice> cache;
+
+  [[nodiscard]] const std::optional<LayeredChoice>& choice(Kind kind) const noexcept;
+  [[nodiscard]] bool matches(const Arm& arm) const;
+};
+
+/// `node` is `arms:`. In the order of the YAML; the first key of a grid changes slowest.
+[[nodiscard]] ATTNLAB_API std::vector<Arm> read_arms(const config::Node& node, const ComponentLookup& lookup,
+                                                     const ArmDefaults& defaults, config::ProblemList& problems);
+
+/// `node` is `baseline:`. None where a problem was added.
+[[nodiscard]] ATTNLAB_API std::optional<ArmPattern> read_pattern(const config::Node& node, std::string_view section,
+                                                                 const ComponentLookup& lookup,
+                                                                 config::ProblemList& problems);
+
+/// The arms whose name or one of whose tags the glob matches (`*`, `?`, `[abc]`; `*` takes `/` too).
+[[nodiscard]] ATTNLAB_API std::vector<std::size_t> select_arms(const std::vector<Arm>& arms, const std::string& glob);
+
+/// Gives the arms without a name one, and reports names that two arms share.
+void name_arms(std::vector<Arm>& arms, config::ProblemList& problems);
+
+}  // namespace attnlab::experiment

@@ -1,0 +1,35 @@
+// How tokens get into a session: a prompt in chunks, one more token for every sequence, or rows without a model's
+// work. Everything that runs a model goes through these.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include <attnlab/api.h>
+
+#include "model/decoder.h"
+
+namespace attnlab::experiment {
+
+/// Tokens of one forward call in a prefill: activations of a chunk stay in the caches of the processor, and the
+/// working memory stays small beside the weights.
+inline constexpr int kPrefillChunk = 512;
+
+/// Called with rows of hidden states and the index of their first token within the fed tokens.
+using HiddenRows = std::function<void(int first, TensorView<const float, 2> hidden)>;
+
+/// Feeds the whole prompt to one sequence that is empty, in chunks; the last chunk ends the prompt.
+ATTNLAB_API void feed_prompt(model::Decoder& decoder, model::Session& session, int sequence,
+                             std::span<const model::TokenId> prompt, int chunk, const HiddenRows& each = {});
+
+/// Logits of every row of `hidden`, handed out in pieces of limited size: never tokens x vocabulary at once.
+ATTNLAB_API void each_logits(const model::Decoder& decoder, TensorView<const float, 2> hidden,
+                             const std::function<void(int row, std::span<const float> logits)>& each);
+
+/// Brings every sequence to `length` rows with keys and values from a seed, past the model but through the cache
+/// policy, as one prompt: what a decode step reads is then there without the prefill's work. For timing only.
+ATTNLAB_API void fill_caches(model::Session& session, std::span<const int> lengths, std::uint64_t seed);
+
+}  // namespace attnlab::experiment

@@ -1,0 +1,223 @@
+// Speed: time of a prefill, or of decode steps over caches that were filled beforehand. The forward pass is the one
+// that perplexity and generate run.
+#include <algorithm>
+#include <chrono>
+#include <numeric>
+
+#include "experiment/feeding.h"
+#include "experiment/latency.h"
+#include "experiment/measures.h"
+#include "model/sampling.h"
+
+namespace attnlab::experiment {
+
+void Measured::add(std::string metric, std::string unit, std::string better, double value, bool deterministic) {
+  samples.push_back({std::move(metric), std::move(unit), std::move(better), value, deterministic});
+}
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int kDecodeSteps = 32;          // of one trial, the last with the rows that the case names
+constexpr double kLeastSeconds = 0.15;    // a prefill that is shorter is repeated within the trial
+constexpr int kMostRepeats = 200;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+// Ids that look like text to the embedding lookup: spread over the vocabulary.
+std::vector<model::TokenId> spread_tokens(int count, int vocab, std::uint64_t seed) {
+  std::vector<model::TokenId> tokens(count);
+  std::uint64_t state = seed * 0x9E3779B97F4A7C15ULL + 1;
+  for (model::TokenId& token : tokens) {
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    token = static_cast<model::TokenId>(state % static_cast<std::uint64_t>(vocab));
+  }
+  return tokens;
+}
+
+void add_memory(Measured& measured, const model::Decoder& decoder, const model::Session& session) {
+  measured.add("kv_bytes_allocated", "bytes", "lower", static_cast<double>(session.kv_bytes()), true);
+  measured.add("kv_bytes_nominal", "bytes", "lower", static_cast<double>(session.kv_bytes_nominal()), true);
+  measured.add("weight_bytes", "bytes", "lower", static_cast<double>(decoder.weight_bytes()), true);
+}
+
+// Multiply-adds of the attention, counted as two operations: every query of new tokens first .. total - 1 over all
+// tokens before it and itself.
+double attention_operations(const model::Decoder& decoder, const model::Session& session, double first, double total) {
+  const double pairs = (total * (total + 1) - first * (first + 1)) / 2;
+  double width = 0;
+  for (int layer = 0; layer < session.layers(); ++layer) {
+    const KvShape shape = session.shape(layer);
+    width += decoder.config().heads * (shape.key_dim + shape.value_dim);
+  }
+  return 2 * pairs * width;
+}
+
+// One step of every sequence: all new tokens, in chunks; logits of each sequence's last token.
+void feed_batch(model::Decoder& decoder, model::Session& session, const Batch& batch,
+                std::span<const model::TokenId> tokens, std::vector<float>& logits) {
+  const int vocab = decoder.config().vocab_size;
+  std::vector<int> left;
+  for (const BatchPart& part : batch) left.insert(left.end(), part.count, part.new_tokens);
+  std::vector<int> fed(left.size(), 0);
+  while (std::any_of(left.begin(), left.end(), [](int count) { return count > 0; })) {
+    std::vector<model::SequenceTokens> input;
+    std::vector<std::int64_t> last_rows;
+    int room = kPrefillChunk;
+    std::int64_t row = 0;
+    for (std::size_t sequence = 0; sequence < left.size() && room > 0; ++sequence) {
+      const int count = std::min(left[sequence], room);
+      if (count == 0) continue;
+      const bool ends = count == left[sequence];
+      const bool decodes = ends && fed[sequence] == 0 && count == 1 && session.length(static_cast<int>(sequence)) > 0;
+      input.push_back({.sequence = static_cast<int>(sequence),
+                       .tokens = tokens.subspan(fed[sequence], count),
+                       .phase = decodes ? Phase::decode : ends ? Phase::last_prefill : Phase::prefill,
+                       .prompt_length = session.length(static_cast<int>(sequence)) + left[sequence]});
+      fed[sequence] += count;
+      left[sequence] -= count;
+      room -= count;
+      row += count;
+      if (ends) last_rows.push_back(row - 1);
+    }
+    const auto hidden = decoder.forward(session, input);
+    for (const std::int64_t last : last_rows) decoder.logits(hidden.slice(last, 1), {logits.data(), {1, vocab}});
+  }
+}
+
+Measured measure_prefill(model::Decoder& decoder, const Batch& batch, std::uint64_t seed, bool first,
+                         bool counts_all) {
+  std::vector<int> before;
+  std::vector<int> totals;
+  int longest = 0;
+  int most_new = 0;
+  for (const BatchPart& part : batch) {
+    before.insert(before.end(), part.count, part.total - part.new_tokens);
+    totals.insert(totals.end(), part.count, part.total);
+    longest = std::max(longest, part.total);
+    most_new = std::max(most_new, part.new_tokens);
+  }
+  model::Session session = decoder.make_session(sequences(batch), longest);
+  const std::vector<model::TokenId> tokens = spread_tokens(most_new, decoder.config().vocab_size, seed);
+  std::vector<float> logits(decoder.config().vocab_size);
+  double spent = 0;
+  int repeats = 0;
+  for (int run = first ? -1 : 0; run < kMostRepeats && (run < 1 || spent < kLeastSeconds); ++run) {
+    session.clear();
+    fill_caches(session, before, seed);
+    const Clock::time_point start = Clock::now();
+    feed_batch(decoder, session, batch, tokens, logits);
+    if (run < 0) continue;
+    spent += seconds_since(start);
+    ++repeats;
+  }
+  const double seconds = spent / repeats;
+  Measured measured;
+  measured.add("prefill_tokens_per_second", "tokens/s", "higher", new_tokens(batch) / seconds);
+  measured.add("time_to_first_token_s", "s", "lower", seconds);
+  add_memory(measured, decoder, session);
+  if (counts_all && session.live_rows() == session.appended_rows()) {
+    double operations = 2.0 * static_cast<double>(decoder.layer_weights()) * new_tokens(batch) +
+                        2.0 * static_cast<double>(decoder.head_weights()) * sequences(batch);
+    for (std::size_t i = 0; i < totals.size(); ++i)
+      operations += attention_operations(decoder, session, before[i], totals[i]);
+    measured.add(std::string(report::kOperationsPerSecond), "FLOP/s", "higher", operations / seconds);
+  }
+  return measured;
+}
+
+void add_decode(Measured& measured, const model::Decoder& decoder, const model::Session& session,
+                const std::vector<double>& steps) {
+  const double total = std::accumulate(steps.begin(), steps.end(), 0.0);
+  measured.add("decode_tokens_per_second", "tokens/s", "higher",
+               session.sequences() * static_cast<double>(steps.size()) / total);
+  measured.add("token_latency_p50_s", "s", "lower", latency_quantile(steps, 0.50));
+  measured.add("token_latency_p95_s", "s", "lower", latency_quantile(steps, 0.95));
+  measured.add("token_latency_p99_s", "s", "lower", latency_quantile(steps, 0.99));
+  const double bytes = static_cast<double>(decoder.weight_bytes_per_step() + session.kv_bytes_nominal());
+  measured.add(std::string(report::kBytesPerSecond), "bytes/s", "higher",
+               bytes * static_cast<double>(steps.size()) / total);
+  measured.details["bytes_per_step"] = bytes;
+}
+
+// Steps of one token for every sequence; the last step has the rows that the case names.
+Measured measure_decode(model::Decoder& decoder, const Batch& batch, std::uint64_t seed, bool first) {
+  std::vector<int> totals;
+  for (const BatchPart& part : batch) totals.insert(totals.end(), part.count, part.total);
+  const int longest = *std::max_element(totals.begin(), totals.end());
+  const int steps = std::min(kDecodeSteps, *std::min_element(totals.begin(), totals.end()));
+  model::Session session = decoder.make_session(sequences(batch), longest);
+  const int vocab = decoder.config().vocab_size;
+  const std::vector<model::TokenId> tokens = spread_tokens(steps, vocab, seed);
+  std::vector<float> logits(static_cast<std::size_t>(totals.size()) * vocab);
+  std::vector<double> latencies;
+  for (int run = first ? -1 : 0; run < 1; ++run) {
+    session.clear();
+    std::vector<int> before = totals;
+    for (int& length : before) length -= steps;
+    fill_caches(session, before, seed);
+    latencies.clear();
+    for (int step = 0; step < steps; ++step) {
+      std::vector<model::SequenceTokens> input;
+      for (int sequence = 0; sequence < session.sequences(); ++sequence)
+        input.push_back({.sequence = sequence, .tokens = {&tokens[step], 1}, .phase = Phase::decode});
+      const Clock::time_point start = Clock::now();
+      const auto hidden = decoder.forward(session, input);
+      decoder.logits(hidden, {logits.data(), {hidden.extent(0), vocab}});
+      latencies.push_back(seconds_since(start));
+    }
+  }
+  Measured measured;
+  add_decode(measured, decoder, session, latencies);
+  add_memory(measured, decoder, session);
+  return measured;
+}
+
+Measured measure_shape(model::Decoder& decoder, const PromptShape& shape, std::uint64_t seed, bool first,
+                       bool counts_all) {
+  const Batch prompt{{.count = shape.sequences, .new_tokens = shape.prompt, .total = shape.prompt}};
+  Measured measured = measure_prefill(decoder, prompt, seed, first, counts_all);
+  std::erase_if(measured.samples, [](const report::Sample& sample) { return sample.is_deterministic; });
+  const Batch decode{{.count = shape.sequences, .new_tokens = 1, .total = shape.prompt + shape.generate}};
+  // As many steps as the case names: the rows grow from the prompt's to the last token's.
+  model::Session session = decoder.make_session(shape.sequences, shape.prompt + shape.generate);
+  const int vocab = decoder.config().vocab_size;
+  fill_caches(session, std::vector<int>(shape.sequences, shape.prompt), seed);
+  std::vector<model::TokenId> next(shape.sequences, 1 % vocab);
+  std::vector<float> logits(static_cast<std::size_t>(shape.sequences) * vocab);
+  std::vector<double> latencies;
+  for (int step = 0; step < shape.generate; ++step) {
+    std::vector<model::SequenceTokens> input;
+    for (int sequence = 0; sequence < shape.sequences; ++sequence)
+      input.push_back({.sequence = sequence, .tokens = {&next[sequence], 1}, .phase = Phase::decode});
+    const Clock::time_point start = Clock::now();
+    const auto hidden = decoder.forward(session, input);
+    decoder.logits(hidden, {logits.data(), {shape.sequences, vocab}});
+    latencies.push_back(seconds_since(start));
+    for (int sequence = 0; sequence < shape.sequences; ++sequence)
+      next[sequence] =
+          model::argmax(std::span<const float>(logits).subspan(static_cast<std::size_t>(sequence) * vocab, vocab));
+  }
+  add_decode(measured, decoder, session, latencies);
+  add_memory(measured, decoder, session);
+  return measured;
+}
+
+}  // namespace
+
+Measured measure_speed(model::Decoder& decoder, const SpeedCase& speed_case, std::uint64_t seed, bool first,
+                       bool counts_all) {
+  if (const auto* shape = std::get_if<PromptShape>(&speed_case.shape))
+    return measure_shape(decoder, *shape, seed, first, counts_all);
+  const Batch& batch = std::get<Batch>(speed_case.shape);
+  const bool decodes = std::all_of(batch.begin(), batch.end(), [](const BatchPart& part) {
+    return part.new_tokens == 1 && part.total > 1;
+  });
+  return decodes ? measure_decode(decoder, batch, seed, first)
+                 : measure_prefill(decoder, batch, seed, first, counts_all);
+}
+
+}  // namespace attnlab::experiment

@@ -1,0 +1,243 @@
+#include "experiment/plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include <attnlab/error.h>
+
+#include "config/scalars.h"
+#include "experiment/prompt.h"
+#include "experiment/sha256.h"
+#include "parallel/parallel.h"
+
+namespace attnlab::experiment {
+namespace {
+
+template <class... Functions>
+struct Overloaded : Functions... {
+  using Functions::operator()...;
+};
+template <class... Functions>
+Overloaded(Functions...) -> Overloaded<Functions...>;
+
+// The longest sequence that a workload makes.
+int longest(const Workload& workload, const ModelSource& source) {
+  return std::visit(
+      Overloaded{[](const SpeedWorkload& speed) {
+                   int length = 0;
+                   for (const SpeedCase& one : speed.cases) {
+                     if (const auto* batch = std::get_if<Batch>(&one.shape)) {
+                       for (const BatchPart& part : *batch) length = std::max(length, part.total);
+                     } else {
+                       const auto& shape = std::get<PromptShape>(one.shape);
+                       length = std::max(length, shape.prompt + shape.generate);
+                     }
+                   }
+                   return length;
+                 },
+                 [](const PerplexityWorkload& perplexity) { return perplexity.context; },
+                 [&](const GenerateWorkload& generate) {
+                   const auto tokens = encode_prompt(*source.tokenizer(), generate.prompt);
+                   check_prompt(tokens, source.config().vocab_size, "generate: prompt");
+                   return static_cast<int>(tokens.size()) + generate.tokens;
+                 }},
+      workload);
+}
+
+bool is_deterministic(const Workload& workload) { return std::holds_alternative<PerplexityWorkload>(workload); }
+
+std::string joined(const std::vector<std::string>& sentences) {
+  std::string text;
+  for (const std::string& sentence : sentences) text += (text.empty() ? "" : "; ") + sentence;
+  return text;
+}
+
+// Makes the arm's model without reading weights, and notes what it says about itself.
+void check_model(PlannedArm& arm, const Plan& plan, int length) {
+  const model::Decoder decoder = build_decoder(
+      arm.resolved, *plan.source, *plan.registry,
+      {.seed = static_cast<std::uint64_t>(plan.spec.seed), .allow_nonfinite = plan.allow_nonfinite, .check_only = true});
+  arm.weight_bytes = decoder.weight_bytes();
+  arm.notes = decoder.notes();
+  try {
+    if (const auto warning = decoder.check_length(length)) arm.notes.push_back(*warning);
+  } catch (const Error& error) {
+    arm.refused = error.problems().front().text();
+  }
+}
+
+void plan_arms(Plan& plan, int length) {
+  std::vector<Problem> problems;
+  std::vector<Error> model_errors;
+  std::size_t running = 0;
+  for (const Arm& arm : plan.spec.arms) {
+    PlannedArm planned{.arm = arm};
+    planned.resolved = resolve_arm(arm, plan.source->config(), *plan.registry);
+    planned.refused = joined(planned.resolved.conflicts);
+    if (planned.refused.empty()) {
+      try {
+        check_model(planned, plan, length);
+      } catch (const Error& error) {
+        planned.failed = error.problems().front().text();
+        model_errors.push_back(error);
+      }
+    }
+    if (!planned.refused.empty() && !arm.from_grid)
+      problems.push_back({arm.where.text(), fmt::format("arm \"{}\": {}", arm.name, planned.refused), ""});
+    if (planned.refused.empty()) ++running;
+    plan.arms.push_back(std::move(planned));
+  }
+  if (!problems.empty()) throw Error(std::move(problems));
+  if (running == 0) {
+    for (const PlannedArm& arm : plan.arms)
+      problems.push_back({arm.arm.where.text(), fmt::format("arm \"{}\" is refused: {}", arm.arm.name, arm.refused), ""});
+    problems.push_back({plan.spec.file.string(), "no arm is left", "at least one arm must be sound"});
+    throw Error(std::move(problems));
+  }
+  // What is wrong with every arm is wrong with the model, not with an arm.
+  if (model_errors.size() == running) throw model_errors.front();
+}
+
+void check_weights(const Plan& plan) {
+  if (plan.source->is_random() || plan.allow_nonfinite) return;
+  const model::Checkpoint checkpoint = model::Checkpoint::open(plan.source->path());
+  for (const std::string& name : checkpoint.names()) {
+    const model::StoredTensor tensor = *checkpoint.find(name);
+    model::check_weight_dtype(tensor);
+    model::check_finite(tensor);
+    tensor.file->release(*tensor.info);
+  }
+}
+
+}  // namespace
+
+Plan make_plan(const std::filesystem::path& file, const PlanOptions& options) {
+  SpecDocument document = open_spec(file, options.overrides);
+  Plan plan;
+  std::vector<std::filesystem::path> plugins = document.plugin_paths();
+  plugins.insert(plugins.end(), options.plugins.begin(), options.plugins.end());
+  plan.registry = std::make_shared<Registry>(Registry::standard(plugins));
+  ArmDefaults defaults;
+  if (!document.model.path.empty()) {
+    try {
+      plan.source = std::make_shared<ModelSource>(ModelSource::open(document.model.path));
+      defaults = arm_defaults(plan.source->config());
+    } catch (const Error& error) {
+      document.problems.add(document.model.where, error);
+    }
+  }
+  plan.spec = read_spec(document, lookup_in(*plan.registry), defaults);
+  if (!options.only.empty()) plan.spec.keep_only(options.only);
+  plan.allow_nonfinite = plan.spec.allow_nonfinite;
+  plan.threads = options.threads > 0        ? options.threads
+                 : plan.spec.threads > 0    ? plan.spec.threads
+                                            : available_processors();
+  int length = 0;
+  for (std::size_t workload = 0; workload < plan.spec.workloads.size(); ++workload) {
+    const Workload& one = plan.spec.workloads[workload];
+    length = std::max(length, longest(one, *plan.source));
+    const std::vector<std::string> labels = case_labels(one);
+    for (std::size_t index = 0; index < labels.size(); ++index)
+      plan.cases.push_back({workload, index, std::string(workload_name(one)), labels[index], is_deterministic(one)});
+  }
+  plan_arms(plan, length);
+  check_weights(plan);
+  if (plan.threads > available_processors())
+    plan.warnings.push_back(fmt::format("{} threads on {} processors: speeds say nothing", plan.threads,
+                                        available_processors()));
+  return plan;
+}
+
+std::string describe_plan(const Plan& plan) {
+  std::string text = fmt::format("{}: {} arms, {} cases, {} rounds, {} threads\n", plan.spec.name, plan.arms.size(),
+                                 plan.cases.size(), plan.spec.repeats, plan.threads);
+  std::size_t trials = 0;
+  std::size_t per_arm = 0;
+  for (const PlannedCase& planned : plan.cases) per_arm += planned.deterministic ? 1 : plan.spec.repeats;
+  std::size_t index = 0;
+  for (const PlannedArm& arm : plan.arms) {
+    text += fmt::format("  {}{}", arm.arm.name, index++ == plan.spec.baseline ? " (baseline)" : "");
+    if (!arm.refused.empty()) {
+      text += fmt::format(": refused: {}", arm.refused);
+    } else if (!arm.failed.empty()) {
+      text += fmt::format(": failed: {}", arm.failed);
+    } else {
+      trials += per_arm;
+      if (!arm.notes.empty()) text += fmt::format(": {}", joined(arm.notes));
+    }
+    text += '\n';
+  }
+  for (const PlannedCase& planned : plan.cases) text += fmt::format("  {} {}\n", planned.workload_name, planned.label);
+  for (const std::string& warning : plan.warnings) text += fmt::format("warning: {}\n", warning);
+  return text + fmt::format("{} trials\n", trials);
+}
+
+nlohmann::ordered_json plan_json(const Plan& plan) {
+  nlohmann::ordered_json json;
+  json["name"] = plan.spec.name;
+  json["question"] = plan.spec.question;
+  json["model"] = plan.source->path().string();
+  json["seed"] = plan.spec.seed;
+  json["threads"] = plan.threads;
+  json["repeats"] = plan.spec.repeats;
+  json["allow_nonfinite"] = plan.allow_nonfinite;
+  json["baseline"] = plan.arms[plan.spec.baseline].arm.name;
+  for (const PlannedArm& arm : plan.arms) {
+    nlohmann::ordered_json one;
+    one["name"] = arm.arm.name;
+    if (!arm.arm.tags.empty()) one["tags"] = arm.arm.tags;
+    const nlohmann::ordered_json described = describe_arm(arm.resolved);
+    for (const auto& [kind, component] : described.items()) one[kind] = component;
+    if (!arm.refused.empty()) one["refused"] = arm.refused;
+    if (!arm.failed.empty()) one["failed"] = arm.failed;
+    if (!arm.notes.empty()) one["notes"] = arm.notes;
+    json["arms"].push_back(std::move(one));
+  }
+  for (const PlannedCase& planned : plan.cases)
+    json["cases"].push_back({{"workload", planned.workload_name}, {"case", planned.label}});
+  return json;
+}
+
+std::string trial_id(const Plan& plan, const PlannedArm& arm, const PlannedCase& planned, int round) {
+  nlohmann::ordered_json all;
+  all["arm"] = describe_arm(arm.resolved);
+  all["name"] = arm.arm.name;
+  all["case"] = {planned.workload_name, planned.label};
+  all["round"] = round;
+  all["seed"] = plan.spec.seed;
+  all["threads"] = plan.threads;
+  // Files by their bytes; a checkpoint that is too large to hash in passing, by the sizes and times of its files.
+  static std::map<std::string, std::string> hashes;
+  const auto hash = [&](const std::filesystem::path& file) {
+    std::string& known = hashes[file.string()];
+    constexpr std::uintmax_t limit = std::uintmax_t{256} << 20;
+    if (known.empty())
+      known = std::filesystem::file_size(file) <= limit
+                  ? sha256_of_file(file)
+                  : fmt::format("{} {}", std::filesystem::file_size(file),
+                                std::filesystem::last_write_time(file).time_since_epoch().count());
+    return known;
+  };
+  if (plan.source->is_random()) {
+    all["model"] = hash(plan.source->path());
+  } else {
+    std::map<std::string, std::string> files;
+    for (const auto& entry : std::filesystem::directory_iterator(plan.source->path()))
+      if (entry.is_regular_file() && entry.path().extension() != ".md")
+        files[entry.path().filename().string()] = hash(entry.path());
+    all["model"] = files;
+  }
+  if (const auto* perplexity = std::get_if<PerplexityWorkload>(&plan.spec.workloads[planned.workload]))
+    all["text"] = hash(perplexity->text);
+  if (const auto* generate = std::get_if<GenerateWorkload>(&plan.spec.workloads[planned.workload]))
+    all["generate"] = {generate->prompt, generate->temperature, generate->top_k, generate->top_p,
+                       generate->seed.value_or(plan.spec.seed)};
+  for (const ResolvedComponent* component : {&arm.resolved.layers.front().attention, &arm.resolved.layers.front().position,
+                                             &arm.resolved.layers.front().cache})
+    all["plugins"].push_back(hash(component->descriptor->file));
+  return sha256_of_text(all.dump()).substr(0, 24);
+}
+
+}  // namespace attnlab::experiment

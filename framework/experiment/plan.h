@@ -1,0 +1,70 @@
+// The plan: every arm resolved and checked, every trial known, before anything runs. What is wrong with the input is
+// found here, not in the third hour.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include <attnlab/api.h>
+
+#include "experiment/arm_model.h"
+#include "experiment/model_source.h"
+#include "experiment/spec.h"
+#include "registry/registry.h"
+
+namespace attnlab::experiment {
+
+struct PlanOptions {
+  std::vector<std::string> overrides;           // --set
+  std::string only;                             // --only; empty: all arms
+  int threads = 0;                              // --threads; 0: as the experiment says
+  std::vector<std::filesystem::path> plugins;   // --plugin
+};
+
+struct PlannedArm {
+  Arm arm;
+  ResolvedArm resolved;
+  std::string refused;               // why it does not run; empty: it runs
+  std::string failed;                // why its model cannot be made; empty: it can
+  std::vector<std::string> notes;    // what the report has to say: converted heads, lengths beyond the trained one
+  std::size_t weight_bytes = 0;
+};
+
+/// One measurement of every round (or of the first only, where it is deterministic).
+struct PlannedCase {
+  std::size_t workload;  // index into spec.workloads
+  std::size_t index;     // of the case within the workload
+  std::string workload_name;
+  std::string label;
+  bool deterministic;
+};
+
+struct Plan {
+  ExperimentSpec spec;
+  int threads = 1;
+  bool allow_nonfinite = false;
+  std::shared_ptr<Registry> registry;
+  std::shared_ptr<ModelSource> source;
+  std::vector<PlannedArm> arms;
+  std::vector<PlannedCase> cases;
+  std::vector<std::string> warnings;
+};
+
+/// Error with every problem that was found.
+[[nodiscard]] ATTNLAB_API Plan make_plan(const std::filesystem::path& file, const PlanOptions& options);
+
+/// For people: arms with their verdicts, workloads, number of trials. What validate and --dry-run print.
+[[nodiscard]] ATTNLAB_API std::string describe_plan(const Plan& plan);
+
+/// plan.yaml: everything resolved, defaults included.
+[[nodiscard]] ATTNLAB_API nlohmann::ordered_json plan_json(const Plan& plan);
+
+/// What identifies a trial: a hash of all that its outcome may depend on.
+[[nodiscard]] ATTNLAB_API std::string trial_id(const Plan& plan, const PlannedArm& arm, const PlannedCase& planned,
+                                               int round);
+
+}  // namespace attnlab::experiment

@@ -1,0 +1,21 @@
+// A prompt as the model is fed it: with BOS where the tokenizer has one, and checked before anything runs.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <attnlab/api.h>
+
+#include "model/tokenizer.h"
+
+namespace attnlab::experiment {
+
+/// The text's ids with what the tokenizer adds around a prompt.
+[[nodiscard]] ATTNLAB_API std::vector<model::TokenId> encode_prompt(const model::Tokenizer& tokenizer,
+                                                                    std::string_view text);
+
+/// Error (at `where`) for a prompt without tokens, or with ids outside the model's vocabulary.
+ATTNLAB_API void check_prompt(const std::vector<model::TokenId>& tokens, int vocab_size, const std::string& where);
+
+}  // namespace attnlab::experiment

@@ -1,0 +1,170 @@
+#include "experiment/replay.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <numeric>
+
+#include <attnlab/attention_variant.h>
+#include <attnlab/error.h>
+#include <attnlab/ops.h>
+
+#include "experiment/arm_model.h"
+#include "model/checkpoint.h"
+#include "model/safetensors.h"
+#include "registry/composition.h"
+
+namespace attnlab::experiment {
+namespace {
+
+struct Stream {
+  std::vector<float> values;
+  std::vector<std::int64_t> shape;
+  [[nodiscard]] TensorView<float, 3> view() { return {values.data(), {shape[0], shape[1], shape[2]}}; }
+};
+
+Stream read_stream(const model::SafetensorsFile& file, const std::string& name) {
+  const model::TensorInfo* info = file.find(name);
+  if (info == nullptr) throw Error(file.path().string(), fmt::format("tensor \"{}\" is missing", name));
+  const model::StoredTensor tensor{&file, info};
+  model::check_weight_dtype(tensor);
+  if (info->shape.size() != 3 || info->elements() == 0)
+    throw Error(file.path().string(), fmt::format("tensor \"{}\" must have three axes, none of them empty", name));
+  Stream stream{std::vector<float>(static_cast<std::size_t>(info->elements())), info->shape};
+  model::read_f32(tensor, stream.values);
+  return stream;
+}
+
+// The choice of one component for a layer without a model: options are those that were written, else the defaults.
+struct Chosen {
+  LayeredChoice choice;
+  const Descriptor* descriptor;
+  Traits traits;
+};
+
+Chosen choose(Kind kind, const std::string& text, const char* flag, const Registry& registry) {
+  LayeredChoice choice = parse_layered(kind, text, flag, lookup_in(registry));
+  const Descriptor& descriptor = registry.get(kind, choice.base.id, flag);
+  const Traits traits = registry.traits(descriptor, choice.base.options);
+  return {std::move(choice), &descriptor, traits};
+}
+
+class Layer {
+ public:
+  Layer(const std::filesystem::path& streams, const Registry& registry, const std::string& cache_text,
+        const std::string& position_text);
+
+  void feed(int first, int count, Phase phase, int prompt_length, TensorView<float, 3> out);
+  void mark_kept(std::uint8_t* kept) const;  // [G, T]
+
+  [[nodiscard]] int tokens() const { return static_cast<int>(q_.shape[0]); }
+  [[nodiscard]] int heads() const { return static_cast<int>(q_.shape[1]); }
+  [[nodiscard]] int kv_heads() const { return static_cast<int>(k_.shape[1]); }
+  [[nodiscard]] int head_dim() const { return static_cast<int>(q_.shape[2]); }
+
+ private:
+  Stream q_, k_, v_;
+  std::unique_ptr<PositionScheme> position_;
+  std::unique_ptr<CachePolicy> policy_;
+  std::unique_ptr<LayerCache> cache_;
+  Scratch scratch_;
+  CausalMask causal_;
+};
+
+Layer::Layer(const std::filesystem::path& streams, const Registry& registry, const std::string& cache_text,
+             const std::string& position_text) {
+  const model::SafetensorsFile file = model::SafetensorsFile::open(streams);
+  q_ = read_stream(file, "q");
+  k_ = read_stream(file, "k");
+  v_ = read_stream(file, "v");
+  if (k_.shape != v_.shape || k_.shape[0] != q_.shape[0] || k_.shape[2] != q_.shape[2] ||
+      q_.shape[1] % k_.shape[1] != 0)
+    throw Error(streams.string(), "q, k and v do not fit together",
+                "q is [T, H, d], k and v are [T, G, d], and H is a multiple of G");
+
+  const Chosen cache = choose(Kind::cache, cache_text, "--cache", registry);
+  const Chosen position = choose(Kind::position, position_text.empty() ? "none" : position_text, "--position", registry);
+  KeyForm form = KeyForm::rotated;
+  const Part parts[] = {
+      {Kind::attention, "the recorded streams", {.provides = {Feature::kv_rows, Feature::attention_mass}}},
+      {Kind::position, position.descriptor->id, position.traits},
+      {Kind::cache, cache.descriptor->id, with_key_form(cache.choice.base, position.traits, cache.traits, form)}};
+  std::vector<Problem> problems;
+  for (const std::string& conflict : conflicts(parts)) problems.push_back({"", conflict, ""});
+  if (!problems.empty()) throw Error(std::move(problems));
+
+  const CreateContext context{.hidden_dim = heads() * head_dim(),
+                              .heads = heads(),
+                              .kv_heads = kv_heads(),
+                              .head_dim = head_dim(),
+                              .max_positions = tokens()};
+  position_ = registry.position(position.descriptor->id, position.choice.base.options, context);
+  if (!position_->parameters().empty())
+    throw Error("--position", fmt::format("position \"{}\" has weights, which recorded streams do not bring",
+                                          position.descriptor->id));
+  policy_ = registry.cache(cache.descriptor->id, cache.choice.base.options, context);
+  const StorageChoice storage = cache.choice.base.storage.value_or(StorageChoice{});
+  LayerCacheContext layer{.capacity = tokens(),
+                          .heads = heads(),
+                          .shape = {.kv_heads = kv_heads(), .key_dim = head_dim(), .value_dim = head_dim()},
+                          .key_form = form};
+  layer.make_rows = [&] { return make_rows(storage, layer.shape, 1, tokens()); };
+  cache_ = policy_->create(layer);
+}
+
+void Layer::feed(int first, int count, Phase phase, int prompt_length, TensorView<float, 3> out) {
+  const std::int32_t offsets[] = {0, count};
+  std::vector<Position> positions(count);
+  std::iota(positions.begin(), positions.end(), first);
+  const Position length = std::max(first + count, prompt_length);
+  const ChunkView chunk{offsets, positions, {&phase, 1}, {&length, 1}};
+  append_rows({chunk, *cache_, *position_, scratch_}, k_.view().slice(first, count), v_.view().slice(first, count));
+  const ScoreHook* bias = position_->score_bias();
+  attend({.queries = q_.view().slice(first, count),
+          .chunk = chunk,
+          .source = *cache_,
+          .scale = 1.0F / std::sqrt(static_cast<float>(head_dim())),
+          .rotation = position_->rotation(),
+          .hooks = {&bias, bias == nullptr ? 0U : 1U},
+          .mask = causal_},
+         out);
+  cache_->end_chunk(chunk);
+}
+
+void Layer::mark_kept(std::uint8_t* kept) const {
+  std::vector<float> keys(static_cast<std::size_t>(head_dim()) * kTileRows);
+  std::vector<float> values(static_cast<std::size_t>(head_dim() + 16) * kTileRows);
+  std::vector<Position> positions(kTileRows);
+  TileScratch scratch{keys, values, positions};
+  for (int head = 0; head < kv_heads(); ++head)
+    for (int index = 0; index < cache_->tiles(0, head); ++index)
+      for (const Position position : cache_->tile(0, head, index, scratch).positions)
+        kept[static_cast<std::int64_t>(head) * tokens() + position] = 1;
+}
+
+}  // namespace
+
+Replayed replay(const std::filesystem::path& streams, const Registry& registry, const std::string& cache,
+                const std::string& position, int prefill) {
+  Layer layer(streams, registry, cache, position);
+  const int tokens = layer.tokens();
+  if (prefill > tokens)
+    throw Error("--prefill", fmt::format("{} is more than the {} tokens of {}", prefill, tokens, streams.string()));
+  Replayed result;
+  result.out_shape = {tokens, layer.heads(), layer.head_dim()};
+  result.out.resize(static_cast<std::size_t>(tokens) * layer.heads() * layer.head_dim());
+  result.kept_shape = {tokens - prefill + 1, layer.kv_heads(), tokens};
+  const std::int64_t kept_row = static_cast<std::int64_t>(layer.kv_heads()) * tokens;
+  result.kept.resize(static_cast<std::size_t>(kept_row * (tokens - prefill + 1)));
+
+  const TensorView<float, 3> out(result.out.data(), {tokens, layer.heads(), layer.head_dim()});
+  layer.feed(0, prefill, Phase::last_prefill, prefill, out.slice(0, prefill));
+  layer.mark_kept(result.kept.data());
+  for (int token = prefill; token < tokens; ++token) {
+    layer.feed(token, 1, Phase::decode, 0, out.slice(token, 1));
+    layer.mark_kept(result.kept.data() + (token - prefill + 1) * kept_row);
+  }
+  return result;
+}
+
+}  // namespace attnlab::experiment

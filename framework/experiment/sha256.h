@@ -1,0 +1,19 @@
+// SHA-256 (FIPS 180-4): names what a result came from: plugin files, configs, weights.
+// Own code, since no library that the project already uses has it. Not for secrets: nothing here is constant-time.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include <attnlab/api.h>
+
+namespace attnlab::experiment {
+
+/// 64 lower-case hexadecimal digits.
+[[nodiscard]] ATTNLAB_API std::string sha256_of_text(std::string_view text);
+
+/// The same for a file's bytes, read in pieces. Throws Error where the file cannot be read.
+[[nodiscard]] ATTNLAB_API std::string sha256_of_file(const std::filesystem::path& path);
+
+}  // namespace attnlab::experiment

@@ -1,0 +1,69 @@
+// An experiment as its YAML says it, checked as far as a file can be checked: every problem at once, each with its
+// place. In two steps, because the plugins that the file names must be loaded, and the model that it names must be
+// looked at, before options can be checked:
+//   SpecDocument document = open_spec(path, overrides);
+//   Registry registry = Registry::standard(document.plugin_paths());
+//   ExperimentSpec spec = read_spec(document, lookup_in(registry), defaults_of(document.model));
+// Not here: whether arms are sound, and what they become with the model's own values (the plan).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <attnlab/api.h>
+
+#include "config/node.h"
+#include "config/problem_list.h"
+#include "experiment/arms.h"
+#include "experiment/spec_workloads.h"
+
+namespace attnlab::experiment {
+
+/// A path that the experiment names, as the program opens it, and where it is named.
+struct NamedPath {
+  std::filesystem::path path;
+  config::Mark where;
+};
+
+struct ATTNLAB_API SpecDocument {
+  std::filesystem::path file;
+  config::Node root;
+  NamedPath model;  // a folder or a YAML file; the path is empty where `problems` says why
+  std::vector<NamedPath> plugins;
+  config::ProblemList problems;  // found so far; the caller may add what is wrong with the model or a plugin
+
+  [[nodiscard]] std::vector<std::filesystem::path> plugin_paths() const;
+};
+
+struct ATTNLAB_API ExperimentSpec {
+  std::filesystem::path file;
+  std::string name;  // a folder of this name can be made
+  std::string question;
+  NamedPath model;
+  std::vector<NamedPath> plugins;
+  std::int64_t seed = 1;
+  int threads = 0;               // 0: all cores
+  int repeats = 7;               // paired rounds
+  bool allow_nonfinite = false;  // take weights that hold NaN or Inf
+  std::vector<Arm> arms;
+  std::size_t baseline = 0;  // index of an arm
+  std::vector<Workload> workloads;
+
+  /// Keeps the arms whose name or tag the glob matches (`--only`); where the baseline is not among them, the first is.
+  /// Error if there is none.
+  void keep_only(const std::string& glob);
+};
+
+/// Reads the YAML, applies the overrides (`a.b=c`) in their order, and finds the model and the plugins. Throws where
+/// there is no YAML or an override is wrong; the rest waits in `problems`.
+[[nodiscard]] ATTNLAB_API SpecDocument open_spec(const std::filesystem::path& file,
+                                                 const std::vector<std::string>& overrides = {});
+
+/// Error with all problems, those of the document included.
+[[nodiscard]] ATTNLAB_API ExperimentSpec read_spec(const SpecDocument& document, const ComponentLookup& lookup,
+                                                   const ArmDefaults& defaults = {});
+
+}  // namespace attnlab::experiment

@@ -1,0 +1,78 @@
+// One component as an experiment or an argument names it, with the options that were written, held against what its
+// plugin declares. Not here: options that come from the model or from defaults, and whether components fit together.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <nlohmann/json.hpp>
+
+#include <attnlab/api.h>
+#include <attnlab/options.h>
+
+#include "config/node.h"
+#include "config/plugin_choice.h"
+#include "config/problem_list.h"
+#include "registry/registry.h"
+
+namespace attnlab::experiment {
+
+/// How rows are held. Every cache takes it, so it belongs to the host and not to the plugins.
+struct StorageChoice {
+  std::string keys = "f32";  // element types
+  std::string values = "f32";
+  int page = 0;  // rows of a page; 0: not paged
+
+  bool operator==(const StorageChoice&) const = default;
+  /// As a name shows it: `f32`, or `k:int8,v:int4,page:16`.
+  [[nodiscard]] ATTNLAB_API std::string text() const;
+};
+
+/// Whether a cache stores keys with their rotation; auto leaves it to the scheme and the policy.
+enum class StoredKeys : std::uint8_t { auto_, rotated, unrotated };
+
+/// "auto", "rotated", "unrotated".
+[[nodiscard]] ATTNLAB_API std::string_view stored_keys_name(StoredKeys keys);
+
+struct ComponentChoice {
+  Kind kind = Kind::attention;
+  std::string id;
+  OptionValues options;                  // only those that were written
+  std::optional<StorageChoice> storage;  // of a cache, where it was written
+  std::optional<StoredKeys> keys;        // of a cache, where it was written
+  config::Mark where;
+  nlohmann::ordered_json written;  // "gqa", or {"gqa": {"kv_heads": 4}}
+
+  /// The same id with the same options, wherever it was written.
+  [[nodiscard]] ATTNLAB_API bool same_as(const ComponentChoice& other) const;
+  /// Whether `pattern` is of the same id and every option that it names has the same value here.
+  [[nodiscard]] ATTNLAB_API bool matches(const ComponentChoice& pattern) const;
+};
+
+/// The two questions that reading an experiment asks of the registry.
+struct ComponentLookup {
+  /// An id that is not known is an Error at `where`.
+  std::function<const Descriptor&(Kind kind, std::string_view id, const std::string& where)> get;
+  /// Rules across options.
+  std::function<void(const Descriptor& component, const OptionValues& values, Problems& problems)> check;
+};
+
+/// The registry must outlive the lookup.
+[[nodiscard]] inline ComponentLookup lookup_in(const Registry& registry) {
+  return {[&registry](Kind kind, std::string_view id, const std::string& where) -> const Descriptor& {
+            return registry.get(kind, id, where);
+          },
+          [&registry](const Descriptor& component, const OptionValues& values, Problems& problems) {
+            registry.check(component, values, problems);
+          }};
+}
+
+/// None where a problem was added that leaves no component to speak of.
+[[nodiscard]] std::optional<ComponentChoice> read_component(Kind kind, const config::Node& node,
+                                                            const ComponentLookup& lookup,
+                                                            config::ProblemList& problems);
+
+}  // namespace attnlab::experiment

@@ -1,0 +1,22 @@
+// Paths in an experiment are relative to the file that names them, and are looked at before anything runs.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "config/node.h"
+#include "config/problem_list.h"
+
+namespace attnlab::experiment {
+
+enum class PathKind : std::uint8_t { file, any };
+
+/// The path as the program opens it; none where a problem was added: no text, nothing there, a folder where a file is
+/// wanted. `name` begins the message.
+[[nodiscard]] std::optional<std::filesystem::path> read_path(const config::Node& node, const std::string& name,
+                                                             const std::filesystem::path& folder, PathKind kind,
+                                                             config::ProblemList& problems);
+
+}  // namespace attnlab::experiment

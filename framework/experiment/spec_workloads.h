@@ -1,0 +1,68 @@
+// What is measured of every arm: `speed`, `perplexity`, `generate`. A new workload is a struct here, a reader and a row
+// of the table in the .cpp.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include <attnlab/api.h>
+
+#include "config/node.h"
+#include "config/problem_list.h"
+#include "experiment/batch.h"
+
+namespace attnlab::experiment {
+
+/// Sequences of equal length: a prompt, then tokens one at a time.
+struct PromptShape {
+  int prompt = 1;
+  int generate = 1;
+  int sequences = 1;
+
+  bool operator==(const PromptShape&) const = default;
+};
+
+struct SpeedCase {
+  std::string label;  // the batch as it is written, or prompt512_generate64_sequences1
+  std::variant<Batch, PromptShape> shape;
+};
+
+struct SpeedWorkload {
+  std::vector<SpeedCase> cases;
+};
+
+struct PerplexityWorkload {
+  std::string label;  // sample_context256, sample_context256_prefill128
+  std::filesystem::path text;
+  int context = 0;      // tokens of a window, BOS included
+  int prefill = 0;      // of these, the prompt; `context`: the whole window
+  int max_windows = 0;  // 0: all of the text
+};
+
+struct GenerateWorkload {
+  std::string label;  // tokens64
+  std::string prompt;
+  int tokens = 0;
+  double temperature = 0;            // 0: greedy
+  int top_k = 0;                     // 0: all
+  double top_p = 1;                  // 1: all
+  std::optional<std::int64_t> seed;  // absent: the experiment's
+};
+
+using Workload = std::variant<SpeedWorkload, PerplexityWorkload, GenerateWorkload>;
+
+/// The `workload` column: "speed", "perplexity", "generate".
+[[nodiscard]] ATTNLAB_API std::string_view workload_name(const Workload& workload);
+/// The `case` column; unique among the workloads of one name.
+[[nodiscard]] ATTNLAB_API std::vector<std::string> case_labels(const Workload& workload);
+
+/// `node` is the list; `folder` is what paths are relative to.
+[[nodiscard]] std::vector<Workload> read_workloads(const config::Node& node, const std::filesystem::path& folder,
+                                                   config::ProblemList& problems);
+
+}  // namespace attnlab::experiment

@@ -1,0 +1,133 @@
+// A Llama-family decoder: embedding, layers of attention and gated MLP with RMSNorm before each, final norm, head. Its
+// attention, positions and caches are whatever components it was given. Not here: how components are chosen (the
+// experiment), where weights come from (WeightStore), how text is sampled (sampling).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include <attnlab/attention_variant.h>
+
+#include "model/model_config.h"
+#include "model/tokenizer.h"
+#include "model/weight_store.h"
+#include "ops/matrix.h"
+
+namespace attnlab::model {
+
+/// The components of one layer. Position schemes and policies may be shared by layers.
+struct LayerComponents {
+  std::unique_ptr<AttentionVariant> attention;
+  std::shared_ptr<PositionScheme> position;
+  std::shared_ptr<CachePolicy> cache;
+  KeyForm key_form = KeyForm::rotated;
+  std::function<std::unique_ptr<KvRows>(const KvShape&, int sequences, int capacity)> make_rows;
+};
+
+/// New tokens of one sequence.
+struct SequenceTokens {
+  int sequence = 0;
+  std::span<const TokenId> tokens;
+  Phase phase = Phase::decode;
+  int prompt_length = 0;  // of the whole prompt that these tokens are a piece of; 0: the tokens end it
+};
+
+class Decoder;
+
+/// The state of a batch of sequences: caches, lengths, working memory. One thread at a time.
+class ATTNLAB_API Session {
+ public:
+  ~Session();
+  Session(Session&&) noexcept;
+
+  [[nodiscard]] int sequences() const noexcept { return static_cast<int>(lengths_.size()); }
+  /// Tokens fed so far.
+  [[nodiscard]] int length(int sequence) const noexcept { return lengths_[sequence]; }
+  /// Empties every sequence.
+  void clear();
+  /// Appends rows up to lengths[sequence] to every layer, in chunks, as one prompt that ends there. `make` writes the
+  /// rows of a layer's chunk; tokens of different sequences get the same. For timing decode steps without a prefill.
+  using MakeRows = std::function<void(int layer, std::span<float> keys, std::span<float> values)>;
+  void fill(std::span<const int> lengths, const MakeRows& make);
+  [[nodiscard]] LayerCache& cache(int layer) noexcept { return *caches_[layer]; }
+  [[nodiscard]] int layers() const noexcept { return static_cast<int>(caches_.size()); }
+  [[nodiscard]] KvShape shape(int layer) const noexcept { return caches_[layer]->shape(); }
+  /// Really allocated for cached rows, all layers.
+  [[nodiscard]] std::size_t kv_bytes() const noexcept;
+  /// Rows that live, times the numbers of a row in f32: without indices, and without what blocks have to spare.
+  [[nodiscard]] std::size_t kv_bytes_nominal() const noexcept;
+  /// Rows that live, summed over layers and kv heads.
+  [[nodiscard]] std::int64_t live_rows() const noexcept;
+  /// Rows that were ever appended, summed likewise.
+  [[nodiscard]] std::int64_t appended_rows() const noexcept;
+
+ private:
+  friend class Decoder;
+  Session() = default;
+
+  std::vector<std::unique_ptr<LayerCache>> caches_;  // [layers]
+  std::vector<Position> lengths_;                    // [sequences]
+  std::unique_ptr<Scratch> scratch_ = std::make_unique<Scratch>();  // sized by the first calls
+  std::vector<float> hidden_;  // result of the last forward
+  // The chunk being fed, kept so that a decode step allocates nothing.
+  std::vector<std::int32_t> offsets_;
+  std::vector<Position> positions_;
+  std::vector<Phase> phases_;
+  std::vector<Position> chunk_lengths_;
+  std::vector<TokenId> tokens_;
+};
+
+class ATTNLAB_API Decoder {
+ public:
+  /// Declares, loads and binds all parameters. Error where weights are missing or do not fit. `replaced_attention`:
+  /// the arm chose the attention itself, so the checkpoint's own attention tensors may stay unused.
+  Decoder(const ModelConfig& config, std::vector<LayerComponents> layers, WeightStore weights,
+          bool replaced_attention);
+  ~Decoder();
+  Decoder(Decoder&&) noexcept;
+
+  [[nodiscard]] const ModelConfig& config() const noexcept { return config_; }
+  /// What the report has to say about the weights: conversions of head layouts.
+  [[nodiscard]] const std::vector<std::string>& notes() const noexcept { return notes_; }
+  [[nodiscard]] std::size_t weight_bytes() const noexcept;
+  /// Bytes of weights that one decode step reads: all but an embedding table of its own.
+  [[nodiscard]] std::size_t weight_bytes_per_step() const noexcept;
+  /// Weights that every token is multiplied with in the layers, and in the head.
+  [[nodiscard]] std::int64_t layer_weights() const noexcept;
+  [[nodiscard]] std::int64_t head_weights() const noexcept;
+
+  /// `capacity`: tokens that a sequence may reach; 0: not known.
+  [[nodiscard]] Session make_session(int sequences, int capacity) const;
+
+  /// Error where a scheme cannot represent positions below `length`; a warning where the length is beyond what the
+  /// model was trained for.
+  [[nodiscard]] std::optional<std::string> check_length(int length) const;
+
+  /// Feeds tokens (at most one entry a sequence) and returns the normalised hidden states of all of them,
+  /// [tokens, hidden_dim], in the order of the sequences; valid until the next call. Token ids must be below
+  /// vocab_size (an Error otherwise).
+  TensorView<const float, 2> forward(Session& session, std::span<const SequenceTokens> input);
+
+  /// hidden [rows, hidden_dim] -> out [rows, vocab_size].
+  void logits(TensorView<const float, 2> hidden, TensorView<float, 2> out) const;
+
+ private:
+  struct Layer;
+
+  void load(WeightStore& weights, bool replaced_attention);
+  void embed(std::span<const TokenId> tokens, TensorView<float, 2> out) const;
+
+  ModelConfig config_;
+  std::vector<Layer> layers_;
+  ElementType embedding_type_ = ElementType::f32;
+  Pages embedding_;              // [vocab_size, hidden_dim]; empty where the head is tied to it
+  std::unique_ptr<Matrix> head_;  // [vocab_size, hidden_dim]
+  std::vector<float> final_norm_;
+  std::vector<std::string> notes_;
+};
+
+}  // namespace attnlab::model

@@ -1,0 +1,45 @@
+#include "model/parameters.h"
+
+#include "model/decoder.h"
+
+namespace attnlab::model {
+
+std::size_t BoundParameters::bytes() const noexcept {
+  std::size_t sum = 0;
+  for (const Matrix& matrix : matrices_) sum += matrix.bytes();
+  for (const std::vector<float>& values : values_) sum += values.size() * sizeof(float);
+  return sum;
+}
+
+std::int64_t BoundParameters::matrix_elements() const noexcept {
+  std::int64_t sum = 0;
+  for (const Matrix& matrix : matrices_) sum += matrix.out_dim() * matrix.in_dim();
+  return sum;
+}
+
+void BoundParameters::load(const ParameterSpec& spec, const std::string& full_name, WeightStore& weights,
+                           ParameterSet& set) {
+  if (spec.form == ParameterForm::matrix) {
+    matrices_.push_back(weights.matrix(full_name, spec.shape, spec.convert_heads));
+    set.add(spec.name, matrices_.back());
+  } else {
+    values_.push_back(weights.values(full_name, spec.shape, spec.convert_heads));
+    set.add(spec.name, values_.back());
+  }
+}
+
+std::unique_ptr<BoundParameters> bind_parameters(const LayerComponents& components, const std::string& prefix,
+                                                 WeightStore& weights, SharedParameters& shared) {
+  auto bound = std::make_unique<BoundParameters>();
+  for (Module* module : {static_cast<Module*>(components.attention.get()),
+                         static_cast<Module*>(components.position.get()), static_cast<Module*>(components.cache.get())}) {
+    if (!shared.insert(module).second) continue;
+    ParameterSet set;
+    for (const ParameterSpec& spec : module->parameters())
+      bound->load(spec, spec.scope == ParameterScope::layer ? prefix + spec.name : spec.name, weights, set);
+    module->bind(set);
+  }
+  return bound;
+}
+
+}  // namespace attnlab::model

@@ -1,0 +1,39 @@
+// Loads what components declare and hands it to them. Components that layers share are loaded once.
+#pragma once
+
+#include <list>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include <attnlab/module.h>
+
+#include "model/weight_store.h"
+#include "ops/matrix.h"
+
+namespace attnlab::model {
+
+struct LayerComponents;
+
+/// Owns the parameters of one layer's components, at fixed addresses.
+class BoundParameters {
+ public:
+  [[nodiscard]] std::size_t bytes() const noexcept;
+  /// Of the matrices: what a token is multiplied with.
+  [[nodiscard]] std::int64_t matrix_elements() const noexcept;
+  void load(const ParameterSpec& spec, const std::string& full_name, WeightStore& weights, ParameterSet& set);
+
+ private:
+  std::list<Matrix> matrices_;
+  std::list<std::vector<float>> values_;
+};
+
+/// Components whose parameters are loaded already, because an earlier layer shares them.
+using SharedParameters = std::set<const Module*>;
+
+/// `prefix`: "model.layers.N.self_attn.". Error where a declared tensor is missing or has another shape.
+std::unique_ptr<BoundParameters> bind_parameters(const LayerComponents& components, const std::string& prefix,
+                                                 WeightStore& weights, SharedParameters& shared);
+
+}  // namespace attnlab::model

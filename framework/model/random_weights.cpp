@@ -1,0 +1,53 @@
+// The sum of uniforms is taken in integers and becomes a float at the very end. A polynomial of the inverse normal
+// would be closer in the tails, but its last bit depends on whether the compiler fuses a product and a sum.
+#include "model/random_weights.h"
+
+#include <cmath>
+
+namespace attnlab::model {
+namespace {
+
+constexpr std::uint64_t kGoldenRatio = 0x9e3779b97f4a7c15;  // 2^64 / phi: the step of splitmix64
+
+// The finaliser of splitmix64 (Steele, Lea and Flood 2014, constants of Stafford's Mix13).
+constexpr std::uint64_t mixed(std::uint64_t bits) {
+  bits = (bits ^ (bits >> 30)) * 0xbf58476d1ce4e5b9;
+  bits = (bits ^ (bits >> 27)) * 0x94d049bb133111eb;
+  return bits ^ (bits >> 31);
+}
+
+// FNV-1a: where in the sequence of the seed a tensor begins.
+constexpr std::uint64_t hashed(std::string_view name) {
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (const char letter : name) hash = (hash ^ static_cast<unsigned char>(letter)) * 0x100000001b3;
+  return hash;
+}
+
+// The four 16-bit fields of a word, added in pairs: two sums of 17 bits in the halves of the result.
+constexpr std::uint64_t paired_fields(std::uint64_t bits) {
+  constexpr std::uint64_t kEven = 0x0000ffff0000ffff;
+  return (bits & kEven) + ((bits >> 16) & kEven);
+}
+
+// The sum of eight 16-bit uniforms minus its mean: in [-262140, 262140], exact as a float.
+constexpr std::int32_t centred_sum(std::uint64_t bits) {
+  const std::uint64_t more = (bits ^ (bits >> 32)) * 0xd6e8feb86659fd93;  // four more fields from the same word
+  const std::uint64_t fields = paired_fields(bits) + paired_fields(more ^ (more >> 32));
+  return static_cast<std::int32_t>((fields & 0xffffffff) + (fields >> 32)) - 8 * 65535 / 2;
+}
+
+}  // namespace
+
+void random_values(std::uint64_t seed, std::string_view tensor_name, std::int64_t first_element, std::span<float> out,
+                   float standard_deviation) {
+  const double sum_deviation = std::sqrt(8.0 * (65536.0 * 65536.0 - 1.0) / 12.0);  // eight times the variance of one
+  const auto scale = static_cast<float>(standard_deviation / sum_deviation);
+  std::uint64_t state =
+      mixed(mixed(seed) ^ hashed(tensor_name)) + static_cast<std::uint64_t>(first_element) * kGoldenRatio;
+  for (float& value : out) {
+    state += kGoldenRatio;
+    value = static_cast<float>(centred_sum(mixed(state))) * scale;
+  }
+}
+
+}  // namespace attnlab::model

@@ -1,0 +1,70 @@
+// Text to token ids and back, so that a checkpoint's folder is all a command needs: `generate`, `tokenize`,
+// `logits --prompt` and perplexity read the tokenizer files a model was published with and get its own ids.
+// Two formats: tokenizer.model (through libsentencepiece) and tokenizer.json of type BPE (here, ICU for its
+// regular expressions). Model YAMLs without files get one token per byte.
+// Not here: chat templates, training a tokenizer, padding and truncation of batches.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <attnlab/api.h>
+
+namespace attnlab::model {
+
+using TokenId = std::int32_t;
+
+/// Text of a growing list of ids, for `generate`: every piece is complete UTF-8, and the pieces of push(), in
+/// order, followed by finish(), are exactly decode() of all ids. One thread; must not outlive its tokenizer.
+class ATTNLAB_API StreamDecoder {
+ public:
+  virtual ~StreamDecoder();
+  /// The text that is certain once `id` is known; may be empty, may hold text of earlier ids.
+  /// Throws attnlab::Error for an id outside the vocabulary.
+  virtual std::string push(TokenId id) = 0;
+  /// What was still held back. Call once, last.
+  virtual std::string finish() = 0;
+};
+
+/// Immutable after loading; every method may be called by any number of threads at once.
+class ATTNLAB_API Tokenizer {
+ public:
+  virtual ~Tokenizer();
+
+  /// Ids of the text and nothing else: no BOS, no EOS. Throws attnlab::Error for text that is not UTF-8.
+  [[nodiscard]] virtual std::vector<TokenId> encode(std::string_view text) const = 0;
+  /// encode() with what the tokenizer itself adds around a prompt (BOS, a template's tokens).
+  [[nodiscard]] virtual std::vector<TokenId> encode_with_special(std::string_view text) const = 0;
+  /// Special tokens of a tokenizer.json stay in the text; control pieces of a tokenizer.model have none.
+  /// Bytes that are not UTF-8 become U+FFFD. Throws attnlab::Error for an id outside the vocabulary.
+  [[nodiscard]] virtual std::string decode(std::span<const TokenId> ids) const = 0;
+  [[nodiscard]] virtual std::unique_ptr<StreamDecoder> stream() const = 0;
+
+  /// Valid ids are 0 .. vocab_size() - 1. The model's own vocab_size may be larger (padded embeddings).
+  [[nodiscard]] virtual int vocab_size() const = 0;
+  [[nodiscard]] virtual std::optional<TokenId> bos() const = 0;
+  [[nodiscard]] virtual std::optional<TokenId> eos() const = 0;
+};
+
+/// Reads tokenizer.model if the folder has one, else tokenizer.json with the tokenizer_config.json beside it (for
+/// the names of BOS and EOS and for add_bos_token, add_eos_token). No other file of the folder is opened.
+/// Throws attnlab::Error with the file's path for what is missing, malformed or of a kind that is not supported.
+[[nodiscard]] ATTNLAB_API std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& folder);
+
+/// One token per byte: ids 0 .. 255 are the bytes, 256 is BOS, 257 is EOS, each if vocab_size allows; higher ids
+/// have no meaning and decode to U+FFFD. With fewer than 256 ids, encode() throws attnlab::Error for a byte that
+/// has none (128 ids are enough for ASCII). vocab_size must be positive, else attnlab::Error.
+[[nodiscard]] ATTNLAB_API std::unique_ptr<Tokenizer> byte_tokenizer(int vocab_size);
+
+/// Offset of the first byte that no UTF-8 text has in this place (overlong forms, surrogates and a cut-off last
+/// character included), or nothing if all is well.
+[[nodiscard]] ATTNLAB_API std::optional<std::size_t> first_invalid_utf8(std::string_view text);
+
+}  // namespace attnlab::model

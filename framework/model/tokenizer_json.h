@@ -1,0 +1,50 @@
+// Reading JSON that somebody else wrote: every value knows its file and its place in it, so that whatever is wrong
+// is reported as `file: pre_tokenizer.pretokenizers[1].behavior ...` and nothing is read with the wrong type.
+// Not here: parsing the text (strict_json.h, which also bounds the nesting that parsers of sequences recurse into).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+namespace attnlab::model::tokenizer_parts {
+
+/// "a, b, c", for the remedy of an unsupported kind.
+std::string list_of(const std::vector<std::string>& names);
+
+/// A borrowed value of a JSON document; the document must outlive it.
+class JsonNode {
+ public:
+  JsonNode(const nlohmann::json& value, std::string file, std::string path = {})
+      : value_(&value), file_(std::move(file)), path_(std::move(path)) {}
+
+  [[nodiscard]] const nlohmann::json& value() const { return *value_; }
+  [[nodiscard]] const std::string& file() const { return file_; }
+
+  /// Fields: at() refuses a missing one, find() returns nothing for one that is missing or null.
+  [[nodiscard]] JsonNode at(const std::string& key) const;
+  [[nodiscard]] std::optional<JsonNode> find(const std::string& key) const;
+  [[nodiscard]] std::vector<JsonNode> items() const;                            // of an array
+  [[nodiscard]] std::vector<std::pair<std::string, JsonNode>> entries() const;  // of an object
+
+  [[nodiscard]] std::string string() const;
+  [[nodiscard]] bool boolean() const;
+  [[nodiscard]] std::int64_t integer() const;
+  [[nodiscard]] bool boolean_or(const std::string& key, bool fallback) const;
+
+  /// Throws attnlab::Error "file: <path of this value> what; remedy".
+  [[noreturn]] void refuse(const std::string& what, const std::string& remedy = {}) const;
+  /// The same for a "type" nobody here knows.
+  [[noreturn]] void refuse_kind(const std::string& kind, const std::vector<std::string>& supported) const;
+
+ private:
+  const nlohmann::json* value_;
+  std::string file_;
+  std::string path_;
+};
+
+}  // namespace attnlab::model::tokenizer_parts

@@ -1,0 +1,22 @@
+// What a tokenizer.json does to a text before it is cut: NFC (Qwen), Prepend and Replace (Llama 2), Sequence.
+// Kinds that lose text (Lowercase, NFKC, StripAccents ...) belong to other model families and are refused by name.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "model/tokenizer_json.h"
+
+namespace attnlab::model::tokenizer_parts {
+
+/// Immutable; any number of threads.
+class Normalizer {
+ public:
+  virtual ~Normalizer() = default;
+  [[nodiscard]] virtual std::string apply(std::string text) const = 0;
+};
+
+/// Throws attnlab::Error for a kind that is not supported.
+std::unique_ptr<Normalizer> parse_normalizer(const JsonNode& node);
+
+}  // namespace attnlab::model::tokenizer_parts

@@ -1,0 +1,196 @@
+#include "model/weight_store.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+
+#include <attnlab/error.h>
+
+#include "model/random_weights.h"
+#include "parallel/parallel.h"
+
+namespace attnlab::model {
+
+// One tensor as it is stored, and how its rows become the rows that were asked for.
+struct WeightStore::Stored {
+  std::string name;
+  std::optional<StoredTensor> tensor;  // absent: from the seed
+  ElementType type = ElementType::f32;
+  std::int64_t rows = 0;         // that were asked for
+  std::int64_t width = 0;        // elements of a row
+  std::int64_t head_rows = 0;    // rows of one head; 0: no heads
+  std::int64_t stored_heads = 0;
+  std::int64_t heads = 0;
+  [[nodiscard]] bool pools() const noexcept { return heads < stored_heads; }
+  [[nodiscard]] bool converts() const noexcept { return heads != stored_heads; }
+};
+
+WeightStore::WeightStore(Checkpoint checkpoint, const ModelConfig& config, bool allow_nonfinite)
+    : checkpoint_(std::move(checkpoint)), config_(config), allow_nonfinite_(allow_nonfinite) {}
+
+WeightStore::WeightStore(std::uint64_t seed, const ModelConfig& config) : config_(config), seed_(seed) {}
+
+bool WeightStore::has(std::string_view name) const { return is_random() || checkpoint_->find(name).has_value(); }
+
+WeightStore::Stored WeightStore::find(const std::string& name, std::span<const std::int64_t> shape,
+                                      int convert_heads) {
+  Stored stored;
+  stored.name = name;
+  stored.rows = shape.front();
+  stored.width = std::accumulate(shape.begin() + 1, shape.end(), std::int64_t{1}, std::multiplies<>());
+  stored.heads = stored.stored_heads = convert_heads;
+  if (convert_heads > 0) stored.head_rows = stored.rows / convert_heads;
+  if (is_random()) {
+    if (convert_heads > 0) stored.stored_heads = config_.kv_heads;
+  } else {
+    stored.tensor = checkpoint_->find(name);
+    if (!stored.tensor) throw Error(checkpoint_->folder().string(), fmt::format("tensor \"{}\" is missing", name));
+    const std::string file = stored.tensor->file->path().string();
+    check_weight_dtype(*stored.tensor);
+    const DType dtype = stored.tensor->info->dtype;
+    stored.type = dtype == DType::f32    ? ElementType::f32
+                  : dtype == DType::bf16 ? ElementType::bf16
+                                         : ElementType::f16;
+    const std::vector<std::int64_t>& found = stored.tensor->info->shape;
+    bool fits = found.size() == shape.size() && std::equal(found.begin() + 1, found.end(), shape.begin() + 1);
+    if (fits && stored.head_rows > 0 && found.front() % stored.head_rows == 0)
+      stored.stored_heads = found.front() / stored.head_rows;
+    else
+      fits = fits && found.front() == shape.front();
+    if (!fits || stored.stored_heads < (convert_heads > 0 ? 1 : 0))
+      throw Error(file, fmt::format("tensor \"{}\" has shape [{}]", name, fmt::join(found, ", ")),
+                  fmt::format("the model needs [{}]", fmt::join(shape, ", ")));
+    used_.insert(name);
+  }
+  if (stored.converts()) {
+    if (stored.heads % stored.stored_heads != 0 && stored.stored_heads % stored.heads != 0)
+      throw Error(is_random() ? "" : stored.tensor->file->path().string(),
+                  fmt::format("tensor \"{}\" has {} kv heads, which cannot be converted to {}", name,
+                              stored.stored_heads, stored.heads),
+                  "one of the two numbers must be a multiple of the other");
+    const std::string note = fmt::format("converted: {} kv heads from {} ({})", stored.heads, stored.stored_heads,
+                                         stored.pools() ? "mean-pooled" : "repeated");
+    if (std::find(notes_.begin(), notes_.end(), note) == notes_.end()) notes_.push_back(note);
+  }
+  return stored;
+}
+
+void WeightStore::read_rows(const Stored& stored, std::int64_t first, std::span<float> rows) const {
+  const std::int64_t element = first * stored.width;
+  if (stored.tensor) {
+    if (!allow_nonfinite_) {
+      if (const auto bad = first_nonfinite(*stored.tensor, element, static_cast<std::int64_t>(rows.size())))
+        throw Error(stored.tensor->file->path().string(),
+                    fmt::format("tensor \"{}\" holds NaN or Inf at element {}", stored.name, *bad),
+                    "weights must be finite, or the experiment must say `allow_nonfinite: true`");
+    }
+    read_f32(*stored.tensor, element, rows);
+  } else if (stored.name.find("norm") != std::string::npos) {
+    std::fill(rows.begin(), rows.end(), 1.0F);
+  } else {
+    random_values(seed_, stored.name, element, rows, static_cast<float>(config_.initializer_range));
+  }
+}
+
+void WeightStore::read_converted_row(const Stored& stored, std::int64_t row, std::span<float> out) const {
+  const std::int64_t head = row / stored.head_rows;
+  const std::int64_t in_head = row % stored.head_rows;
+  if (!stored.pools()) {
+    const std::int64_t from = head * stored.stored_heads / stored.heads;
+    return read_rows(stored, from * stored.head_rows + in_head, out);
+  }
+  // Ainslie et al. 2023: the mean over the group.
+  const std::int64_t group = stored.stored_heads / stored.heads;
+  std::vector<double> sum(out.size());
+  for (std::int64_t member = 0; member < group; ++member) {
+    read_rows(stored, (head * group + member) * stored.head_rows + in_head, out);
+    for (std::size_t i = 0; i < out.size(); ++i) sum[i] += out[i];
+  }
+  for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<float>(sum[i] / static_cast<double>(group));
+}
+
+Matrix WeightStore::matrix(const std::string& name, std::span<const std::int64_t> shape, int convert_heads) {
+  ATTNLAB_CHECK(shape.size() == 2, "a matrix has two axes");
+  const Stored stored = find(name, shape, convert_heads);
+  const bool narrow = stored.tensor && stored.type != ElementType::f32 && !stored.converts();
+  Matrix packed(stored.rows, stored.width, narrow ? stored.type : ElementType::f32);
+  if (!reads_) return packed;  // its pages are never touched, so they cost nothing
+  const int blocks = static_cast<int>((stored.rows + kPanelOutputs - 1) / kPanelOutputs);
+  parallel_for(blocks, [&](int block, WorkerSlot) {
+    const std::int64_t first = block * kPanelOutputs;
+    const std::int64_t count = std::min(kPanelOutputs, stored.rows - first);
+    std::vector<float> rows(static_cast<std::size_t>(count * stored.width));
+    if (stored.converts()) {
+      for (std::int64_t row = 0; row < count; ++row)
+        read_converted_row(stored, first + row, std::span(rows).subspan(row * stored.width, stored.width));
+      packed.pack(first, rows);
+    } else if (narrow) {
+      read_rows(stored, first, rows);  // for the check; the bits are what is kept
+      std::vector<std::uint16_t> bits(rows.size());
+      read_bits16(*stored.tensor, first * stored.width, bits);
+      packed.pack(first, bits);
+    } else {
+      read_rows(stored, first, rows);
+      packed.pack(first, rows);
+    }
+  });
+  if (stored.tensor) stored.tensor->file->release(*stored.tensor->info);
+  return packed;
+}
+
+std::vector<float> WeightStore::values(const std::string& name, std::span<const std::int64_t> shape,
+                                       int convert_heads) {
+  const Stored stored = find(name, shape, convert_heads);
+  std::vector<float> values(static_cast<std::size_t>(stored.rows * stored.width));
+  if (!reads_) return values;
+  if (!stored.converts()) {
+    read_rows(stored, 0, values);
+  } else {
+    for (std::int64_t row = 0; row < stored.rows; ++row)
+      read_converted_row(stored, row, std::span(values).subspan(row * stored.width, stored.width));
+  }
+  if (stored.tensor) stored.tensor->file->release(*stored.tensor->info);
+  return values;
+}
+
+Pages WeightStore::table(const std::string& name, std::span<const std::int64_t> shape, ElementType& type) {
+  const Stored stored = find(name, shape, 0);
+  type = stored.type;
+  const std::size_t row_bytes = static_cast<std::size_t>(stored.width) * element_bytes(type);
+  Pages table(row_bytes * stored.rows);
+  if (!reads_) return table;
+  constexpr std::int64_t rows_of_task = 128;
+  parallel_for(static_cast<int>((stored.rows + rows_of_task - 1) / rows_of_task), [&](int task, WorkerSlot) {
+    const std::int64_t first = task * rows_of_task;
+    const std::int64_t count = std::min(rows_of_task, stored.rows - first);
+    std::vector<float> rows(static_cast<std::size_t>(count * stored.width));
+    read_rows(stored, first, rows);
+    std::byte* to = table.data() + first * row_bytes;
+    if (type == ElementType::f32)
+      std::memcpy(to, rows.data(), rows.size() * sizeof(float));
+    else
+      read_bits16(*stored.tensor, first * stored.width, {reinterpret_cast<std::uint16_t*>(to), rows.size()});
+  });
+  if (stored.tensor) stored.tensor->file->release(*stored.tensor->info);
+  return table;
+}
+
+void WeightStore::check_all_used(std::span<const std::string> ignored_prefixes) const {
+  if (is_random()) return;
+  std::vector<Problem> problems;
+  for (const std::string& name : checkpoint_->names()) {
+    if (used_.contains(name) || name.ends_with(".rotary_emb.inv_freq")) continue;
+    if (std::any_of(ignored_prefixes.begin(), ignored_prefixes.end(),
+                    [&](const std::string& prefix) { return name.starts_with(prefix); }))
+      continue;
+    problems.push_back({checkpoint_->find(name)->file->path().string(),
+                        fmt::format("tensor \"{}\" belongs to no part of this model", name),
+                        "remove it, or check config.json"});
+  }
+  if (!problems.empty()) throw Error(std::move(problems));
+}
+
+}  // namespace attnlab::model

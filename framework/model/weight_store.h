@@ -1,0 +1,69 @@
+// Where a model's weights come from, seen as one thing: a checkpoint's tensors, or values from a seed for models that
+// exist only as a YAML. Checks shapes and finiteness, converts head layouts, packs, and lets go of what was packed.
+// Not here: which parameters a model has (the decoder and the plugins declare them).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <attnlab/api.h>
+#include <attnlab/module.h>
+
+#include "model/checkpoint.h"
+#include "model/model_config.h"
+#include "ops/matrix.h"
+
+namespace attnlab::model {
+
+class ATTNLAB_API WeightStore {
+ public:
+  /// `allow_nonfinite`: NaN and Inf are taken as they are.
+  WeightStore(Checkpoint checkpoint, const ModelConfig& config, bool allow_nonfinite);
+  /// Values from a seed; every name exists. Norm weights are 1.
+  WeightStore(std::uint64_t seed, const ModelConfig& config);
+
+  /// From now on tensors are looked up and their shapes checked, but nothing is read; what is returned holds no values.
+  void check_only() noexcept { reads_ = false; }
+
+  [[nodiscard]] bool is_random() const noexcept { return !checkpoint_.has_value(); }
+  /// Always true for values from a seed.
+  [[nodiscard]] bool has(std::string_view name) const;
+
+  /// The tensor packed, in its own element type (f32 after a mean over heads). shape [out, in]. Error naming file and
+  /// tensor where it is missing, of another shape or type, or not finite. convert_heads as in ParameterSpec.
+  [[nodiscard]] Matrix matrix(const std::string& name, std::span<const std::int64_t> shape, int convert_heads = 0);
+  /// The tensor as plain f32, any shape.
+  [[nodiscard]] std::vector<float> values(const std::string& name, std::span<const std::int64_t> shape,
+                                          int convert_heads = 0);
+  /// The tensor's rows as they stand, row after row in its own type; for lookups. shape [rows, width].
+  [[nodiscard]] Pages table(const std::string& name, std::span<const std::int64_t> shape, ElementType& type);
+
+  /// Error for tensors that nothing asked for, except those whose name begins with one of the prefixes and
+  /// `*.rotary_emb.inv_freq`.
+  void check_all_used(std::span<const std::string> ignored_prefixes) const;
+
+  /// "kv heads of layer N: 8 stored, 2 used (mean-pooled)"; one line for all layers that are alike.
+  [[nodiscard]] const std::vector<std::string>& notes() const noexcept { return notes_; }
+
+ private:
+  struct Stored;
+  Stored find(const std::string& name, std::span<const std::int64_t> shape, int convert_heads);
+  // Rows first .. first + rows.size() / width of the stored tensor, checked for NaN and Inf.
+  void read_rows(const Stored& stored, std::int64_t first, std::span<float> rows) const;
+  void read_converted_row(const Stored& stored, std::int64_t row, std::span<float> out) const;
+
+  std::optional<Checkpoint> checkpoint_;
+  const ModelConfig config_;
+  bool allow_nonfinite_ = false;
+  bool reads_ = true;
+  std::uint64_t seed_ = 0;
+  std::set<std::string, std::less<>> used_;
+  std::vector<std::string> notes_;
+};
+
+}  // namespace attnlab::model

@@ -1,0 +1,58 @@
+// A weight matrix [out, in], packed once into panels of 128 outputs: panel p holds, input by input, the weights of its
+// outputs side by side. Both kinds of product read a panel from end to end: the streaming product for a few tokens
+// (bound by memory) and oneDNN for many (bound by arithmetic; a panel is its row-major B).
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <span>
+
+#include <attnlab/api.h>
+
+#include "base/element.h"
+#include "base/pages.h"
+
+namespace attnlab {
+
+inline constexpr std::int64_t kPanelOutputs = 128;
+
+class ATTNLAB_API Matrix {
+ public:
+  /// Zeros.
+  Matrix(std::int64_t out_dim, std::int64_t in_dim, ElementType type);
+
+  [[nodiscard]] std::int64_t out_dim() const noexcept { return out_dim_; }
+  [[nodiscard]] std::int64_t in_dim() const noexcept { return in_dim_; }
+  [[nodiscard]] ElementType type() const noexcept { return type_; }
+  [[nodiscard]] std::size_t bytes() const noexcept { return pages_.size(); }
+
+  [[nodiscard]] int panels() const noexcept { return static_cast<int>((out_dim_ + kPanelOutputs - 1) / kPanelOutputs); }
+  /// Outputs of a panel: 128, fewer in the last.
+  [[nodiscard]] int panel_outputs(int panel) const noexcept {
+    return static_cast<int>(std::min(kPanelOutputs, out_dim_ - panel * kPanelOutputs));
+  }
+  /// Elements from input to input: the outputs rounded up to whole vectors, the rest zeros.
+  [[nodiscard]] int panel_stride(int panel) const noexcept { return (panel_outputs(panel) + 15) / 16 * 16; }
+  [[nodiscard]] const std::byte* panel(int panel) const noexcept {
+    return pages_.data() + static_cast<std::size_t>(panel) * kPanelOutputs * in_dim_ * element_bytes(type_);
+  }
+
+  /// Stores outputs first .. first + rows.size() / in_dim; elements in the matrix's own type. Different outputs may be
+  /// packed by different threads.
+  void pack(std::int64_t first_output, std::span<const float> rows);
+  void pack(std::int64_t first_output, std::span<const std::uint16_t> rows);
+
+  /// The weights of one output as f32; out [in_dim]. What an embedding that is tied to the head reads.
+  void copy_output(std::int64_t output, std::span<float> out) const;
+
+ private:
+  template <class Element>
+  void pack_elements(std::int64_t first_output, std::span<const Element> rows);
+
+  std::int64_t out_dim_;
+  std::int64_t in_dim_;
+  ElementType type_;
+  Pages pages_;
+};
+
+}  // namespace attnlab

@@ -1,0 +1,73 @@
+#include "ops/onednn_product.h"
+
+#include <omp.h>
+
+#include <array>
+#include <dnnl.hpp>
+#include <map>
+#include <mutex>
+#include <shared_mutex>
+
+namespace attnlab {
+namespace {
+
+using Shape = std::array<std::int64_t, 6>;  // tokens, in_dim, outputs, three strides
+
+struct Product {
+  dnnl::memory::desc input, weights, out;
+  dnnl::matmul primitive;
+};
+
+// Shared by all threads and never destroyed: worker threads may outlive the statics of main.
+struct Products {
+  dnnl::engine engine{dnnl::engine::kind::cpu, 0};
+  std::shared_mutex mutex;
+  std::map<Shape, Product> by_shape;
+
+  const Product& get(const Shape& shape) {
+    {
+      const std::shared_lock lock(mutex);
+      if (const auto found = by_shape.find(shape); found != by_shape.end()) return found->second;
+    }
+    const std::unique_lock lock(mutex);
+    if (const auto found = by_shape.find(shape); found != by_shape.end()) return found->second;
+    const auto [tokens, in_dim, outputs, input_stride, panel_stride, out_stride] = shape;
+    const auto f32 = dnnl::memory::data_type::f32;
+    const dnnl::memory::desc input({tokens, in_dim}, f32, dnnl::memory::dims{input_stride, 1});
+    const dnnl::memory::desc weights({in_dim, outputs}, f32, dnnl::memory::dims{panel_stride, 1});
+    const dnnl::memory::desc out({tokens, outputs}, f32, dnnl::memory::dims{out_stride, 1});
+    const dnnl::matmul::primitive_desc description(dnnl::matmul::desc(input, weights, out), engine);
+    return by_shape.emplace(shape, Product{input, weights, out, dnnl::matmul(description)}).first->second;
+  }
+};
+
+Products& products() {
+  static Products& kept = *new Products;
+  return kept;
+}
+
+// Debian's oneDNN is built for OpenMP; inside a task of ours it must not start a team of its own. The number is an
+// attribute of the calling thread.
+dnnl::stream& thread_stream() {
+  thread_local dnnl::stream& stream = *[] {
+    omp_set_num_threads(1);
+    return new dnnl::stream(products().engine);  // kept: see Products
+  }();
+  return stream;
+}
+
+}  // namespace
+
+void onednn_product(const BlockProduct& p) {
+  dnnl::stream& stream = thread_stream();
+  const Product& product =
+      products().get({p.tokens, p.in_dim, p.outputs, p.input_stride, p.panel_stride, p.out_stride});
+  const dnnl::engine& engine = products().engine;
+  // const_cast: oneDNN's handles are not const; source and weights are only read.
+  product.primitive.execute(
+      stream, {{DNNL_ARG_SRC, dnnl::memory(product.input, engine, const_cast<float*>(p.input))},
+               {DNNL_ARG_WEIGHTS, dnnl::memory(product.weights, engine, const_cast<float*>(p.panel))},
+               {DNNL_ARG_DST, dnnl::memory(product.out, engine, p.out)}});
+}
+
+}  // namespace attnlab

@@ -1,0 +1,16 @@
+// Products of the model with packed weights, split into tasks of fixed size. See ops.h of the SDK for `project`.
+#pragma once
+
+#include <attnlab/ops.h>
+
+#include "ops/matrix.h"
+
+namespace attnlab {
+
+/// out = silu(input gate') * (input up'), the first half of a SwiGLU block (Shazeer 2020) without a buffer for the
+/// halves. input [tokens, in_dim], out [tokens, out_dim]; bias [out_dim] or empty.
+ATTNLAB_API void gated_project(TensorView<const float, 2> input, const Matrix& gate, const Matrix& up,
+                               std::span<const float> gate_bias, std::span<const float> up_bias,
+                               TensorView<float, 2> out);
+
+}  // namespace attnlab

@@ -1,0 +1,172 @@
+// The order of the steps is observable and fixed: project, norm of q and k, rotation, scale, position bias, softcap,
+// mask, softmax with the sink logit, values, gate, output projection.
+#include <attnlab/softmax_block.h>
+
+#include <cmath>
+#include <string>
+
+#include <attnlab/error.h>
+#include <attnlab/ops.h>
+
+#include "ops/vector_kernels.h"
+#include "parallel/parallel.h"
+
+namespace attnlab {
+namespace {
+
+class Softcap final : public ScoreHook {
+ public:
+  explicit Softcap(float cap) : cap_(cap) {}
+  void apply(ScoreTile& tile) const noexcept override {
+    for (std::int64_t member = 0; member < tile.scores.extent(0); ++member)
+      for (std::int64_t query = 0; query < tile.scores.extent(1); ++query)
+        vec::softcap({&tile.scores(member, query, 0), tile.key_positions.size()}, cap_);
+  }
+
+ private:
+  float cap_;
+};
+
+}  // namespace
+
+struct SoftmaxBlock::Parts {
+  Parts(const AttentionModifiers& options, int kv_heads_, const CreateContext& context)
+      : modifiers(options),
+        heads(context.heads),
+        kv_heads(kv_heads_),
+        head_dim(context.head_dim),
+        hidden_dim(context.hidden_dim),
+        eps(context.rms_norm_eps),
+        scale(options.scale > 0 ? static_cast<float>(options.scale)
+                                : 1.0F / std::sqrt(static_cast<float>(context.head_dim))),
+        mask(options.window),
+        softcap(static_cast<float>(options.softcap)) {}
+
+  AttentionModifiers modifiers;
+  int heads, kv_heads, head_dim, hidden_dim;
+  float eps;
+  float scale;
+  CausalMask mask;
+  Softcap softcap;
+  const Matrix* q_proj = nullptr;  // [heads * head_dim, hidden_dim]
+  const Matrix* k_proj = nullptr;  // [kv_heads * head_dim, hidden_dim]
+  const Matrix* v_proj = nullptr;
+  const Matrix* o_proj = nullptr;     // [hidden_dim, heads * head_dim]
+  const Matrix* gate_proj = nullptr;  // [heads or heads * head_dim, hidden_dim]
+  std::span<const float> q_bias, k_bias, v_bias, o_bias;
+  std::span<const float> q_norm, k_norm;  // [head_dim]
+  std::span<const float> sinks;           // [heads]
+
+  int gate_width() const { return modifiers.gate == Gate::head ? heads : heads * head_dim; }
+  void apply_gate(TensorView<const float, 2> hidden, TensorView<float, 3> mixed, Scratch& scratch) const;
+};
+
+SoftmaxBlock::SoftmaxBlock(const AttentionModifiers& modifiers, int kv_heads, const CreateContext& context)
+    : parts_(std::make_unique<Parts>(modifiers, kv_heads, context)) {
+  if (kv_heads < 1 || context.heads % kv_heads != 0)
+    throw Error("", std::to_string(context.heads) + " heads are not divisible by " + std::to_string(kv_heads) + " kv heads",
+                "kv_heads must be a divisor of " + std::to_string(context.heads));
+}
+
+SoftmaxBlock::~SoftmaxBlock() = default;
+SoftmaxBlock::SoftmaxBlock(SoftmaxBlock&&) noexcept = default;
+
+std::vector<ParameterSpec> SoftmaxBlock::parameters() const {
+  const Parts& p = *parts_;
+  const std::int64_t q_width = static_cast<std::int64_t>(p.heads) * p.head_dim;
+  const std::int64_t kv_width = static_cast<std::int64_t>(p.kv_heads) * p.head_dim;
+  const auto values = ParameterForm::values;
+  std::vector<ParameterSpec> specs{
+      {.name = "q_proj.weight", .shape = {q_width, p.hidden_dim}},
+      {.name = "k_proj.weight", .shape = {kv_width, p.hidden_dim}, .convert_heads = p.kv_heads},
+      {.name = "v_proj.weight", .shape = {kv_width, p.hidden_dim}, .convert_heads = p.kv_heads},
+      {.name = "o_proj.weight", .shape = {p.hidden_dim, q_width}}};
+  if (p.modifiers.qkv_bias) {
+    specs.push_back({.name = "q_proj.bias", .shape = {q_width}, .form = values});
+    specs.push_back({.name = "k_proj.bias", .shape = {kv_width}, .form = values, .convert_heads = p.kv_heads});
+    specs.push_back({.name = "v_proj.bias", .shape = {kv_width}, .form = values, .convert_heads = p.kv_heads});
+  }
+  if (p.modifiers.o_bias) specs.push_back({.name = "o_proj.bias", .shape = {p.hidden_dim}, .form = values});
+  if (p.modifiers.qk_norm) {
+    specs.push_back({.name = "q_norm.weight", .shape = {p.head_dim}, .form = values});
+    specs.push_back({.name = "k_norm.weight", .shape = {p.head_dim}, .form = values});
+  }
+  if (p.modifiers.sink_logit) specs.push_back({.name = "sinks", .shape = {p.heads}, .form = values});
+  if (p.modifiers.gate != Gate::none) specs.push_back({.name = "gate_proj.weight", .shape = {p.gate_width(), p.hidden_dim}});
+  return specs;
+}
+
+void SoftmaxBlock::bind(const ParameterSet& parameters) {
+  Parts& p = *parts_;
+  p.q_proj = &parameters.matrix("q_proj.weight");
+  p.k_proj = &parameters.matrix("k_proj.weight");
+  p.v_proj = &parameters.matrix("v_proj.weight");
+  p.o_proj = &parameters.matrix("o_proj.weight");
+  if (p.modifiers.qkv_bias) {
+    p.q_bias = parameters.values("q_proj.bias");
+    p.k_bias = parameters.values("k_proj.bias");
+    p.v_bias = parameters.values("v_proj.bias");
+  }
+  if (p.modifiers.o_bias) p.o_bias = parameters.values("o_proj.bias");
+  if (p.modifiers.qk_norm) {
+    p.q_norm = parameters.values("q_norm.weight");
+    p.k_norm = parameters.values("k_norm.weight");
+  }
+  if (p.modifiers.sink_logit) p.sinks = parameters.values("sinks");
+  if (p.modifiers.gate != Gate::none) p.gate_proj = &parameters.matrix("gate_proj.weight");
+}
+
+KvShape SoftmaxBlock::kv_shape() const {
+  return {.kv_heads = parts_->kv_heads, .key_dim = parts_->head_dim, .value_dim = parts_->head_dim};
+}
+
+void SoftmaxBlock::forward(const LayerContext& layer, TensorView<const float, 2> hidden,
+                           TensorView<float, 2> out) const {
+  const Parts& p = *parts_;
+  const int tokens = layer.chunk.tokens();
+  const Scratch::Scope scope(layer.scratch);
+  auto q = layer.scratch.rows(tokens, p.heads, p.head_dim);
+  auto k = layer.scratch.rows(tokens, p.kv_heads, p.head_dim);
+  auto v = layer.scratch.rows(tokens, p.kv_heads, p.head_dim);
+  auto mixed = layer.scratch.rows(tokens, p.heads, p.head_dim);
+
+  const Projection projections[] = {{*p.q_proj, flat(q), p.q_bias}, {*p.k_proj, flat(k), p.k_bias},
+                                    {*p.v_proj, flat(v), p.v_bias}};
+  project(hidden, projections);
+  if (p.modifiers.qk_norm) {
+    norm_heads(q, p.q_norm, p.eps);
+    norm_heads(k, p.k_norm, p.eps);
+  }
+  append_rows(layer, k, v);
+  const ScoreHook* hooks[2];
+  int count = 0;
+  if (const ScoreHook* bias = layer.position.score_bias()) hooks[count++] = bias;
+  if (p.modifiers.softcap > 0) hooks[count++] = &p.softcap;
+  attend({.queries = q,
+          .chunk = layer.chunk,
+          .source = layer.cache,
+          .scale = p.scale,
+          .rotation = layer.position.rotation(),
+          .hooks = {hooks, static_cast<std::size_t>(count)},
+          .mask = p.mask,
+          .sink_logits = p.sinks},
+         mixed);
+  if (p.gate_proj != nullptr) p.apply_gate(hidden, mixed, layer.scratch);
+  project(flat(mixed), {*p.o_proj, out, p.o_bias});
+}
+
+void SoftmaxBlock::Parts::apply_gate(TensorView<const float, 2> hidden, TensorView<float, 3> mixed,
+                                     Scratch& scratch) const {
+  auto gates = scratch.rows(mixed.extent(0), gate_width());
+  project(hidden, {*gate_proj, gates});
+  const bool by_head = modifiers.gate == Gate::head;
+  parallel_for(static_cast<int>(mixed.extent(0)), [&](int token, WorkerSlot) {
+    for (int head = 0; head < heads; ++head)
+      for (int i = 0; i < head_dim; ++i) {
+        const float gate = gates(token, by_head ? head : head * head_dim + i);
+        mixed(token, head, i) /= 1.0F + std::exp(-gate);
+      }
+  });
+}
+
+}  // namespace attnlab

@@ -1,0 +1,81 @@
+#include "parallel/parallel.h"
+
+#include <oneapi/tbb/blocked_range.h>
+#include <oneapi/tbb/global_control.h>
+#include <oneapi/tbb/info.h>
+#include <oneapi/tbb/parallel_for.h>
+#include <oneapi/tbb/task_arena.h>
+
+#include <memory>
+
+#if defined(__SANITIZE_THREAD__)
+// Debian's TBB is not built for the thread sanitizer, which therefore cannot see that the caller's writes happen
+// before the tasks and the tasks' writes before the return. We say so, instead of suppressing reports.
+extern "C" void __tsan_acquire(void* address);
+extern "C" void __tsan_release(void* address);
+#define ATTNLAB_TSAN_ACQUIRE(address) __tsan_acquire(address)
+#define ATTNLAB_TSAN_RELEASE(address) __tsan_release(address)
+#else
+#define ATTNLAB_TSAN_ACQUIRE(address) static_cast<void>(address)
+#define ATTNLAB_TSAN_RELEASE(address) static_cast<void>(address)
+#endif
+
+namespace attnlab {
+namespace {
+
+struct Arena {
+  explicit Arena(int threads)
+      : size(threads),
+        // The global limit too: TBB starts no more workers than processors unless it is told to.
+        limit(oneapi::tbb::global_control::max_allowed_parallelism, static_cast<std::size_t>(threads)),
+        arena(threads, 1) {
+    arena.initialize();
+  }
+  int size;
+  oneapi::tbb::global_control limit;
+  oneapi::tbb::task_arena arena;
+};
+
+std::unique_ptr<Arena>& current() {
+  static std::unique_ptr<Arena> arena = std::make_unique<Arena>(available_processors());
+  return arena;
+}
+
+char task_start, task_end;  // only their addresses count
+
+}  // namespace
+
+int available_processors() noexcept { return oneapi::tbb::info::default_concurrency(); }
+
+void set_threads(int threads) {
+  ATTNLAB_CHECK(threads >= 1, "threads must be at least 1");
+  if (current()->size == threads) return;
+  current().reset();  // the old limit must go first: of several limits the smallest counts
+  current() = std::make_unique<Arena>(threads);
+}
+
+int threads() noexcept { return current()->size; }
+
+void detail::run_tasks(int count, TaskFunction function, const void* context) {
+  if (count <= 0) return;
+  Arena& arena = *current();
+  if (count == 1 || arena.size == 1) {
+    for (int index = 0; index < count; ++index) function(context, index, 0);
+    return;
+  }
+  ATTNLAB_TSAN_RELEASE(&task_start);
+  arena.arena.execute([&] {
+    oneapi::tbb::parallel_for(
+        oneapi::tbb::blocked_range<int>(0, count, 1),
+        [&](const oneapi::tbb::blocked_range<int>& range) {
+          ATTNLAB_TSAN_ACQUIRE(&task_start);
+          const WorkerSlot slot = oneapi::tbb::this_task_arena::current_thread_index();
+          for (int index = range.begin(); index < range.end(); ++index) function(context, index, slot);
+          ATTNLAB_TSAN_RELEASE(&task_end);
+        },
+        oneapi::tbb::auto_partitioner());
+  });
+  ATTNLAB_TSAN_ACQUIRE(&task_end);
+}
+
+}  // namespace attnlab

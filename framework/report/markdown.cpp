@@ -1,0 +1,209 @@
+#include "report/markdown.h"
+
+#include <algorithm>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "report/format.h"
+#include "report/verdict_table.h"
+
+namespace attnlab::report {
+namespace {
+
+std::string table_line(const std::vector<std::string>& fields) {
+  return fmt::format("| {} |\n", fmt::join(fields, " | "));
+}
+
+std::string table_head(const std::vector<std::string>& fields) {
+  std::string rule = "|";
+  for (std::size_t i = 0; i < fields.size(); ++i) rule += " --- |";
+  return table_line(fields) + rule + "\n";
+}
+
+std::string joined(const std::vector<std::string>& texts) {
+  std::vector<std::string> escaped;
+  for (const std::string& text : texts) escaped.push_back(markdown_text(text));
+  return fmt::format("{}", fmt::join(escaped, "; "));
+}
+
+std::string bullets(const std::vector<std::string>& texts) {
+  std::string list;
+  for (const std::string& text : texts) list += "- " + markdown_text(text) + "\n";
+  return list + "\n";
+}
+
+// "12.3 k [12.1 k, 12.5 k], 1.31 × [1.27, 1.36]"
+std::string cell_text(const VerdictCell& cell) {
+  if (cell.value.empty()) return "–";
+  std::string text = cell.value;
+  if (!cell.interval.empty()) text += " " + cell.interval;
+  if (!cell.ratio.empty()) text += ", " + cell.ratio;
+  if (!cell.ratio_interval.empty()) text += " " + cell.ratio_interval;
+  return text;
+}
+
+std::string results_section(const Results& results) {
+  std::string text = "## Results\n\n";
+  const std::vector<VerdictTable> tables = verdict_tables(results, Headline::report);
+  if (tables.empty()) return text + "No trial has ended yet.\n\n";
+  if (!results.layout.baseline.empty())
+    text += fmt::format("Ratios (×) are to the baseline {}. ", markdown_text(results.layout.baseline));
+  text += "↑ more is better, ↓ less is better.\n\n";
+  for (const VerdictTable& table : tables) {
+    text += "### " + markdown_text(case_title(table.entry)) + "\n\n";
+    std::vector<std::string> head = {"arm"};
+    for (const std::string& heading : table.headings) head.push_back(markdown_text(heading));
+    head.push_back("notes");
+    text += table_head(head);
+    for (const VerdictRow& row : table.rows) {
+      std::vector<std::string> fields = {markdown_text(row.arm)};
+      for (const VerdictCell& cell : row.cells) fields.push_back(cell_text(cell));
+      fields.push_back(joined(row.notes));
+      text += table_line(fields);
+    }
+    text += "\n";
+  }
+  return text;
+}
+
+std::string warnings_section(const Results& results) {
+  std::vector<std::string> warnings = results.layout.warnings;
+  const nlohmann::json::json_pointer is_valid("/roof/is_valid");
+  if (results.environment.contains(is_valid) && results.environment.at(is_valid) == false)
+    warnings.push_back("The roof is invalid: something was faster than the measured peak, so no share of it counts.");
+  warnings.insert(warnings.end(), results.summary.warnings.begin(), results.summary.warnings.end());
+  return warnings.empty() ? "" : "## Warnings\n\n" + bullets(warnings);
+}
+
+std::string failures_section(const Results& results) {
+  std::string text;
+  for (const SummaryRow& row : results.summary.rows) {
+    if (row.is_ok()) continue;
+    const std::string rounds = row.estimate.n > 0 ? std::to_string(row.estimate.n) : "–";
+    text += table_line({markdown_text(row.arm), markdown_text(case_title({row.workload, row.case_name})), rounds,
+                        markdown_text(row.status)});
+  }
+  if (text.empty()) return text;
+  return "## Refused and failed\n\n" + table_head({"arm", "case", "rounds", "why"}) + text + "\n";
+}
+
+// Arms that were to run and have no trial in a case: what an interrupted run still owes.
+std::string missing_section(const Results& results) {
+  std::set<std::string> seen;  // an arm that failed before its first case owes nothing more
+  for (const TrialResult& trial : results.trials)
+    seen.insert(trial.workload.empty() ? trial.arm : trial.arm + "\n" + trial.workload + "\n" + trial.case_name);
+  std::vector<std::string> missing;
+  for (const ArmLayout& arm : results.layout.arms) {
+    if (!arm.refused.empty() || seen.contains(arm.name)) continue;
+    for (const CaseLayout& entry : results.layout.cases)
+      if (!seen.contains(arm.name + "\n" + entry.workload + "\n" + entry.case_name))
+        missing.push_back(arm.name + ", " + case_title(entry));
+  }
+  return missing.empty() ? "" : "## Not run yet\n\n" + bullets(missing);
+}
+
+std::string generated_section(const Results& results) {
+  std::string text;
+  std::set<std::string> shown;
+  for (const ArmLayout& arm : results.layout.arms) {
+    for (const TrialResult& trial : results.trials) {  // by round: the first one is shown
+      const std::vector<std::string> generated = detail_strings(trial, "text");
+      if (trial.arm != arm.name || !trial.is_ok() || generated.empty()) continue;
+      const CaseLayout entry{trial.workload, trial.case_name};
+      if (!shown.insert(arm.name + "\n" + case_title(entry)).second) continue;
+      text += fmt::format("{}, {}:\n\n", markdown_text(arm.name), markdown_text(case_title(entry)));
+      const std::vector<std::string> prompt = detail_strings(trial, "prompt");
+      text += markdown_block((prompt.empty() ? "" : prompt.front()) + generated.front()) + "\n";
+    }
+  }
+  return text.empty() ? "" : "## Generated text\n\nThe prompt and what each arm wrote after it.\n\n" + text;
+}
+
+std::string method_section(const Results& results) {
+  const StudyLayout& layout = results.layout;
+  std::string text = "## Method\n\n";
+  if (layout.rounds > 0) text += fmt::format("Planned rounds: {}. ", layout.rounds);
+  text +=
+      "Every round runs every arm once, in shuffled order; each trial runs in a process of its own. A figure is the "
+      "median over the rounds. [a, b] holds the true median with at least 95 % (order statistics, from the binomial "
+      "distribution, no other assumption); (a to b) is the range of fewer than six rounds, which covers it with less. "
+      "A ratio is the median of the ratios to the baseline within the same round. Intervals are for one arm at a time: "
+      "the more arms, the likelier that one of them misses by chance. Figures without an interval are the same in "
+      "every round or were measured once.\n\n"
+      "All samples are in samples.csv, all medians in summary.csv, every arm fully resolved in plan.yaml.\n\n";
+  return text;
+}
+
+class EnvironmentTable {
+ public:
+  explicit EnvironmentTable(const nlohmann::json& environment) : environment_(environment) {}
+
+  std::string text() {
+    add("CPU", string_at("/cpu"));
+    add("kernels", string_at("/simd_target"));
+    add("CPU flags", strings_at("/cpu_flags"));
+    add("threads", number_at("/threads", [](double value) { return fmt::format("{:.0f}", value); }) +
+                       number_at("/logical_cores", [](double value) { return fmt::format(" of {:.0f}", value); }));
+    add("FMA peak (f32)", number_at("/roof/fma_flops_per_second", format_si, "FLOP/s"));
+    add("read bandwidth", number_at("/roof/read_bytes_per_second", format_si, "B/s") +
+                              number_at("/roof/buffer_bytes", format_bytes, "", " over "));
+    add("L1d, L2, L3 of one instance", number_at("/caches/l1d_bytes", format_bytes) +
+                                           number_at("/caches/l2_bytes", format_bytes, "", ", ") +
+                                           number_at("/caches/l3_bytes", format_bytes, "", ", "));
+    add("memory", number_at("/memory_bytes", format_bytes));
+    add("system", string_at("/kernel"));
+    add("compiler", string_at("/build/compiler"));
+    add("build", string_at("/build/build_type"));
+    add("libraries", string_at("/build/libraries"));
+    add("git revision", string_at("/build/git_revision"));
+    return "## Environment\n\n" + table_head({"what", "value"}) + text_ +
+           "\nPlugin files and their SHA-256 are in environment.json.\n";
+  }
+
+ private:
+  void add(const std::string& what, const std::string& value) {
+    if (!value.empty()) text_ += table_line({what, markdown_text(value)});
+  }
+
+  [[nodiscard]] nlohmann::json at(const char* pointer) const {
+    const nlohmann::json::json_pointer place(pointer);
+    return environment_.contains(place) ? environment_.at(place) : nlohmann::json();
+  }
+
+  [[nodiscard]] std::string string_at(const char* pointer) const {
+    const nlohmann::json value = at(pointer);
+    return value.is_string() ? value.get<std::string>() : std::string();
+  }
+
+  [[nodiscard]] std::string strings_at(const char* pointer) const {
+    std::vector<std::string> words;
+    for (const nlohmann::json& word : at(pointer))
+      if (word.is_string()) words.push_back(word);
+    return fmt::format("{}", fmt::join(words, " "));
+  }
+
+  template <class Format>
+  [[nodiscard]] std::string number_at(const char* pointer, const Format& format, const char* unit = "",
+                                      const char* before = "") const {
+    const nlohmann::json value = at(pointer);
+    if (!value.is_number() || value.get<double>() <= 0) return {};
+    return before + format(value.get<double>()) + unit;
+  }
+
+  const nlohmann::json& environment_;
+  std::string text_;
+};
+
+}  // namespace
+
+std::string report_markdown(const Results& results) {
+  const StudyLayout& layout = results.layout;
+  std::string text = "# " + markdown_text(layout.name) + "\n\n";
+  if (!layout.question.empty()) text += markdown_text(layout.question) + "\n\n";
+  text += warnings_section(results) + results_section(results) + failures_section(results) + missing_section(results);
+  text += generated_section(results) + method_section(results) + EnvironmentTable(results.environment).text();
+  return text;
+}
+
+}  // namespace attnlab::report

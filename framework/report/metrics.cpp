@@ -1,0 +1,45 @@
+#include "report/metrics.h"
+
+#include <algorithm>
+#include <array>
+
+namespace attnlab::report {
+namespace {
+
+constexpr std::array kMetrics = {
+    MetricInfo{"prefill_tokens_per_second", "prefill tokens/s", Headline::everywhere},
+    MetricInfo{"decode_tokens_per_second", "decode tokens/s", Headline::everywhere},
+    MetricInfo{"time_to_first_token_s", "time to first token", Headline::report},
+    MetricInfo{"token_latency_p50_s", "token latency p50"},
+    MetricInfo{"token_latency_p95_s", "token latency p95", Headline::report},
+    MetricInfo{"token_latency_p99_s", "token latency p99"},
+    MetricInfo{"kv_bytes_allocated", "KV cache", Headline::everywhere},
+    MetricInfo{"kv_bytes_nominal", "KV nominal"},
+    MetricInfo{"peak_rss_bytes", "peak memory", Headline::everywhere},
+    MetricInfo{"weight_bytes", "weights"},
+    MetricInfo{"nll_per_token", "nll per token"},
+    MetricInfo{"perplexity", "perplexity", Headline::everywhere},
+    MetricInfo{"kl_to_baseline", "KL to baseline", Headline::everywhere},
+    MetricInfo{"same_top_token", "same top token", Headline::everywhere},
+    MetricInfo{"recall_accuracy", "recall", Headline::everywhere},
+    MetricInfo{"recall_predicted", "recall predicted", Headline::everywhere},
+    MetricInfo{"kv_bytes_mean", "KV mean", Headline::everywhere},
+    MetricInfo{"kv_bytes_peak", "KV peak"},
+    MetricInfo{kRowsEvicted, "rows evicted", Headline::report},
+    MetricInfo{kOperationsPerSecond, "operations/s"},
+    MetricInfo{kBytesPerSecond, "bytes read/s"},
+    MetricInfo{kShareOfFmaPeak, "of FMA peak", Headline::everywhere},
+    MetricInfo{kShareOfReadBandwidth, "of read bandwidth", Headline::everywhere},
+};
+
+}  // namespace
+
+std::span<const MetricInfo> standard_metrics() {
+  return kMetrics;
+}
+
+std::size_t metric_rank(std::string_view name) {
+  return static_cast<std::size_t>(std::ranges::find(kMetrics, name, &MetricInfo::name) - kMetrics.begin());
+}
+
+}  // namespace attnlab::report

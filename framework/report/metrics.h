@@ -1,0 +1,34 @@
+// The metrics that have a standard name: their order in every table, their headings, and which of them a reader looks
+// for first. A metric that is not listed works all the same: it comes after these, under its own name.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+namespace attnlab::report {
+
+/// Where a metric has a column. `report`: in report.md; `everywhere`: on the terminal too.
+enum class Headline { none, report, everywhere };
+
+struct MetricInfo {
+  std::string_view name;
+  std::string_view heading;
+  Headline headline = Headline::none;
+};
+
+/// In the order of the tables.
+[[nodiscard]] std::span<const MetricInfo> standard_metrics();
+
+/// Index into standard_metrics(), or its size for a metric that is not there.
+[[nodiscard]] std::size_t metric_rank(std::string_view name);
+
+/// Shares of the measured roof, unit "share". Above 1 they say that the roof was measured too low, so they are only to
+/// be given where the bytes that were read cannot have come from a cache.
+inline constexpr std::string_view kShareOfFmaPeak = "share_of_fma_peak";
+inline constexpr std::string_view kShareOfReadBandwidth = "share_of_read_bandwidth";
+/// What trials measure; reports hold it against the best roof of the whole run, which is known only at the end.
+inline constexpr std::string_view kOperationsPerSecond = "operations_per_second";
+inline constexpr std::string_view kBytesPerSecond = "bytes_read_per_second";
+inline constexpr std::string_view kRowsEvicted = "rows_evicted";
+
+}  // namespace attnlab::report

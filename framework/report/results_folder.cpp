@@ -1,0 +1,75 @@
+#include "report/results_folder.h"
+
+#include <string>
+
+#include <attnlab/error.h>
+
+#include "report/markdown.h"
+#include "report/metrics.h"
+#include "report/text_file.h"
+
+namespace attnlab::report {
+namespace {
+
+namespace fs = std::filesystem;
+
+StudyLayout read_layout(const nlohmann::json& environment, const fs::path& path) {
+  try {
+    return environment.at("study").get<StudyLayout>();
+  } catch (const nlohmann::json::exception& error) {
+    throw Error(path.string(), std::string("does not describe a study: ") + error.what(),
+                "name a folder that `attnlab run` wrote");
+  }
+}
+
+// Shares of the roof, which is known only when the run has ended: trials hold rates. A step that reads less than the
+// caches hold may be faster than memory, so it has no share of the bandwidth.
+void add_shares(const nlohmann::json& environment, std::vector<TrialResult>& trials) {
+  const auto number = [&](const char* pointer) {
+    return environment.value(nlohmann::json::json_pointer(pointer), 0.0);
+  };
+  const double flops = number("/roof/fma_flops_per_second");
+  const double bandwidth = number("/roof/read_bytes_per_second");
+  const double cache = number("/caches/l3_bytes") * 2;
+  for (TrialResult& trial : trials) {
+    std::vector<Sample> shares;
+    for (const Sample& sample : trial.samples) {
+      if (sample.metric == kOperationsPerSecond && flops > 0)
+        shares.push_back({std::string(kShareOfFmaPeak), "share", "higher", sample.value / flops, false});
+      if (sample.metric == kBytesPerSecond && bandwidth > 0 && trial.details.value("bytes_per_step", 0.0) > cache)
+        shares.push_back({std::string(kShareOfReadBandwidth), "share", "higher", sample.value / bandwidth, false});
+    }
+    trial.samples.insert(trial.samples.end(), shares.begin(), shares.end());
+  }
+}
+
+}  // namespace
+
+Results read_results(const fs::path& results_folder) {
+  std::error_code ignored;
+  if (!fs::is_directory(results_folder, ignored))
+    throw Error(results_folder.string(), "is no folder", "name a folder that `attnlab run` wrote");
+  const fs::path path = results_folder / "environment.json";
+  if (!fs::exists(path, ignored))
+    throw Error(results_folder.string(), "has no environment.json", "name a folder that `attnlab run` wrote");
+  Results results;
+  results.environment = read_json(path);
+  results.trials = read_trials(results_folder / "trials");
+  add_shares(results.environment, results.trials);
+  results.layout = completed(read_layout(results.environment, path), results.trials);
+  results.summary = summarise(results.layout, results.trials);
+  return results;
+}
+
+void write_reports(const fs::path& results_folder) {
+  const Results results = read_results(results_folder);
+  // All texts first, so that a failure to make one leaves the files of one another's age.
+  const std::string samples = samples_csv(results.layout, results.trials);
+  const std::string summary = summary_csv(results.summary);
+  const std::string report = report_markdown(results);
+  write_atomically(results_folder / "samples.csv", samples);
+  write_atomically(results_folder / "summary.csv", summary);
+  write_atomically(results_folder / "report.md", report);
+}
+
+}  // namespace attnlab::report

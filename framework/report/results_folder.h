@@ -1,0 +1,30 @@
+// A results folder as a whole: what is read from it, and the files that are rebuilt from what was read.
+// Needs environment.json (with the key "study") and trials/; never the experiment, the model or the machine.
+#pragma once
+
+#include <filesystem>
+#include <vector>
+
+#include <attnlab/api.h>
+#include <nlohmann/json.hpp>
+
+#include "report/study_layout.h"
+#include "report/summary.h"
+#include "report/trial_result.h"
+
+namespace attnlab::report {
+
+struct Results {
+  nlohmann::json environment;  // environment.json as it is
+  StudyLayout layout;          // completed()
+  std::vector<TrialResult> trials;
+  Summary summary;
+};
+
+/// Throws Error naming what is missing or damaged.
+[[nodiscard]] ATTNLAB_API Results read_results(const std::filesystem::path& results_folder);
+
+/// Reads the folder and writes samples.csv, summary.csv and report.md, each atomically. What `attnlab report DIR` does.
+ATTNLAB_API void write_reports(const std::filesystem::path& results_folder);
+
+}  // namespace attnlab::report

@@ -1,0 +1,63 @@
+#include "report/study_layout.h"
+
+#include <algorithm>
+
+namespace attnlab::report {
+
+void to_json(nlohmann::json& json, const StudyLayout& layout) {
+  nlohmann::json arms = nlohmann::json::array();
+  for (const ArmLayout& arm : layout.arms)
+    arms.push_back({{"name", arm.name},
+                    {"attention", arm.attention},
+                    {"position", arm.position},
+                    {"cache", arm.cache},
+                    {"notes", arm.notes},
+                    {"refused", arm.refused}});
+  nlohmann::json cases = nlohmann::json::array();
+  for (const CaseLayout& entry : layout.cases)
+    cases.push_back({{"workload", entry.workload}, {"case", entry.case_name}});
+  json = {{"name", layout.name},
+          {"question", layout.question},
+          {"arms", arms},
+          {"cases", cases},
+          {"baseline", layout.baseline},
+          {"rounds", layout.rounds},
+          {"warnings", layout.warnings}};
+}
+
+void from_json(const nlohmann::json& json, StudyLayout& layout) {
+  layout = {};
+  json.at("name").get_to(layout.name);
+  layout.question = json.value("question", "");
+  for (const nlohmann::json& arm : json.at("arms"))
+    layout.arms.push_back({.name = arm.at("name"),
+                           .attention = arm.value("attention", ""),
+                           .position = arm.value("position", ""),
+                           .cache = arm.value("cache", ""),
+                           .notes = arm.value("notes", std::vector<std::string>()),
+                           .refused = arm.value("refused", "")});
+  for (const nlohmann::json& entry : json.at("cases"))
+    layout.cases.push_back({entry.at("workload"), entry.value("case", "")});
+  layout.baseline = json.value("baseline", "");
+  layout.rounds = json.value("rounds", 0);
+  layout.warnings = json.value("warnings", std::vector<std::string>());
+}
+
+StudyLayout completed(StudyLayout layout, const std::vector<TrialResult>& trials) {
+  for (const TrialResult& trial : trials) {
+    if (std::ranges::find(layout.arms, trial.arm, &ArmLayout::name) == layout.arms.end())
+      layout.arms.push_back(
+          {.name = trial.arm, .attention = trial.attention, .position = trial.position, .cache = trial.cache});
+    const CaseLayout entry{trial.workload, trial.case_name};
+    // A refused arm, or one that failed before its first workload, belongs to no case.
+    if (!entry.workload.empty() && std::ranges::find(layout.cases, entry) == layout.cases.end())
+      layout.cases.push_back(entry);
+  }
+  if (layout.baseline.empty()) {
+    const auto first = std::ranges::find_if(layout.arms, [](const ArmLayout& arm) { return arm.refused.empty(); });
+    if (first != layout.arms.end()) layout.baseline = first->name;
+  }
+  return layout;
+}
+
+}  // namespace attnlab::report

@@ -1,0 +1,50 @@
+// What was planned, as far as a report must know it: the question, and the order of arms and cases. Stored under the
+// key "study" of environment.json, so that reports need nothing but the results folder (plan.yaml is for people).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <attnlab/api.h>
+#include <nlohmann/json.hpp>
+
+#include "report/trial_result.h"
+
+namespace attnlab::report {
+
+struct ArmLayout {
+  std::string name;
+  std::string attention, position, cache;  // as the summary shows them
+  std::vector<std::string> notes;          // sentences that hold for all its trials: "converted: 12 kv heads to 4"
+  std::string refused;                     // why it was not run; empty where it was
+
+  friend bool operator==(const ArmLayout&, const ArmLayout&) = default;
+};
+
+struct CaseLayout {
+  std::string workload;
+  std::string case_name;  // "case" in the files
+
+  friend bool operator==(const CaseLayout&, const CaseLayout&) = default;
+};
+
+struct StudyLayout {
+  std::string name;
+  std::string question;
+  std::vector<ArmLayout> arms;    // in the order of the YAML
+  std::vector<CaseLayout> cases;  // workload by workload, in the order of the YAML
+  std::string baseline;           // an arm's name; empty for the first that was not refused
+  int rounds = 0;                 // planned; deterministic workloads run once all the same
+  std::vector<std::string> warnings;
+
+  friend bool operator==(const StudyLayout&, const StudyLayout&) = default;
+};
+
+ATTNLAB_API void to_json(nlohmann::json& json, const StudyLayout& layout);
+/// Throws nlohmann::json::exception. Unknown keys are left alone, so that a newer writer's files stay readable.
+ATTNLAB_API void from_json(const nlohmann::json& json, StudyLayout& layout);
+
+/// The layout with its baseline filled in, and with the arms and cases of trials that it does not name at the end.
+[[nodiscard]] ATTNLAB_API StudyLayout completed(StudyLayout layout, const std::vector<TrialResult>& trials);
+
+}  // namespace attnlab::report

@@ -1,0 +1,46 @@
+// From the samples of all trials to one row per arm, case and metric; and both as CSV.
+// Medians are over rounds; ratios to the baseline are paired by round (see statistics.h).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <attnlab/api.h>
+
+#include "report/statistics.h"
+#include "report/study_layout.h"
+#include "report/trial_result.h"
+
+namespace attnlab::report {
+
+struct SummaryRow {
+  std::string arm, attention, position, cache;
+  std::string workload, case_name;
+  std::string metric, unit, better;  // empty where the status is not ok
+  Estimate estimate;                 // n: rounds that gave a value, 1 for a deterministic metric; or rounds that failed
+  std::optional<Estimate> ratio;     // to the baseline arm in the same case
+  std::string status = "ok";         // else "<status>: <reason>", on one line
+
+  [[nodiscard]] bool is_ok() const { return status == "ok"; }
+};
+
+struct Summary {
+  std::vector<SummaryRow> rows;
+  std::vector<std::string> warnings;  // what the samples themselves give away: a roof that was exceeded
+};
+
+/// Rows by arm, workload, case (all in the layout's order), metric (see metrics.h). What failed is a row of its own
+/// behind those of the rounds that did not; a refused arm is one row. `layout` must be completed().
+[[nodiscard]] ATTNLAB_API Summary summarise(const StudyLayout& layout, const std::vector<TrialResult>& trials);
+
+/// Columns: arm, attention, position, cache, workload, case, metric, unit, better, n, median, ci_low, ci_high,
+/// baseline_ratio, ratio_low, ratio_high, status. Intervals as median_interval() has them: from n = 6 at least 95 %,
+/// below the range, empty for n = 1 and for deterministic metrics. Doubles in full.
+[[nodiscard]] ATTNLAB_API std::string summary_csv(const Summary& summary);
+
+/// One line per sample, in the order of the layout, then by round; a trial without samples is one line with its status.
+/// Columns: arm, attention, position, cache, workload, case, round, metric, unit, better, value, status.
+[[nodiscard]] ATTNLAB_API std::string samples_csv(const StudyLayout& layout, const std::vector<TrialResult>& trials);
+
+}  // namespace attnlab::report

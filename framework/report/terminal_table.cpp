@@ -1,0 +1,63 @@
+#include "report/terminal_table.h"
+
+#include <algorithm>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "report/format.h"
+#include "report/verdict_table.h"
+
+namespace attnlab::report {
+namespace {
+
+using Line = std::vector<std::string>;
+
+// The first and the last column to the left, figures to the right.
+std::string aligned(const std::vector<Line>& lines) {
+  std::vector<int> widths(lines.front().size());
+  for (const Line& line : lines)
+    for (std::size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], terminal_width(line[i]));
+  std::string text;
+  for (const Line& line : lines) {
+    std::string row;
+    for (std::size_t i = 0; i < line.size(); ++i) {
+      const std::string padding(static_cast<std::size_t>(widths[i] - terminal_width(line[i])), ' ');
+      const bool is_left = i == 0 || i + 1 == line.size();
+      row += (i == 0 ? "  " : "   ") + (is_left ? line[i] + padding : padding + line[i]);
+    }
+    row.erase(row.find_last_not_of(' ') + 1);
+    text += row + "\n";
+  }
+  return text;
+}
+
+std::string cell_text(const VerdictCell& cell) {
+  if (cell.value.empty()) return "–";
+  return cell.ratio.empty() ? cell.value : fmt::format("{}  ({})", cell.value, cell.ratio);
+}
+
+}  // namespace
+
+std::string terminal_table(const Results& results) {
+  std::string text;
+  for (const VerdictTable& table : verdict_tables(results, Headline::everywhere)) {
+    std::vector<Line> lines = {{"arm"}};
+    lines.front().insert(lines.front().end(), table.headings.begin(), table.headings.end());
+    lines.front().emplace_back();
+    for (const VerdictRow& row : table.rows) {
+      Line line = {one_line(row.arm)};
+      for (const VerdictCell& cell : row.cells) line.push_back(cell_text(cell));
+      line.push_back(one_line(fmt::format("{}", fmt::join(row.notes, "; "))));
+      lines.push_back(std::move(line));
+    }
+    for (std::string& heading : lines.front()) heading = one_line(heading);
+    text += one_line(case_title(table.entry)) + "\n" + aligned(lines) + "\n";
+  }
+  for (const SummaryRow& row : results.summary.rows)
+    if (!row.is_ok() && row.workload.empty()) text += one_line(row.arm + ": " + row.status) + "\n";
+  for (const std::string& warning : results.summary.warnings) text += "warning: " + one_line(warning) + "\n";
+  return text.empty() ? "no trial has ended\n" : text;
+}
+
+}  // namespace attnlab::report

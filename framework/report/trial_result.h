@@ -1,0 +1,57 @@
+// What one trial found out: the raw samples that every table is made from, or the reason why there are none.
+// One JSON file per trial in trials/; reports are rebuilt from these files alone.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include <attnlab/api.h>
+#include <nlohmann/json.hpp>
+
+namespace attnlab::report {
+
+/// One figure of one round.
+struct Sample {
+  std::string metric;             // a standard name, see metrics.h
+  std::string unit;               // "tokens/s", "s", "bytes", "nats", "" for counts and shares
+  std::string better = "none";    // "higher", "lower" or "none"
+  double value = 0;               // may be NaN or infinite
+  bool is_deterministic = false;  // the same in every round by construction: bytes, perplexity
+
+  friend bool operator==(const Sample&, const Sample&) = default;
+};
+
+struct TrialResult {
+  std::string id;  // hash of all that the trial depends on; the file is trials/<id>.json
+  std::string arm, attention, position, cache;
+  std::string workload;
+  std::string case_name;      // "case" in the files; the batch of `speed`
+  int round = 0;              // trials of one round are pairs
+  std::string status = "ok";  // "ok", "failed", "refused"; others (timed_out, wrong) are treated like failed
+  std::string reason;         // where the status is not ok
+  std::vector<Sample> samples;
+  /// Free. The reports know: "prompt" and "text" (what `generate` wrote), "notes" (sentences for the arm's row).
+  nlohmann::json details = nlohmann::json::object();
+
+  [[nodiscard]] bool is_ok() const { return status == "ok"; }
+};
+
+/// Doubles in full; NaN and infinities as the strings "nan", "inf", "-inf".
+ATTNLAB_API void to_json(nlohmann::json& json, const TrialResult& trial);
+/// Throws nlohmann::json::exception or Error for what is no trial, or is one of a newer format.
+ATTNLAB_API void from_json(const nlohmann::json& json, TrialResult& trial);
+
+/// The file's text. Bytes that are not UTF-8 are replaced.
+[[nodiscard]] ATTNLAB_API std::string json_text(const nlohmann::json& json);
+
+/// Writes `<folder>/<trial.id>.json` atomically.
+ATTNLAB_API void write_trial(const std::filesystem::path& folder, const TrialResult& trial);
+
+/// All `*.json` of the folder, by round, then by file name. A file that is damaged is an Error that names it.
+[[nodiscard]] ATTNLAB_API std::vector<TrialResult> read_trials(const std::filesystem::path& folder);
+
+/// Parses one file; throws Error naming it.
+[[nodiscard]] ATTNLAB_API nlohmann::json read_json(const std::filesystem::path& path);
+
+}  // namespace attnlab::report

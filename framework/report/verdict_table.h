@@ -1,0 +1,39 @@
+// One table for one case: arms as rows, the metrics that a reader looks for first as columns. What is in the cells is
+// decided here, once; report.md and the terminal only draw it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "report/metrics.h"
+#include "report/results_folder.h"
+
+namespace attnlab::report {
+
+struct VerdictCell {
+  std::string value;     // "12.3 k"; empty where there is none
+  std::string interval;  // "[12.1 k, 12.5 k]" from 95 % on, "(12.1 k to 12.5 k)" for a range, or empty
+  std::string ratio;     // "1.31 ×", empty for the baseline itself
+  std::string ratio_interval;
+};
+
+struct VerdictRow {
+  std::string arm;
+  std::vector<VerdictCell> cells;  // one for each column
+  std::vector<std::string> notes;  // what must not be overlooked: baseline, evicted nothing, failures
+};
+
+struct VerdictTable {
+  CaseLayout entry;
+  std::vector<std::string> headings;  // "prefill tokens/s ↑"
+  std::vector<VerdictRow> rows;
+};
+
+/// A table for every case that has a trial. Columns: standard metrics of at least `least` that some arm has, or all
+/// metrics where there is no such. Arms that were refused, or have no trial in the case, have no row.
+[[nodiscard]] std::vector<VerdictTable> verdict_tables(const Results& results, Headline least);
+
+/// Strings under `key` of a trial's details: an array of strings, or one string.
+[[nodiscard]] std::vector<std::string> detail_strings(const TrialResult& trial, const char* key);
+
+}  // namespace attnlab::report

@@ -1,0 +1,31 @@
+// One layer's attention block, projections included: what `self_attn` is in the reference models.
+#pragma once
+
+#include <span>
+
+#include <attnlab/cache_policy.h>
+#include <attnlab/chunk.h>
+#include <attnlab/core.h>
+#include <attnlab/module.h>
+#include <attnlab/position_scheme.h>
+#include <attnlab/scratch.h>
+
+namespace attnlab {
+
+/// Borrowed for one call; nothing here is global.
+struct LayerContext {
+  const ChunkView& chunk;
+  LayerCache& cache;
+  const PositionScheme& position;
+  Scratch& scratch;
+};
+
+class ATTNLAB_API AttentionVariant : public Module {
+ public:
+  virtual KvShape kv_shape() const = 0;
+  /// hidden [tokens, hidden_dim] -> out, same shape. Appends this chunk's keys and values, then attends.
+  /// Called by one thread; parallel work goes through ops.h and `attend`.
+  virtual void forward(const LayerContext& layer, TensorView<const float, 2> hidden, TensorView<float, 2> out) = 0;
+};
+
+}  // namespace attnlab

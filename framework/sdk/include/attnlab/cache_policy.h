@@ -1,0 +1,80 @@
+// A cache policy decides which rows live; the rows themselves are held by `KvRows`, which the host makes for it
+// (which element type, which layout), so that every policy runs on every storage.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include <attnlab/chunk.h>
+#include <attnlab/core.h>
+#include <attnlab/module.h>
+
+namespace attnlab {
+
+/// Rows of one layer, for all sequences and kv heads. Lengths are per (sequence, kv head).
+class ATTNLAB_API KvRows {
+ public:
+  virtual ~KvRows();
+  /// keys [n, kv_heads, key_dim], values [n, kv_heads, value_dim]; one row a kv head for each position.
+  virtual void append(int sequence, std::span<const Position> positions, TensorView<const float, 3> keys,
+                      TensorView<const float, 3> values) = 0;
+  [[nodiscard]] virtual int rows(int sequence, int kv_head) const noexcept = 0;
+  /// [rows], in row order.
+  [[nodiscard]] virtual std::span<const Position> positions(int sequence, int kv_head) const noexcept = 0;
+  /// Forgets rows (indices ascending, no repeats). Holes are filled from the end: row order is as `drop_entries`
+  /// leaves a vector. Memory of tiles that become empty is given back.
+  virtual void drop(int sequence, int kv_head, std::span<const int> rows) = 0;
+  virtual void clear(int sequence) = 0;
+  [[nodiscard]] virtual int tiles(int sequence, int kv_head) const noexcept = 0;
+  virtual KvTile tile(int sequence, int kv_head, int index, TileScratch& scratch) const noexcept = 0;
+  /// Really allocated, indices included.
+  [[nodiscard]] virtual std::size_t bytes() const noexcept = 0;
+};
+
+/// What `KvRows::drop` does to the order, for a policy's own per-row data.
+template <class T>
+void drop_entries(std::vector<T>& entries, std::span<const int> rows) {
+  for (std::size_t i = rows.size(); i-- > 0;) {
+    entries[rows[i]] = entries.back();
+    entries.pop_back();
+  }
+}
+
+/// What a policy is told when it makes the cache of one layer.
+struct LayerCacheContext {
+  int layer = 0;
+  int layers = 1;
+  int sequences = 1;
+  int capacity = 0;  // tokens that a sequence may reach; 0: not known
+  int heads = 0;
+  KvShape shape;
+  KeyForm key_form = KeyForm::rotated;
+  /// Makes rows of the storage that the experiment chose.
+  std::function<std::unique_ptr<KvRows>()> make_rows;
+};
+
+/// The cache of one layer, all sequences. Not for more than one thread, except the reading side (KvSource).
+class ATTNLAB_API LayerCache : public KvSource {
+ public:
+  ~LayerCache() override;
+  /// keys [tokens, kv_heads, key_dim], values [tokens, kv_heads, value_dim], rotated or not as key_form() says.
+  virtual void append(const ChunkView& chunk, TensorView<const float, 3> keys, TensorView<const float, 3> values) = 0;
+  /// After the chunk was answered: eviction happens here and only here.
+  virtual void end_chunk(const ChunkView& chunk);
+  /// Back to an empty sequence.
+  virtual void clear(int sequence) = 0;
+  /// Rows that live.
+  [[nodiscard]] virtual int rows(int sequence, int kv_head) const noexcept = 0;
+  /// Really allocated, indices and scores included.
+  [[nodiscard]] virtual std::size_t bytes() const noexcept = 0;
+};
+
+class ATTNLAB_API CachePolicy : public Module {
+ public:
+  virtual std::unique_ptr<LayerCache> create(const LayerCacheContext& context) const = 0;
+};
+
+}  // namespace attnlab

@@ -1,0 +1,56 @@
+// What components say about themselves before anything runs: the words in which needs and offers are compared.
+// The registry refuses an arm in which a need is offered by nobody or an excluded feature is offered by somebody.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+
+namespace attnlab {
+
+enum class Feature : std::uint32_t {
+  kv_rows,                    // attention: keeps one key/value row a token, so that a cache policy has something to do
+  attention_mass,             // attention: can say how much weight each row received
+  fixed_state,                // attention: keeps a state that does not grow
+  embedded_positions,         // position: adds to token embeddings, so the position is baked into keys and values
+  length_dependent_rotation,  // position: angles change with the length of the sequence
+  rotated_store,              // cache: keys are stored with their rotation
+  unrotated_store,            // cache: keys are stored without rotation and rotated when read
+  renumbered_positions,       // cache: positions count the rows that are kept
+};
+
+class FeatureSet {
+ public:
+  constexpr FeatureSet() = default;
+  constexpr FeatureSet(std::initializer_list<Feature> features) {
+    for (const Feature feature : features) add(feature);
+  }
+  constexpr void add(Feature feature) noexcept { bits_ |= std::uint32_t{1} << static_cast<std::uint32_t>(feature); }
+  [[nodiscard]] constexpr bool has(Feature feature) const noexcept {
+    return (bits_ >> static_cast<std::uint32_t>(feature) & 1U) != 0;
+  }
+  [[nodiscard]] constexpr bool empty() const noexcept { return bits_ == 0; }
+  [[nodiscard]] constexpr FeatureSet operator|(FeatureSet other) const noexcept {
+    other.bits_ |= bits_;
+    return other;
+  }
+  [[nodiscard]] constexpr FeatureSet operator&(FeatureSet other) const noexcept {
+    other.bits_ &= bits_;
+    return other;
+  }
+  [[nodiscard]] constexpr FeatureSet without(FeatureSet other) const noexcept {
+    other.bits_ = bits_ & ~other.bits_;
+    return other;
+  }
+
+ private:
+  std::uint32_t bits_ = 0;
+};
+
+/// One component's statement, for one set of option values.
+struct Traits {
+  FeatureSet provides;
+  FeatureSet needs;
+  FeatureSet excludes;
+};
+
+}  // namespace attnlab

@@ -1,0 +1,70 @@
+// The usual attention block as an object that a variant holds: projections, optional biases, norms, gate and softcap,
+// any head layout. A variant of the family declares its options, says its head layout and forwards to this; it is not
+// a base class, and a variant that does something else calls the steps of ops.h itself.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+#include <tuple>
+#include <vector>
+
+#include <attnlab/attention_variant.h>
+#include <attnlab/options.h>
+
+namespace attnlab {
+
+/// What multiplies the heads' outputs: a sigmoid of a projection of the layer's input, one number a head or one an
+/// element (Qiu et al. 2025).
+enum class Gate : std::uint8_t { none, head, element };
+template <>
+inline constexpr std::array<Choice<Gate>, 3> kChoices<Gate>{
+    {{"none", Gate::none}, {"head", Gate::head}, {"element", Gate::element}}};
+
+/// Options that every variant of the family takes, all combinable.
+struct AttentionModifiers {
+  std::int32_t window = 0;
+  double scale = 0;
+  double softcap = 0;
+  bool qk_norm = false;
+  bool sink_logit = false;
+  Gate gate = Gate::none;
+  bool qkv_bias = false;
+  bool o_bias = false;
+
+  static constexpr auto fields() {
+    using M = AttentionModifiers;
+    return std::tuple{
+        field("window", &M::window,
+              {.min = 0, .unit = "tokens", .doc = "Newest keys a query sees, its own included; 0: all.",
+               .from_model = "sliding_window"}),
+        field("scale", &M::scale, {.min = 0, .doc = "Factor of the scores; 0: 1/sqrt(head_dim)."}),
+        field("softcap", &M::softcap,
+              {.min = 0, .doc = "Scores become c tanh(s / c), after the position bias (Gemma 2); 0: off."}),
+        field("qk_norm", &M::qk_norm,
+              {.doc = "RMSNorm of every head of q and k before rotation (Qwen 3).", .from_model = "qk_norm"}),
+        field("sink_logit", &M::sink_logit, {.doc = "One learned logit a head joins the softmax (gpt-oss)."}),
+        field("gate", &M::gate, {.doc = "Sigmoid gate on the heads' outputs from the layer's input."}),
+        field("qkv_bias", &M::qkv_bias, {.doc = "Biases on the q, k and v projections.", .from_model = "qkv_bias"}),
+        field("o_bias", &M::o_bias, {.doc = "Bias on the output projection.", .from_model = "o_bias"})};
+  }
+};
+
+class ATTNLAB_API SoftmaxBlock {
+ public:
+  /// Heads are context.heads over `kv_heads`, which must divide them: an Error otherwise.
+  SoftmaxBlock(const AttentionModifiers& modifiers, int kv_heads, const CreateContext& context);
+  ~SoftmaxBlock();
+  SoftmaxBlock(SoftmaxBlock&&) noexcept;
+
+  [[nodiscard]] std::vector<ParameterSpec> parameters() const;
+  void bind(const ParameterSet& parameters);
+  [[nodiscard]] KvShape kv_shape() const;
+  void forward(const LayerContext& layer, TensorView<const float, 2> hidden, TensorView<float, 2> out) const;
+
+ private:
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace attnlab

@@ -1,0 +1,92 @@
+// Out-of-line parts of the SDK: destructors (the key functions, so that type information lives in one library), the
+// scratch allocator, parameter sets.
+#include <algorithm>
+#include <cstdlib>
+#include <new>
+
+#include <attnlab/plugin.h>
+
+namespace attnlab {
+
+Module::~Module() = default;
+std::vector<ParameterSpec> Module::parameters() const { return {}; }
+void Module::bind(const ParameterSet&) {}
+
+Rotation::~Rotation() = default;
+void PositionScheme::add_to_embeddings(std::span<const Position>, TensorView<float, 2>) const {}
+
+ScoreHook::~ScoreHook() = default;
+MaskRule::~MaskRule() = default;
+KvSource::~KvSource() = default;
+KvRows::~KvRows() = default;
+LayerCache::~LayerCache() = default;
+void LayerCache::end_chunk(const ChunkView&) {}
+
+void Problems::add(std::string option, std::string what) { entries_.push_back({std::move(option), std::move(what)}); }
+
+const Matrix& ParameterSet::matrix(std::string_view name) const {
+  const auto found = matrices_.find(name);
+  ATTNLAB_CHECK(found != matrices_.end(), "a matrix that was not declared");
+  return *found->second;
+}
+
+std::span<const float> ParameterSet::values(std::string_view name) const {
+  const auto found = values_.find(name);
+  ATTNLAB_CHECK(found != values_.end(), "values that were not declared");
+  return found->second;
+}
+
+void ParameterSet::add(std::string name, const Matrix& matrix) { matrices_[std::move(name)] = &matrix; }
+void ParameterSet::add(std::string name, std::span<const float> values) { values_[std::move(name)] = values; }
+
+namespace {
+constexpr std::size_t kAlignment = 64;
+constexpr std::size_t kFirstBlock = std::size_t{1} << 16;  // floats
+}  // namespace
+
+struct Scratch::Block {
+  struct Free {
+    void operator()(float* memory) const noexcept { std::free(memory); }
+  };
+  std::unique_ptr<float, Free> memory;
+  std::size_t size;  // floats
+};
+
+Scratch::Scratch() = default;
+Scratch::~Scratch() = default;
+
+std::span<float> Scratch::floats(std::int64_t count) {
+  constexpr std::size_t step = kAlignment / sizeof(float);
+  const std::size_t room = (static_cast<std::size_t>(count) + step - 1) / step * step;
+  while (block_ < blocks_.size() && used_ + room > blocks_[block_].size) {
+    ++block_;
+    used_ = 0;
+  }
+  if (block_ == blocks_.size()) {
+    const std::size_t grown = blocks_.empty() ? kFirstBlock : blocks_.back().size * 2;
+    const std::size_t size = std::max(grown, room);
+    auto* memory = static_cast<float*>(std::aligned_alloc(kAlignment, size * sizeof(float)));
+    if (memory == nullptr) throw std::bad_alloc();
+    blocks_.push_back({std::unique_ptr<float, Block::Free>(memory), size});
+    used_ = 0;
+  }
+  float* start = blocks_[block_].memory.get() + used_;
+  used_ += room;
+  return {start, static_cast<std::size_t>(count)};
+}
+
+std::size_t Scratch::bytes() const noexcept {
+  std::size_t sum = 0;
+  for (const Block& block : blocks_) sum += block.size * sizeof(float);
+  return sum;
+}
+
+Scratch::Scope::Scope(Scratch& scratch) noexcept
+    : scratch_(scratch), block_(scratch.block_), used_(scratch.used_) {}
+
+Scratch::Scope::~Scope() {
+  scratch_.block_ = block_;
+  scratch_.used_ = used_;
+}
+
+}  // namespace attnlab

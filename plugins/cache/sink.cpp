@@ -1,0 +1,163 @@
+// Attention sinks: the first `sinks` tokens of a sequence and the newest `window` stay. Xiao et al. 2023 (StreamingLLM).
+// `positions: renumbered`, as published, counts positions over the rows that are kept. Keys inside the window are at
+// their true distances anyway; only the sinks move: a query counts as at most sinks + window - 1 against them. So the
+// sinks are tiles of their own with a query cap, and keys may be stored rotated at their own positions.
+#include <limits>
+#include <vector>
+
+#include <attnlab/plugin.h>
+
+namespace {
+
+using attnlab::Position;
+
+enum class Numbering : std::uint8_t { renumbered, original };
+
+}  // namespace
+
+template <>
+inline constexpr std::array<attnlab::Choice<Numbering>, 2> attnlab::kChoices<Numbering>{
+    {{"renumbered", Numbering::renumbered}, {"original", Numbering::original}}};
+
+namespace {
+
+struct SinkOptions {
+  std::int32_t sinks = 4;
+  std::int32_t window = 252;
+  Numbering positions = Numbering::renumbered;
+
+  static constexpr auto fields() {
+    using S = SinkOptions;
+    return std::tuple{
+        attnlab::field("sinks", &S::sinks, {.min = 0, .unit = "tokens", .doc = "First tokens of a sequence that stay."}),
+        attnlab::field("window", &S::window,
+                       {.min = 1, .unit = "tokens", .doc = "Newest tokens that stay, the query's own included."}),
+        attnlab::field("positions", &S::positions,
+                       {.doc = "Whether positions count the rows that are kept (as published) or stay the tokens' own."})};
+  }
+};
+
+// Key j is seen by query i where j is a sink or j > i - window.
+class SinkVisibility final : public attnlab::MaskRule {
+ public:
+  SinkVisibility(Position sinks, Position window) : sinks_(sinks), window_(window) {}
+
+  Cover cover(attnlab::PositionRange queries, attnlab::PositionRange keys) const noexcept override {
+    if (keys.last < sinks_ || keys.first > queries.last - window_) return Cover::full;
+    return keys.first >= sinks_ && keys.last <= queries.first - window_ ? Cover::none : Cover::partial;
+  }
+  void mask(attnlab::ScoreTile& tile) const noexcept override {
+    for (std::int64_t member = 0; member < tile.scores.extent(0); ++member)
+      for (std::int64_t query = 0; query < tile.scores.extent(1); ++query) {
+        float* scores = &tile.scores(member, query, 0);
+        const Position oldest = tile.query_positions[query] - window_;
+        for (std::size_t row = 0; row < tile.key_positions.size(); ++row) {
+          const Position key = tile.key_positions[row];
+          scores[row] = key < sinks_ || key > oldest ? scores[row] : -std::numeric_limits<float>::infinity();
+        }
+      }
+  }
+
+ private:
+  Position sinks_;
+  Position window_;
+};
+
+class SinkCache final : public attnlab::LayerCache {
+ public:
+  SinkCache(const SinkOptions& options, const attnlab::LayerCacheContext& context)
+      : options_(options),
+        shape_(context.shape),
+        key_form_(context.key_form),
+        visible_(options.sinks, options.window),
+        sinks_(context.make_rows()),
+        recent_(context.make_rows()) {}
+
+  attnlab::KvShape shape() const noexcept override { return shape_; }
+  attnlab::KeyForm key_form() const noexcept override { return key_form_; }
+  const attnlab::MaskRule* visibility() const noexcept override { return &visible_; }
+
+  void append(const attnlab::ChunkView& chunk, attnlab::TensorView<const float, 3> keys,
+              attnlab::TensorView<const float, 3> values) override {
+    for (int sequence = 0; sequence < chunk.sequences(); ++sequence) {
+      const std::span<const Position> positions = chunk.positions_of(sequence);
+      if (positions.empty()) continue;
+      const int first = chunk.first(sequence);
+      const int tokens = chunk.tokens_of(sequence);
+      const int of_sinks = std::clamp(options_.sinks - positions.front(), 0, tokens);
+      sinks_->append(sequence, positions.first(of_sinks), keys.slice(first, of_sinks), values.slice(first, of_sinks));
+      recent_->append(sequence, positions.subspan(of_sinks), keys.slice(first + of_sinks, tokens - of_sinks),
+                      values.slice(first + of_sinks, tokens - of_sinks));
+    }
+  }
+
+  void end_chunk(const attnlab::ChunkView& chunk) override {
+    std::vector<int> outside;
+    for (int sequence = 0; sequence < chunk.sequences(); ++sequence) {
+      if (chunk.tokens_of(sequence) == 0) continue;
+      const Position oldest = chunk.positions_of(sequence).back() - options_.window + 1;
+      for (int head = 0; head < shape_.kv_heads; ++head) {
+        const std::span<const Position> positions = recent_->positions(sequence, head);
+        outside.clear();
+        for (std::size_t row = 0; row < positions.size(); ++row)
+          if (positions[row] < oldest) outside.push_back(static_cast<int>(row));
+        recent_->drop(sequence, head, outside);
+      }
+    }
+  }
+
+  void clear(int sequence) override {
+    sinks_->clear(sequence);
+    recent_->clear(sequence);
+  }
+  int rows(int sequence, int kv_head) const noexcept override {
+    return sinks_->rows(sequence, kv_head) + recent_->rows(sequence, kv_head);
+  }
+  int tiles(int sequence, int kv_head) const noexcept override {
+    return sinks_->tiles(sequence, kv_head) + recent_->tiles(sequence, kv_head);
+  }
+  attnlab::KvTile tile(int sequence, int kv_head, int index, attnlab::TileScratch& scratch) const noexcept override {
+    const int of_sinks = sinks_->tiles(sequence, kv_head);
+    if (index >= of_sinks) return recent_->tile(sequence, kv_head, index - of_sinks, scratch);
+    attnlab::KvTile tile = sinks_->tile(sequence, kv_head, index, scratch);
+    if (options_.positions == Numbering::renumbered) tile.query_cap = options_.sinks + options_.window - 1;
+    return tile;
+  }
+  std::size_t bytes() const noexcept override { return sinks_->bytes() + recent_->bytes(); }
+
+ private:
+  SinkOptions options_;
+  attnlab::KvShape shape_;
+  attnlab::KeyForm key_form_;
+  SinkVisibility visible_;
+  std::unique_ptr<attnlab::KvRows> sinks_;
+  std::unique_ptr<attnlab::KvRows> recent_;
+};
+
+class Sink final : public attnlab::CachePolicy {
+ public:
+  Sink(const SinkOptions& options, const attnlab::CreateContext&) : options_(options) {}
+  static attnlab::Traits traits(const SinkOptions& options) {
+    attnlab::Traits traits{.needs = {attnlab::Feature::kv_rows}};
+    if (options.positions == Numbering::renumbered) {
+      traits.provides.add(attnlab::Feature::renumbered_positions);
+      traits.excludes.add(attnlab::Feature::embedded_positions);
+    }
+    return traits;
+  }
+  std::unique_ptr<attnlab::LayerCache> create(const attnlab::LayerCacheContext& context) const override {
+    return std::make_unique<SinkCache>(options_, context);
+  }
+
+ private:
+  SinkOptions options_;
+};
+
+constexpr attnlab::Component<attnlab::CachePolicy> kCache[] = {
+    attnlab::component<attnlab::CachePolicy, Sink, SinkOptions>(
+        {.id = "sink", .summary = "Keeps the first tokens and the newest ones (StreamingLLM).",
+         .reference = "arXiv:2309.17453"})};
+
+}  // namespace
+
+ATTNLAB_PLUGIN(.name = "sink", .version = "1.0", .cache = kCache);

@@ -1,0 +1,260 @@
+// The report must say what must not be overlooked, must survive every name, and must rebuild from the folder alone.
+#include "report/markdown.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include <attnlab/error.h>
+
+#include "report/format.h"
+#include "report/terminal_table.h"
+#include "unit/report_samples.h"
+
+namespace attnlab::report::test {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::Test;
+
+const ArmLayout kMha = arm("mha");
+const ArmLayout kSink = arm("mha", "sink");
+
+Results results_of(const StudyLayout& study, const std::vector<TrialResult>& trials) {
+  Results results;
+  results.environment = {{"cpu", "Test CPU"}, {"threads", 2}, {"study", study}};
+  results.trials = trials;
+  results.layout = completed(study, trials);
+  results.summary = summarise(results.layout, trials);
+  return results;
+}
+
+std::vector<TrialResult> seven_rounds() {
+  std::vector<TrialResult> trials;
+  for (int round = 0; round < 7; ++round) {
+    trials.push_back(trial(kMha, round, {prefill(12300 + 10 * round), kv_bytes(64 << 20)}));
+    trials.push_back(trial(kSink, round, {prefill(16100 + 20 * round), kv_bytes(16 << 20)}));
+  }
+  return trials;
+}
+
+void expect_has(const std::string& text, const std::string& part) {
+  EXPECT_NE(text.find(part), std::string::npos) << part << "\n--- is not in ---\n" << text;
+}
+
+void expect_has_not(const std::string& text, const std::string& part) {
+  EXPECT_EQ(text.find(part), std::string::npos) << part << "\n--- is in ---\n" << text;
+}
+
+TEST(ReportMarkdown, ShowsTheQuestionAndMediansWithIntervalsAndRatios) {
+  const std::string report = report_markdown(results_of(layout({kMha, kSink}), seven_rounds()));
+  expect_has(report, "# kv-heads\n\nWhat do fewer heads buy?\n");
+  expect_has(report,
+             "### speed q512\n\n| arm | prefill tokens/s ↑ | KV cache ↓ | notes |\n| --- | --- | --- | --- |\n");
+  expect_has(report, "| mha/full | 12.3 k [12.3 k, 12.4 k] | 64.0 MiB | baseline |\n");
+  expect_has(report, "| mha/sink | 16.2 k [16.1 k, 16.2 k], 1.311 × [1.309, 1.312] | 16.0 MiB, 0.250 × |");
+  expect_has(report, "| CPU | Test CPU |");
+  expect_has(report, "## Method");
+}
+
+TEST(ReportMarkdown, CallsTheRangeOfFewRoundsARange) {
+  const std::string report =
+      report_markdown(results_of(layout({kMha}), {trial(kMha, 0, {prefill(100)}), trial(kMha, 1, {prefill(300)})}));
+  expect_has(report, "| 200 (100 to 300) |");
+}
+
+TEST(ReportMarkdown, SaysInTheRowThatAPolicyEvictedNothing) {
+  const Sample none = {"rows_evicted", "rows", "none", 0, true};
+  std::vector<TrialResult> trials = {trial(kMha, 0, {none}), trial(kSink, 0, {none})};
+  trials[1].details["notes"] = {"converted: 12 kv heads to 4"};
+  const std::string report = report_markdown(results_of(layout({kMha, kSink}), trials));
+  expect_has(report, "| mha/full | 0 | baseline |");
+  expect_has(report, "| mha/sink | 0 | evicted nothing; converted: 12 kv heads to 4 |");
+}
+
+TEST(ReportMarkdown, NamesFailuresRefusalsAndWhatWasNotRun) {
+  StudyLayout study = layout({kMha, kSink, arm("mqa"), arm("gqa")});
+  study.arms[2].refused = "one head only";
+  study.warnings = {"the text is short"};
+  TrialResult failed = trial(kSink, 0, {});
+  failed.status = "timed_out";
+  failed.reason = "after 600 s";
+  const std::string report = report_markdown(results_of(study, {trial(kMha, 0, {prefill(5)}), failed}));
+  expect_has(report, "## Warnings\n\n- the text is short\n");
+  expect_has(report, "| mha/sink | speed q512 | 1 | timed_out: after 600 s |");
+  expect_has(report, "| mqa/full |  | – | refused: one head only |");
+  expect_has(report, "| mha/sink | – | timed_out: after 600 s (rounds: 1) |");
+  expect_has(report, "## Not run yet\n\n- gqa/full, speed q512\n");
+}
+
+TEST(ReportMarkdown, SaysThatARoofIsInvalid) {
+  Results results = results_of(layout({kMha}), {trial(kMha, 0, {prefill(5)})});
+  expect_has_not(report_markdown(results), "roof is invalid");
+  results.environment["roof"] = {{"is_valid", false}, {"fma_flops_per_second", 226.4e9}};
+  const std::string report = report_markdown(results);
+  expect_has(report, "The roof is invalid");
+  expect_has(report, "| FMA peak (f32) | 226 GFLOP/s |");
+}
+
+TEST(ReportMarkdown, ShowsGeneratedTextWhateverIsInIt) {
+  TrialResult generated = trial(kMha, 0, {prefill(5)});
+  generated.workload = "generate";
+  generated.details = {{"prompt", "Once"}, {"text", " upon\n```\n</details><b>\x1b[2J a time"}};
+  const std::string report = report_markdown(results_of(layout({kMha}), {generated}));
+  expect_has(report, "````text\nOnce upon\n```\n</details><b> [2J a time\n````\n");
+}
+
+TEST(ReportMarkdown, EscapesEveryNameThatComesFromOutside) {
+  const std::string evil = "</td><script>alert(1)</script>|`x`\n# [a](b) &amp;";
+  const std::string tame = "&lt;/td&gt;&lt;script&gt;alert(1)&lt;/script&gt;\\|\\`x\\` # \\[a\\](b) &amp;amp;";
+  ArmLayout bad{.name = evil, .attention = evil, .position = evil, .cache = evil, .notes = {evil}};
+  ArmLayout refused = bad;
+  refused.name = evil + "2";
+  refused.refused = evil;
+  StudyLayout study = layout({bad, refused});
+  study.name = study.question = evil;
+  study.warnings = {evil};
+  TrialResult result = trial(bad, 0, {prefill(5)});
+  result.workload = result.case_name = evil;
+  result.samples[0].metric = evil;
+  result.details = {{"notes", {evil}}};
+  TrialResult failed = trial(bad, 1, {});
+  failed.status = "failed";
+  failed.reason = evil;
+  Results results = results_of(study, {result, failed});
+  for (const char* key : {"cpu", "kernel", "simd_target"}) results.environment[key] = evil;
+  results.environment["build"] = {{"compiler", evil}, {"git_revision", evil}};
+  const std::string report = report_markdown(results);
+  expect_has_not(report, "<script>");
+  expect_has_not(report, "|`x`");
+  expect_has_not(report, "\n# [a]");
+  expect_has(report, "# " + tame + "\n\n" + tame + "\n");
+  expect_has(report, "| CPU | " + tame + " |");
+}
+
+TEST(ReportMarkdown, OfNoTrialsSaysSo) {
+  const Results results = results_of(layout({kMha}), {});
+  expect_has(report_markdown(results), "No trial has ended yet.");
+  EXPECT_EQ(terminal_table(results), "no trial has ended\n");
+}
+
+TEST(ReportMarkdown, SurvivesAnEnvironmentOfOtherTypes) {
+  Results results = results_of(layout({kMha}), {trial(kMha, 0, {prefill(NAN)})});
+  results.environment = {{"cpu", 3}, {"roof", "none"}, {"caches", nullptr}, {"cpu_flags", {1, "avx2"}}};
+  expect_has(report_markdown(results), "| CPU flags | avx2 |");
+}
+
+TEST(TerminalTable, AlignsColumnsAndKeepsControlCharactersAway) {
+  std::vector<TrialResult> trials = seven_rounds();
+  trials[1].details["notes"] = {"moves \x1b[2J the cursor"};
+  const std::string table = terminal_table(results_of(layout({kMha, kSink}), trials));
+  EXPECT_EQ(table,
+            "speed q512\n"
+            "  arm        prefill tokens/s ↑            KV cache ↓\n"
+            "  mha/full               12.3 k              64.0 MiB   baseline\n"
+            "  mha/sink    16.2 k  (1.311 ×)   16.0 MiB  (0.250 ×)   moves  [2J the cursor\n\n");
+  expect_has_not(table, "\x1b");
+}
+
+class ResultsFolder : public Test {
+ protected:
+  ResultsFolder() {
+    fs::create_directory(folder_ / "trials");
+    write_environment({{"cpu", "Test CPU"}, {"study", layout({kMha, kSink})}});
+    for (const TrialResult& result : seven_rounds()) write_trial(folder_ / "trials", result);
+  }
+
+  void write_environment(const nlohmann::json& json) { write_plainly(folder_ / "environment.json", json.dump()); }
+
+  std::string error() {
+    try {
+      write_reports(folder_.path());
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "no error";
+  }
+
+  Folder folder_;
+};
+
+TEST_F(ResultsFolder, RebuildsTheSameReportsFromItsFilesAlone) {
+  write_reports(folder_.path());
+  const std::vector<std::string> names = {"samples.csv", "summary.csv", "report.md"};
+  std::vector<std::string> first;
+  for (const std::string& name : names) {
+    first.push_back(read_plainly(folder_ / name));
+    EXPECT_FALSE(first.back().empty()) << name;
+    fs::remove(folder_ / name);
+  }
+  write_reports(folder_.path());
+  for (std::size_t i = 0; i < names.size(); ++i) EXPECT_EQ(read_plainly(folder_ / names[i]), first[i]) << names[i];
+}
+
+TEST_F(ResultsFolder, TheLayoutComesBackFromEnvironmentJson) {
+  StudyLayout study = layout({kMha, kSink});
+  study.baseline = kSink.name;
+  study.warnings = {"w"};
+  study.arms[0].notes = {"n"};
+  study.arms[0].refused = "r";
+  EXPECT_EQ(nlohmann::json(study).get<StudyLayout>(), study);
+}
+
+TEST_F(ResultsFolder, NamesWhatIsMissing) {
+  fs::remove_all(folder_ / "trials");
+  EXPECT_TRUE(error().starts_with((folder_ / "trials").string() + ": cannot be read: ")) << error();
+  fs::remove(folder_ / "environment.json");
+  EXPECT_EQ(error(), folder_.path().string() + ": has no environment.json; name a folder that `attnlab run` wrote");
+  fs::remove_all(folder_.path());
+  EXPECT_EQ(error(), folder_.path().string() + ": is no folder; name a folder that `attnlab run` wrote");
+}
+
+TEST_F(ResultsFolder, NamesWhatIsDamagedAndWritesNothing) {
+  const std::string environment = (folder_ / "environment.json").string();
+  for (const char* text : {"", "{", "[]", "{}", R"({"study": 3})", R"({"study": {"name": "x", "arms": [{}]}})"}) {
+    write_plainly(folder_ / "environment.json", text);
+    EXPECT_TRUE(error().starts_with(environment + ": ")) << text << " -> " << error();
+  }
+  write_environment({{"study", layout({kMha})}});
+  write_plainly(folder_ / "trials/broken.json", "{\"id\": ");
+  EXPECT_TRUE(error().starts_with((folder_ / "trials/broken.json").string() + ": is damaged: ")) << error();
+  EXPECT_FALSE(fs::exists(folder_ / "report.md"));
+  EXPECT_FALSE(fs::exists(folder_ / "summary.csv"));
+}
+
+TEST(Format, SiHasThreeDigitsAndRollsOver) {
+  EXPECT_EQ(format_si(0), "0");
+  EXPECT_EQ(format_si(656), "656");
+  EXPECT_EQ(format_si(95.14), "95.1");
+  EXPECT_EQ(format_si(999.4), "999");
+  EXPECT_EQ(format_si(999.6), "1.00 k");
+  EXPECT_EQ(format_si(12345), "12.3 k");
+  EXPECT_EQ(format_si(226.4e9), "226 G");
+  EXPECT_EQ(format_si(-1500), "-1.50 k");
+  EXPECT_EQ(format_si(0.00123), "0.00123");
+  EXPECT_EQ(format_si(NAN), "nan");
+}
+
+TEST(Format, BytesAreBinaryAndSecondsAreScaled) {
+  EXPECT_EQ(format_bytes(512), "512 B");
+  EXPECT_EQ(format_bytes(1024), "1.00 KiB");
+  EXPECT_EQ(format_bytes(45.6 * 1024 * 1024), "45.6 MiB");
+  EXPECT_EQ(format_seconds(0.00123), "1.23 ms");
+  EXPECT_EQ(format_seconds(45.6e-6), "45.6 µs");
+  EXPECT_EQ(format_seconds(12.34), "12.3 s");
+  EXPECT_EQ(format_seconds(0), "0 s");
+  EXPECT_EQ(format_value(0.9812, "share"), "98.1 %");
+  EXPECT_EQ(format_value(12.3456, ""), "12.35");
+  EXPECT_EQ(format_value(4096, "rows"), "4096");
+  EXPECT_EQ(format_ratio(1.3123), "1.312 ×");
+  EXPECT_EQ(format_ratio(24.13), "24.1 ×");
+}
+
+TEST(Format, MarkdownTextLeavesOrdinaryNamesReadable) {
+  EXPECT_EQ(markdown_text("mha/rope/sink: kv_heads 4 (half!)"), "mha/rope/sink: kv_heads 4 (half!)");
+  EXPECT_EQ(markdown_text("- item"), "\\- item");
+  EXPECT_EQ(markdown_text("_x_ *y*"), "\\_x\\_ \\*y\\*");
+}
+
+}  // namespace
+}  // namespace attnlab::report::test

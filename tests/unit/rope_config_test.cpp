@@ -1,0 +1,176 @@
+// Laws of the rotary keys: every spelling that configs have used means the same, each scaling has the fields it needs,
+// and no other scaling is taken for one of them.
+#include <gtest/gtest.h>
+
+#include "model/model_config.h"
+#include "model_config_samples.h"
+
+namespace attnlab::model {
+namespace {
+
+using model_test::BadConfig;
+using model_test::checkpoint;
+using model_test::checkpoint_refusal;
+using model_test::expect_mentions;
+using model_test::llama;
+using model_test::with;
+using model_test::yaml;
+using model_test::yaml_refusal;
+using nlohmann::json;
+
+std::string scaled(const std::string& fields) {
+  return "{\"rope_scaling\":{" + fields + "}}";
+}
+const std::string kEightTwos = "[2,2,2,2,2,2,2,2]";
+
+class EveryBadRopeConfig : public testing::TestWithParam<BadConfig> {};
+
+TEST_P(EveryBadRopeConfig, IsRefusedInOneLineWithKeyValueAndRemedy) {
+  model_test::expect_refused(GetParam());
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    RopeConfig, EveryBadRopeConfig,
+    testing::Values(
+        BadConfig{"ScalingIsText", R"({"rope_scaling":"linear"})", {"rope_scaling: \"linear\"", "map"}},
+        BadConfig{"ScalingIsEmpty",
+                  scaled(""),
+                  {"rope_scaling.rope_type is missing", "linear, dynamic, ntk, llama3, yarn, longrope"}},
+        BadConfig{"ScalingHasNoType", scaled(R"("factor":2)"), {"rope_scaling.rope_type is missing"}},
+        BadConfig{"ScalingTypeIsUnknown",
+                  scaled(R"("rope_type":"mrope","factor":2)"),
+                  {"rope_scaling.rope_type: \"mrope\"", "yarn"}},
+        BadConfig{
+            "LegacyTypeIsUnknown", scaled(R"("type":"su","factor":2)"), {"rope_scaling.type: \"su\"", "longrope"}},
+        BadConfig{"ScalingTypeIsNumber", scaled(R"("rope_type":1)"), {"rope_scaling.rope_type: 1"}},
+        BadConfig{"TypesContradict",
+                  scaled(R"("rope_type":"yarn","type":"linear","factor":2)"),
+                  {"\"yarn\"", "\"linear\"", "contradicts"}},
+        BadConfig{"NoFactor", scaled(R"("rope_type":"linear")"), {"rope_scaling.factor is missing", "at least 1"}},
+        BadConfig{"FactorBelowOne",
+                  scaled(R"("rope_type":"dynamic","factor":0.5)"),
+                  {"rope_scaling.factor: 0.5", "at least 1"}},
+        BadConfig{
+            "FactorIsText", scaled(R"("rope_type":"ntk","factor":"2")"), {"rope_scaling.factor: \"2\"", "at least 1"}},
+        BadConfig{"YarnBetasReversed",
+                  scaled(R"("rope_type":"yarn","factor":2,"beta_fast":1,"beta_slow":32)"),
+                  {"rope_scaling.beta_fast: 1", "beta_slow 32"}},
+        BadConfig{"YarnAttentionFactorIsZero",
+                  scaled(R"("rope_type":"yarn","factor":2,"attention_factor":0)"),
+                  {"rope_scaling.attention_factor: 0", "greater than 0"}},
+        BadConfig{"YarnOriginalIsFraction",
+                  scaled(R"("rope_type":"yarn","factor":2,"original_max_position_embeddings":32.5)"),
+                  {"rope_scaling.original_max_position_embeddings: 32.5", "whole number"}},
+        BadConfig{"YarnNotTruncated",
+                  scaled(R"("rope_type":"yarn","factor":2,"truncate":false)"),
+                  {"rope_scaling.truncate: false"}},
+        BadConfig{"Llama3WithoutOriginal",
+                  scaled(R"("rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4)"),
+                  {"rope_scaling.original_max_position_embeddings is missing"}},
+        BadConfig{
+            "Llama3WithoutLow",
+            scaled(R"("rope_type":"llama3","factor":8,"high_freq_factor":4,"original_max_position_embeddings":32)"),
+            {"rope_scaling.low_freq_factor is missing"}},
+        BadConfig{
+            "Llama3LowIsHigh",
+            scaled(
+                R"("rope_type":"llama3","factor":8,"low_freq_factor":4,"high_freq_factor":4,"original_max_position_embeddings":32)"),
+            {"rope_scaling.low_freq_factor: 4", "high_freq_factor 4"}},
+        BadConfig{"LongropeWithoutLists",
+                  scaled(R"("rope_type":"longrope","original_max_position_embeddings":32,"long_factor":)" + kEightTwos),
+                  {"rope_scaling.short_factor is missing"}},
+        BadConfig{
+            "LongropeListTooShort",
+            scaled(
+                R"("rope_type":"longrope","original_max_position_embeddings":32,"short_factor":[1,2],"long_factor":)" +
+                kEightTwos),
+            {"rope_scaling.short_factor has 2 numbers", "give 8"}},
+        BadConfig{
+            "LongropeListHoldsZero",
+            scaled(
+                R"("rope_type":"longrope","original_max_position_embeddings":32,"short_factor":[1,0,1,1,1,1,1,1],"long_factor":)" +
+                kEightTwos),
+            {"rope_scaling.short_factor[1]: 0"}},
+        BadConfig{
+            "LongropeListIsNumber",
+            scaled(R"("rope_type":"longrope","original_max_position_embeddings":32,"short_factor":1,"long_factor":)" +
+                   kEightTwos),
+            {"rope_scaling.short_factor: 1 is no list"}},
+        BadConfig{"NtkWithTwoDimensions",
+                  R"({"head_dim":2,"rope_scaling":{"rope_type":"ntk","factor":2}})",
+                  {"\"ntk\"", "2 rotary"}}),
+    [](const auto& info) { return info.param.name; });
+
+TEST(RopeConfig, EveryScalingKeepsItsFields) {
+  const auto scaling = [](const std::string& fields) { return yaml(with(llama(), scaled(fields))).rope_scaling; };
+  EXPECT_FALSE(scaling(R"("rope_type":"default")").has_value());
+  for (const std::string type : {"linear", "dynamic", "ntk"}) {
+    EXPECT_EQ(scaling("\"rope_type\":\"" + type + "\",\"factor\":4")->type, type);
+    EXPECT_EQ(scaling("\"type\":\"" + type + "\",\"factor\":4.5")->factor, 4.5);
+  }
+  const auto llama3 =
+      scaling(R"("rope_type":"llama3","type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4,
+                                 "original_max_position_embeddings":32)");
+  EXPECT_EQ(llama3->low_freq_factor, 1);
+  EXPECT_EQ(llama3->high_freq_factor, 4);
+  EXPECT_EQ(llama3->original_max_positions, 32);
+  const auto yarn = scaling(R"("rope_type":"yarn","factor":4,"beta_fast":16,"beta_slow":2,"attention_factor":1.5,
+                               "mscale":0.7,"mscale_all_dim":0.8,"truncate":true)");
+  EXPECT_EQ(yarn->beta_fast, 16);
+  EXPECT_EQ(yarn->beta_slow, 2);
+  EXPECT_EQ(yarn->attention_factor, 1.5);
+  EXPECT_EQ(yarn->mscale, 0.7);
+  EXPECT_EQ(yarn->mscale_all_dim, 0.8);
+  EXPECT_FALSE(yarn->original_max_positions.has_value());
+  const auto longrope = scaling(R"("rope_type":"longrope","original_max_position_embeddings":64,"short_factor":)" +
+                                kEightTwos + R"(,"long_factor":)" + kEightTwos);
+  EXPECT_EQ(longrope->short_factor, std::vector<double>(8, 2.0));
+  EXPECT_EQ(longrope->original_max_positions, 64);
+  EXPECT_FALSE(longrope->factor.has_value());
+}
+
+TEST(RopeConfig, LongropeListsFollowThePartialRotation) {
+  const std::string fields =
+      R"("rope_type":"longrope","original_max_position_embeddings":64,"short_factor":[1,2,3,4],"long_factor":[1,2,3,4])";
+  json config = with(llama(), scaled(fields));
+  expect_mentions(yaml_refusal(config), {"short_factor has 4 numbers", "long_factor has 4 numbers"});
+  config["partial_rotary_factor"] = 0.5;
+  EXPECT_EQ(yaml(config).rope_scaling->long_factor.size(), 4u);
+}
+
+TEST(RopeConfig, CheckpointsMayWriteTheOriginalPositionsAtTheTop) {
+  json config =
+      with(llama(), scaled(R"("type":"longrope","short_factor":)" + kEightTwos + R"(,"long_factor":)" + kEightTwos));
+  config["original_max_position_embeddings"] = 128;
+  EXPECT_EQ(checkpoint(config).rope_scaling->original_max_positions, 128);
+  expect_mentions(yaml_refusal(config), {"original_max_position_embeddings: unknown key of a model"});
+}
+
+TEST(RopeConfig, UnknownKeysOfAScalingAreIgnoredInCheckpointsAndRefusedInYaml) {
+  const json config = with(llama(), scaled(R"("rope_type":"linear","factor":4,"facto":2,"beta_fast":32)"));
+  EXPECT_EQ(checkpoint(config).rope_scaling->factor, 4);
+  expect_mentions(yaml_refusal(config),
+                  {"rope_scaling.facto: unknown key", "did you mean factor?", "rope_scaling.beta_fast: unknown key"});
+}
+
+TEST(RopeConfig, NewerConfigsHoldRopeParameters) {
+  const ModelConfig plain =
+      checkpoint(with(llama(), R"({"rope_parameters":{"rope_type":"default","rope_theta":500000}})"));
+  EXPECT_EQ(plain.rope_theta, 500000);
+  EXPECT_FALSE(plain.rope_scaling.has_value());
+  const ModelConfig scaled_config = checkpoint(with(llama(), R"({"rope_parameters":{"rope_type":"linear","factor":4,
+      "rope_theta":20000,"partial_rotary_factor":0.5}})"));
+  EXPECT_EQ(scaled_config.rope_scaling->factor, 4);
+  EXPECT_EQ(scaled_config.rotary_dim(), 8);
+  EXPECT_EQ(checkpoint(with(llama(), R"({"rope_theta":3,"rope_parameters":{"rope_theta":3}})")).rope_theta, 3);
+  expect_mentions(checkpoint_refusal(with(llama(), R"({"rope_theta":3,"rope_parameters":{"rope_theta":4}})")),
+                  {"rope_theta: 3", "4"});
+  expect_mentions(checkpoint_refusal(with(llama(), R"({"rope_parameters":{"rope_type":"mrope"}})")),
+                  {"rope_parameters.rope_type: \"mrope\""});
+  expect_mentions(
+      checkpoint_refusal(with(llama(), R"({"rope_parameters":{"full_attention":{"rope_type":"default"}}})")),
+      {"rope_parameters.full_attention", "not supported"});
+}
+
+}  // namespace
+}  // namespace attnlab::model

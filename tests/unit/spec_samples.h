@@ -1,0 +1,82 @@
+// A handful of components without plugins behind them, for tests that read experiments.
+#pragma once
+
+#include <algorithm>
+#include <limits>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <attnlab/error.h>
+
+#include "experiment/spec_choice.h"
+
+namespace attnlab::experiment {
+
+inline OptionSpec integer_option(std::string name, double min) {
+  OptionSpec spec;
+  spec.name = std::move(name);
+  spec.type = OptionType::integer;
+  spec.min = min;
+  return spec;
+}
+
+inline std::vector<Descriptor> sample_components() {
+  OptionSpec theta;
+  theta.name = "theta";
+  theta.type = OptionType::real;
+  theta.min = 0;
+  OptionSpec positions;
+  positions.name = "positions";
+  positions.type = OptionType::choice;
+  positions.choices = {"renumbered", "original"};
+  const auto component = [](Kind kind, const char* id, OptionSchema options) {
+    Descriptor descriptor;
+    descriptor.kind = kind;
+    descriptor.id = id;
+    descriptor.options = std::move(options);
+    return descriptor;
+  };
+  return {component(Kind::attention, "mha", {}),
+          component(Kind::attention, "gqa", {integer_option("kv_heads", 1)}),
+          component(Kind::attention, "mqa", {}),
+          component(Kind::position, "rope", {theta}),
+          component(Kind::position, "none", {}),
+          component(Kind::cache, "full", {}),
+          component(Kind::cache, "window", {integer_option("window", 1)}),
+          component(Kind::cache, "sink", {integer_option("sinks", 0), integer_option("window", 1), positions})};
+}
+
+/// Answers as the registry does. A rule across options: sink needs sinks < window.
+inline ComponentLookup sample_lookup() {
+  static const std::vector<Descriptor> components = sample_components();
+  ComponentLookup lookup;
+  lookup.get = [](Kind kind, std::string_view id, const std::string& where) -> const Descriptor& {
+    std::vector<std::string> ids;
+    for (const Descriptor& component : components) {
+      if (component.kind != kind) continue;
+      if (component.id == id) return component;
+      ids.push_back(component.id);
+    }
+    throw Error(where, "unknown component \"" + std::string(id) + "\"",
+                config::name_remedy(std::string(id), ids, "components"));
+  };
+  lookup.check = [](const Descriptor& component, const OptionValues& values, Problems& problems) {
+    if (component.id != "sink" || !values.contains("sinks") || !values.contains("window")) return;
+    if (std::get<std::int64_t>(values.at("sinks")) >= std::get<std::int64_t>(values.at("window")))
+      problems.add("sinks", "must be smaller than window");
+  };
+  return lookup;
+}
+
+template <class Function>
+std::string error_of(const Function& function) {
+  try {
+    function();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+}  // namespace attnlab::experiment

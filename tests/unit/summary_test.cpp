@@ -1,0 +1,221 @@
+// summary.csv is what other programs read: its columns, its order, its pairing and its quoting are a contract.
+#include "report/summary.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "report/csv.h"
+#include "unit/report_samples.h"
+
+namespace attnlab::report::test {
+namespace {
+
+const ArmLayout kMha = arm("mha");
+const ArmLayout kGqa = arm("gqa");
+
+Summary summary_of(const StudyLayout& study, const std::vector<TrialResult>& trials) {
+  return summarise(completed(study, trials), trials);
+}
+
+const SummaryRow& row_of(const Summary& summary, const ArmLayout& arm, const std::string& metric) {
+  for (const SummaryRow& row : summary.rows)
+    if (row.arm == arm.name && row.metric == metric) return row;
+  throw std::runtime_error("no row of " + arm.name + " " + metric);
+}
+
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = text.find('\n', begin);
+    lines.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return lines;
+}
+
+TEST(Summary, MediansAreOverRoundsAndRatiosWithinThem) {
+  std::vector<TrialResult> trials;
+  for (int round = 0; round < 7; ++round) {
+    const double machine = round % 2 == 0 ? 1 : 0.5;  // every other round is disturbed
+    trials.push_back(trial(kMha, round, {prefill(100 * machine)}));
+    trials.push_back(trial(kGqa, round, {prefill((130 + round) * machine)}));
+  }
+  const Summary summary = summary_of(layout({kMha, kGqa}), trials);
+  ASSERT_EQ(summary.rows.size(), 2u);
+  const SummaryRow& gqa = row_of(summary, kGqa, "prefill_tokens_per_second");
+  EXPECT_EQ(gqa.estimate.n, 7);
+  EXPECT_DOUBLE_EQ(gqa.estimate.median, 130);
+  ASSERT_TRUE(gqa.ratio);
+  EXPECT_DOUBLE_EQ(gqa.ratio->median, 1.33);
+  EXPECT_DOUBLE_EQ(gqa.ratio->interval->low, 1.30);
+  EXPECT_DOUBLE_EQ(gqa.ratio->interval->high, 1.36);
+  const SummaryRow& mha = row_of(summary, kMha, "prefill_tokens_per_second");
+  EXPECT_DOUBLE_EQ(mha.ratio->median, 1);
+}
+
+TEST(Summary, SamplesOfOneRoundCountOnceWithTheirMedian) {
+  const std::vector<TrialResult> trials = {trial(kMha, 0, {prefill(1), prefill(2), prefill(30)}),
+                                           trial(kMha, 1, {prefill(4)})};
+  const SummaryRow row = summary_of(layout({kMha}), trials).rows.at(0);
+  EXPECT_EQ(row.estimate.n, 2);
+  EXPECT_DOUBLE_EQ(row.estimate.median, 3);
+}
+
+TEST(Summary, DeterministicMetricsCountOnceAndHaveNoInterval) {
+  const std::vector<TrialResult> trials = {trial(kMha, 0, {kv_bytes(300)}), trial(kMha, 1, {kv_bytes(300)}),
+                                           trial(kGqa, 2, {kv_bytes(100)})};
+  const Summary summary = summary_of(layout({kMha, kGqa}), trials);
+  const SummaryRow& row = row_of(summary, kGqa, "kv_bytes_allocated");
+  EXPECT_EQ(row_of(summary, kMha, "kv_bytes_allocated").estimate.n, 1);
+  EXPECT_EQ(row.estimate.n, 1);
+  EXPECT_FALSE(row.estimate.interval);
+  ASSERT_TRUE(row.ratio);  // although the two have no round in common
+  EXPECT_DOUBLE_EQ(row.ratio->median, 1.0 / 3.0);
+  EXPECT_FALSE(row.ratio->interval);
+  EXPECT_TRUE(summary.warnings.empty());
+}
+
+TEST(Summary, ADeterministicMetricThatDiffersIsTreatedAsMeasuredAndNamed) {
+  const Summary summary =
+      summary_of(layout({kMha}), {trial(kMha, 0, {kv_bytes(300)}), trial(kMha, 1, {kv_bytes(301)})});
+  EXPECT_EQ(summary.rows.at(0).estimate.n, 2);
+  ASSERT_EQ(summary.warnings.size(), 1u);
+  EXPECT_NE(summary.warnings[0].find("mha/full, speed q512: kv_bytes_allocated"), std::string::npos);
+  const Summary nan = summary_of(layout({kMha}), {trial(kMha, 0, {kv_bytes(NAN)}), trial(kMha, 1, {kv_bytes(NAN)})});
+  EXPECT_TRUE(nan.warnings.empty());
+}
+
+TEST(Summary, AShareAboveTheRoofIsNamed) {
+  const Sample share = {"share_of_fma_peak", "share", "higher", 1.02, false};
+  const Summary summary = summary_of(layout({kMha}), {trial(kMha, 0, {share})});
+  ASSERT_EQ(summary.warnings.size(), 1u);
+  EXPECT_NE(summary.warnings[0].find("above 100 %"), std::string::npos);
+}
+
+TEST(Summary, RowsFollowTheArmsTheCasesAndTheStandardMetrics) {
+  StudyLayout study = layout({kGqa, kMha});
+  study.cases = {{"speed", "q512"}, {"perplexity", ""}};
+  TrialResult quality = trial(kGqa, 0, {{"perplexity", "", "lower", 12, true}});
+  quality.workload = "perplexity";
+  quality.case_name = "";
+  TrialResult unknown = trial(kGqa, 0, {prefill(1)});
+  unknown.case_name = "q1";
+  const Sample own = {"a_metric_of_ones_own", "", "none", 1, false};
+  const std::vector<TrialResult> trials = {unknown, quality, trial(kMha, 0, {own, kv_bytes(1), prefill(2)}),
+                                           trial(arm("extra"), 0, {prefill(3)}), trial(kGqa, 0, {prefill(1)})};
+  std::vector<std::string> order;
+  for (const SummaryRow& row : summary_of(study, trials).rows)
+    order.push_back(row.arm + " " + row.workload + " " + row.case_name + " " + row.metric);
+  const std::vector<std::string> expected = {
+      "gqa/full speed q512 prefill_tokens_per_second",  "gqa/full perplexity  perplexity",
+      "gqa/full speed q1 prefill_tokens_per_second",    "mha/full speed q512 prefill_tokens_per_second",
+      "mha/full speed q512 kv_bytes_allocated",         "mha/full speed q512 a_metric_of_ones_own",
+      "extra/full speed q512 prefill_tokens_per_second"};
+  EXPECT_EQ(order, expected);
+}
+
+TEST(Summary, FailedRoundsAreARowBehindThoseThatWentWell) {
+  TrialResult failed = trial(kMha, 1, {prefill(1e9)});  // what it measured before it failed is not to be trusted
+  failed.status = "failed";
+  failed.reason = "killed by signal 9\nout of memory";
+  TrialResult again = failed;
+  again.round = 3;
+  const Summary summary =
+      summary_of(layout({kMha}), {trial(kMha, 0, {prefill(10)}), failed, trial(kMha, 2, {prefill(20)}), again});
+  ASSERT_EQ(summary.rows.size(), 2u);
+  EXPECT_DOUBLE_EQ(summary.rows[0].estimate.median, 15);
+  EXPECT_EQ(summary.rows[1].status, "failed: killed by signal 9 out of memory");
+  EXPECT_EQ(summary.rows[1].metric, "");
+  EXPECT_EQ(summary.rows[1].estimate.n, 2);
+  EXPECT_FALSE(summary.rows[1].ratio);
+}
+
+TEST(Summary, ARefusedArmIsOneRowWhetherTheLayoutOrATrialSaysSo) {
+  StudyLayout study = layout({kMha, kGqa});
+  study.arms[1].refused = "needs keys without rotation";
+  TrialResult refused;
+  refused.id = "r";
+  refused.arm = "mqa/h2o";
+  refused.status = "refused";
+  refused.reason = "needs more than one head";
+  const Summary summary = summary_of(study, {trial(kMha, 0, {prefill(1)}), refused});
+  ASSERT_EQ(summary.rows.size(), 3u);
+  EXPECT_EQ(summary.rows[1].arm, "gqa/full");
+  EXPECT_EQ(summary.rows[1].status, "refused: needs keys without rotation");
+  EXPECT_EQ(summary.rows[2].arm, "mqa/h2o");
+  EXPECT_EQ(summary.rows[2].status, "refused: needs more than one head");
+  EXPECT_EQ(summary.rows[2].estimate.n, 0);
+}
+
+TEST(Summary, WithoutABaselineTheFirstArmThatRanIsIt) {
+  StudyLayout study = layout({kMha, kGqa});
+  study.arms[0].refused = "not here";
+  EXPECT_EQ(completed(study, {}).baseline, kGqa.name);
+  study.baseline = "named";
+  EXPECT_EQ(completed(study, {}).baseline, "named");
+}
+
+TEST(Summary, AnArmWithoutABaselineInItsCaseHasNoRatio) {
+  const Summary summary = summary_of(layout({kMha, kGqa}), {trial(kGqa, 0, {prefill(1)})});
+  EXPECT_FALSE(summary.rows.at(0).ratio);
+}
+
+TEST(Summary, OfNoTrialsHasNoRows) {
+  EXPECT_TRUE(summary_of(layout({kMha}), {}).rows.empty());
+}
+
+TEST(SummaryCsv, HasTheColumnsOfTheContractAndFullFigures) {
+  const std::vector<TrialResult> trials = {trial(kMha, 0, {prefill(1.0 / 3), kv_bytes(440401920)}),
+                                           trial(kMha, 1, {prefill(2.0 / 3), kv_bytes(440401920)})};
+  const std::vector<std::string> lines = lines_of(summary_csv(summary_of(layout({kMha}), trials)));
+  ASSERT_EQ(lines.size(), 3u);
+  EXPECT_EQ(lines[0],
+            "arm,attention,position,cache,workload,case,metric,unit,better,n,median,ci_low,ci_high,baseline_ratio,"
+            "ratio_low,ratio_high,status");
+  EXPECT_EQ(lines[1],
+            "mha/full,mha,rope,full,speed,q512,prefill_tokens_per_second,tokens/s,higher,2,0.5,0.3333333333333333,"
+            "0.6666666666666666,1,1,1,ok");
+  EXPECT_EQ(lines[2], "mha/full,mha,rope,full,speed,q512,kv_bytes_allocated,bytes,lower,1,440401920,,,1,,,ok");
+}
+
+TEST(SummaryCsv, AFailedRowHasItsRoundsAndItsStatusOnly) {
+  TrialResult failed = trial(kMha, 1, {});
+  failed.status = "failed";
+  failed.reason = "signal 9, \"core\"";
+  const std::vector<std::string> lines = lines_of(summary_csv(summary_of(layout({kMha}), {failed})));
+  EXPECT_EQ(lines.at(1), "mha/full,mha,rope,full,speed,q512,,,,1,,,,,,,\"failed: signal 9, \"\"core\"\"\"");
+}
+
+TEST(SamplesCsv, HasALinePerSampleInTheOrderOfTheLayout) {
+  TrialResult failed = trial(kMha, 2, {});
+  failed.status = "failed";
+  failed.reason = "signal 9";
+  const std::vector<TrialResult> trials = {trial(kGqa, 0, {prefill(3)}), trial(kMha, 1, {prefill(2), kv_bytes(7)}),
+                                           failed, trial(kMha, 0, {prefill(1)})};
+  const StudyLayout study = completed(layout({kMha, kGqa}), trials);
+  const std::vector<std::string> expected = {
+      "arm,attention,position,cache,workload,case,round,metric,unit,better,value,status",
+      "mha/full,mha,rope,full,speed,q512,0,prefill_tokens_per_second,tokens/s,higher,1,ok",
+      "mha/full,mha,rope,full,speed,q512,1,prefill_tokens_per_second,tokens/s,higher,2,ok",
+      "mha/full,mha,rope,full,speed,q512,1,kv_bytes_allocated,bytes,lower,7,ok",
+      "mha/full,mha,rope,full,speed,q512,2,,,,,failed: signal 9",
+      "gqa/full,gqa,rope,full,speed,q512,0,prefill_tokens_per_second,tokens/s,higher,3,ok"};
+  EXPECT_EQ(lines_of(samples_csv(study, trials)), expected);
+}
+
+TEST(Csv, QuotesWhatRfc4180SaysAndNothingElse) {
+  EXPECT_EQ(csv_line({"plain", "", "a,b", "say \"x\"", "two\nlines", "cr\r", " blank", "semi;colon", "é"}),
+            "plain,,\"a,b\",\"say \"\"x\"\"\",\"two\nlines\",\"cr\r\",\" blank\",semi;colon,é\n");
+}
+
+TEST(Csv, NumbersReadBackAsTheyWere) {
+  for (const double value : {1.0 / 3, 1e-300, 123456789012345680.0, 0.1, -2.5, 4294967296.0})
+    EXPECT_EQ(std::stod(csv_number(value)), value);
+  EXPECT_EQ(csv_number(4294967296.0), "4294967296");
+  EXPECT_EQ(csv_number(NAN), "nan");
+  EXPECT_EQ(csv_number(-INFINITY), "-inf");
+}
+
+}  // namespace
+}  // namespace attnlab::report::test

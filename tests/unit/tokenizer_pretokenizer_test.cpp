@@ -1,0 +1,152 @@
+// How texts are cut, seen from outside: with ignore_merges a piece that is a token has its id, so the vocabulary of
+// each test is the list of pieces it expects (and every single character).
+#include "tokenizer_fixture.h"
+
+#include <algorithm>
+
+namespace attnlab::model::tokenizer_test {
+namespace {
+
+using Pieces = std::vector<std::string>;
+using nlohmann::json;
+
+// The pieces that `pre_tokenizer` cuts `text` into, if they are among `expected`; else single characters show up.
+Pieces cut(const json& pre_tokenizer, const std::string& text, const Pieces& expected) {
+  Pieces tokens;
+  const auto add = [&](const std::string& token) {
+    if (std::find(tokens.begin(), tokens.end(), token) == tokens.end()) tokens.push_back(token);
+  };
+  for (const std::string& piece : expected) add(piece);
+  for (char c = ' '; c <= '~'; ++c) add(std::string(1, c));
+  for (const char* character : {"▁", "Ġ", "Ċ", "\n"}) add(character);
+  json file = tokenizer_of(tokens);
+  file["model"]["ignore_merges"] = true;
+  file["pre_tokenizer"] = pre_tokenizer;
+  Pieces pieces;
+  for (const TokenId id : load(file)->encode(text)) pieces.push_back(tokens[static_cast<std::size_t>(id)]);
+  return pieces;
+}
+
+void expect_cut(const json& pre_tokenizer, const std::string& text, const Pieces& expected) {
+  EXPECT_EQ(cut(pre_tokenizer, text, expected), expected) << pre_tokenizer << " on " << text;
+}
+
+json split(const json& pattern, const std::string& behavior, bool invert = false) {
+  return {{"type", "Split"}, {"pattern", pattern}, {"behavior", behavior}, {"invert", invert}};
+}
+
+TEST(TokenizerSplit, CutsAtMatchesInFiveWays) {
+  const json dash = {{"String", "-"}};
+  expect_cut(split(dash, "Isolated"), "a-bc--d-", {"a", "-", "bc", "-", "-", "d", "-"});
+  expect_cut(split(dash, "Removed"), "a-bc--d-", {"a", "bc", "d"});
+  expect_cut(split(dash, "MergedWithPrevious"), "a-bc--d-", {"a-", "bc-", "-", "d-"});
+  expect_cut(split(dash, "MergedWithNext"), "a-bc--d-", {"a", "-bc", "-", "-d", "-"});
+  expect_cut(split(dash, "Contiguous"), "a-bc--d-", {"a", "-", "bc", "--", "d", "-"});
+}
+
+// The example of the Hugging Face library's own tests.
+TEST(TokenizerSplit, CutsBetweenMatchesWhenInverted) {
+  const json words = {{"Regex", "\\w+|[^\\w\\s]+"}};
+  const std::string text = "How are you doing?";
+  expect_cut(split(words, "Removed", true), text, {"How", "are", "you", "doing", "?"});
+  expect_cut(split(words, "Isolated", true), text, {"How", " ", "are", " ", "you", " ", "doing", "?"});
+  expect_cut(split(words, "MergedWithPrevious", true), text, {"How ", "are ", "you ", "doing", "?"});
+  expect_cut(split(words, "MergedWithNext", true), text, {"How", " are", " you", " doing", "?"});
+  expect_cut(split(words, "Contiguous", true), text, {"How", " ", "are", " ", "you", " ", "doing?"});
+}
+
+TEST(TokenizerSplit, TreatsAStringLiterallyAndARegexNot) {
+  expect_cut(split({{"String", "."}}, "Isolated"), "ab.c", {"ab", ".", "c"});
+  expect_cut(split({{"Regex", "."}}, "Isolated"), "ab.c", {"a", "b", ".", "c"});
+}
+
+TEST(TokenizerSplit, CutsAtEmptyMatches) {
+  expect_cut(split({{"Regex", "(?=[A-Z])"}}, "Isolated"), "oneTwoThree", {"one", "Two", "Three"});
+}
+
+TEST(TokenizerSplit, LetsAnchorsMatchAtEveryLineAsOnigurumaDoes) {
+  expect_cut(split({{"Regex", "^x"}}, "Isolated"), "xa\nxa", {"x", "a\n", "x", "a"});
+}
+
+TEST(TokenizerSplit, KnowsWhereCharactersBeginInAnyPlane) {
+  expect_cut(split({{"Regex", "b"}}, "Isolated"), "é🙂b語b🙂", {"é🙂", "b", "語", "b", "🙂"});
+}
+
+TEST(TokenizerSplit, FailsOnNoLengthOfText) {
+  const auto file = [] {
+    json tokenizer = tokenizer_of({"a", " ", "  "});
+    tokenizer["model"]["merges"].push_back({" ", " "});
+    tokenizer["pre_tokenizer"] = split({{"Regex", "\\s+(?!\\S)|\\s+|(?:a|b)+"}}, "Isolated");
+    return tokenizer;
+  }();
+  EXPECT_EQ(load(file)->encode(std::string(1'500'000, ' ')).size(), 750'000U);
+  EXPECT_EQ(load(file)->encode(std::string(1'500'000, 'a')).size(), 1'500'000U);
+}
+
+TEST(TokenizerDigits, StandAloneOrTogether) {
+  expect_cut({{"type", "Digits"}, {"individual_digits", true}}, "ab 123c", {"ab ", "1", "2", "3", "c"});
+  expect_cut({{"type", "Digits"}, {"individual_digits", false}}, "ab 123c", {"ab ", "123", "c"});
+  expect_cut({{"type", "Digits"}}, "12³Ⅳx", {"12³Ⅳ", "x"});  // categories Nd, No, Nl
+}
+
+TEST(TokenizerByteLevel, CutsAsGpt2UnlessToldNotTo) {
+  const json plain = {{"type", "ByteLevel"}, {"add_prefix_space", false}};
+  expect_cut(plain, "Hello there, it's\n 42 ", {"Hello", "Ġthere", ",", "Ġit", "'s", "Ċ", "Ġ42", "Ġ"});
+  json whole = plain;
+  whole["use_regex"] = false;
+  expect_cut(whole, "Hello there", {"HelloĠthere"});
+}
+
+TEST(TokenizerByteLevel, AddsAPrefixSpaceWhereThereIsNone) {
+  const json prefixed = {{"type", "ByteLevel"}, {"add_prefix_space", true}};
+  expect_cut(prefixed, "one two", {"Ġone", "Ġtwo"});
+  expect_cut(prefixed, " one two", {"Ġone", "Ġtwo"});
+}
+
+TEST(TokenizerMetaspace, OpensAWordWithEverySpace) {
+  const json metaspace = {{"type", "Metaspace"}, {"replacement", "▁"}};
+  expect_cut(metaspace, "one  two ", {"▁one", "▁", "▁two", "▁"});
+  expect_cut(metaspace, " one", {"▁one"});
+  json unsplit = metaspace;
+  unsplit["split"] = false;
+  expect_cut(unsplit, "one two", {"▁one▁two"});
+}
+
+TEST(TokenizerMetaspace, PrependsByScheme) {
+  const auto sequence = [](const json& metaspace_fields) {
+    json metaspace = {{"type", "Metaspace"}, {"replacement", "▁"}};
+    metaspace.update(metaspace_fields);
+    return json{{"type", "Sequence"}, {"pretokenizers", {split({{"String", "-"}}, "Isolated"), metaspace}}};
+  };
+  expect_cut(sequence({{"prepend_scheme", "always"}}), "a-b", {"▁a", "▁-", "▁b"});
+  expect_cut(sequence({{"prepend_scheme", "first"}}), "a-b", {"▁a", "-", "b"});
+  expect_cut(sequence({{"prepend_scheme", "never"}}), "a-b", {"a", "-", "b"});
+  expect_cut(sequence({{"add_prefix_space", true}}), "a-b", {"▁a", "▁-", "▁b"});
+  expect_cut(sequence({{"add_prefix_space", false}}), "a-b", {"a", "-", "b"});
+}
+
+TEST(TokenizerSequence, CutsThePiecesOfThePreviousStep) {
+  const json steps = {{"type", "Sequence"},
+                      {"pretokenizers",
+                       {split({{"Regex", "\\p{N}{1,3}"}}, "Isolated"),
+                        split({{"String", ","}}, "Removed"),
+                        {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", false}}}}};
+  expect_cut(steps, "a,1234 b", {"a", "123", "4", "Ġb"});
+}
+
+// DeepSeek's three patterns: sets with escapes, ranges of ideographs, and a byte level at the end.
+TEST(TokenizerSequence, UnderstandsTheDeepSeekPatterns) {
+  const json steps = {
+      {"type", "Sequence"},
+      {"pretokenizers",
+       {split({{"Regex", "\\p{N}{1,3}"}}, "Isolated"), split({{"Regex", "[一-龥぀-ゟ゠-ヿ]+"}}, "Isolated"),
+        split({{"Regex",
+                "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+|"
+                " ?[\\p{P}\\p{S}]+[\r\n]*|\\s*[\r\n]+|\\s+(?!\\S)|\\s+"}},
+              "Isolated")}}};
+  expect_cut(steps, "Hi _there (12345) 日本go ok",
+             {"Hi", " _", "there", " (", "123", "45", ")", " ", "日本", "go", " ok"});
+}
+
+}  // namespace
+}  // namespace attnlab::model::tokenizer_test
