@@ -7,6 +7,7 @@
 #include <map>
 #include <mutex>
 #include <shared_mutex>
+#include "base/pages.h"
 
 namespace attnlab {
 namespace {
@@ -14,7 +15,7 @@ namespace {
 using Shape = std::array<std::int64_t, 6>;  // tokens, in_dim, outputs, three strides
 
 struct Product {
-  dnnl::memory::desc input, weights, out;
+  dnnl::memory::desc input, weights, out, scratchpad;
   dnnl::matmul primitive;
 };
 
@@ -36,8 +37,13 @@ struct Products {
     const dnnl::memory::desc input({tokens, in_dim}, f32, dnnl::memory::dims{input_stride, 1});
     const dnnl::memory::desc weights({in_dim, outputs}, f32, dnnl::memory::dims{panel_stride, 1});
     const dnnl::memory::desc out({tokens, outputs}, f32, dnnl::memory::dims{out_stride, 1});
-    const dnnl::matmul::primitive_desc description(dnnl::matmul::desc(input, weights, out), engine);
-    return by_shape.emplace(shape, Product{input, weights, out, dnnl::matmul(description)}).first->second;
+    // A scratchpad of the library's own belongs to the thread that made the primitive; ours belongs to the task.
+    dnnl::primitive_attr attributes;
+    attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+    const dnnl::matmul::primitive_desc description(dnnl::matmul::desc(input, weights, out), attributes, engine);
+    return by_shape
+        .emplace(shape, Product{input, weights, out, description.scratchpad_desc(), dnnl::matmul(description)})
+        .first->second;
   }
 };
 
@@ -63,11 +69,14 @@ void onednn_product(const BlockProduct& p) {
   const Product& product =
       products().get({p.tokens, p.in_dim, p.outputs, p.input_stride, p.panel_stride, p.out_stride});
   const dnnl::engine& engine = products().engine;
+  thread_local Pages scratchpad;
+  if (scratchpad.size() < product.scratchpad.get_size()) scratchpad = Pages(product.scratchpad.get_size());
   // const_cast: oneDNN's handles are not const; source and weights are only read.
   product.primitive.execute(
       stream, {{DNNL_ARG_SRC, dnnl::memory(product.input, engine, const_cast<float*>(p.input))},
                {DNNL_ARG_WEIGHTS, dnnl::memory(product.weights, engine, const_cast<float*>(p.panel))},
-               {DNNL_ARG_DST, dnnl::memory(product.out, engine, p.out)}});
+               {DNNL_ARG_DST, dnnl::memory(product.out, engine, p.out)},
+               {DNNL_ARG_SCRATCHPAD, dnnl::memory(product.scratchpad, engine, scratchpad.data())}});
 }
 
 }  // namespace attnlab

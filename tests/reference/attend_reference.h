@@ -44,35 +44,53 @@ inline std::vector<double> rotated(std::span<const float> x, Position position, 
   return turned;
 }
 
-/// One query of one head over `rows`. `largest_score`, if given, is raised to the largest |score|: what rounding
-/// errors of scores are relative to.
-inline std::vector<double> attend_one(std::span<const float> query, int head, Position position, Position length,
-                                      std::span<const Row> rows, std::size_t value_dim, const Rules& rules,
-                                      double* largest_score = nullptr) {
+/// Rows as the queries meet them: keys rotated, once for all queries.
+using Keys = std::vector<std::vector<double>>;
+inline Keys rotated_keys(std::span<const Row> rows, Position length, const Rules& rules) {
+  Keys keys;
+  for (const Row& row : rows) keys.push_back(rotated(row.key, row.position, RotateSide::key, length, rules));
+  return keys;
+}
+
+struct Query {
+  std::span<const float> vector;  // [key_dim], not rotated
+  int head = 0;
+  Position position = 0;
+  Position length = 0;
+};
+
+/// One query over `rows`, whose rotated keys are `keys`. `largest_score`, if given, is raised to the largest |score|:
+/// what rounding errors of scores are relative to.
+inline std::vector<double> attend_one(const Query& query, std::span<const Row> rows, const Keys& keys,
+                                      std::size_t value_dim, const Rules& rules, double* largest_score = nullptr) {
   std::vector<double> scores;
-  std::vector<const Row*> seen;
-  for (const Row& row : rows) {
-    const Position counted = std::min(position, row.query_cap);
-    if (rules.sees && !rules.sees(counted, row.position)) continue;
-    const std::vector<double> q = rotated(query, counted, RotateSide::query, length, rules);
-    const std::vector<double> k = rotated(row.key, row.position, RotateSide::key, length, rules);
+  std::vector<std::size_t> seen;
+  std::vector<double> turned;  // the query at the position that it counts as
+  Position turned_to = -1;
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    const Position counted = std::min(query.position, rows[row].query_cap);
+    if (rules.sees && !rules.sees(counted, rows[row].position)) continue;
+    if (turned_to != counted) turned = rotated(query.vector, counted, RotateSide::query, query.length, rules);
+    turned_to = counted;
     double score = 0;
-    for (std::size_t i = 0; i < q.size(); ++i) score += q[i] * k[i];
+    for (std::size_t i = 0; i < turned.size(); ++i) score += turned[i] * keys[row][i];
     score *= rules.scale;
     if (largest_score != nullptr) *largest_score = std::max(*largest_score, std::abs(score));
-    if (rules.hook) score = rules.hook(score, head, counted, row.position);
+    if (rules.hook) score = rules.hook(score, query.head, counted, rows[row].position);
     if (largest_score != nullptr) *largest_score = std::max(*largest_score, std::abs(score));
     scores.push_back(score);
-    seen.push_back(&row);
+    seen.push_back(row);
   }
   std::vector<double> out(value_dim);
   if (scores.empty()) return out;
   double largest = *std::max_element(scores.begin(), scores.end());
-  if (!rules.sink_logits.empty()) largest = std::max<double>(largest, rules.sink_logits[head]);
-  double sum = rules.sink_logits.empty() ? 0 : std::exp(rules.sink_logits[head] - largest);
+  if (!rules.sink_logits.empty()) largest = std::max<double>(largest, rules.sink_logits[query.head]);
+  double sum = rules.sink_logits.empty() ? 0 : std::exp(rules.sink_logits[query.head] - largest);
   for (const double score : scores) sum += std::exp(score - largest);
-  for (std::size_t i = 0; i < seen.size(); ++i)
-    for (std::size_t j = 0; j < value_dim; ++j) out[j] += std::exp(scores[i] - largest) / sum * seen[i]->value[j];
+  for (std::size_t i = 0; i < seen.size(); ++i) {
+    const double weight = std::exp(scores[i] - largest) / sum;
+    for (std::size_t j = 0; j < value_dim; ++j) out[j] += weight * rows[seen[i]].value[j];
+  }
   return out;
 }
 
@@ -95,19 +113,23 @@ struct Answer {
 /// queries [tokens, heads, key_dim], not rotated.
 inline Answer attend_all(const std::vector<float>& queries, int heads, const ChunkView& chunk, const RowLists& rows,
                          const Rules& rules) {
-  const int width = rows.shape.key_dim;
-  Answer answer;
+  const KvShape& shape = rows.shape;
+  const auto width = static_cast<std::size_t>(shape.key_dim);
+  const auto value_dim = static_cast<std::size_t>(shape.value_dim);
+  Answer answer{std::vector<double>(static_cast<std::size_t>(chunk.tokens()) * heads * value_dim)};
   for (int sequence = 0; sequence < chunk.sequences(); ++sequence)
-    for (int token = chunk.first(sequence); token < chunk.first(sequence) + chunk.tokens_of(sequence); ++token)
-      for (int head = 0; head < heads; ++head) {
-        const std::span<const float> query(queries.data() + (static_cast<std::size_t>(token) * heads + head) * width,
-                                           static_cast<std::size_t>(width));
-        const int kv_head = head / (heads / rows.shape.kv_heads);
-        const std::vector<double> out =
-            attend_one(query, head, chunk.positions[token], chunk.lengths[sequence], rows.at(sequence, kv_head),
-                       static_cast<std::size_t>(rows.shape.value_dim), rules, &answer.largest_score);
-        answer.out.insert(answer.out.end(), out.begin(), out.end());
-      }
+    for (int kv_head = 0; kv_head < shape.kv_heads; ++kv_head) {
+      const std::vector<Row>& list = rows.at(sequence, kv_head);
+      const Keys keys = rotated_keys(list, chunk.lengths[sequence], rules);
+      const int group = heads / shape.kv_heads;
+      for (int token = chunk.first(sequence); token < chunk.first(sequence) + chunk.tokens_of(sequence); ++token)
+        for (int head = kv_head * group; head < (kv_head + 1) * group; ++head) {
+          const std::size_t index = static_cast<std::size_t>(token) * heads + head;
+          const Query query{{queries.data() + index * width, width}, head, chunk.positions[token], chunk.lengths[sequence]};
+          const std::vector<double> out = attend_one(query, list, keys, value_dim, rules, &answer.largest_score);
+          std::copy(out.begin(), out.end(), answer.out.begin() + index * value_dim);
+        }
+    }
   return answer;
 }
 
