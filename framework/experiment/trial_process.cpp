@@ -191,7 +191,12 @@ TrialProcess::TrialProcess(const Plan& plan, std::size_t arm, std::filesystem::p
 }
 
 TrialProcess::~TrialProcess() {
-  if (socket_ >= 0) close(socket_);  // the child reads the end of its requests and leaves
+  if (socket_ >= 0) {
+    // The child reads the end of its requests and leaves. Closing alone would not do: children that were started later
+    // hold the socket too.
+    shutdown(socket_, SHUT_RDWR);
+    close(socket_);
+  }
   if (pid_ > 0) {
     int status = 0;
     while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {

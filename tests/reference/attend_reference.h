@@ -26,10 +26,10 @@ struct Row {
 /// What is done beside the plain formula. Absent functions do nothing; an absent `sees` sees everything.
 struct Rules {
   double scale = 1;
-  std::function<void(std::span<double> x, Position position, RotateSide side, Position length)> rotate;
-  std::function<double(double score, int head, Position query, Position key)> hook;
-  std::function<bool(Position query, Position key)> sees;
-  std::vector<float> sink_logits;  // [heads] or empty
+  std::function<void(std::span<double> x, Position position, RotateSide side, Position length)> rotate = {};
+  std::function<double(double score, int head, Position query, Position key)> hook = {};
+  std::function<bool(Position query, Position key)> sees = {};
+  std::vector<float> sink_logits = {};  // [heads] or empty
 };
 
 /// Key j is seen by query i where i - window < j <= i; window 0: no lower bound.
@@ -135,9 +135,9 @@ inline Answer attend_all(const std::vector<float>& queries, int heads, const Chu
 
 /// How far single precision may be from the reference. An error of a score is an equal relative error of its weight:
 /// a dot product of `key_dim` terms, and a score as large as `largest_score` rounded in scaling, hook, shift and
-/// exponential; then a sum over `rows`. Rounding errors add up as a random walk; 8 covers the largest of many outputs.
+/// exponential; then a sum over `rows`. Rounding errors add up as a random walk; 2 covers the largest of many outputs.
 inline double attend_tolerance(int key_dim, std::size_t rows, double largest_score) {
-  return 8 * kRounding * (std::sqrt(key_dim) + std::sqrt(static_cast<double>(rows)) + largest_score);
+  return 2 * kRounding * (std::sqrt(key_dim) + std::sqrt(static_cast<double>(rows)) + largest_score);
 }
 
 }  // namespace attnlab::reference

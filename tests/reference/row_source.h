@@ -32,9 +32,9 @@ class RowSource final : public KvSource {
   struct Settings {
     Layout layout = Layout::channel_major;
     KeyForm key_form = KeyForm::rotated;
-    const Rotation* rotation = nullptr;  // of keys that are handed out rotated
-    std::span<const Position> lengths;   // [sequences], for that rotation
-    int tile_rows = kTileRows;           // rows of a tile; fewer than kTileRows are allowed
+    const Rotation* rotation = nullptr;      // of keys that are handed out rotated
+    std::span<const Position> lengths = {};  // [sequences], for that rotation
+    int tile_rows = kTileRows;               // rows of a tile; fewer than kTileRows are allowed
     const MaskRule* visibility = nullptr;
   };
 
@@ -62,7 +62,9 @@ class RowSource final : public KvSource {
   }
   KvTile tile(int sequence, int kv_head, int index, TileScratch& scratch) const noexcept override {
     const Tile& from = *tiles_[sequence * shape_.kv_heads + kv_head][index];
-    KvTile tile{.positions = from.positions, .query_cap = from.query_cap};
+    KvTile tile;
+    tile.positions = from.positions;
+    tile.query_cap = from.query_cap;
     for (const Position position : from.positions) tile.range.include(position);
     if (settings_.layout != Layout::decoded) {
       tile.keys = {from.keys.data(), {from.rows(), shape_.key_dim}, from.key_strides};
@@ -80,11 +82,11 @@ class RowSource final : public KvSource {
 
  private:
   struct Tile {
-    std::vector<float> keys;  // as key_strides says
+    std::vector<float> keys = {};  // as key_strides says
     std::array<std::int64_t, 2> key_strides;
-    std::vector<float> values;  // [rows, value_stride]
+    std::vector<float> values = {};  // [rows, value_stride]
     std::int64_t value_stride;
-    std::vector<Position> positions;
+    std::vector<Position> positions = {};
     Position query_cap;
     [[nodiscard]] std::int64_t rows() const { return static_cast<std::int64_t>(positions.size()); }
   };

@@ -1,0 +1,147 @@
+// Cache policies against recorded streams: what each of them answers and what it keeps, by the definitions of
+// fixtures/cache/SPEC.md, computed in float64 by two independent programs. Cases of policies that are not built are not
+// listed. `rope` holds streams that the policy sees rotated, and sinks whose positions are numbered anew.
+#include <map>
+#include <optional>
+
+#include "golden/golden_tensors.h"
+
+namespace attnlab::program_test {
+namespace {
+
+constexpr double kTolerance = 1e-5;  // of the manifests
+
+struct ReplayCase {
+  fs::path golden;        // the case's file
+  int prefill = 0;
+  std::string cache;      // as --cache takes it
+  std::string position;   // as --position takes it; empty: none
+  std::string variation;  // how the same golden is asked for
+
+  friend std::ostream& operator<<(std::ostream& stream, const ReplayCase& test) {
+    return stream << test.golden << " with " << test.cache;
+  }
+};
+
+// The ways in which a policy of the manifest can be written here, by a name for each.
+std::map<std::string, std::string> spellings(const nlohmann::json& test) {
+  const std::string policy = test.at("policy");
+  const nlohmann::json& parameters = test.at("parameters");
+  if (policy == "plain")
+    return {{"", "full"},
+            {"_unrotated", "{full: {keys: unrotated}}"},
+            {"_wide_window", "{window: {window: 1000}}"},
+            {"_wide_sink", "{sink: {sinks: 4, window: 1000}}"}};
+  if (policy == "window") return {{"", "{window: {window: " + parameters.at("w").dump() + "}}"}};
+  if (policy != "sink") return {};
+  const std::string options = "sinks: " + parameters.at("s").dump() + ", window: " + parameters.at("w").dump();
+  const auto sink = [&](const std::string& more) { return "{sink: {" + options + more + "}}"; };
+  if (parameters.value("positions", "") == "renumbered")
+    return {{"", sink("")}, {"_unrotated", sink(", keys: unrotated")}};
+  // Without positions it does not matter how they are numbered.
+  return {{"", sink(", positions: original")}, {"_renumbered", sink("")}};
+}
+
+std::vector<ReplayCase> every_case() {
+  std::vector<fs::path> folders;
+  for (const auto& entry : fs::directory_iterator(kOwnFixtures / "cache")) folders.push_back(entry.path());
+  std::sort(folders.begin(), folders.end());
+  std::vector<ReplayCase> cases;
+  for (const fs::path& folder : folders) {
+    const nlohmann::json manifest = read_manifest(folder / "manifest.json");
+    for (const auto& [name, test] : manifest.at("cases").items()) {
+      const nlohmann::json& parameters = test.at("parameters");
+      const std::string position =
+          parameters.contains("rope_theta") ? "{rope: {theta: " + parameters.at("rope_theta").dump() + "}}" : "";
+      for (const auto& [variation, cache] : spellings(test))
+        cases.push_back({folder / (name + ".safetensors"), manifest.at("prefill"), cache, position, variation});
+    }
+  }
+  return cases;
+}
+
+Outcome replay(const Sandbox& sandbox, const fs::path& streams, int prefill, const std::string& cache,
+               const std::string& position, const std::string& out) {
+  std::vector<std::string> command{"replay",    streams.string(),        "--cache", cache,
+                                   "--prefill", std::to_string(prefill), "-o",      out};
+  if (!position.empty()) command.insert(command.end(), {"--position", position});
+  return sandbox.run(command);
+}
+
+class EveryReplayGolden : public testing::TestWithParam<ReplayCase> {};
+
+TEST_P(EveryReplayGolden, IsReproduced) {
+  const ReplayCase& test = GetParam();
+  const Sandbox sandbox;
+  const Outcome outcome = replay(sandbox, test.golden.parent_path() / "streams.safetensors", test.prefill, test.cache,
+                                 test.position, "out.safetensors");
+  expect_well(outcome);
+  EXPECT_EQ(outcome.out, "");
+  EXPECT_LT(largest_difference(read_floats(sandbox / "out.safetensors", "out"), read_floats(test.golden, "out")),
+            kTolerance);
+  const auto kept = read_tensor<std::uint8_t>(sandbox / "out.safetensors", "kept", model::DType::u8);
+  const auto golden = read_tensor<std::uint8_t>(test.golden, "kept", model::DType::u8);
+  EXPECT_EQ(kept.shape, golden.shape);
+  EXPECT_TRUE(kept.numbers == golden.numbers) << "other rows were kept";
+}
+
+INSTANTIATE_TEST_SUITE_P(, EveryReplayGolden, testing::ValuesIn(every_case()), [](const auto& test) {
+  const fs::path& golden = test.param.golden;
+  return test_name(golden.parent_path().filename().string() + "_" + golden.stem().string() + test.param.variation);
+});
+
+// plain in three folders, four ways each; four sinks without positions and two renumbered ones, two ways each.
+TEST(ReplayGoldens, AreAllThere) { EXPECT_EQ(every_case().size(), 3U * 4 + 4 * 2 + 2 * 2); }
+
+class EveryStream : public testing::TestWithParam<std::string> {
+ protected:
+  [[nodiscard]] fs::path streams() const { return kOwnFixtures / "cache" / GetParam() / "streams.safetensors"; }
+  [[nodiscard]] int prefill() const {
+    return read_manifest(kOwnFixtures / "cache" / GetParam() / "manifest.json").at("prefill");
+  }
+  std::string bytes(const std::string& cache, const std::string& position) const {
+    expect_well(replay(sandbox_, streams(), prefill(), cache, position, "out.safetensors"));
+    return read_file(sandbox_ / "out.safetensors");
+  }
+  Sandbox sandbox_;
+};
+
+// The parameter edges of SPEC.md that need no golden.
+TEST_P(EveryStream, GivesTheSameForAWindowAndForASinkWithoutSinks) {
+  for (const char* window : {"1", "7", "64"}) {
+    const std::string size = "window: " + std::string(window);
+    EXPECT_TRUE(bytes("{window: {" + size + "}}", "rope") ==
+                bytes("{sink: {sinks: 0, positions: original, " + size + "}}", "rope"))
+        << size;
+  }
+}
+
+TEST_P(EveryStream, AnswersWithTheQueriesOwnValueForAWindowOfOne) {
+  bytes("{window: {window: 1}}", "");
+  const Values<float> values = read_floats(streams(), "v");
+  const Values<float> out = read_floats(sandbox_ / "out.safetensors", "out");
+  const std::int64_t group = out.shape[1] / values.shape[1];
+  const std::int64_t width = out.shape[2];
+  for (std::int64_t token = 0; token < out.shape[0]; ++token)
+    for (std::int64_t head = 0; head < out.shape[1]; ++head)
+      for (std::int64_t i = 0; i < width; ++i)
+        ASSERT_NEAR(out.numbers[(token * out.shape[1] + head) * width + i],
+                    values.numbers[(token * values.shape[1] + head / group) * width + i], 1e-6)
+            << "token " << token << ", head " << head;
+}
+
+// Rotations keep scores where distances are kept, so numbering rows anew only moves the sinks: with all rows in the
+// cache nothing moves.
+TEST_P(EveryStream, GivesTheSameForSinksNumberedAnewAsLongAsNothingIsEvicted) {
+  const auto out = [&](const std::string& numbering) {
+    bytes("{sink: {sinks: 4, window: 1000, positions: " + numbering + "}}", "rope");
+    return read_floats(sandbox_ / "out.safetensors", "out");
+  };
+  EXPECT_LT(largest_difference(out("original"), out("renumbered")), kTolerance);
+}
+
+INSTANTIATE_TEST_SUITE_P(, EveryStream, testing::Values("basic", "short-prefill", "rope"),
+                         [](const auto& test) { return test_name(test.param); });
+
+}  // namespace
+}  // namespace attnlab::program_test
