@@ -86,6 +86,7 @@ double log_sum_exp_target(const float* x, std::size_t count) {
   const std::size_t lanes = hn::Lanes(d);
   float largest = -std::numeric_limits<float>::infinity();
   for (std::size_t i = 0; i < count; ++i) largest = std::max(largest, x[i]);
+  if (largest == -std::numeric_limits<float>::infinity()) return largest;  // nothing to subtract from
   // Sums of 4096 floats are exact enough; the sums themselves are added in double.
   double sum = 0;
   for (std::size_t first = 0; first < count; first += 4096) {

@@ -55,8 +55,9 @@ Results read_results(const fs::path& results_folder) {
   Results results;
   results.environment = read_json(path);
   results.trials = read_trials(results_folder / "trials");
+  StudyLayout layout = read_layout(results.environment, path);
   add_shares(results.environment, results.trials);
-  results.layout = completed(read_layout(results.environment, path), results.trials);
+  results.layout = completed(std::move(layout), results.trials);
   results.summary = summarise(results.layout, results.trials);
   return results;
 }

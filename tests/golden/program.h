@@ -169,7 +169,7 @@ inline void expect_well(const Outcome& outcome) {
 /// The contract of wrong input: exit code 2; every line of stderr carries the prefix, the first is the error and
 /// mentions all parts; nothing on stdout.
 inline void expect_wrong_input(const Outcome& outcome, const std::vector<std::string>& parts) {
-  EXPECT_EQ(outcome.exit_code, 2) << outcome;
+  ASSERT_EQ(outcome.exit_code, 2) << outcome;
   EXPECT_EQ(outcome.out, "");
   ASSERT_FALSE(outcome.err.empty()) << outcome;
   EXPECT_TRUE(outcome.err.ends_with('\n'));

@@ -42,9 +42,8 @@ inline AttendShape ragged_shape(int index, Stream& stream) {
   AttendShape shape;
   shape.group = 1 + index % 12;
   const int width = index % 5;
-  shape.kv = {.kv_heads = 1 + index % 2,
-              .key_dim = kWidths[width],
-              .value_dim = kWidths[(width + 1 + index / 5 % 4) % 5]};
+  shape.kv = {
+      .kv_heads = 1 + index % 2, .key_dim = kWidths[width], .value_dim = kWidths[(width + 1 + index / 5 % 4) % 5]};
   constexpr std::array held{0, 1, 63, 130, 560, 700};
   constexpr std::array decoded{0, 0, 1, 2, 5};
   constexpr std::array prompts{9, 33, 64, 100};

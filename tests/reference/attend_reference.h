@@ -125,7 +125,8 @@ inline Answer attend_all(const std::vector<float>& queries, int heads, const Chu
       for (int token = chunk.first(sequence); token < chunk.first(sequence) + chunk.tokens_of(sequence); ++token)
         for (int head = kv_head * group; head < (kv_head + 1) * group; ++head) {
           const std::size_t index = static_cast<std::size_t>(token) * heads + head;
-          const Query query{{queries.data() + index * width, width}, head, chunk.positions[token], chunk.lengths[sequence]};
+          const Query query{
+              {queries.data() + index * width, width}, head, chunk.positions[token], chunk.lengths[sequence]};
           const std::vector<double> out = attend_one(query, list, keys, value_dim, rules, &answer.largest_score);
           std::copy(out.begin(), out.end(), answer.out.begin() + index * value_dim);
         }

@@ -44,7 +44,8 @@ inline void norm(std::vector<double>& rows, const std::vector<float>& weight, do
 
 /// hidden [tokens, hidden_dim] -> the same shape. `rules` brings rotation and position bias; mask, softcap, scale and
 /// sinks come from the modifiers. Queries, keys and values are rounded to floats once, as rows are kept.
-inline Answer block_reference(const Block& block, const Layer& layer, const std::vector<float>& hidden_floats, Rules rules) {
+inline Answer block_reference(const Block& block, const Layer& layer, const std::vector<float>& hidden_floats,
+                              Rules rules) {
   const AttentionModifiers& m = block.modifiers;
   const int heads = block.context.heads;
   const int width = block.context.head_dim;
@@ -87,8 +88,8 @@ inline Answer block_reference(const Block& block, const Layer& layer, const std:
 
 /// Of a block: attention, whose scores carry the errors of two projections, between products of its own.
 inline double block_tolerance(const Block& block, int tokens, double largest_score) {
-  return 4 * attend_tolerance(block.context.head_dim + block.context.hidden_dim, static_cast<std::size_t>(tokens),
-                              largest_score);
+  return attend_tolerance(block.context.head_dim + block.context.hidden_dim, static_cast<std::size_t>(tokens),
+                          largest_score);
 }
 
 }  // namespace attnlab::reference

@@ -51,7 +51,8 @@ class Layer {
         attention_(plugins().attention(spec.attention, spec.attention_options, spec.context)),
         position_(plugins().position(spec.position, spec.position_options, spec.context)),
         policy_(plugins().cache(spec.cache, spec.cache_options, spec.context)),
-        cache_(policy_->create(cache_context(attention_->kv_shape(), spec.context.heads, spec.sequences, spec.key_form))) {
+        cache_(
+            policy_->create(cache_context(attention_->kv_shape(), spec.context.heads, spec.sequences, spec.key_form))) {
     ParameterSet set;
     for (const ParameterSpec& parameter : attention_->parameters()) {
       // By name, so that two layers with the same parameters have the same values.

@@ -22,9 +22,9 @@ struct Rope {
   double factor = 1;
   int original = 0;  // 0: max_positions
   int max_positions = 4096;
-  double low = 1, high = 4;               // llama3
-  double beta_fast = 32, beta_slow = 1;   // yarn
-  double attention_factor = 0;            // yarn; 0: 0.1 ln(factor) + 1
+  double low = 1, high = 4;              // llama3
+  double beta_fast = 32, beta_slow = 1;  // yarn
+  double attention_factor = 0;           // yarn; 0: 0.1 ln(factor) + 1
 
   [[nodiscard]] OptionValues options() const {
     return {{"theta", theta},
@@ -76,21 +76,28 @@ struct Rope {
     return attention_factor > 0 ? attention_factor : 0.1 * std::log(factor) + 1;
   }
 
-  void turn(std::span<double> x, Position position, Position length) const {
-    const int pairs = rotated() / 2;
-    for (int j = 0; j < pairs; ++j) {
+  [[nodiscard]] std::vector<double> frequencies(Position length) const {
+    std::vector<double> all;
+    for (int j = 0; j < rotated() / 2; ++j) all.push_back(frequency(j, length));
+    return all;
+  }
+
+  /// Pairs are neighbours in the traditional order, else halves apart.
+  void turn(std::span<double> x, Position position, const std::vector<double>& frequencies) const {
+    const std::size_t pairs = frequencies.size();
+    for (std::size_t j = 0; j < pairs; ++j) {
       double& a = x[traditional ? 2 * j : j];
       double& b = x[traditional ? 2 * j + 1 : j + pairs];
-      const double angle = position * frequency(j, length);
+      const double angle = position * frequencies[j];
       const double turned = a * std::cos(angle) - b * std::sin(angle);
       b = magnitude() * (b * std::cos(angle) + a * std::sin(angle));
       a = magnitude() * turned;
     }
   }
-  /// As Rules::rotate wants it.
+  /// As Rules::rotate wants it; for scalings that do not depend on the length.
   [[nodiscard]] auto rule() const {
-    return [rope = *this](std::span<double> x, Position position, RotateSide, Position length) {
-      rope.turn(x, position, length);
+    return [rope = *this, angles = frequencies(0)](std::span<double> x, Position position, RotateSide, Position) {
+      rope.turn(x, position, angles);
     };
   }
 };

@@ -25,7 +25,9 @@ inline const char* layout_name(Layout layout) {
   constexpr const char* names[] = {"row_major", "channel_major", "wide_channels", "strided", "decoded"};
   return names[static_cast<int>(layout)];
 }
-inline std::ostream& operator<<(std::ostream& out, Layout layout) { return out << layout_name(layout); }
+inline std::ostream& operator<<(std::ostream& out, Layout layout) {
+  return out << layout_name(layout);
+}
 
 class RowSource final : public KvSource {
  public:
@@ -94,11 +96,16 @@ class RowSource final : public KvSource {
   // Strides of row and channel; a decoded tile is row-major or channel-major by its number of rows.
   [[nodiscard]] std::array<std::int64_t, 2> strides(std::int64_t rows) const {
     switch (settings_.layout) {
-      case Layout::row_major: return {shape_.key_dim, 1};
-      case Layout::channel_major: return {1, kTileRows};
-      case Layout::wide_channels: return {1, kTileRows + 16};
-      case Layout::strided: return {2 * shape_.key_dim + 3, 2};
-      case Layout::decoded: break;
+      case Layout::row_major:
+        return {shape_.key_dim, 1};
+      case Layout::channel_major:
+        return {1, kTileRows};
+      case Layout::wide_channels:
+        return {1, kTileRows + 16};
+      case Layout::strided:
+        return {2 * shape_.key_dim + 3, 2};
+      case Layout::decoded:
+        break;
     }
     if ((decoded_++ + rows) % 2 == 0) return {shape_.key_dim, 1};
     return {1, kTileRows};
@@ -107,7 +114,8 @@ class RowSource final : public KvSource {
   Tile make_tile(std::span<const Row> rows, int sequence) const {
     const auto count = static_cast<std::int64_t>(rows.size());
     const std::int64_t padding = settings_.layout == Layout::strided ? 5 : 0;
-    Tile tile{.key_strides = strides(count), .value_stride = shape_.value_dim + padding, .query_cap = rows[0].query_cap};
+    Tile tile{
+        .key_strides = strides(count), .value_stride = shape_.value_dim + padding, .query_cap = rows[0].query_cap};
     const auto [row_stride, channel_stride] = tile.key_strides;
     // Channel-major keys are readable to kTileRows rows; what lies past the tile's own is not a number.
     const std::int64_t readable = row_stride == 1 ? kTileRows : count;

@@ -155,9 +155,9 @@ TEST(Attend, GivesZerosToAQueryThatSeesNothing) {
     const auto width = static_cast<std::size_t>(shape.heads()) * shape.kv.value_dim;
     for (std::size_t token = 0; token < out.size() / width; ++token) {
       const bool sees = token >= 15 && token < 20;
-      EXPECT_EQ(std::all_of(out.begin() + token * width, out.begin() + (token + 1) * width,
-                            [](float x) { return x == 0; }),
-                !sees)
+      EXPECT_EQ(
+          std::all_of(out.begin() + token * width, out.begin() + (token + 1) * width, [](float x) { return x == 0; }),
+          !sees)
           << "token " << token << ", " << sinks.size() << " sink logits, seed " << kSeed;
     }
   }
@@ -191,8 +191,8 @@ TEST(Attend, LetsNoLaterKeyChangeABitOfAnEarlierOutput) {
     const std::size_t width = static_cast<std::size_t>(shape.heads()) * shape.kv.value_dim;
     EXPECT_TRUE(same_bits(std::span(after).first(changed * width), std::span(before).first(changed * width)))
         << "rows from " << changed << ", seed " << kSeed;
-    EXPECT_FALSE(same_bits(std::span(after).subspan(changed * width, width),
-                           std::span(before).subspan(changed * width, width)))
+    EXPECT_FALSE(
+        same_bits(std::span(after).subspan(changed * width, width), std::span(before).subspan(changed * width, width)))
         << "the row of the query itself counts, row " << changed;
   }
 }
@@ -223,7 +223,10 @@ TEST(Attend, WritesItsOwnRowsOfTheOutputAndNothingElse) {
   constexpr int kStride = 27;  // from head to head
   std::vector<float> wide(static_cast<std::size_t>(c.chunk.view().tokens()) * 3 * kStride, 7);
   const ChunkView chunk = c.chunk.view();
-  attend({.queries = rows_view(c.queries, 3, 16), .chunk = chunk, .source = RowSource(c.rows, {}), .scale = c.scale(),
+  attend({.queries = rows_view(c.queries, 3, 16),
+          .chunk = chunk,
+          .source = RowSource(c.rows, {}),
+          .scale = c.scale(),
           .mask = CausalMask()},
          {wide.data(), {chunk.tokens(), 3, 20}, {3 * kStride, kStride, 1}});
   for (std::size_t row = 0; row < wide.size() / kStride; ++row)

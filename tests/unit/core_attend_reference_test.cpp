@@ -126,10 +126,10 @@ TEST_P(EveryLayout, CountsQueriesAsTheCapOfATileSays) {
     capped.source.key_form = index % 2 == 0 ? KeyForm::rotated : KeyForm::unrotated;
     capped.window = index % 3 == 0 ? 70 : 0;
     capped.hooks = {&bias};
-    expect_agreement(index, c, capped, {.rotate = &TestRotation::turn,
-                                        .hook = [](double score, int head, Position query, Position key) {
-                                          return score + DistanceBias::bias(head, query, key);
-                                        }});
+    expect_agreement(index, c, capped,
+                     {.rotate = &TestRotation::turn, .hook = [](double score, int head, Position query, Position key) {
+                        return score + DistanceBias::bias(head, query, key);
+                      }});
   }
 }
 

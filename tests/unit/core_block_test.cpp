@@ -26,21 +26,29 @@ struct Modified {
 
 std::vector<Modified> every_modifier() {
   using M = AttentionModifiers;
-  std::vector<Modified> all{
-      {"plain", {}, {}},
-      {"window", M{.window = 9}, {{"window", std::int64_t{9}}}},
-      {"scale", M{.scale = 0.4}, {{"scale", 0.4}}},
-      {"softcap", M{.softcap = 1.5}, {{"softcap", 1.5}}},
-      {"qk_norm", M{.qk_norm = true}, {{"qk_norm", true}}},
-      {"sink_logit", M{.sink_logit = true}, {{"sink_logit", true}}},
-      {"gate_head", M{.gate = Gate::head}, {{"gate", std::string("head")}}},
-      {"gate_element", M{.gate = Gate::element}, {{"gate", std::string("element")}}},
-      {"qkv_bias", M{.qkv_bias = true}, {{"qkv_bias", true}}},
-      {"o_bias", M{.o_bias = true}, {{"o_bias", true}}}};
-  Modified together{"all_together", M{.window = 30, .scale = 0.3, .softcap = 4, .qk_norm = true, .sink_logit = true,
-                                      .gate = Gate::element, .qkv_bias = true, .o_bias = true}, {}};
-  together.options = {{"window", std::int64_t{30}}, {"scale", 0.3},      {"softcap", 4.0},   {"qk_norm", true},
-                      {"sink_logit", true},         {"qkv_bias", true},  {"o_bias", true},   {"gate", std::string("element")}};
+  std::vector<Modified> all{{"plain", {}, {}},
+                            {"window", M{.window = 9}, {{"window", std::int64_t{9}}}},
+                            {"scale", M{.scale = 0.4}, {{"scale", 0.4}}},
+                            {"softcap", M{.softcap = 1.5}, {{"softcap", 1.5}}},
+                            {"qk_norm", M{.qk_norm = true}, {{"qk_norm", true}}},
+                            {"sink_logit", M{.sink_logit = true}, {{"sink_logit", true}}},
+                            {"gate_head", M{.gate = Gate::head}, {{"gate", std::string("head")}}},
+                            {"gate_element", M{.gate = Gate::element}, {{"gate", std::string("element")}}},
+                            {"qkv_bias", M{.qkv_bias = true}, {{"qkv_bias", true}}},
+                            {"o_bias", M{.o_bias = true}, {{"o_bias", true}}}};
+  Modified together{"all_together",
+                    M{.window = 30,
+                      .scale = 0.3,
+                      .softcap = 4,
+                      .qk_norm = true,
+                      .sink_logit = true,
+                      .gate = Gate::element,
+                      .qkv_bias = true,
+                      .o_bias = true},
+                    {}};
+  together.options = {
+      {"window", std::int64_t{30}}, {"scale", 0.3},     {"softcap", 4.0}, {"qk_norm", true},
+      {"sink_logit", true},         {"qkv_bias", true}, {"o_bias", true}, {"gate", std::string("element")}};
   all.push_back(together);
   return all;
 }
@@ -53,7 +61,8 @@ OptionValues with_kv_heads(OptionValues options, std::int64_t kv_heads) {
 class EveryModifier : public testing::TestWithParam<Modified> {
  protected:
   LayerSpec spec(const std::string& attention, const OptionValues& options) const {
-    return {.attention = attention, .attention_options = options, .position = "rope", .context = context(), .seed = kSeed};
+    return {
+        .attention = attention, .attention_options = options, .position = "rope", .context = context(), .seed = kSeed};
   }
   // Two chunks of a ragged batch through a layer; the answers one after the other.
   static std::vector<float> run(LayerSpec spec) {
@@ -143,8 +152,10 @@ TEST_P(EveryModifier, DeclaresTheParametersThatItBinds) {
     EXPECT_TRUE(declared.emplace(parameter.name, parameter.shape).second) << parameter.name << " is declared twice";
     EXPECT_EQ(parameter.form == ParameterForm::matrix, parameter.shape.size() == 2) << parameter.name;
   }
-  std::map<std::string, std::vector<std::int64_t>> right{{"q_proj.weight", {96, 40}}, {"k_proj.weight", {32, 40}},
-                                                         {"v_proj.weight", {32, 40}}, {"o_proj.weight", {40, 96}}};
+  std::map<std::string, std::vector<std::int64_t>> right{{"q_proj.weight", {96, 40}},
+                                                         {"k_proj.weight", {32, 40}},
+                                                         {"v_proj.weight", {32, 40}},
+                                                         {"o_proj.weight", {40, 96}}};
   const AttentionModifiers& m = GetParam().modifiers;
   if (m.qkv_bias) right.insert({{"q_proj.bias", {96}}, {"k_proj.bias", {32}}, {"v_proj.bias", {32}}});
   if (m.o_bias) right.insert({"o_proj.bias", {40}});

@@ -45,7 +45,8 @@ class Pair {
       for (int head = 0; head < shape_.kv_heads; ++head) {
         const float* key = &key_rows(row, head, 0);
         const float* value = shape_.value_is_key_prefix ? key : &value_rows(row, head, 0);
-        model(sequence, head).push_back({positions[row], {key, key + shape_.key_dim}, {value, value + shape_.value_dim}});
+        model(sequence, head)
+            .push_back({positions[row], {key, key + shape_.key_dim}, {value, value + shape_.value_dim}});
       }
     rows_->append(sequence, positions, key_rows, value_rows);
   }

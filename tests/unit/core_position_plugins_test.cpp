@@ -38,10 +38,20 @@ INSTANTIATE_TEST_SUITE_P(
         Rope{.scaling = "dynamic", .factor = 2, .max_positions = 1000},
         Rope{.head_dim = 128, .scaling = "dynamic", .factor = 8, .original = 500, .max_positions = 4000},
         Rope{.partial = 0.5, .scaling = "dynamic", .factor = 1, .max_positions = 64},
-        Rope{.head_dim = 128, .theta = 500000, .scaling = "llama3", .factor = 8, .original = 8192, .max_positions = 131072},
+        Rope{.head_dim = 128,
+             .theta = 500000,
+             .scaling = "llama3",
+             .factor = 8,
+             .original = 8192,
+             .max_positions = 131072},
         Rope{.theta = 500000, .scaling = "llama3", .factor = 32, .original = 2048, .low = 2, .high = 8},
         Rope{.head_dim = 128, .theta = 1e6, .scaling = "yarn", .factor = 4, .original = 32768, .max_positions = 131072},
-        Rope{.traditional = true, .scaling = "yarn", .factor = 40, .original = 4096, .beta_fast = 16, .beta_slow = 2,
+        Rope{.traditional = true,
+             .scaling = "yarn",
+             .factor = 40,
+             .original = 4096,
+             .beta_fast = 16,
+             .beta_slow = 2,
              .attention_factor = 1.3},
         Rope{.head_dim = 8, .theta = 100, .scaling = "yarn", .factor = 2, .original = 8}));
 
@@ -59,7 +69,8 @@ TEST_P(EveryRope, TurnsQueriesAndKeysAsItsFormulaSays) {
       std::vector<float> rows = stream.normals(static_cast<std::int64_t>(positions.size()) * kHeads * rope.head_dim);
       std::vector<double> right(rows.begin(), rows.end());
       for (std::size_t row = 0; row < positions.size() * kHeads; ++row)
-        rope.turn(std::span(right).subspan(row * rope.head_dim, rope.head_dim), positions[row / kHeads], length);
+        rope.turn(std::span(right).subspan(row * rope.head_dim, rope.head_dim), positions[row / kHeads],
+                  rope.frequencies(length));
       scheme->rotation()->rotate({positions, length, side}, rows_view(rows, kHeads, rope.head_dim));
       // Cosine, two products and their sum are rounded.
       EXPECT_LT(normalised_error(rows, right), 4 * kRounding) << "length " << length << ", seed " << kSeed;
@@ -95,8 +106,9 @@ TEST(Rope, RefusesAnOddNumberOfRotatedChannels) {
 TEST(Rope, SaysThatOnlyDynamicScalingDependsOnTheLength) {
   const Descriptor& rope = plugins().get(Kind::position, "rope", "");
   for (const std::string scaling : {"none", "linear", "dynamic", "llama3", "yarn"})
-    EXPECT_EQ(plugins().traits(rope, Rope{.scaling = scaling}.options()).provides.has(Feature::length_dependent_rotation),
-              scaling == "dynamic")
+    EXPECT_EQ(
+        plugins().traits(rope, Rope{.scaling = scaling}.options()).provides.has(Feature::length_dependent_rotation),
+        scaling == "dynamic")
         << scaling;
 }
 
@@ -150,7 +162,8 @@ TEST(Alibi, PenalisesDistanceWithTheSlopesOfThePaper) {
 
 TEST(Sinusoidal, AddsSinesAndCosinesOfThePositionToEmbeddings) {
   for (const int hidden_dim : {2, 6, 7, 64, 512}) {
-    const auto scheme = plugins().position("sinusoidal", {}, {.hidden_dim = hidden_dim, .heads = 2, .max_positions = 5001});
+    const auto scheme =
+        plugins().position("sinusoidal", {}, {.hidden_dim = hidden_dim, .heads = 2, .max_positions = 5001});
     EXPECT_EQ(scheme->rotation(), nullptr);
     EXPECT_EQ(scheme->score_bias(), nullptr);
     EXPECT_EQ(scheme->max_positions(), 5001);

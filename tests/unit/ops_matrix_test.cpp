@@ -49,8 +49,7 @@ TEST_P(EveryElementType, DoesNotCareAboutThePiecesItIsPackedIn) {
       std::vector<int> pieces((out_dim + piece - 1) / piece);
       for (std::size_t i = 0; i < pieces.size(); ++i) pieces[i] = static_cast<int>(i);
       stream.shuffle(pieces);
-      for (const int index : pieces)
-        weights.pack_into(matrix, index * piece, std::min(piece, out_dim - index * piece));
+      for (const int index : pieces) weights.pack_into(matrix, index * piece, std::min(piece, out_dim - index * piece));
       expect_holds(matrix, weights, "in pieces");
     }
   }

@@ -18,9 +18,9 @@ constexpr std::uint64_t kSeed = 77;
 constexpr int kTokens[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 16, 100, 128, 129, 300};
 constexpr std::int64_t kOutputs[] = {1, 17, 128, 129, 300};
 
-class EveryElementType : public testing::TestWithParam<ElementType> {};
+class EveryWeightType : public testing::TestWithParam<ElementType> {};
 
-INSTANTIATE_TEST_SUITE_P(Weights, EveryElementType, testing::ValuesIn(kElementTypes),
+INSTANTIATE_TEST_SUITE_P(Weights, EveryWeightType, testing::ValuesIn(kElementTypes),
                          [](const auto& info) { return testing::PrintToString(info.param); });
 
 std::vector<float> run_project(const std::vector<float>& input, const Matrix& weight, std::span<const float> bias) {
@@ -38,7 +38,7 @@ std::vector<float> run_gated(const std::vector<float>& input, const Matrix& gate
   return out;
 }
 
-TEST_P(EveryElementType, ProjectsAsTheLoopsDoWithAndWithoutBias) {
+TEST_P(EveryWeightType, ProjectsAsTheLoopsDoWithAndWithoutBias) {
   Stream stream(kSeed);
   for (const std::int64_t out_dim : kOutputs) {
     const std::int64_t in_dim = out_dim == 129 ? 7 : 100;
@@ -54,7 +54,7 @@ TEST_P(EveryElementType, ProjectsAsTheLoopsDoWithAndWithoutBias) {
   }
 }
 
-TEST_P(EveryElementType, GatesAsTheLoopsDoWithAndWithoutBias) {
+TEST_P(EveryWeightType, GatesAsTheLoopsDoWithAndWithoutBias) {
   Stream stream(kSeed);
   for (const std::int64_t out_dim : kOutputs) {
     const std::int64_t in_dim = 60;
@@ -68,7 +68,8 @@ TEST_P(EveryElementType, GatesAsTheLoopsDoWithAndWithoutBias) {
       const std::vector<float> input = stream.normals(tokens * in_dim);
       for (const bool biased : {false, true}) {
         SCOPED_TRACE(testing::Message() << tokens << " tokens, " << out_dim << " outputs, biased " << biased);
-        const std::span<const float> bias_of_gate = biased ? std::span<const float>(gate_bias) : std::span<const float>();
+        const std::span<const float> bias_of_gate =
+            biased ? std::span<const float>(gate_bias) : std::span<const float>();
         const std::span<const float> bias_of_up = biased ? std::span<const float>(up_bias) : std::span<const float>();
         const Sums right = gated(product(input, gate, bias_of_gate), product(input, up, bias_of_up));
         EXPECT_LT(relative_error(run_gated(input, gate_matrix, up_matrix, bias_of_gate, bias_of_up), right),
@@ -79,7 +80,7 @@ TEST_P(EveryElementType, GatesAsTheLoopsDoWithAndWithoutBias) {
   }
 }
 
-TEST_P(EveryElementType, StreamsWhatItWouldMultiplyInBlocksToTheSameResult) {
+TEST_P(EveryWeightType, StreamsWhatItWouldMultiplyInBlocksToTheSameResult) {
   Stream stream(kSeed);
   for (const std::int64_t in_dim : {1, 64, 1000}) {
     const Weights weights(300, in_dim, GetParam(), stream);
@@ -97,7 +98,7 @@ TEST_P(EveryElementType, StreamsWhatItWouldMultiplyInBlocksToTheSameResult) {
   }
 }
 
-TEST_P(EveryElementType, GivesATokenTheSameBitsInEveryStreamOfFew) {
+TEST_P(EveryWeightType, GivesATokenTheSameBitsInEveryStreamOfFew) {
   Stream stream(kSeed);
   const Weights weights(300, 123, GetParam(), stream);
   const Matrix matrix = weights.packed();
@@ -109,7 +110,7 @@ TEST_P(EveryElementType, GivesATokenTheSameBitsInEveryStreamOfFew) {
   }
 }
 
-TEST_P(EveryElementType, GivesTheSameBitsForEveryNumberOfThreads) {
+TEST_P(EveryWeightType, GivesTheSameBitsForEveryNumberOfThreads) {
   const KeepThreads keep;
   Stream stream(kSeed);
   const Weights weights(900, 100, GetParam(), stream);
@@ -141,7 +142,8 @@ TEST(Project, GivesSeveralProductsOfOneInputAsEachAlone) {
       const ElementType type = kElementTypes[out_dim % 3];
       matrices.push_back(Weights(out_dim, 50, type, stream).packed());
       outs.emplace_back(tokens * out_dim);
-      const std::span<const float> of_product = out_dim == 300 ? std::span<const float>(bias) : std::span<const float>();
+      const std::span<const float> of_product =
+          out_dim == 300 ? std::span<const float>(bias) : std::span<const float>();
       projections.push_back({matrices.back(), matrix_view(outs.back(), out_dim), of_product});
     }
     project(matrix_view(input, 50), projections);

@@ -25,7 +25,9 @@ std::vector<int> lengths() {
   return all;
 }
 
-double silu(double x) { return x / (1 + std::exp(-x)); }
+double silu(double x) {
+  return x / (1 + std::exp(-x));
+}
 
 std::vector<double> rms_norm(const std::vector<float>& x, const std::vector<float>& weight, double eps) {
   double squares = 0;
