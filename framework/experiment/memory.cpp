@@ -35,16 +35,13 @@ std::int64_t total_memory_bytes() {
   return meminfo_bytes("MemTotal").value_or(0);
 }
 
-std::int64_t available_memory_bytes() {
-  std::int64_t available = meminfo_bytes("MemAvailable").value_or(std::int64_t{1} << 30);
-  // The usual mount of a container's own group (version 2).
-  const auto group_limit = number_in("/sys/fs/cgroup/memory.max");
-  const auto group_used = number_in("/sys/fs/cgroup/memory.current");
-  if (group_limit && group_used) available = std::min(available, *group_limit - *group_used);
+std::int64_t memory_limit_bytes() {
+  std::int64_t limit_bytes = meminfo_bytes("MemTotal").value_or(std::int64_t{1} << 30);
+  if (const auto group_limit = number_in("/sys/fs/cgroup/memory.max")) limit_bytes = std::min(limit_bytes, *group_limit);
   rlimit limit{};
   if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
-    available = std::min<std::uint64_t>(std::max<std::int64_t>(available, 0), limit.rlim_cur);
-  return std::max<std::int64_t>(available, 0);
+    limit_bytes = static_cast<std::int64_t>(std::min<std::uint64_t>(limit_bytes, limit.rlim_cur));
+  return limit_bytes;
 }
 
 }  // namespace attnlab::experiment

@@ -149,7 +149,7 @@ std::int64_t read_buffer_bytes(int threads) {
   const std::int64_t last_level = std::max(caches.l3_bytes, caches.l2_bytes);
   const std::int64_t instances = std::min(threads, caches.l3_bytes > 0 ? caches.l3_instances : threads);
   const std::int64_t wanted = 8 * instances * (last_level > 0 ? last_level : kUnknownCache);
-  return whole_granules(std::min(wanted, available_memory_bytes() / 4));
+  return whole_granules(std::min(wanted, memory_limit_bytes() / 4));
 }
 
 RoofProbe measure_roof(int threads, double seconds_budget) {

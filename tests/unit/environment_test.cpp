@@ -158,10 +158,10 @@ TEST(CacheSizes, AreNothingWhereSysfsIsEmptyAndKnownByOtherMeans) {
   EXPECT_GE(sizes.l3_instances, 1);
 }
 
-TEST(Memory, AvailableIsBetweenNothingAndAll) {
+TEST(Memory, LimitIsBetweenNothingAndAll) {
   EXPECT_GT(total_memory_bytes(), 0);
-  EXPECT_GT(available_memory_bytes(), 0);
-  EXPECT_LE(available_memory_bytes(), total_memory_bytes());
+  EXPECT_GT(memory_limit_bytes(), 0);
+  EXPECT_LE(memory_limit_bytes(), total_memory_bytes());
 }
 
 }  // namespace
