@@ -9,9 +9,10 @@ BlockPool::BlockPool(std::size_t block_bytes, std::size_t expected_blocks)
 
 float* BlockPool::acquire() {
   ++in_use_;
-  if (!free_.empty()) {
-    float* block = free_.back();
-    free_.pop_back();
+  for (std::vector<float*>* blocks : {&spare_, &free_}) {
+    if (blocks->empty()) continue;
+    float* block = blocks->back();
+    blocks->pop_back();
     return block;
   }
   if (regions_.empty() || (used_of_last_ + 1) * block_bytes_ > regions_.back().size()) {
@@ -22,8 +23,22 @@ float* BlockPool::acquire() {
   return reinterpret_cast<float*>(regions_.back().data() + used_of_last_++ * block_bytes_);
 }
 
+void BlockPool::set_aside(float* block) {
+  --in_use_;
+  spare_.push_back(block);
+}
+
+void BlockPool::release_spare() {
+  for (float* block : spare_) give_back(block);
+  spare_.clear();
+}
+
 void BlockPool::release(float* block) {
   --in_use_;
+  give_back(block);
+}
+
+void BlockPool::give_back(float* block) {
   free_.push_back(block);
   for (const Pages& region : regions_) {
     const auto offset = reinterpret_cast<std::byte*>(block) - region.data();

@@ -16,16 +16,26 @@ class BlockPool {
 
   /// 64-byte aligned; contents undefined.
   [[nodiscard]] float* acquire();
+  /// Gives its memory back to the system.
   void release(float* block);
+  /// Takes it back, but keeps its memory for the next acquire: for caches whose rows go one over a block and back in every step.
+  void set_aside(float* block);
 
-  [[nodiscard]] std::size_t bytes_in_use() const noexcept { return in_use_ * block_bytes_; }
+  /// Gives back what was set aside.
+  void release_spare();
+  [[nodiscard]] std::size_t spare_blocks() const noexcept { return spare_.size(); }
+  /// Of the blocks that are in use, and of the spare ones.
+  [[nodiscard]] std::size_t bytes() const noexcept { return (in_use_ + spare_.size()) * block_bytes_; }
 
  private:
   std::size_t block_bytes_;
   std::size_t next_region_blocks_;
+  void give_back(float* block);
+
   std::vector<Pages> regions_;
   std::size_t used_of_last_ = 0;  // blocks of the last region that were ever handed out
-  std::vector<float*> free_;
+  std::vector<float*> spare_;  // free, memory kept
+  std::vector<float*> free_;   // free, memory given back
   std::size_t in_use_ = 0;
 };
 

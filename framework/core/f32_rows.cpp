@@ -54,6 +54,11 @@ class F32Rows final : public KvRows {
       list.positions[dropped[i]] = list.positions[last];
       list.positions.pop_back();
     }
+    // One row less, as after a step that added one: the block is needed again in the next step. At most one a list.
+    if (dropped.size() == 1 && has_empty_block(list) && pool_.spare_blocks() < lists_.size()) {
+      pool_.set_aside(list.blocks.back());
+      list.blocks.pop_back();
+    }
     give_back(list);
   }
 
@@ -62,6 +67,7 @@ class F32Rows final : public KvRows {
       at(sequence, head).positions.clear();
       give_back(at(sequence, head));
     }
+    pool_.release_spare();
   }
 
   KvTile tile(int sequence, int kv_head, int index, TileScratch&) const noexcept override {
@@ -83,7 +89,7 @@ class F32Rows final : public KvRows {
   }
 
   std::size_t bytes() const noexcept override {
-    std::size_t sum = pool_.bytes_in_use();
+    std::size_t sum = pool_.bytes();
     for (const List& list : lists_) sum += list.positions.size() * sizeof(Position);
     return sum;
   }
@@ -147,8 +153,12 @@ class F32Rows final : public KvRows {
     std::copy_n(value_row(const_cast<float*>(source), from_column), shape_.value_dim, value_row(target, to_column));
   }
 
+  static bool has_empty_block(const List& list) {
+    return !list.blocks.empty() && (list.blocks.size() - 1) * kTileRows >= list.positions.size();
+  }
+
   void give_back(List& list) {
-    while (!list.blocks.empty() && (list.blocks.size() - 1) * kTileRows >= list.positions.size()) {
+    while (has_empty_block(list)) {
       pool_.release(list.blocks.back());
       list.blocks.pop_back();
     }
