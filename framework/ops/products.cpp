@@ -20,6 +20,11 @@ int token_blocks(std::int64_t tokens) {
   return tokens <= kStreamTokens ? 1 : static_cast<int>((tokens + kBlockTokens - 1) / kBlockTokens);
 }
 
+void check_bias(const Matrix& weight, std::span<const float> bias) {
+  ATTNLAB_CHECK(bias.empty() || static_cast<std::int64_t>(bias.size()) == weight.out_dim(),
+                "a bias of another width than the outputs");
+}
+
 // Room of the running task for one widened panel; grows to the largest matrix and stays.
 float* widened_panel(const Matrix& matrix, int panel) {
   thread_local std::vector<float> room;
@@ -76,6 +81,7 @@ void project(TensorView<const float, 2> input, std::span<const Projection> proje
   for (const Projection& projection : projections) {
     ATTNLAB_CHECK(projection.weight.in_dim() == input.extent(1), "the input of a product has another width");
     ATTNLAB_CHECK(projection.weight.out_dim() == projection.out.extent(1), "the output of a product has another width");
+    check_bias(projection.weight, projection.bias);
     panels += projection.weight.panels();
   }
   const int blocks = token_blocks(input.extent(0));
@@ -97,6 +103,10 @@ void gated_project(TensorView<const float, 2> input, const Matrix& gate, const M
                    std::span<const float> gate_bias, std::span<const float> up_bias, TensorView<float, 2> out) {
   if (input.extent(0) == 0) return;
   ATTNLAB_CHECK(gate.out_dim() == up.out_dim() && gate.out_dim() == out.extent(1), "halves of different widths");
+  ATTNLAB_CHECK(gate.in_dim() == input.extent(1) && up.in_dim() == input.extent(1),
+                "the input of a product has another width");
+  check_bias(gate, gate_bias);
+  check_bias(up, up_bias);
   const int blocks = token_blocks(input.extent(0));
   parallel_for(gate.panels() * blocks, [&](int index, WorkerSlot) {
     const int panel = index / blocks;

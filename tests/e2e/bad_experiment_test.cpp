@@ -10,7 +10,7 @@ struct BadExperiment {
   std::string yaml;
   std::vector<std::string> mentions;  // in the first line of stderr
 
-  friend std::ostream& operator<<(std::ostream& stream, const BadExperiment& test) { return stream << test.yaml; }
+  friend std::ostream& operator<<(std::ostream& stream, const BadExperiment& test) { return stream << test.name; }
 };
 
 BadExperiment with_arms(const std::string& name, const std::string& arms, std::vector<std::string> mentions) {
@@ -84,6 +84,7 @@ std::vector<BadExperiment> every_mistake() {
 class EveryBadExperiment : public testing::TestWithParam<BadExperiment> {};
 
 TEST_P(EveryBadExperiment, IsRefusedBeforeAnythingIsWritten) {
+  SCOPED_TRACE(GetParam().yaml);
   const Sandbox sandbox;
   sandbox.write("study.yaml", GetParam().yaml);
   expect_refused(sandbox, {"validate", "study.yaml"}, GetParam().mentions);

@@ -62,7 +62,7 @@ struct BadIds {
   std::string name;
   std::string text;
   std::vector<std::string> mentions;
-  friend std::ostream& operator<<(std::ostream& stream, const BadIds& test) { return stream << test.text; }
+  friend std::ostream& operator<<(std::ostream& stream, const BadIds& test) { return stream << test.name; }
 };
 
 class EveryBadIds : public testing::TestWithParam<BadIds> {};

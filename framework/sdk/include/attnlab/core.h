@@ -31,8 +31,8 @@ inline constexpr Position kNoCap = std::numeric_limits<Position>::max();
 /// At most kTileRows rows of one kv head of one sequence.
 struct KvTile {
   TensorView<const float, 2> keys;       // [rows, key_dim], any strides. Stored channel by channel (stride 1 from row
-                                         // to row, kTileRows or more from channel to channel, readable to kTileRows
-                                         // rows) it is used in place; else the core transposes it once per task.
+                                         // to row, kTileRows from channel to channel, readable to kTileRows rows)
+                                         // it is used in place; else the core transposes it once per task.
   TensorView<const float, 2> values;     // [rows, value_dim], dense rows
   std::span<const Position> positions;   // [rows], as the scheme should see them; any order
   PositionRange range;                   // of positions, so that a mask can skip the tile

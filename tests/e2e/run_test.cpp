@@ -1,0 +1,231 @@
+// A small experiment from its YAML to its report: what is written, what is in the tables, and that nothing is repeated.
+#include <nlohmann/json.hpp>
+
+#include "e2e/experiments.h"
+
+namespace attnlab::program_test {
+namespace {
+
+constexpr const char* kHeader =
+    "arm,attention,position,cache,workload,case,metric,unit,better,n,median,ci_low,ci_high,baseline_ratio,ratio_low,"
+    "ratio_high,status";
+
+Experiment two_arms() {
+  return {.repeats = "2",
+          .arms = "[{attention: mqa, cache: full}, {attention: gqa, cache: {window: {window: 16}}}]",
+          .workloads = "\n  - speed: {batch: [q32, 2q1s24]}\n  - perplexity: {text: text.txt, context: 32, prefill: 8}\n"
+                       "  - generate: {prompt: \"Once upon a time\", tokens: 4}"};
+}
+
+std::map<std::string, std::string> contents(const fs::path& folder) {
+  std::map<std::string, std::string> files;
+  for (const auto& entry : fs::recursive_directory_iterator(folder))
+    if (entry.is_regular_file()) files[fs::relative(entry.path(), folder).string()] = read_file(entry.path());
+  return files;
+}
+
+class Run : public testing::Test {
+ protected:
+  void SetUp() override {
+    sandbox_.write("text.txt", "A short text for a short model, which has never seen a text and is none the wiser for it.\n");
+    sandbox_.write("study.yaml", two_arms().yaml());
+  }
+  Outcome run(std::vector<std::string> more = {}) const {
+    std::vector<std::string> command{"run", "study.yaml", "-o", "out"};
+    command.insert(command.end(), more.begin(), more.end());
+    return sandbox_.run(command);
+  }
+
+  void expect_a_row_for_every_arm_case_and_metric() const;
+  void expect_figures_that_mean_something() const;
+  void expect_every_file() const;
+  void expect_the_same_reports_from_the_trials() const;
+
+  Sandbox sandbox_;
+};
+
+// One run for all that is to be said of its folder.
+TEST_F(Run, LeavesAFolderThatIsCompleteAndCanBeReportedAgainByteByByte) {
+  const Outcome outcome = run({"--threads", "2"});
+  expect_well(outcome);
+  expect_mentions(outcome.out, {"mqa/rope/full", "gqa/rope/window", "q32", "out/report.md", "round 1/2", "round 2/2"});
+  expect_every_file();
+  expect_a_row_for_every_arm_case_and_metric();
+  expect_figures_that_mean_something();
+  expect_the_same_reports_from_the_trials();
+}
+
+void Run::expect_a_row_for_every_arm_case_and_metric() const {
+  EXPECT_EQ(lines_of(read_file(sandbox_ / "out/summary.csv")).front(), kHeader);
+  const CsvTable summary = summary_of(sandbox_ / "out");
+  const std::vector<std::string> arms{"mqa/rope/full", "gqa/rope/window"};
+  EXPECT_EQ(summary.distinct("arm"), arms);
+  const std::map<std::string, std::vector<std::string>> expected{
+      {"q32", {"prefill_tokens_per_second", "kv_bytes_allocated", "peak_rss_bytes"}},
+      {"2q1s24", {"decode_tokens_per_second", "kv_bytes_allocated", "token_latency_p50_s"}},
+      {"text_context32_prefill8", {"nll_per_token", "perplexity", "kv_bytes_mean", "kv_bytes_peak", "rows_evicted"}},
+      {"tokens4", {"time_to_first_token_s", "decode_tokens_per_second", "kv_bytes_allocated"}}};
+  for (const std::string& arm : arms)
+    for (const auto& [label, metrics] : expected)
+      for (const std::string& metric : metrics)
+        EXPECT_EQ(summary.where({{"arm", arm}, {"case", label}, {"metric", metric}}).size(), 1U)
+            << arm << ", " << label << ", " << metric;
+  std::set<std::string> keys;
+  for (std::size_t row = 0; row < summary.rows(); ++row) {
+    EXPECT_EQ(summary.at(row, "status"), "ok");
+    EXPECT_FALSE(summary.at(row, "median").empty());
+    EXPECT_EQ(summary.at(row, "attention"), summary.at(row, "arm").substr(0, 3));
+    keys.insert(summary.at(row, "arm") + "," + summary.at(row, "workload") + "," + summary.at(row, "case") + "," +
+                summary.at(row, "metric"));
+  }
+  EXPECT_EQ(keys.size(), summary.rows());
+}
+
+void Run::expect_figures_that_mean_something() const {
+  const CsvTable summary = summary_of(sandbox_ / "out");
+  const auto value = [&](const std::string& arm, const std::string& label, const std::string& metric) {
+    const auto rows = summary.where({{"arm", arm}, {"case", label}, {"metric", metric}});
+    return rows.size() == 1 ? std::stod(summary.at(rows.front(), "median")) : -1.0;
+  };
+  // Windows of 32 tokens, of which a cache of 16 drops the first.
+  const char* text = "text_context32_prefill8";
+  EXPECT_EQ(value("mqa/rope/full", text, "rows_evicted"), 0);
+  EXPECT_GT(value("gqa/rope/window", text, "rows_evicted"), 0);
+  EXPECT_NEAR(std::log(value("mqa/rope/full", text, "perplexity")), value("mqa/rope/full", text, "nll_per_token"), 1e-9);
+  // One kv head where the model has two: smaller projections.
+  EXPECT_GT(value("gqa/rope/window", "q32", "weight_bytes"), value("mqa/rope/full", "q32", "weight_bytes"));
+  for (std::size_t row = 0; row < summary.rows(); ++row) {
+    const std::string& metric = summary.at(row, "metric");
+    const std::string better = metric.ends_with("_per_second") || metric.starts_with("share") ? "higher"
+                               : metric == "rows_evicted"                                     ? "none"
+                                                                                              : "";
+    if (!better.empty()) {
+      EXPECT_EQ(summary.at(row, "better"), better) << metric;
+    }
+    if (metric.ends_with("_bytes") || metric.starts_with("kv_bytes")) {
+      EXPECT_EQ(summary.at(row, "unit"), "bytes") << metric;
+    }
+    // The baseline is the first arm: its ratios are one where there are any.
+    if (summary.at(row, "arm") == "mqa/rope/full" && !summary.at(row, "baseline_ratio").empty()) {
+      EXPECT_EQ(std::stod(summary.at(row, "baseline_ratio")), 1) << metric;
+    }
+  }
+}
+
+void Run::expect_every_file() const {
+  for (const char* file : {"plan.yaml", "environment.json", "samples.csv", "summary.csv", "report.md"}) {
+    ASSERT_TRUE(fs::exists(sandbox_ / "out" / file)) << file;
+    EXPECT_GT(fs::file_size(sandbox_ / "out" / file), 0U) << file;
+  }
+  // q32, 2q1s24 and generate in two rounds, the perplexity, which never changes, in one; of two arms.
+  std::size_t trials = 0;
+  for (const auto& entry : fs::directory_iterator(sandbox_ / "out/trials")) {
+    const auto trial = nlohmann::json::parse(read_file(entry.path()));
+    EXPECT_EQ(entry.path().filename().string(), trial.at("id").get<std::string>() + ".json");
+    EXPECT_EQ(trial.at("status"), "ok");
+    EXPECT_FALSE(trial.at("samples").empty());
+    ++trials;
+  }
+  EXPECT_EQ(trials, 2U * (3 * 2 + 1));
+  const auto environment = nlohmann::json::parse(read_file(sandbox_ / "out/environment.json"));
+  for (const char* key : {"cpu", "cpu_flags", "memory_bytes", "build", "plugins", "roof", "study", "threads"})
+    EXPECT_TRUE(environment.contains(key)) << key;
+  EXPECT_GT(environment.at("roof").at("fma_flops_per_second").get<double>(), 0);
+  EXPECT_GT(environment.at("roof").at("read_bytes_per_second").get<double>(), 0);
+  expect_mentions(read_file(sandbox_ / "out/plan.yaml"),
+                  {"mqa/rope/full", "gqa/rope/window", "window: 16", "storage: f32", "keys: rotated", "theta: 10000"});
+}
+
+void Run::expect_the_same_reports_from_the_trials() const {
+  const auto before = contents(sandbox_ / "out");
+  for (const char* file : {"summary.csv", "samples.csv", "report.md"}) fs::remove(sandbox_ / "out" / file);
+  expect_well(sandbox_.run({"report", "out"}));
+  const auto after = contents(sandbox_ / "out");
+  ASSERT_EQ(after.size(), before.size());
+  for (const auto& [file, text] : before) EXPECT_TRUE(after.at(file) == text) << file << " is not what it was";
+}
+
+// Everything but the time in it: weights, texts and samples come from the seed.
+TEST_F(Run, GivesTheSameQualityAgain) {
+  const auto losses = [&](const std::string& folder) {
+    expect_well(sandbox_.run({"run", "study.yaml", "-o", folder, "--set", "repeats=1"}));
+    const CsvTable summary = summary_of(sandbox_ / folder);
+    std::vector<std::string> values;
+    for (const std::size_t row : summary.where({{"metric", "nll_per_token"}})) values.push_back(summary.at(row, "median"));
+    return values;
+  };
+  const auto first = losses("first");
+  EXPECT_EQ(first.size(), 2U);
+  EXPECT_EQ(losses("second"), first);
+}
+
+TEST_F(Run, ResumesWithoutRepeatingWhatIsDone) {
+  const auto trials = [&] { return contents(sandbox_ / "out/trials"); };
+  expect_well(run({"--set", "repeats=1"}));
+  const auto first = trials();
+  const Outcome nothing_left = run({"--set", "repeats=1", "--resume"});
+  expect_well(nothing_left);
+  expect_mentions(nothing_left.out, {"done before"});
+  EXPECT_TRUE(trials() == first);
+  // A trial that was lost is measured again, and so is what an arm that is new brings; the others are left alone.
+  const std::string lost = first.begin()->first;
+  fs::remove(sandbox_ / "out/trials" / lost);
+  Experiment grown = two_arms();
+  grown.arms.insert(grown.arms.size() - 1, ", {attention: mha}");
+  sandbox_.write("study.yaml", grown.yaml());
+  expect_well(run({"--set", "repeats=1", "--resume"}));
+  const auto second = trials();
+  EXPECT_EQ(second.size(), first.size() / 2 * 3);
+  EXPECT_TRUE(second.contains(lost));
+  for (const auto& [file, text] : first) {
+    if (file != lost) EXPECT_TRUE(second.contains(file) && second.at(file) == text) << file;
+  }
+  const CsvTable summary = summary_of(sandbox_ / "out");
+  EXPECT_EQ(summary.distinct("arm").size(), 3U);
+  EXPECT_EQ(summary.distinct("status"), (std::vector<std::string>{"ok"}));
+}
+
+TEST_F(Run, TakesOnlyTheArmsThatAreAskedFor) {
+  expect_well(run({"--only", "gqa*", "--set", "repeats=1"}));
+  EXPECT_EQ(summary_of(sandbox_ / "out").distinct("arm"), (std::vector<std::string>{"gqa/rope/window"}));
+}
+
+TEST_F(Run, TakesValuesFromTheCommandLine) {
+  expect_well(run({"--set", "repeats=1", "--set", "arms.1.cache.window.window=3", "--set", "name=other"}));
+  const CsvTable summary = summary_of(sandbox_ / "out");
+  EXPECT_FALSE(summary.where({{"cache", "{\"window\":{\"window\":3}}"}}).empty()) << summary.distinct("cache").back();
+  expect_mentions(read_file(sandbox_ / "out/plan.yaml"), {"name: other", "repeats: 1", "window: 3"});
+}
+
+TEST_F(Run, WritesNothingWhenItIsDry) {
+  const auto before = sandbox_.files();
+  for (const std::vector<std::string>& command :
+       {std::vector<std::string>{"run", "study.yaml", "-o", "out", "--dry-run"}, {"validate", "study.yaml"}}) {
+    const Outcome outcome = sandbox_.run(command);
+    expect_well(outcome);
+    expect_mentions(outcome.out, {"study", "mqa/rope/full (baseline)", "gqa/rope/window", "speed q32", "speed 2q1s24",
+                                  "perplexity text_context32_prefill8", "generate tokens4", "14 trials"});
+    EXPECT_EQ(sandbox_.files(), before);
+  }
+}
+
+TEST_F(Run, MakesAFolderOfItsOwnWhereNoneIsNamed) {
+  expect_well(sandbox_.run({"run", "study.yaml", "--set", "repeats=1", "--only", "mqa*"}));
+  std::size_t runs = 0;
+  for (const auto& entry : fs::directory_iterator(sandbox_ / "results/study")) {
+    ++runs;
+    EXPECT_TRUE(fs::exists(entry.path() / "summary.csv"));
+  }
+  EXPECT_EQ(runs, 1U);
+}
+
+// Paths are relative to the file that names them, wherever the program is started.
+TEST_F(Run, FindsFilesBesideTheExperiment) {
+  fs::create_directory(sandbox_ / "deep");
+  fs::rename(sandbox_ / "study.yaml", sandbox_ / "deep/study.yaml");
+  fs::rename(sandbox_ / "text.txt", sandbox_ / "deep/text.txt");
+  expect_well(sandbox_.run({"validate", "deep/study.yaml"}));
+}
+
+}  // namespace
+}  // namespace attnlab::program_test
