@@ -21,8 +21,10 @@ class ATTNLAB_API MapReader {
 
   /// Null pointer where the key is not there.
   const Node* take(std::string_view key);
-  /// A key that is not there is a problem at the map's place.
+  /// A key that is not there is a problem at the map's place, unless an unknown key is taken for a misspelling of it.
   const Node* require(std::string_view key);
+  /// Whether an unknown key looks like this one, which is known already.
+  [[nodiscard]] bool misspells(std::string_view key) const;
   /// Unknown keys become problems. Once, after every key that is allowed here was taken.
   void finish();
 
@@ -33,6 +35,7 @@ class ATTNLAB_API MapReader {
   std::string section_;
   ProblemList& problems_;
   std::vector<std::string> known_;
+  std::vector<std::string> missing_;
 };
 
 }  // namespace attnlab::config

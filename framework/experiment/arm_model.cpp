@@ -62,6 +62,16 @@ ordered_json describe_component(const ResolvedComponent& component) {
   return {{component.descriptor->id, options}};
 }
 
+// Makes a component; what it says of its options gets the place where they were written.
+template <class Make>
+auto make_component(const ResolvedComponent& component, const Make& make) {
+  try {
+    return make();
+  } catch (const OptionError& error) {
+    throw OptionError(component.where, error.problems().front().what, error.problems().front().remedy);
+  }
+}
+
 CreateContext context_of(const model::ModelConfig& config, int layer, std::uint64_t seed) {
   return {.layer = layer,
           .layers = config.layers,
@@ -158,12 +168,18 @@ model::Decoder build_decoder(const ResolvedArm& arm, const ModelSource& source, 
     const ResolvedLayer& chosen = arm.layers[layer];
     const CreateContext context = context_of(config, layer, options.seed);
     model::LayerComponents components;
-    components.attention = registry.attention(chosen.attention.descriptor->id, chosen.attention.options, context);
+    components.attention = make_component(chosen.attention, [&] {
+      return registry.attention(chosen.attention.descriptor->id, chosen.attention.options, context);
+    });
     auto& shared = schemes[{chosen.position.descriptor, chosen.position.options}];
     if (shared == nullptr || !shared->parameters().empty())
-      shared = registry.position(chosen.position.descriptor->id, chosen.position.options, context);
+      shared = make_component(chosen.position, [&] {
+        return registry.position(chosen.position.descriptor->id, chosen.position.options, context);
+      });
     components.position = shared;
-    components.cache = registry.cache(chosen.cache.descriptor->id, chosen.cache.options, context);
+    components.cache = make_component(chosen.cache, [&] {
+      return registry.cache(chosen.cache.descriptor->id, chosen.cache.options, context);
+    });
     components.key_form = chosen.cache.key_form;
     components.make_rows = [storage = chosen.cache.storage](const KvShape& shape, int sequences, int capacity) {
       return make_rows(storage, shape, sequences, capacity);

@@ -13,7 +13,6 @@
 #include "experiment/prompt.h"
 #include "model/sampling.h"
 #include "ops/vector_kernels.h"
-#include "report/text_file.h"
 
 namespace attnlab::experiment {
 namespace {
@@ -80,12 +79,7 @@ void run_window(model::Decoder& decoder, model::Session& session, const std::vec
 
 Measured measure_perplexity(model::Decoder& decoder, const model::Tokenizer& tokenizer,
                             const PerplexityWorkload& workload) {
-  const std::string text = report::read_text(workload.text);
-  if (const auto bad = model::first_invalid_utf8(text))
-    throw Error(workload.text.string(), fmt::format("the text is not UTF-8 at byte {}", *bad));
-  const std::vector<TokenId> ids = tokenizer.encode(text);
-  if (ids.size() < 2) throw Error(workload.text.string(), "the text has fewer than two tokens");
-  check_prompt(ids, decoder.config().vocab_size, workload.text.string());
+  const std::vector<TokenId> ids = read_text_tokens(workload.text, tokenizer, decoder.config().vocab_size);
   Losses losses;
   model::Session session = decoder.make_session(1, workload.context);
   for (const auto& window : windows(ids, tokenizer.bos(), workload))

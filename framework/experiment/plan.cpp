@@ -37,7 +37,10 @@ int longest(const Workload& workload, const ModelSource& source) {
                    }
                    return length;
                  },
-                 [](const PerplexityWorkload& perplexity) { return perplexity.context; },
+                 [&](const PerplexityWorkload& perplexity) {
+                   (void)read_text_tokens(perplexity.text, *source.tokenizer(), source.config().vocab_size);
+                   return perplexity.context;
+                 },
                  [&](const GenerateWorkload& generate) {
                    const auto tokens = encode_prompt(*source.tokenizer(), generate.prompt);
                    check_prompt(tokens, source.config().vocab_size, "generate: prompt");
@@ -79,6 +82,12 @@ void plan_arms(Plan& plan, int length) {
     if (planned.refused.empty()) {
       try {
         check_model(planned, plan, length);
+      } catch (const OptionError& error) {
+        planned.refused = error.problems().front().text();
+        if (!arm.from_grid) {
+          problems.push_back(error.problems().front());
+          continue;
+        }
       } catch (const Error& error) {
         planned.failed = error.problems().front().text();
         model_errors.push_back(error);

@@ -4,6 +4,8 @@
 
 #include <attnlab/error.h>
 
+#include "report/text_file.h"
+
 namespace attnlab::experiment {
 
 std::vector<model::TokenId> encode_prompt(const model::Tokenizer& tokenizer, std::string_view text) {
@@ -17,6 +19,23 @@ void check_prompt(const std::vector<model::TokenId>& tokens, int vocab_size, con
       throw Error(where, fmt::format("token id {} (the {}th) is outside the model's vocabulary of {}", tokens[i], i + 1,
                                      vocab_size),
                   "use the tokenizer of this model");
+}
+
+std::vector<model::TokenId> read_text_tokens(const std::filesystem::path& path, const model::Tokenizer& tokenizer,
+                                             int vocab_size) {
+  const std::string text = report::read_text(path);
+  if (const auto bad = model::first_invalid_utf8(text))
+    throw Error(path.string(), fmt::format("the text is not UTF-8 at byte {}", *bad));
+  std::vector<model::TokenId> ids;
+  try {
+    ids = tokenizer.encode(text);
+  } catch (const Error& error) {
+    const Problem& problem = error.problems().front();
+    throw Error(problem.where.empty() ? path.string() : problem.where, problem.what, problem.remedy);
+  }
+  if (ids.size() < 2) throw Error(path.string(), "the text has fewer than two tokens");
+  check_prompt(ids, vocab_size, path.string());
+  return ids;
 }
 
 }  // namespace attnlab::experiment

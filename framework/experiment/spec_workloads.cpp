@@ -100,7 +100,7 @@ Workload read_speed(const Reading& reading) {
     }
   } else if (reading.options.entries().empty()) {
     reading.problems.add(reading.where, "speed: nothing to measure", "give batch, or prompt and generate");
-  } else {
+  } else if (!reader.misspells("batch")) {
     read_prompts(reader, speed.cases, reading);
   }
   reader.finish();

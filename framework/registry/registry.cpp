@@ -180,7 +180,8 @@ struct Registry::Content {
     try {
       made = component->create(values, context);
     } catch (const Error& error) {
-      throw Error(file, what + ": " + error.problems().front().text());
+      // What the component says of its options; the place is where they were written, which the caller knows.
+      throw OptionError("", what + ": " + error.problems().front().what, error.problems().front().remedy);
     } catch (const std::exception& failure) {
       throw Error(file, what + " failed to be made: " + failure.what());
     } catch (...) {
@@ -190,6 +191,8 @@ struct Registry::Content {
     return made;
   }
 };
+
+OptionError::~OptionError() = default;
 
 Registry::Registry(std::unique_ptr<Content> content) : content_(std::move(content)) {}
 Registry::Registry(Registry&&) noexcept = default;

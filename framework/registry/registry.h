@@ -40,6 +40,13 @@ struct Refusal {
   bool requested = false;  // named by the experiment or the command line, not only found in a folder
 };
 
+/// A component cannot be made with these options in this model: the experiment is wrong, not the plugin.
+class ATTNLAB_API OptionError : public Error {
+ public:
+  using Error::Error;
+  ~OptionError() override;
+};
+
 class ATTNLAB_API Registry {
  public:
   /// Loads every *.so of the folders and every file named, in the order of their paths. A folder that is missing is
@@ -64,7 +71,8 @@ class ATTNLAB_API Registry {
   void check(const Descriptor& component, const OptionValues& values, Problems& problems) const;
   [[nodiscard]] Traits traits(const Descriptor& component, const OptionValues& values) const;
 
-  /// A factory that throws or returns null is an Error that names the component and its file.
+  /// OptionError where the component refuses its options. A factory that throws anything else, or returns null, is an
+  /// Error that names the component and its file.
   [[nodiscard]] std::unique_ptr<AttentionVariant> attention(std::string_view id, const OptionValues& values,
                                                             const CreateContext& context) const;
   [[nodiscard]] std::unique_ptr<PositionScheme> position(std::string_view id, const OptionValues& values,

@@ -39,16 +39,6 @@ std::string describe(const Stamp& stamp) {
          text(stamp.toolchain, sizeof stamp.toolchain) + "  " + text(stamp.isa, sizeof stamp.isa);
 }
 
-bool cpu_runs(const Stamp& stamp) {
-#if defined(__x86_64__)
-  if (text(stamp.isa, sizeof stamp.isa) == "x86-64-v3")
-    return __builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0;
-#else
-  (void)stamp;
-#endif
-  return true;
-}
-
 }  // namespace
 
 StampCheck check_stamp(const std::filesystem::path& file) {
@@ -84,7 +74,7 @@ StampCheck check_stamp(const std::filesystem::path& file) {
       std::memcmp(theirs.sdk_version, ours.sdk_version, sizeof ours.sdk_version) != 0)
     return refuse("another SDK");
   if (std::memcmp(theirs.toolchain, ours.toolchain, sizeof ours.toolchain) != 0) return refuse("another toolchain");
-  if (!cpu_runs(theirs)) return refuse("an instruction set that this processor does not have");
+  if (std::memcmp(theirs.isa, ours.isa, sizeof ours.isa) != 0) return refuse("another instruction set");
   return {.fits = true};
 }
 

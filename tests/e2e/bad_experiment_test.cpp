@@ -17,8 +17,7 @@ BadExperiment with_arms(const std::string& name, const std::string& arms, std::v
   return {name, Experiment{.arms = arms}.yaml(), std::move(mentions)};
 }
 
-BadExperiment with_workloads(const std::string& name, const std::string& workloads,
-                             std::vector<std::string> mentions) {
+BadExperiment with_workloads(const std::string& name, const std::string& workloads, std::vector<std::string> mentions) {
   return {name, Experiment{.workloads = workloads}.yaml(), std::move(mentions)};
 }
 
@@ -43,32 +42,40 @@ std::vector<BadExperiment> every_mistake() {
                 {"study.yaml:4:28: ", "\"slope\"", "alibi"}),
       with_workloads("AMisspeltKeyOfAWorkload", "[{speed: {batc: [q8]}}]", {"study.yaml:5:", "\"batc\"", "batch"}),
       {"AKeyThatIsThereTwice", Experiment{.more = "repeats: 2"}.yaml(), {"study.yaml:6:1: ", "\"repeats\""}},
-      {"AMissingKey", "name: study\n" + tiny + "arms: [{attention: gqa}]\n", {"study.yaml:1:1: ", "\"workloads\"", "missing"}},
+      {"AMissingKey",
+       "name: study\n" + tiny + "arms: [{attention: gqa}]\n",
+       {"study.yaml:1:1: ", "\"workloads\"", "missing"}},
       // Values.
       {"ATextWhereANumberBelongs", Experiment{.repeats = "many"}.yaml(), {"study.yaml:3:10: ", "repeats", "many"}},
-      {"AListWhereATextBelongs", "name: [a, b]\n" + tiny + "arms: [{attention: gqa}]\nworkloads: [{speed: {batch: q8}}]\n",
+      {"AListWhereATextBelongs",
+       "name: [a, b]\n" + tiny + "arms: [{attention: gqa}]\nworkloads: [{speed: {batch: q8}}]\n",
        {"study.yaml:1:7: ", "name"}},
       {"RepeatsOfZero", Experiment{.repeats = "0"}.yaml(), {"study.yaml:3:10: ", "repeats", "0"}},
       with_more("ThreadsOutOfBounds", "threads: 0", {"study.yaml:6:10: ", "threads", "0"}),
       with_arms("AnOptionBelowItsBound", "[{cache: {window: {window: 0}}}]", {"study.yaml:4:34: ", "window", "0"}),
       with_arms("AnOptionBeyondAnyInteger", "[{cache: {window: {window: 99999999999}}}]",
                 {"study.yaml:4:34: ", "window", "99999999999"}),
-      with_arms("AnOptionOfTheWrongType", "[{cache: {window: {window: wide}}}]", {"study.yaml:4:34: ", "window", "wide"}),
+      with_arms("AnOptionOfTheWrongType", "[{cache: {window: {window: wide}}}]",
+                {"study.yaml:4:34: ", "window", "wide"}),
       with_arms("AnUnknownChoice", "[{cache: {sink: {positions: renumberd}}}]",
                 {"study.yaml:4:35: ", "positions", "renumberd", "renumbered"}),
       with_arms("HeadsThatKvHeadsDoNotDivide", "[{attention: mha}, {attention: {gqa: {kv_heads: 3}}}]",
                 {"study.yaml:4:", "kv_heads", "3"}),
       // Names.
-      with_arms("AnUnknownAttention", "[{attention: gqaa}]", {"study.yaml:4:20: ", "\"gqaa\"", "did you mean \"gqa\"?"}),
-      with_arms("AnUnknownPosition", "[{position: ropes}]", {"study.yaml:4:19: ", "\"ropes\"", "did you mean \"rope\"?"}),
+      with_arms("AnUnknownAttention", "[{attention: gqaa}]",
+                {"study.yaml:4:20: ", "\"gqaa\"", "did you mean \"gqa\"?"}),
+      with_arms("AnUnknownPosition", "[{position: ropes}]",
+                {"study.yaml:4:19: ", "\"ropes\"", "did you mean \"rope\"?"}),
       with_arms("AnUnknownCache", "[{cache: {sinc: {sinks: 4}}}]",
                 {"study.yaml:4:17: ", "\"sinc\"", "did you mean \"sink\"?"}),
-      with_workloads("AnUnknownWorkload", "[{perplexty: {}}]", {"study.yaml:5:", "\"perplexty\"", "did you mean \"perplexity\"?"}),
+      with_workloads("AnUnknownWorkload", "[{perplexty: {}}]",
+                     {"study.yaml:5:", "\"perplexty\"", "did you mean \"perplexity\"?"}),
       with_workloads("ABatchThatCannotBeRead", "[{speed: {batch: [8z]}}]", {"study.yaml:5:", "8z"}),
       with_more("ABaselineThatIsNoArm", "baseline: {attention: mha}", {"study.yaml:6:", "baseline"}),
       with_arms("TheSameArmTwice", "[{attention: gqa}, {attention: gqa}]", {"study.yaml:4:", "twice"}),
       // Files that are named.
-      {"AModelFolderThatIsMissing", Experiment{.model = "no-such-model"}.yaml(),
+      {"AModelFolderThatIsMissing",
+       Experiment{.model = "no-such-model"}.yaml(),
        {"study.yaml:2:8: ", "model", "no-such-model"}},
       with_workloads("ATextThatIsMissing", "[{perplexity: {text: nowhere.txt, context: 8}}]",
                      {"study.yaml:5:", "text", "nowhere.txt"}),

@@ -60,22 +60,22 @@ TEST_P(EveryBadKey, IsRefusedInAModelYamlWithItsPlace) {
   expect_refused(sandbox_, logits_of("model.yaml"), parts);
 }
 
-INSTANTIATE_TEST_SUITE_P(, EveryBadKey,
-                         testing::Values(BadKey{"num_key_value_heads", "3", {"divisible"}},
-                                         BadKey{"hidden_size", "0"}, BadKey{"num_attention_heads", "2147483648"},
-                                         BadKey{"hidden_size", "-64"}, BadKey{"hidden_size", "64.5"},
-                                         BadKey{"num_hidden_layers", "10001"}, BadKey{"vocab_size", "2147483648"},
-                                         BadKey{"vocab_size", "\"many\""}, BadKey{"intermediate_size", "0"},
-                                         BadKey{"rope_theta", "-1.0"}, BadKey{"rms_norm_eps", "\"small\""},
-                                         BadKey{"rope_scaling", "{\"rope_type\": \"warp\", \"factor\": 2.0}", {"warp"}},
-                                         BadKey{"hidden_act", "\"gelu\"", {"gelu", "silu"}},
-                                         BadKey{"architectures", "[\"GPTNeoXForCausalLM\"]",
-                                                {"GPTNeoXForCausalLM", "LlamaForCausalLM"}}),
-                         [](const auto& test) {
-                           std::string name = test.param.key + "_" + test.param.value;
-                           std::replace_if(name.begin(), name.end(), [](unsigned char c) { return !std::isalnum(c); }, '_');
-                           return name;
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    , EveryBadKey,
+    testing::Values(BadKey{"num_key_value_heads", "3", {"divisible"}}, BadKey{"hidden_size", "0"},
+                    BadKey{"num_attention_heads", "2147483648"}, BadKey{"hidden_size", "-64"},
+                    BadKey{"hidden_size", "64.5"}, BadKey{"num_hidden_layers", "10001"},
+                    BadKey{"vocab_size", "2147483648"}, BadKey{"vocab_size", "\"many\""},
+                    BadKey{"intermediate_size", "0"}, BadKey{"rope_theta", "-1.0"}, BadKey{"rms_norm_eps", "\"small\""},
+                    BadKey{"rope_scaling", "{\"rope_type\": \"warp\", \"factor\": 2.0}", {"warp"}},
+                    BadKey{"hidden_act", "\"gelu\"", {"gelu", "silu"}},
+                    BadKey{"architectures", "[\"GPTNeoXForCausalLM\"]", {"GPTNeoXForCausalLM", "LlamaForCausalLM"}}),
+    [](const auto& test) {
+      std::string name = test.param.key + "_" + test.param.value;
+      std::replace_if(
+          name.begin(), name.end(), [](unsigned char c) { return !std::isalnum(c); }, '_');
+      return name;
+    });
 
 TEST(ModelYamls, RefuseKeysThatTheyDoNotKnowWithTheNearestOne) {
   const Sandbox sandbox;
@@ -177,7 +177,8 @@ TEST_F(ShortModel, RefusesALongPromptWhereTheTableOfPositionsEnds) {
   std::vector<std::string> command = logits_of("model.yaml");
   command.insert(command.end(), {"--position", "sinusoidal"});
   expect_refused(sandbox_, command, {"20", "16"});
-  expect_refused(sandbox_, {"generate", "model.yaml", "--prompt", "abc", "-n", "20", "--position", "sinusoidal"}, {"16"});
+  expect_refused(sandbox_, {"generate", "model.yaml", "--prompt", "abc", "-n", "20", "--position", "sinusoidal"},
+                 {"16"});
   sandbox_.write("ids.txt", "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16");
   expect_well(sandbox_.run(command));
 }

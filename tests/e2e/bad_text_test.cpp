@@ -83,8 +83,7 @@ INSTANTIATE_TEST_SUITE_P(, EveryBadIds,
                                          BadIds{"BeyondAnyInteger", "1 2\n99999999999999999999", {"ids.txt:2:1: "}},
                                          BadIds{"Negative", "1\n2 -1", {"ids.txt:2:3: "}},
                                          BadIds{"Words", "1 two 3", {"ids.txt:1:3: "}},
-                                         BadIds{"Fractions", "1 2.5", {"ids.txt:1:3: "}},
-                                         BadIds{"None", " \n", {}}),
+                                         BadIds{"Fractions", "1 2.5", {"ids.txt:1:3: "}}, BadIds{"None", " \n", {}}),
                          [](const auto& test) { return test.param.name; });
 
 TEST(Ids, MayBeSeparatedByBlanksLineBreaksAndCommas) {
@@ -125,7 +124,8 @@ TEST(Streams, ThatDoNotFitAreRefused) {
   const Sandbox sandbox;
   const fs::path good = fs::path(ATTNLAB_TEST_DATA_DIR) / "fixtures" / "cache" / "basic" / "streams.safetensors";
   const auto replay = [](const std::string& streams, const std::string& prefill) {
-    return std::vector<std::string>{"replay", streams, "--cache", "full", "--prefill", prefill, "-o", "out.safetensors"};
+    return std::vector<std::string>{"replay",    streams, "--cache", "full",
+                                    "--prefill", prefill, "-o",      "out.safetensors"};
   };
   expect_refused(sandbox, replay("nowhere.safetensors", "1"), {"nowhere.safetensors"});
   expect_refused(sandbox, replay(good.string(), "97"), {"--prefill", "97", "96"});

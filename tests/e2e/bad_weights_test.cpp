@@ -17,7 +17,8 @@ class BadWeights : public testing::Test {
   // `logits`, `generate` is the same path; `validate` and `run` look at the weights before they begin.
   void expect_refused_everywhere(const std::vector<std::string>& parts) const {
     expect_refused(sandbox_, {"logits", "model", "--ids", "ids.txt", "-o", "out.safetensors"}, parts);
-    sandbox_.write("study.yaml", Experiment{.model = "model", .arms = "[{attention: mqa}, {cache: {window: {window: 4}}}]"}.yaml());
+    sandbox_.write("study.yaml",
+                   Experiment{.model = "model", .arms = "[{attention: mqa}, {cache: {window: {window: 4}}}]"}.yaml());
     expect_refused(sandbox_, {"validate", "study.yaml"}, parts);
     expect_refused(sandbox_, {"run", "study.yaml", "-o", "out"}, parts);
   }
@@ -86,15 +87,22 @@ std::vector<BadFile> every_bad_file() {
       {"AHeaderThatIsNoJson", safetensors_text("{\"odd\":", 8), {}},
       {"OffsetsBehindTheEnd", safetensors_text(R"({"odd":)" + tensor("F32", "[4]", "[0,16]") + "}", 8), {"odd"}},
       {"OffsetsThatOverlap",
-       safetensors_text(R"({"even":)" + two + R"(,"odd":)" + tensor("F32", "[2]", "[4,12]") + "}", 12), {"odd"}},
-      {"AHole", safetensors_text(R"({"even":)" + two + R"(,"odd":)" + tensor("F32", "[2]", "[12,20]") + "}", 20), {"odd"}},
+       safetensors_text(R"({"even":)" + two + R"(,"odd":)" + tensor("F32", "[2]", "[4,12]") + "}", 12),
+       {"odd"}},
+      {"AHole",
+       safetensors_text(R"({"even":)" + two + R"(,"odd":)" + tensor("F32", "[2]", "[12,20]") + "}", 20),
+       {"odd"}},
       {"TrailingBytes", safetensors_text(R"({"odd":)" + two + "}", 12), {}},
-      {"AShapeThatDoesNotFitItsBytes", safetensors_text(R"({"odd":)" + tensor("F32", "[3]", "[0,8]") + "}", 8), {"odd"}},
+      {"AShapeThatDoesNotFitItsBytes",
+       safetensors_text(R"({"odd":)" + tensor("F32", "[3]", "[0,8]") + "}", 8),
+       {"odd"}},
       {"AShapeWhoseProductOverflows",
-       safetensors_text(R"({"odd":)" + tensor("F32", "[4294967296,4294967296,4]", "[0,8]") + "}", 8), {"odd"}},
+       safetensors_text(R"({"odd":)" + tensor("F32", "[4294967296,4294967296,4]", "[0,8]") + "}", 8),
+       {"odd"}},
       {"ANameThatIsThereTwice", safetensors_text(R"({"odd":)" + two + R"(,"odd":)" + two + "}", 8), {"odd"}},
       {"MetadataThatAreNoTexts",
-       safetensors_text(R"({"__metadata__":{"format":1},"odd":)" + two + "}", 8), {"__metadata__"}},
+       safetensors_text(R"({"__metadata__":{"format":1},"odd":)" + two + "}", 8),
+       {"__metadata__"}},
   };
 }
 

@@ -21,8 +21,10 @@ TEST(Commands, RefuseFlagsThatTheyDoNotKnow) {
   expect_refused(sandbox, {"run"}, {"FILE"});
   expect_refused(sandbox, {"logits", kTinyModel, "-o", "out.safetensors"}, {"--ids", "--prompt"});
   expect_refused(sandbox, {"logits", kTinyModel, "--prompt", "x"}, {"--out"});
-  expect_refused(sandbox, {"logits", kTinyModel, "--prompt", "x", "-o", "out.safetensors", "--chunk", "0"}, {"--chunk"});
-  expect_refused(sandbox, {"logits", kTinyModel, "--prompt", "x", "-o", "out.safetensors", "--threads", "0"}, {"--threads"});
+  expect_refused(sandbox, {"logits", kTinyModel, "--prompt", "x", "-o", "out.safetensors", "--chunk", "0"},
+                 {"--chunk"});
+  expect_refused(sandbox, {"logits", kTinyModel, "--prompt", "x", "-o", "out.safetensors", "--threads", "0"},
+                 {"--threads"});
   expect_refused(sandbox, {"generate", kTinyModel, "--prompt", "x", "-n", "many"}, {"--tokens", "many"});
   expect_refused(sandbox, {"generate", kTinyModel, "--prompt", "x", "--temperature", "-1"}, {"--temperature"});
   expect_refused(sandbox, {"generate", kTinyModel, "--prompt", "x", "--top-p", "1.5"}, {"--top-p"});
@@ -32,7 +34,8 @@ TEST(Commands, ShowTheirHelp) {
   const Sandbox sandbox;
   const Outcome all = sandbox.run({"--help"});
   expect_well(all);
-  for (const char* command : {"run", "validate", "report", "list", "describe", "generate", "logits", "replay", "tokenize"}) {
+  for (const char* command :
+       {"run", "validate", "report", "list", "describe", "generate", "logits", "replay", "tokenize"}) {
     expect_mentions(all.out, {command});
     const Outcome one = sandbox.run({command, "--help"});
     expect_well(one);
@@ -47,8 +50,10 @@ TEST(Components, ThatAreNotKnownAreAnsweredWithTheNearest) {
   };
   expect_refused(sandbox, with("--attention", "gqaa"), {"--attention", "\"gqaa\"", "did you mean \"gqa\"?"});
   expect_refused(sandbox, with("--position", "alibbi"), {"--position", "\"alibbi\"", "did you mean \"alibi\"?"});
-  expect_refused(sandbox, with("--cache", "{windw: {window: 4}}"), {"--cache", "\"windw\"", "did you mean \"window\"?"});
-  expect_refused(sandbox, with("--cache", "{window: {windw: 4}}"), {"--cache", "\"windw\"", "did you mean \"window\"?"});
+  expect_refused(sandbox, with("--cache", "{windw: {window: 4}}"),
+                 {"--cache", "\"windw\"", "did you mean \"window\"?"});
+  expect_refused(sandbox, with("--cache", "{window: {windw: 4}}"),
+                 {"--cache", "\"windw\"", "did you mean \"window\"?"});
   expect_refused(sandbox, with("--cache", "{window: {window: 0}}"), {"--cache", "window", "0"});
   expect_refused(sandbox, with("--cache", "{window: {window: 4}"), {"--cache"});
   expect_refused(sandbox, with("--cache", "[full]"), {"--cache"});
@@ -77,9 +82,9 @@ TEST(Describe, TellsOptionsWithTypesDefaultsBoundsAndPaper) {
   const Sandbox sandbox;
   const Outcome sink = sandbox.run({"describe", "sink"});
   expect_well(sink);
-  expect_mentions(sink.out, {"cache sink", "2309.17453", "sinks", "window", "positions", "renumbered | original", "integer",
-                             "from 0", "from 1", "default 4", "default renumbered", "sink.so", "storage", "keys",
-                             "auto | rotated | unrotated"});
+  expect_mentions(sink.out, {"cache sink", "2309.17453", "sinks", "window", "positions", "renumbered | original",
+                             "integer", "from 0", "from 1", "default 4", "default renumbered", "sink.so", "storage",
+                             "keys", "auto | rotated | unrotated"});
   const Outcome gqa = sandbox.run({"describe", "gqa"});
   expect_well(gqa);
   expect_mentions(gqa.out, {"attention gqa", "kv_heads", "num_key_value_heads"});

@@ -1,5 +1,5 @@
-// Combinations that are unsound: refused before anything runs, naming both sides and a legal choice. An arm of a list is
-// an error, a cell of a grid is a row.
+// Combinations that are unsound: refused before anything runs, naming both sides and a legal choice. An arm of a list
+// is an error, a cell of a grid is a row.
 #include "e2e/experiments.h"
 #include "golden/golden_tensors.h"
 
@@ -14,8 +14,7 @@ struct Unsound {
   friend std::ostream& operator<<(std::ostream& stream, const Unsound& test) { return stream << test.name; }
 };
 
-const std::string kDynamic =
-    "{rope: {scaling: dynamic, factor: 4, original_max_position_embeddings: 64}}";
+const std::string kDynamic = "{rope: {scaling: dynamic, factor: 4, original_max_position_embeddings: 64}}";
 
 class EveryUnsoundCombination : public testing::TestWithParam<Unsound> {
  protected:
@@ -96,8 +95,8 @@ TEST(SoundCombinations, AreTheNearestLegalChoices) {
   const Sandbox sandbox;
   sandbox.write("ids.txt", "1 2 3");
   const auto expect_taken = [&](const std::string& position, const std::string& cache) {
-    expect_well(sandbox.run({"logits", kTinyModel, "--ids", "ids.txt", "-o", "out.safetensors", "--position", position,
-                             "--cache", cache}));
+    expect_well(sandbox.run(
+        {"logits", kTinyModel, "--ids", "ids.txt", "-o", "out.safetensors", "--position", position, "--cache", cache}));
   };
   expect_taken("sinusoidal", "{sink: {positions: original}}");
   expect_taken("rope", "{sink: {positions: renumbered}}");

@@ -16,7 +16,8 @@ struct Arm {
 class EveryArm : public testing::TestWithParam<Arm> {
  protected:
   std::string logits(const std::vector<std::string>& more) const {
-    std::vector<std::string> command{"logits", kTinyModel, "--prompt", kPrompt + kPrompt + kPrompt, "-o", "out.safetensors"};
+    std::vector<std::string> command{"logits", kTinyModel,       "--prompt", kPrompt + kPrompt + kPrompt,
+                                     "-o",     "out.safetensors"};
     command.insert(command.end(), GetParam().flags.begin(), GetParam().flags.end());
     command.insert(command.end(), more.begin(), more.end());
     expect_well(sandbox_.run(command));
@@ -47,13 +48,13 @@ TEST_P(EveryArm, GivesTheSameLogitsInPieces) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    , EveryArm,
-    testing::Values(Arm{"mha", {"--attention", "mha"}}, Arm{"gqa", {}}, Arm{"mqa", {"--attention", "mqa"}},
-                    Arm{"alibi", {"--position", "alibi"}}, Arm{"sinusoidal", {"--position", "sinusoidal"}},
-                    Arm{"window", {"--cache", "{window: {window: 24}}"}},
-                    Arm{"sink", {"--cache", "{sink: {sinks: 4, window: 20}}"}}),
-    [](const auto& test) { return test.param.name; });
+INSTANTIATE_TEST_SUITE_P(, EveryArm,
+                         testing::Values(Arm{"mha", {"--attention", "mha"}}, Arm{"gqa", {}},
+                                         Arm{"mqa", {"--attention", "mqa"}}, Arm{"alibi", {"--position", "alibi"}},
+                                         Arm{"sinusoidal", {"--position", "sinusoidal"}},
+                                         Arm{"window", {"--cache", "{window: {window: 24}}"}},
+                                         Arm{"sink", {"--cache", "{sink: {sinks: 4, window: 20}}"}}),
+                         [](const auto& test) { return test.param.name; });
 
 TEST(Causality, MeansThatLaterTokensChangeNothing) {
   const Sandbox sandbox;
@@ -65,14 +66,16 @@ TEST(Causality, MeansThatLaterTokensChangeNothing) {
   const Values<float> other = logits(kPrompt + "xyz");
   ASSERT_EQ(one.shape, other.shape);
   const std::size_t same = static_cast<std::size_t>((one.shape[0] - 3) * one.shape[1]);
-  EXPECT_TRUE(std::equal(one.numbers.begin(), one.numbers.begin() + static_cast<std::ptrdiff_t>(same), other.numbers.begin()));
+  EXPECT_TRUE(
+      std::equal(one.numbers.begin(), one.numbers.begin() + static_cast<std::ptrdiff_t>(same), other.numbers.begin()));
   EXPECT_FALSE(std::equal(one.numbers.begin(), one.numbers.end(), other.numbers.begin()));
 }
 
 TEST(Attention, WithAsManyKvHeadsAsHeadsIsMultiHead) {
   const Sandbox sandbox;
   const auto bytes = [&](const std::string& attention) {
-    expect_well(sandbox.run({"logits", kTinyModel, "--prompt", kPrompt, "--attention", attention, "-o", "out.safetensors"}));
+    expect_well(
+        sandbox.run({"logits", kTinyModel, "--prompt", kPrompt, "--attention", attention, "-o", "out.safetensors"}));
     return read_file(sandbox / "out.safetensors");
   };
   EXPECT_TRUE(bytes("{gqa: {kv_heads: 4}}") == bytes("mha"));
@@ -116,7 +119,9 @@ TEST_F(Generate, IsGreedyAtTemperatureZero) {
   EXPECT_EQ(text({"--temperature", "2", "--top-k", "1"}), greedy);
 }
 
-TEST_F(Generate, IsOtherForOtherWeights) { EXPECT_NE(text({"--weights-seed", "2"}), text({})); }
+TEST_F(Generate, IsOtherForOtherWeights) {
+  EXPECT_NE(text({"--weights-seed", "2"}), text({}));
+}
 
 }  // namespace
 }  // namespace attnlab::program_test

@@ -86,6 +86,8 @@ class CsvTable {
   std::vector<std::vector<std::string>> rows_;
 };
 
-inline CsvTable summary_of(const fs::path& results) { return CsvTable(read_file(results / "summary.csv")); }
+inline CsvTable summary_of(const fs::path& results) {
+  return CsvTable(read_file(results / "summary.csv"));
+}
 
 }  // namespace attnlab::program_test

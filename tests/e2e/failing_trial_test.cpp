@@ -18,12 +18,11 @@ class EveryDeath : public testing::TestWithParam<Death> {
   void SetUp() override {
     const fs::path plugin = fs::path(ATTNLAB_BINARY_DIR) / "tests/plugins/crashing/crashing.so";
     ASSERT_TRUE(fs::exists(plugin)) << plugin;
-    sandbox_.write("study.yaml",
-                   Experiment{.arms = "[{attention: mqa}, {attention: {crashing: {ending: " + GetParam().ending +
-                                      "}}}, {attention: gqa}]",
-                              .workloads = "[{speed: {batch: [q8]}}, {generate: {prompt: x, tokens: 2}}]",
-                              .more = "plugins: [" + plugin.string() + "]"}
-                       .yaml());
+    sandbox_.write("study.yaml", Experiment{.arms = "[{attention: mqa}, {attention: {crashing: {ending: " +
+                                                    GetParam().ending + "}}}, {attention: gqa}]",
+                                            .workloads = "[{speed: {batch: [q8]}}, {generate: {prompt: x, tokens: 2}}]",
+                                            .more = "plugins: [" + plugin.string() + "]"}
+                                     .yaml());
   }
   Sandbox sandbox_;
 };
@@ -86,7 +85,8 @@ TEST(FailedTrials, AreTriedAgainByResume) {
 TEST(FailedTrials, CannotTakeValidateWithThem) {
   const Sandbox sandbox;
   const fs::path plugin = fs::path(ATTNLAB_BINARY_DIR) / "tests/plugins/crashing/crashing.so";
-  sandbox.write("study.yaml", Experiment{.arms = "[{attention: crashing}]", .more = "plugins: [" + plugin.string() + "]"}.yaml());
+  sandbox.write("study.yaml",
+                Experiment{.arms = "[{attention: crashing}]", .more = "plugins: [" + plugin.string() + "]"}.yaml());
   expect_well(sandbox.run({"validate", "study.yaml"}));
 }
 

@@ -13,8 +13,9 @@ constexpr const char* kHeader =
 Experiment two_arms() {
   return {.repeats = "2",
           .arms = "[{attention: mqa, cache: full}, {attention: gqa, cache: {window: {window: 16}}}]",
-          .workloads = "\n  - speed: {batch: [q32, 2q1s24]}\n  - perplexity: {text: text.txt, context: 32, prefill: 8}\n"
-                       "  - generate: {prompt: \"Once upon a time\", tokens: 4}"};
+          .workloads =
+              "\n  - speed: {batch: [q32, 2q1s24]}\n  - perplexity: {text: text.txt, context: 32, prefill: 8}\n"
+              "  - generate: {prompt: \"Once upon a time\", tokens: 4}"};
 }
 
 std::map<std::string, std::string> contents(const fs::path& folder) {
@@ -27,7 +28,8 @@ std::map<std::string, std::string> contents(const fs::path& folder) {
 class Run : public testing::Test {
  protected:
   void SetUp() override {
-    sandbox_.write("text.txt", "A short text for a short model, which has never seen a text and is none the wiser for it.\n");
+    sandbox_.write("text.txt",
+                   "A short text for a short model, which has never seen a text and is none the wiser for it.\n");
     sandbox_.write("study.yaml", two_arms().yaml());
   }
   Outcome run(std::vector<std::string> more = {}) const {
@@ -91,7 +93,8 @@ void Run::expect_figures_that_mean_something() const {
   const char* text = "text_context32_prefill8";
   EXPECT_EQ(value("mqa/rope/full", text, "rows_evicted"), 0);
   EXPECT_GT(value("gqa/rope/window", text, "rows_evicted"), 0);
-  EXPECT_NEAR(std::log(value("mqa/rope/full", text, "perplexity")), value("mqa/rope/full", text, "nll_per_token"), 1e-9);
+  EXPECT_NEAR(std::log(value("mqa/rope/full", text, "perplexity")), value("mqa/rope/full", text, "nll_per_token"),
+              1e-9);
   // One kv head where the model has two: smaller projections.
   EXPECT_GT(value("gqa/rope/window", "q32", "weight_bytes"), value("mqa/rope/full", "q32", "weight_bytes"));
   for (std::size_t row = 0; row < summary.rows(); ++row) {
@@ -151,7 +154,8 @@ TEST_F(Run, GivesTheSameQualityAgain) {
     expect_well(sandbox_.run({"run", "study.yaml", "-o", folder, "--set", "repeats=1"}));
     const CsvTable summary = summary_of(sandbox_ / folder);
     std::vector<std::string> values;
-    for (const std::size_t row : summary.where({{"metric", "nll_per_token"}})) values.push_back(summary.at(row, "median"));
+    for (const std::size_t row : summary.where({{"metric", "nll_per_token"}}))
+      values.push_back(summary.at(row, "median"));
     return values;
   };
   const auto first = losses("first");
@@ -178,11 +182,32 @@ TEST_F(Run, ResumesWithoutRepeatingWhatIsDone) {
   EXPECT_EQ(second.size(), first.size() / 2 * 3);
   EXPECT_TRUE(second.contains(lost));
   for (const auto& [file, text] : first) {
-    if (file != lost) EXPECT_TRUE(second.contains(file) && second.at(file) == text) << file;
+    if (file == lost) continue;
+    EXPECT_TRUE(second.contains(file) && second.at(file) == text) << file;
   }
   const CsvTable summary = summary_of(sandbox_ / "out");
   EXPECT_EQ(summary.distinct("arm").size(), 3U);
   EXPECT_EQ(summary.distinct("status"), (std::vector<std::string>{"ok"}));
+}
+
+// A trial is known by all that its outcome depends on: with another seed none of the old ones counts.
+TEST_F(Run, ResumesWithAnotherSeedWithoutMixingTheOldTrialsIn) {
+  const auto losses = [&](const std::string& folder) {
+    const CsvTable summary = summary_of(sandbox_ / folder);
+    std::vector<std::string> values;
+    for (const std::size_t row : summary.where({{"metric", "nll_per_token"}}))
+      values.push_back(summary.at(row, "arm") + " " + summary.at(row, "median"));
+    return values;
+  };
+  const auto with_seed = [&](const char* folder, const char* seed, bool resume) {
+    std::vector<std::string> command{"run", "study.yaml", "-o", folder, "--set", "repeats=1", "--set", seed};
+    if (resume) command.emplace_back("--resume");
+    expect_well(sandbox_.run(command));
+  };
+  with_seed("out", "seed=1", false);
+  with_seed("out", "seed=2", true);
+  with_seed("fresh", "seed=2", false);
+  EXPECT_EQ(losses("out"), losses("fresh"));
 }
 
 TEST_F(Run, TakesOnlyTheArmsThatAreAskedFor) {

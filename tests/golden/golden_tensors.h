@@ -57,7 +57,9 @@ inline double largest_difference(const Values<float>& a, const Values<float>& b)
   return largest;
 }
 
-inline nlohmann::json read_manifest(const fs::path& path) { return nlohmann::json::parse(read_file(path)); }
+inline nlohmann::json read_manifest(const fs::path& path) {
+  return nlohmann::json::parse(read_file(path));
+}
 
 /// As --ids takes them.
 inline std::string ids_text(const nlohmann::json& ids) {
@@ -68,7 +70,8 @@ inline std::string ids_text(const nlohmann::json& ids) {
 
 /// Letters, digits and '_' alone, as names of tests must be.
 inline std::string test_name(std::string text) {
-  std::replace_if(text.begin(), text.end(), [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
+  std::replace_if(
+      text.begin(), text.end(), [](unsigned char c) { return std::isalnum(c) == 0; }, '_');
   return text;
 }
 

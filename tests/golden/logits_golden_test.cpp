@@ -41,8 +41,7 @@ std::vector<std::string> overrides(const nlohmann::json& manifest) {
   if (const auto position = manifest.value("position", "rope"); position != "rope") flags = {"--position", position};
   if (const auto change = manifest.find("config_change"); change != manifest.end()) {
     const int heads = change->at("num_key_value_heads");
-    flags.insert(flags.end(),
-                 {"--attention", heads == 1 ? "mqa" : "{gqa: {kv_heads: " + std::to_string(heads) + "}}"});
+    flags.insert(flags.end(), {"--attention", heads == 1 ? "mqa" : "{gqa: {kv_heads: " + std::to_string(heads) + "}}"});
   }
   return flags;
 }
@@ -67,7 +66,9 @@ TEST_P(EveryLogitsGolden, IsReproduced) {
 INSTANTIATE_TEST_SUITE_P(, EveryLogitsGolden, testing::ValuesIn(every_case()), case_name);
 
 // So that a fixture that gets lost is noticed: nine models, and the five goldens of the overrides.
-TEST(LogitsGoldens, AreAllThere) { EXPECT_EQ(every_case().size(), 3U * (9 + 5)); }
+TEST(LogitsGoldens, AreAllThere) {
+  EXPECT_EQ(every_case().size(), 3U * (9 + 5));
+}
 
 TEST(LogitsGoldens, AreCopiesOfTheSharedFixtures) {
   if (!fs::exists(kSharedFixtures)) GTEST_SKIP() << "missing: " << kSharedFixtures.string();

@@ -12,7 +12,7 @@ namespace {
 constexpr double kTolerance = 1e-5;  // of the manifests
 
 struct ReplayCase {
-  fs::path golden;        // the case's file
+  fs::path golden;  // the case's file
   int prefill = 0;
   std::string cache;      // as --cache takes it
   std::string position;   // as --position takes it; empty: none
@@ -91,7 +91,9 @@ INSTANTIATE_TEST_SUITE_P(, EveryReplayGolden, testing::ValuesIn(every_case()), [
 });
 
 // plain in three folders, four ways each; four sinks without positions and two renumbered ones, two ways each.
-TEST(ReplayGoldens, AreAllThere) { EXPECT_EQ(every_case().size(), 3U * 4 + 4 * 2 + 2 * 2); }
+TEST(ReplayGoldens, AreAllThere) {
+  EXPECT_EQ(every_case().size(), 3U * 4 + 4 * 2 + 2 * 2);
+}
 
 class EveryStream : public testing::TestWithParam<std::string> {
  protected:

@@ -23,9 +23,9 @@ constexpr attnlab::Component<attnlab::PositionScheme> ending(std::string_view id
   return component;
 }
 
-constexpr attnlab::Component<attnlab::PositionScheme> kPosition[] = {
-    ending<Ending::exception>("throwing"), ending<Ending::number>("throwing_number"),
-    ending<Ending::null>("returns_null")};
+constexpr attnlab::Component<attnlab::PositionScheme> kPosition[] = {ending<Ending::exception>("throwing"),
+                                                                     ending<Ending::number>("throwing_number"),
+                                                                     ending<Ending::null>("returns_null")};
 
 }  // namespace
 

@@ -34,10 +34,14 @@ class Crashing final : public attnlab::AttentionVariant {
   void forward(const attnlab::LayerContext&, attnlab::TensorView<const float, 2>,
                attnlab::TensorView<float, 2>) override {
     switch (ending_) {
-      case Ending::abort: std::abort();
-      case Ending::exit: std::_Exit(3);
-      case Ending::exception: throw std::runtime_error("the attention wandered off");
-      case Ending::memory: throw std::bad_alloc();
+      case Ending::abort:
+        std::abort();
+      case Ending::exit:
+        std::_Exit(3);
+      case Ending::exception:
+        throw std::runtime_error("the attention wandered off");
+      case Ending::memory:
+        throw std::bad_alloc();
     }
   }
 

@@ -35,7 +35,7 @@ inline constexpr Component<CachePolicy> kCache[] = {
     component<CachePolicy, IdleCache>({.id = kId.view(), .summary = "Of a broken plugin.", .reference = "none"})};
 
 template <Name kId>
-inline constexpr Component<PositionScheme> kPosition[] = {component<PositionScheme, IdlePosition>(
-    {.id = kId.view(), .summary = "Of a broken plugin.", .reference = "none"})};
+inline constexpr Component<PositionScheme> kPosition[] = {
+    component<PositionScheme, IdlePosition>({.id = kId.view(), .summary = "Of a broken plugin.", .reference = "none"})};
 
 }  // namespace attnlab::broken
