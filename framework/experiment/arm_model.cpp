@@ -8,6 +8,7 @@
 #include <attnlab/error.h>
 
 #include "core/f32_rows.h"
+#include "experiment/memory.h"
 #include "experiment/model_defaults.h"
 #include "registry/composition.h"
 
@@ -187,6 +188,7 @@ model::Decoder build_decoder(const ResolvedArm& arm, const ModelSource& source, 
     layers.push_back(std::move(components));
   }
   model::WeightStore weights = source.weights(options.seed, options.allow_nonfinite);
+  weights.limit_bytes(static_cast<std::size_t>(memory_limit_bytes()));
   if (options.check_only) weights.check_only();
   return {config, std::move(layers), std::move(weights), arm.replaced_attention};
 }

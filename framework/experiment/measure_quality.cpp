@@ -45,10 +45,10 @@ struct Losses {
   std::int64_t evicted = 0;
 };
 
+// `whole`: every window is one prompt and all its tokens are counted; else only the tokens after the prompt are.
 void run_window(model::Decoder& decoder, model::Session& session, const std::vector<TokenId>& window, int prefill,
-                Losses& losses) {
+                bool whole, Losses& losses) {
   session.clear();
-  const bool whole = prefill >= static_cast<int>(window.size());
   const std::span<const TokenId> prompt = std::span(window).first(std::min<std::size_t>(prefill, window.size()));
   std::vector<float> logits(decoder.config().vocab_size);
   feed_prompt(decoder, session, 0, prompt, kPrefillChunk, [&](int first, TensorView<const float, 2> hidden) {
@@ -83,7 +83,7 @@ Measured measure_perplexity(model::Decoder& decoder, const model::Tokenizer& tok
   Losses losses;
   model::Session session = decoder.make_session(1, workload.context);
   for (const auto& window : windows(ids, tokenizer.bos(), workload))
-    run_window(decoder, session, window, workload.prefill, losses);
+    run_window(decoder, session, window, workload.prefill, workload.prefill >= workload.context, losses);
   if (losses.count == 0)
     throw Error(workload.text.string(), "no token of the text comes after a prompt, so nothing is counted",
                 "use a longer text or a shorter prefill");

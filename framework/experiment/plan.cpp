@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include <attnlab/error.h>
 
@@ -243,9 +244,11 @@ std::string trial_id(const Plan& plan, const PlannedArm& arm, const PlannedCase&
   if (const auto* generate = std::get_if<GenerateWorkload>(&plan.spec.workloads[planned.workload]))
     all["generate"] = {generate->prompt, generate->temperature, generate->top_k, generate->top_p,
                        generate->seed.value_or(plan.spec.seed)};
-  for (const ResolvedComponent* component : {&arm.resolved.layers.front().attention, &arm.resolved.layers.front().position,
-                                             &arm.resolved.layers.front().cache})
-    all["plugins"].push_back(hash(component->descriptor->file));
+  std::set<std::string> plugins;
+  for (const ResolvedLayer& layer : arm.resolved.layers)
+    for (const ResolvedComponent* component : {&layer.attention, &layer.position, &layer.cache})
+      plugins.insert(hash(component->descriptor->file));
+  all["plugins"] = plugins;
   return sha256_of_text(all.dump()).substr(0, 24);
 }
 

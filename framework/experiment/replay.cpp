@@ -44,6 +44,8 @@ struct Chosen {
 
 Chosen choose(Kind kind, const std::string& text, const char* flag, const Registry& registry) {
   LayeredChoice choice = parse_layered(kind, text, flag, lookup_in(registry));
+  if (!choice.overrides.empty())
+    throw Error(flag, "recorded streams are of one layer", "name one component, without `layers`");
   const Descriptor& descriptor = registry.get(kind, choice.base.id, flag);
   const Traits traits = registry.traits(descriptor, choice.base.options);
   return {std::move(choice), &descriptor, traits};

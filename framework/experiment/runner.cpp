@@ -28,6 +28,7 @@ namespace {
 
 constexpr double kFirstProbeSeconds = 0.8;
 constexpr double kLaterProbeSeconds = 0.25;
+constexpr std::chrono::seconds kProbeInterval{15};
 
 fs::path results_folder(const Plan& plan, const RunOptions& options) {
   if (!options.folder.empty()) return options.folder;
@@ -61,13 +62,20 @@ report::StudyLayout layout_of(const Plan& plan) {
                            .notes = arm.notes,
                            .refused = arm.refused});
   for (const PlannedCase& planned : plan.cases) layout.cases.push_back({planned.workload_name, planned.label});
+  for (const PlannedArm& arm : plan.arms)
+    for (const PlannedCase& planned : plan.cases)
+      for (int round = 0; round < (planned.deterministic ? 1 : plan.spec.repeats); ++round)
+        if (arm.refused.empty()) layout.trials.push_back(trial_id(plan, arm, planned, round));
   return layout;
 }
 
 class Run {
  public:
   Run(const Plan& plan, const RunOptions& options)
-      : plan_(plan), folder_(results_folder(plan, options)), progress_(planned_trials(plan)) {
+      : plan_(plan),
+        folder_(results_folder(plan, options)),
+        progress_(planned_trials(plan)),
+        resumes_(options.resume) {
     make_folder(folder_, options.resume);
     if (options.resume)
       for (const report::TrialResult& done : report::read_trials(folder_ / "trials"))
@@ -77,7 +85,8 @@ class Run {
   bool execute() {
     report::write_atomically(folder_ / "plan.yaml", config::to_yaml(plan_json(plan_)));
     environment_ = read_environment(plan_.threads, plugin_files());
-    environment_.roof.include(measure_roof(plan_.threads, kFirstProbeSeconds));
+    // A run that goes on keeps the roof that was found before: most of its trials may have been measured then.
+    if (resumes_) environment_.roof = earlier_roof();
     write_environment();
     std::mt19937_64 random(static_cast<std::uint64_t>(plan_.spec.seed));
     for (int round = 0; round < plan_.spec.repeats; ++round) {
@@ -86,7 +95,6 @@ class Run {
       std::iota(order.begin(), order.end(), std::size_t{0});
       std::shuffle(order.begin(), order.end(), random);
       for (const std::size_t arm : order) run_arm(arm, round);
-      environment_.roof.include(measure_roof(plan_.threads, kLaterProbeSeconds));
     }
     processes_.clear();
     progress_.finish();
@@ -98,6 +106,17 @@ class Run {
   }
 
  private:
+  Roof earlier_roof() const {
+    const fs::path path = folder_ / "environment.json";
+    std::error_code error;
+    if (!fs::exists(path, error)) return {};
+    try {
+      return report::read_json(path).at("roof").get<Roof>();
+    } catch (const std::exception&) {  // of another version: measured anew
+      return {};
+    }
+  }
+
   static std::size_t planned_trials(const Plan& plan) {
     std::size_t count = 0;
     for (const PlannedArm& arm : plan.arms)
@@ -138,6 +157,7 @@ class Run {
         progress_.end("done before");
         continue;
       }
+      probe_roof();
       std::string death = planned.failed;
       if (death.empty()) death = process(arm).run(index, round);
       if (!death.empty()) {
@@ -152,6 +172,17 @@ class Run {
       progress_.end(status == "ok" ? "ok" : status + ": " + written.at("reason").get<std::string>());
     }
     if (!keeps_processes()) processes_.erase(arm);
+  }
+
+  // Before the first trial, and again from time to time: other users of the machine can only lower a probe. The
+  // processes of the arms are idle meanwhile.
+  void probe_roof() {
+    const auto now = std::chrono::steady_clock::now();
+    const bool first = environment_.roof.probes.empty();
+    if (!first && now - probed_ < kProbeInterval) return;
+    environment_.roof.include(measure_roof(plan_.threads, first ? kFirstProbeSeconds : kLaterProbeSeconds));
+    write_environment();
+    probed_ = std::chrono::steady_clock::now();
   }
 
   // Idle processes hold their weights: they stay where all of them fit in half of the memory.
@@ -171,8 +202,10 @@ class Run {
   fs::path folder_;
   Environment environment_;
   Progress progress_;
+  bool resumes_;
   std::set<std::string> done_;  // ids of trials that a run before this one has finished
   std::map<std::size_t, std::unique_ptr<TrialProcess>> processes_;
+  std::chrono::steady_clock::time_point probed_;
   bool failed_ = false;
 };
 

@@ -112,11 +112,22 @@ void WeightStore::read_converted_row(const Stored& stored, std::int64_t row, std
   for (std::size_t i = 0; i < out.size(); ++i) out[i] = static_cast<float>(sum[i] / static_cast<double>(group));
 }
 
+void WeightStore::take(std::size_t bytes) {
+  taken_ += bytes;
+  if (limit_ > 0 && taken_ > limit_)
+    throw Error(is_random() ? "" : checkpoint_->folder().string(),
+                fmt::format("the weights need more than the {:.1f} GiB of memory that there are",
+                            static_cast<double>(limit_) / (1 << 30)),
+                "use a smaller model");
+}
+
 Matrix WeightStore::matrix(const std::string& name, std::span<const std::int64_t> shape, int convert_heads) {
   ATTNLAB_CHECK(shape.size() == 2, "a matrix has two axes");
   const Stored stored = find(name, shape, convert_heads);
   const bool narrow = stored.tensor && stored.type != ElementType::f32 && !stored.converts();
-  Matrix packed(stored.rows, stored.width, narrow ? stored.type : ElementType::f32);
+  const ElementType type = narrow ? stored.type : ElementType::f32;
+  take(static_cast<std::size_t>(stored.rows) * stored.width * element_bytes(type));
+  Matrix packed(stored.rows, stored.width, type);
   if (!reads_) return packed;  // its pages are never touched, so they cost nothing
   const int blocks = static_cast<int>((stored.rows + kPanelOutputs - 1) / kPanelOutputs);
   parallel_for(blocks, [&](int block, WorkerSlot) {
@@ -160,6 +171,7 @@ Pages WeightStore::table(const std::string& name, std::span<const std::int64_t> 
   const Stored stored = find(name, shape, 0);
   type = stored.type;
   const std::size_t row_bytes = static_cast<std::size_t>(stored.width) * element_bytes(type);
+  take(row_bytes * stored.rows);
   Pages table(row_bytes * stored.rows);
   if (!reads_) return table;
   constexpr std::int64_t rows_of_task = 128;

@@ -29,6 +29,8 @@ class ATTNLAB_API WeightStore {
 
   /// From now on tensors are looked up and their shapes checked, but nothing is read; what is returned holds no values.
   void check_only() noexcept { reads_ = false; }
+  /// More weights than this are an Error before memory is taken for them.
+  void limit_bytes(std::size_t limit) noexcept { limit_ = limit; }
 
   [[nodiscard]] bool is_random() const noexcept { return !checkpoint_.has_value(); }
   /// Always true for values from a seed.
@@ -52,6 +54,7 @@ class ATTNLAB_API WeightStore {
 
  private:
   struct Stored;
+  void take(std::size_t bytes);
   Stored find(const std::string& name, std::span<const std::int64_t> shape, int convert_heads);
   // Rows first .. first + rows.size() / width of the stored tensor, checked for NaN and Inf.
   void read_rows(const Stored& stored, std::int64_t first, std::span<float> rows) const;
@@ -61,6 +64,8 @@ class ATTNLAB_API WeightStore {
   const ModelConfig config_;
   bool allow_nonfinite_ = false;
   bool reads_ = true;
+  std::size_t limit_ = 0;  // 0: none
+  std::size_t taken_ = 0;
   std::uint64_t seed_ = 0;
   std::set<std::string, std::less<>> used_;
   std::vector<std::string> notes_;

@@ -1,5 +1,6 @@
 #include "report/results_folder.h"
 
+#include <set>
 #include <string>
 
 #include <attnlab/error.h>
@@ -56,6 +57,10 @@ Results read_results(const fs::path& results_folder) {
   results.environment = read_json(path);
   results.trials = read_trials(results_folder / "trials");
   StudyLayout layout = read_layout(results.environment, path);
+  if (!layout.trials.empty()) {
+    const std::set<std::string> planned(layout.trials.begin(), layout.trials.end());
+    std::erase_if(results.trials, [&](const TrialResult& trial) { return !planned.contains(trial.id); });
+  }
   add_shares(results.environment, results.trials);
   results.layout = completed(std::move(layout), results.trials);
   results.summary = summarise(results.layout, results.trials);

@@ -22,7 +22,8 @@ void to_json(nlohmann::json& json, const StudyLayout& layout) {
           {"cases", cases},
           {"baseline", layout.baseline},
           {"rounds", layout.rounds},
-          {"warnings", layout.warnings}};
+          {"warnings", layout.warnings},
+          {"trials", layout.trials}};
 }
 
 void from_json(const nlohmann::json& json, StudyLayout& layout) {
@@ -41,6 +42,7 @@ void from_json(const nlohmann::json& json, StudyLayout& layout) {
   layout.baseline = json.value("baseline", "");
   layout.rounds = json.value("rounds", 0);
   layout.warnings = json.value("warnings", std::vector<std::string>());
+  layout.trials = json.value("trials", std::vector<std::string>());
 }
 
 StudyLayout completed(StudyLayout layout, const std::vector<TrialResult>& trials) {

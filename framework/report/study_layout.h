@@ -36,6 +36,8 @@ struct StudyLayout {
   std::string baseline;           // an arm's name; empty for the first that was not refused
   int rounds = 0;                 // planned; deterministic workloads run once all the same
   std::vector<std::string> warnings;
+  std::vector<std::string> trials;  // ids of all that was planned; other files in trials/ are of an earlier plan and do
+                                    // not count. Empty: every file counts
 
   friend bool operator==(const StudyLayout&, const StudyLayout&) = default;
 };

@@ -155,7 +155,7 @@ OptionSchema option_schema() {
   const Options defaults{};
   std::apply(
       [&]<class... Fields>(const Fields&... fields) {
-        const auto add = [&]<class Struct, class Member>(const Field<Struct, Member>& f) {
+        [[maybe_unused]] const auto add = [&]<class Struct, class Member>(const Field<Struct, Member>& f) {
           OptionSpec spec;
           spec.name = f.name;
           spec.type = detail::option_type<Member>();
@@ -185,7 +185,7 @@ Options decode_options(const OptionValues& values) {
   Options options{};
   std::apply(
       [&]<class... Fields>(const Fields&... fields) {
-        const auto read = [&]<class Struct, class Member>(const Field<Struct, Member>& f) {
+        [[maybe_unused]] const auto read = [&]<class Struct, class Member>(const Field<Struct, Member>& f) {
           if (const auto found = values.find(f.name); found != values.end())
             detail::from_value(found->second, options.*f.member);
         };
