@@ -3,6 +3,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <new>
 
 namespace attnlab {
@@ -12,15 +14,45 @@ constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
 Pages::Pages(std::size_t bytes) {
   if (bytes == 0) return;
-  void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (memory == MAP_FAILED) throw std::bad_alloc();
-  memory_ = {static_cast<std::byte*>(memory), bytes};
   // Only where several fit: a small region in one huge page would hold more memory than it was asked for.
-  if (bytes >= 4 * kHugePage) madvise(memory, bytes, MADV_HUGEPAGE);
+  const bool huge = bytes >= 4 * kHugePage;
+  const std::size_t mapped = huge ? bytes + kHugePage : bytes;
+  void* memory = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory == MAP_FAILED) throw std::bad_alloc();
+  auto* first = static_cast<std::byte*>(memory);
+  if (huge) {  // cut so that it starts with a whole huge page
+    const std::size_t before = (kHugePage - reinterpret_cast<std::uintptr_t>(first) % kHugePage) % kHugePage;
+    if (before > 0) munmap(first, before);
+    first += before;
+    const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+    const std::size_t kept = (bytes + page - 1) / page * page;
+    if (before + kept < mapped) munmap(first + kept, mapped - before - kept);
+    madvise(first, kept, MADV_HUGEPAGE);
+  }
+  memory_ = {first, bytes};
 }
 
 Pages::~Pages() {
-  if (!memory_.empty()) munmap(memory_.data(), memory_.size());
+  if (!memory_.empty() && region_ == nullptr) munmap(memory_.data(), memory_.size());
+}
+
+Pages PagesRoom::take(std::size_t bytes) {
+  constexpr std::size_t region_bytes = 32 * kHugePage;
+  if (region_ == nullptr || used_ + bytes > region_->size()) {
+    region_ = std::make_shared<const Pages>(std::max(bytes, region_bytes));
+    used_ = 0;
+  }
+  Pages part;
+  part.memory_ = {region_->data() + used_, bytes};
+  part.region_ = region_;
+  used_ += (bytes + 63) / 64 * 64;
+  return part;
+}
+
+void Pages::populate(std::size_t offset, std::size_t bytes) const noexcept {
+  const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  const std::size_t first = offset / page * page;
+  madvise(memory_.data() + first, offset + bytes - first, MADV_POPULATE_WRITE);
 }
 
 void Pages::release(std::size_t offset, std::size_t bytes) const noexcept {

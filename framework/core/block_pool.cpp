@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <attnlab/api.h>
+
 namespace attnlab {
 
 BlockPool::BlockPool(std::size_t block_bytes, std::size_t expected_blocks)
@@ -9,10 +11,15 @@ BlockPool::BlockPool(std::size_t block_bytes, std::size_t expected_blocks)
 
 float* BlockPool::acquire() {
   ++in_use_;
-  for (std::vector<float*>* blocks : {&spare_, &free_}) {
-    if (blocks->empty()) continue;
-    float* block = blocks->back();
-    blocks->pop_back();
+  if (!spare_.empty()) {
+    float* block = spare_.back();
+    spare_.pop_back();
+    return block;
+  }
+  if (!free_.empty()) {
+    float* block = free_.back();
+    free_.pop_back();
+    populate(block);
     return block;
   }
   if (regions_.empty() || (used_of_last_ + 1) * block_bytes_ > regions_.back().size()) {
@@ -20,7 +27,9 @@ float* BlockPool::acquire() {
     next_region_blocks_ *= 2;
     used_of_last_ = 0;
   }
-  return reinterpret_cast<float*>(regions_.back().data() + used_of_last_++ * block_bytes_);
+  float* block = reinterpret_cast<float*>(regions_.back().data() + used_of_last_++ * block_bytes_);
+  populate(block);
+  return block;
 }
 
 void BlockPool::set_aside(float* block) {
@@ -28,23 +37,26 @@ void BlockPool::set_aside(float* block) {
   spare_.push_back(block);
 }
 
-void BlockPool::release_spare() {
-  for (float* block : spare_) give_back(block);
-  spare_.clear();
-}
-
 void BlockPool::release(float* block) {
   --in_use_;
-  give_back(block);
+  free_.push_back(block);
+  const auto [region, offset] = place_of(block);
+  region->release(offset, block_bytes_);
 }
 
-void BlockPool::give_back(float* block) {
-  free_.push_back(block);
+void BlockPool::populate(float* block) const {
+  const auto [region, offset] = place_of(block);
+  region->populate(offset, block_bytes_);
+}
+
+std::pair<const Pages*, std::size_t> BlockPool::place_of(const float* block) const {
   for (const Pages& region : regions_) {
-    const auto offset = reinterpret_cast<std::byte*>(block) - region.data();
+    const auto offset = reinterpret_cast<const std::byte*>(block) - region.data();
     if (offset >= 0 && static_cast<std::size_t>(offset) < region.size())
-      region.release(static_cast<std::size_t>(offset), block_bytes_);
+      return {&region, static_cast<std::size_t>(offset)};
   }
+  ATTNLAB_CHECK(false, "a block of another pool");
+  return {};
 }
 
 }  // namespace attnlab

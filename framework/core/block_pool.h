@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <utility>
 #include <vector>
 
 #include "base/pages.h"
@@ -18,20 +19,20 @@ class BlockPool {
   [[nodiscard]] float* acquire();
   /// Gives its memory back to the system.
   void release(float* block);
-  /// Takes it back, but keeps its memory for the next acquire: for caches whose rows go one over a block and back in every step.
+  /// Takes it back, but keeps its memory for the next acquire: for caches whose rows go one over a block and back in
+  /// every step, and for the next sequence.
   void set_aside(float* block);
 
-  /// Gives back what was set aside.
-  void release_spare();
   [[nodiscard]] std::size_t spare_blocks() const noexcept { return spare_.size(); }
   /// Of the blocks that are in use, and of the spare ones.
   [[nodiscard]] std::size_t bytes() const noexcept { return (in_use_ + spare_.size()) * block_bytes_; }
 
  private:
+  void populate(float* block) const;
+  [[nodiscard]] std::pair<const Pages*, std::size_t> place_of(const float* block) const;
+
   std::size_t block_bytes_;
   std::size_t next_region_blocks_;
-  void give_back(float* block);
-
   std::vector<Pages> regions_;
   std::size_t used_of_last_ = 0;  // blocks of the last region that were ever handed out
   std::vector<float*> spare_;  // free, memory kept

@@ -64,10 +64,11 @@ class F32Rows final : public KvRows {
 
   void clear(int sequence) override {
     for (int head = 0; head < shape_.kv_heads; ++head) {
-      at(sequence, head).positions.clear();
-      give_back(at(sequence, head));
+      List& list = at(sequence, head);
+      list.positions.clear();
+      for (float* block : list.blocks) pool_.set_aside(block);
+      list.blocks.clear();
     }
-    pool_.release_spare();
   }
 
   KvTile tile(int sequence, int kv_head, int index, TileScratch&) const noexcept override {

@@ -46,9 +46,9 @@ struct Losses {
 };
 
 // `whole`: every window is one prompt and all its tokens are counted; else only the tokens after the prompt are.
-void run_window(model::Decoder& decoder, model::Session& session, const std::vector<TokenId>& window, int prefill,
+void run_window(model::Decoder& decoder, const std::vector<TokenId>& window, int context, int prefill,
                 bool whole, Losses& losses) {
-  session.clear();
+  model::Session session = decoder.make_session(1, context);
   const std::span<const TokenId> prompt = std::span(window).first(std::min<std::size_t>(prefill, window.size()));
   std::vector<float> logits(decoder.config().vocab_size);
   feed_prompt(decoder, session, 0, prompt, kPrefillChunk, [&](int first, TensorView<const float, 2> hidden) {
@@ -81,9 +81,8 @@ Measured measure_perplexity(model::Decoder& decoder, const model::Tokenizer& tok
                             const PerplexityWorkload& workload) {
   const std::vector<TokenId> ids = read_text_tokens(workload.text, tokenizer, decoder.config().vocab_size);
   Losses losses;
-  model::Session session = decoder.make_session(1, workload.context);
   for (const auto& window : windows(ids, tokenizer.bos(), workload))
-    run_window(decoder, session, window, workload.prefill, workload.prefill >= workload.context, losses);
+    run_window(decoder, window, workload.context, workload.prefill, workload.prefill >= workload.context, losses);
   if (losses.count == 0)
     throw Error(workload.text.string(), "no token of the text comes after a prompt, so nothing is counted",
                 "use a longer text or a shorter prefill");

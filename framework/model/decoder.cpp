@@ -277,7 +277,7 @@ TensorView<const float, 2> Decoder::forward(Session& session, std::span<const Se
     if (token < 0 || token >= config_.vocab_size)
       throw Error("", fmt::format("token id {} is outside the vocabulary of {}", token, config_.vocab_size));
 
-  Scratch& scratch = *session.scratch_;
+  Scratch& scratch = *scratch_;
   const Scratch::Scope scope(scratch);
   const int hidden_dim = config_.hidden_dim;
   auto x = scratch.rows(tokens, hidden_dim);       // residual stream
@@ -299,8 +299,8 @@ TensorView<const float, 2> Decoder::forward(Session& session, std::span<const Se
     project(inner, {*layer.down, added, layer.down_bias});
     delta = added.data();
   }
-  session.hidden_.resize(static_cast<std::size_t>(tokens) * hidden_dim);
-  TensorView<float, 2> result(session.hidden_.data(), {tokens, hidden_dim});
+  hidden_.resize(static_cast<std::size_t>(tokens) * hidden_dim);
+  TensorView<float, 2> result(hidden_.data(), {tokens, hidden_dim});
   add_norm(x, delta, final_norm_, config_.rms_norm_eps, result);
   return result;
 }

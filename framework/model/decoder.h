@@ -38,7 +38,7 @@ struct SequenceTokens {
 
 class Decoder;
 
-/// The state of a batch of sequences: caches, lengths, working memory. One thread at a time.
+/// The state of a batch of sequences: caches and lengths. One thread at a time.
 class ATTNLAB_API Session {
  public:
   ~Session();
@@ -47,7 +47,7 @@ class ATTNLAB_API Session {
   [[nodiscard]] int sequences() const noexcept { return static_cast<int>(lengths_.size()); }
   /// Tokens fed so far.
   [[nodiscard]] int length(int sequence) const noexcept { return lengths_[sequence]; }
-  /// Empties every sequence.
+  /// Empties every sequence; caches may keep their memory for the next ones.
   void clear();
   /// Appends rows up to lengths[sequence] to every layer, in chunks, as one prompt that ends there. `make` writes the
   /// rows of a layer's chunk; tokens of different sequences get the same. For timing decode steps without a prefill.
@@ -71,8 +71,6 @@ class ATTNLAB_API Session {
 
   std::vector<std::unique_ptr<LayerCache>> caches_;  // [layers]
   std::vector<Position> lengths_;                    // [sequences]
-  std::unique_ptr<Scratch> scratch_ = std::make_unique<Scratch>();  // sized by the first calls
-  std::vector<float> hidden_;  // result of the last forward
   // The chunk being fed, kept so that a decode step allocates nothing.
   std::vector<std::int32_t> offsets_;
   std::vector<Position> positions_;
@@ -128,6 +126,8 @@ class ATTNLAB_API Decoder {
   std::unique_ptr<Matrix> head_;  // [vocab_size, hidden_dim]
   std::vector<float> final_norm_;
   std::vector<std::string> notes_;
+  std::unique_ptr<Scratch> scratch_ = std::make_unique<Scratch>();  // sized by the first calls
+  std::vector<float> hidden_;                                       // result of the last forward
 };
 
 }  // namespace attnlab::model

@@ -127,7 +127,7 @@ Matrix WeightStore::matrix(const std::string& name, std::span<const std::int64_t
   const bool narrow = stored.tensor && stored.type != ElementType::f32 && !stored.converts();
   const ElementType type = narrow ? stored.type : ElementType::f32;
   take(static_cast<std::size_t>(stored.rows) * stored.width * element_bytes(type));
-  Matrix packed(stored.rows, stored.width, type);
+  Matrix packed(stored.rows, stored.width, type, room_);
   if (!reads_) return packed;  // its pages are never touched, so they cost nothing
   const int blocks = static_cast<int>((stored.rows + kPanelOutputs - 1) / kPanelOutputs);
   parallel_for(blocks, [&](int block, WorkerSlot) {

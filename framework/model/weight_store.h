@@ -69,6 +69,7 @@ class ATTNLAB_API WeightStore {
   std::uint64_t seed_ = 0;
   std::set<std::string, std::less<>> used_;
   std::vector<std::string> notes_;
+  PagesRoom room_;  // of all matrices
 };
 
 }  // namespace attnlab::model

@@ -8,16 +8,21 @@
 namespace attnlab {
 namespace {
 
-std::size_t packed_elements(std::int64_t out_dim, std::int64_t in_dim) {
-  return static_cast<std::size_t>((out_dim + 15) / 16 * 16) * static_cast<std::size_t>(in_dim);
+std::size_t packed_bytes(std::int64_t out_dim, std::int64_t in_dim, ElementType type) {
+  ATTNLAB_CHECK(out_dim > 0 && in_dim > 0, "a matrix without elements");
+  return static_cast<std::size_t>((out_dim + 15) / 16 * 16) * static_cast<std::size_t>(in_dim) * element_bytes(type);
 }
 
 }  // namespace
 
+Matrix::Matrix(std::int64_t out_dim, std::int64_t in_dim, ElementType type, Pages pages)
+    : out_dim_(out_dim), in_dim_(in_dim), type_(type), pages_(std::move(pages)) {}
+
 Matrix::Matrix(std::int64_t out_dim, std::int64_t in_dim, ElementType type)
-    : out_dim_(out_dim), in_dim_(in_dim), type_(type), pages_(packed_elements(out_dim, in_dim) * element_bytes(type)) {
-  ATTNLAB_CHECK(out_dim > 0 && in_dim > 0, "a matrix without elements");
-}
+    : Matrix(out_dim, in_dim, type, Pages(packed_bytes(out_dim, in_dim, type))) {}
+
+Matrix::Matrix(std::int64_t out_dim, std::int64_t in_dim, ElementType type, PagesRoom& room)
+    : Matrix(out_dim, in_dim, type, room.take(packed_bytes(out_dim, in_dim, type))) {}
 
 template <class Element>
 void Matrix::pack_elements(std::int64_t first_output, std::span<const Element> rows) {

@@ -18,8 +18,9 @@ inline constexpr std::int64_t kPanelOutputs = 128;
 
 class ATTNLAB_API Matrix {
  public:
-  /// Zeros.
+  /// Zeros, in memory of its own or in a part of the room that the matrices of a model share.
   Matrix(std::int64_t out_dim, std::int64_t in_dim, ElementType type);
+  Matrix(std::int64_t out_dim, std::int64_t in_dim, ElementType type, PagesRoom& room);
 
   [[nodiscard]] std::int64_t out_dim() const noexcept { return out_dim_; }
   [[nodiscard]] std::int64_t in_dim() const noexcept { return in_dim_; }
@@ -46,6 +47,7 @@ class ATTNLAB_API Matrix {
   void copy_output(std::int64_t output, std::span<float> out) const;
 
  private:
+  Matrix(std::int64_t out_dim, std::int64_t in_dim, ElementType type, Pages pages);
   template <class Element>
   void pack_elements(std::int64_t first_output, std::span<const Element> rows);
 

@@ -1,11 +1,12 @@
 #include "parallel/parallel.h"
 
-#include <oneapi/tbb/blocked_range.h>
 #include <oneapi/tbb/global_control.h>
 #include <oneapi/tbb/info.h>
 #include <oneapi/tbb/parallel_for.h>
 #include <oneapi/tbb/task_arena.h>
 
+#include <algorithm>
+#include <atomic>
 #include <memory>
 
 #if defined(__SANITIZE_THREAD__)
@@ -65,15 +66,19 @@ void detail::run_tasks(int count, TaskFunction function, const void* context) {
   }
   ATTNLAB_TSAN_RELEASE(&task_start);
   arena.arena.execute([&] {
+    // Every worker takes the next index: tasks are few and long, and ranges that are split in halves left a worker
+    // idle while the other finished its half.
+    std::atomic<int> next{0};
     oneapi::tbb::parallel_for(
-        oneapi::tbb::blocked_range<int>(0, count, 1),
-        [&](const oneapi::tbb::blocked_range<int>& range) {
+        0, std::min(count, arena.size),
+        [&](int) {
           ATTNLAB_TSAN_ACQUIRE(&task_start);
           const WorkerSlot slot = oneapi::tbb::this_task_arena::current_thread_index();
-          for (int index = range.begin(); index < range.end(); ++index) function(context, index, slot);
+          for (int index; (index = next.fetch_add(1, std::memory_order_relaxed)) < count;)
+            function(context, index, slot);
           ATTNLAB_TSAN_RELEASE(&task_end);
         },
-        oneapi::tbb::auto_partitioner());
+        oneapi::tbb::simple_partitioner());
   });
   ATTNLAB_TSAN_ACQUIRE(&task_end);
 }

@@ -27,6 +27,7 @@ class ATTNLAB_API KvRows {
   /// Forgets rows (indices ascending, no repeats). Holes are filled from the end: row order is as `drop_entries`
   /// leaves a vector. Memory of tiles that become empty is given back.
   virtual void drop(int sequence, int kv_head, std::span<const int> rows) = 0;
+  /// Back to an empty sequence. The memory of its rows is kept for those that come next, and still counts.
   virtual void clear(int sequence) = 0;
   [[nodiscard]] virtual int tiles(int sequence, int kv_head) const noexcept = 0;
   virtual KvTile tile(int sequence, int kv_head, int index, TileScratch& scratch) const noexcept = 0;
