@@ -22,6 +22,7 @@ std::string_view type_name(OptionType type) {
     case OptionType::text: return "text";
     case OptionType::choice: return "choice";
     case OptionType::reals: return "list of numbers";
+    case OptionType::budget: return "tokens, share of the context or bytes";
   }
   return "";
 }
@@ -84,7 +85,9 @@ int describe(const std::string& name, const std::vector<std::filesystem::path>& 
     fmt::print("options:{}\n", component->options.empty() && kind != Kind::cache ? " none" : "");
     for (const OptionSpec& option : component->options) print_option(option);
     if (kind == Kind::cache) {
-      fmt::print("  storage (f32, default f32; every cache)\n      How rows are held.\n");
+      fmt::print("  storage (f32 | bf16 | int8 | int4 | kivi, default f32; every cache)\n"
+                 "      How rows are held: NAME, {{k: NAME, v: NAME, page: ROWS}} or {{kivi: {{bits: 2 | 4, group: 32, "
+                 "residual: 128}}, page: ROWS}}.\n");
       fmt::print("  keys (choice, auto | rotated | unrotated, default auto; every cache)\n"
                  "      Whether keys are stored with their rotation; auto: unrotated where the scheme depends on the "
                  "length.\n");

@@ -18,6 +18,13 @@ OptionValue held(std::optional<Value> value) {
   return value ? OptionValue(*std::move(value)) : OptionValue();
 }
 
+OptionValue read_budget(const Node& node, std::string_view name, ProblemList& problems) {
+  if (const auto budget = node.is_scalar() ? Budget::parse(node.text()) : std::nullopt) return budget->text();
+  problems.add(node.mark(), fmt::format("{}: {} is no budget", name, describe(node)),
+               "write a count of tokens (64), a share of the context (0.25) or bytes of a sequence (512KiB, 2MiB)");
+  return {};
+}
+
 OptionValue read_value(const Node& node, const OptionSpec& spec, ProblemList& problems) {
   switch (spec.type) {
     case OptionType::boolean:
@@ -30,6 +37,8 @@ OptionValue read_value(const Node& node, const OptionSpec& spec, ProblemList& pr
       return held(as_choice(node, spec.name, spec.choices, problems));
     case OptionType::reals:
       return held(as_reals(node, spec.name, problems, spec.min, spec.max));
+    case OptionType::budget:
+      return read_budget(node, spec.name, problems);
     case OptionType::integer:
       break;
   }
@@ -44,6 +53,38 @@ OptionValue read_value(const Node& node, const OptionSpec& spec, ProblemList& pr
 
 }  // namespace
 
+namespace {
+
+// Options whose names have a dot are written in a map of their own: `protect: {first: 4}` gives protect.first.
+void read_entries(const Node& options, const std::string& prefix, const OptionSchema& schema, std::string_view owner,
+                  ProblemList& problems, const std::vector<std::string>& others, OptionValues& values) {
+  std::vector<std::string> known;
+  for (const OptionSpec& spec : schema)
+    if (spec.name.starts_with(prefix)) {
+      const std::string rest = spec.name.substr(prefix.size());
+      const std::string own = rest.substr(0, rest.find('.'));
+      if (std::ranges::find(known, own) == known.end()) known.push_back(own);
+    }
+  known.insert(known.end(), others.begin(), others.end());
+  for (const Node::Entry& entry : options.entries()) {
+    const std::string name = prefix + entry.key;
+    if (const auto spec = std::ranges::find(schema, name, &OptionSpec::name); spec != schema.end()) {
+      if (OptionValue value = read_value(entry.value, *spec, problems); value.index() != 0)
+        values.emplace(name, std::move(value));
+    } else if (std::ranges::find(known, entry.key) != known.end() && std::ranges::find(others, entry.key) == others.end()) {
+      if (entry.value.is_map())
+        read_entries(entry.value, name + ".", schema, owner, problems, {}, values);
+      else
+        problems.add(entry.value.mark(), fmt::format("{}: expected a map, got {}", name, describe(entry.value)));
+    } else if (std::ranges::find(others, entry.key) == others.end()) {
+      problems.add(entry.key_mark, fmt::format("unknown option {} of \"{}\"", in_quotes(name), owner),
+                   known.empty() ? "it takes no options" : key_remedy(entry.key, known, "options"));
+    }
+  }
+}
+
+}  // namespace
+
 OptionValues read_options(const Node& options, const OptionSchema& schema, std::string_view owner,
                           ProblemList& problems, const std::vector<std::string>& others) {
   if (!options.is_map() && !options.is_null()) {
@@ -51,18 +92,7 @@ OptionValues read_options(const Node& options, const OptionSchema& schema, std::
     return {};
   }
   OptionValues values;
-  std::vector<std::string> known;
-  for (const OptionSpec& spec : schema) known.push_back(spec.name);
-  known.insert(known.end(), others.begin(), others.end());
-  for (const Node::Entry& entry : options.entries()) {
-    if (const auto spec = std::ranges::find(schema, entry.key, &OptionSpec::name); spec != schema.end()) {
-      if (OptionValue value = read_value(entry.value, *spec, problems); value.index() != 0)
-        values.emplace(entry.key, std::move(value));
-    } else if (std::ranges::find(others, entry.key) == others.end()) {
-      problems.add(entry.key_mark, fmt::format("unknown option {} of \"{}\"", in_quotes(entry.key), owner),
-                   known.empty() ? "it takes no options" : key_remedy(entry.key, known, "options"));
-    }
-  }
+  read_entries(options, "", schema, owner, problems, others, values);
   return values;
 }
 

@@ -1,10 +1,19 @@
 #include "core/block_pool.h"
 
-#include <algorithm>
+#include <atomic>
 
 #include <attnlab/api.h>
 
 namespace attnlab {
+namespace {
+
+std::atomic<std::size_t> held{0};  // counted where memory is taken and given back, not where it is reported
+
+}  // namespace
+
+std::size_t held_block_bytes() noexcept { return held; }
+
+BlockPool::~BlockPool() { held -= (in_use_ + spare_.size()) * block_bytes_; }
 
 BlockPool::BlockPool(std::size_t block_bytes, std::size_t expected_blocks)
     : block_bytes_((block_bytes + 63) / 64 * 64), next_region_blocks_(std::max<std::size_t>(expected_blocks, 4)) {}
@@ -42,11 +51,13 @@ void BlockPool::release(float* block) {
   free_.push_back(block);
   const auto [region, offset] = place_of(block);
   region->release(offset, block_bytes_);
+  held -= block_bytes_;
 }
 
-void BlockPool::populate(float* block) const {
+void BlockPool::populate(float* block) {
   const auto [region, offset] = place_of(block);
   region->populate(offset, block_bytes_);
+  held += block_bytes_;
 }
 
 std::pair<const Pages*, std::size_t> BlockPool::place_of(const float* block) const {

@@ -6,14 +6,24 @@
 #include <utility>
 #include <vector>
 
+#include <attnlab/api.h>
+
 #include "base/pages.h"
 
 namespace attnlab {
+
+/// Bytes of blocks that are held in the whole process, spare ones included: what the conformance kit compares with the
+/// bytes that caches say they have.
+[[nodiscard]] ATTNLAB_API std::size_t held_block_bytes() noexcept;
 
 class BlockPool {
  public:
   /// Address space for `expected_blocks` at once; more is added as needed.
   BlockPool(std::size_t block_bytes, std::size_t expected_blocks);
+
+  ~BlockPool();
+  BlockPool(const BlockPool&) = delete;
+  BlockPool& operator=(const BlockPool&) = delete;
 
   /// 64-byte aligned; contents undefined.
   [[nodiscard]] float* acquire();
@@ -28,7 +38,7 @@ class BlockPool {
   [[nodiscard]] std::size_t bytes() const noexcept { return (in_use_ + spare_.size()) * block_bytes_; }
 
  private:
-  void populate(float* block) const;
+  void populate(float* block);
   [[nodiscard]] std::pair<const Pages*, std::size_t> place_of(const float* block) const;
 
   std::size_t block_bytes_;

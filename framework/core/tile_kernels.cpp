@@ -117,7 +117,13 @@ float softmax_step_target(float* scores, int count, float& maximum, float& sum) 
   for (int i = 0; i < padded; i += lanes) largest = hn::Max(largest, hn::LoadU(d, scores + i));
   const float new_maximum = std::max(maximum, hn::GetLane(hn::MaxOfLanes(d, largest)));
   if (new_maximum == lowest) {  // nothing of the tile is seen, and nothing was before
+    // Or its scores are NaN, which the maximum leaves out and the output must not.
+    const bool is_nan = std::any_of(scores, scores + count, [](float score) { return std::isnan(score); });
     std::fill_n(scores, padded, 0.0F);
+    if (is_nan) {
+      maximum = 0;
+      sum = std::numeric_limits<float>::quiet_NaN();
+    }
     return 1.0F;
   }
   const V shift = hn::Set(d, new_maximum);
@@ -136,6 +142,18 @@ float softmax_step_target(float* scores, int count, float& maximum, float& sum) 
   sum = sum * keep + added;
   maximum = new_maximum;
   return keep;
+}
+
+void add_probabilities_target(const float* scores, int count, float maximum, float share, float* mass) {
+  const F32 d;
+  const auto lanes = static_cast<int>(hn::Lanes(d));
+  const V shift = hn::Set(d, maximum);
+  const V factor = hn::Set(d, share);
+  int i = 0;
+  for (; i + lanes <= count; i += lanes)
+    hn::StoreU(hn::MulAdd(exp_approx(d, hn::Sub(hn::LoadU(d, scores + i), shift)), factor, hn::LoadU(d, mass + i)), d,
+               mass + i);
+  for (; i < count; ++i) mass[i] += std::exp(scores[i] - maximum) * share;
 }
 
 template <class Body>
@@ -168,6 +186,7 @@ namespace attnlab {
 HWY_EXPORT(tile_product_target);
 HWY_EXPORT(transpose_tile_target);
 HWY_EXPORT(softmax_step_target);
+HWY_EXPORT(add_probabilities_target);
 HWY_EXPORT(scale_copy_target);
 HWY_EXPORT(add_scaled_target);
 
@@ -177,6 +196,9 @@ void transpose_tile(const float* from, std::int64_t from_stride, int rows, int w
 }
 float softmax_step(float* scores, int count, float& maximum, float& sum) {
   return HWY_DYNAMIC_DISPATCH(softmax_step_target)(scores, count, maximum, sum);
+}
+void add_probabilities(const float* scores, int count, float maximum, float share, float* mass) {
+  HWY_DYNAMIC_DISPATCH(add_probabilities_target)(scores, count, maximum, share, mass);
 }
 void scale_copy(const float* from, int count, float factor, float* to) {
   HWY_DYNAMIC_DISPATCH(scale_copy_target)(from, count, factor, to);

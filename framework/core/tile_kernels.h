@@ -30,6 +30,9 @@ void transpose_tile(const float* from, std::int64_t from_stride, int rows, int w
 /// Scores from `count` to the next multiple of 16 become zero.
 float softmax_step(float* scores, int count, float& maximum, float& sum);
 
+/// mass[i] += exp(scores[i] - maximum) * share, for i below count. Scores of what is not seen are -infinity.
+void add_probabilities(const float* scores, int count, float maximum, float share, float* mass);
+
 /// row *= factor
 void scale_row(float* row, int count, float factor);
 /// to = from * factor

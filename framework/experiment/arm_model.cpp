@@ -7,7 +7,6 @@
 
 #include <attnlab/error.h>
 
-#include "core/f32_rows.h"
 #include "experiment/memory.h"
 #include "experiment/model_defaults.h"
 #include "registry/composition.h"
@@ -53,14 +52,34 @@ ordered_json describe_component(const ResolvedComponent& component) {
     options[option.name] = option_json(found == component.options.end() ? option.default_value : found->second);
   }
   if (component.descriptor->kind == Kind::cache) {
-    const StorageChoice& storage = component.storage;
-    if (storage.keys == storage.values && storage.page == 0)
-      options["storage"] = storage.keys;
-    else
-      options["storage"] = {{"k", storage.keys}, {"v", storage.values}, {"page", storage.page}};
+    options["storage"] = storage_json(component.storage);
     options["keys"] = component.key_form == KeyForm::rotated ? "rotated" : "unrotated";
   }
   return {{component.descriptor->id, options}};
+}
+
+std::optional<std::int64_t> tokens_of(const ResolvedComponent& component, std::string_view option) {
+  OptionValue value;
+  for (const OptionSpec& spec : component.descriptor->options)
+    if (spec.name == option) value = spec.default_value;
+  if (const auto given = component.options.find(option); given != component.options.end()) value = given->second;
+  if (const auto* count = std::get_if<std::int64_t>(&value)) return *count;
+  if (const auto* text = std::get_if<std::string>(&value))
+    if (const auto budget = Budget::parse(*text); budget && budget->unit == Budget::Unit::tokens)
+      return static_cast<std::int64_t>(budget->amount);
+  return std::nullopt;
+}
+
+// A window of the attention that is no wider than what the policy keeps: what is evicted was not seen any more.
+std::optional<std::string> never_evicts(const ResolvedLayer& layer) {
+  const auto seen = tokens_of(layer.attention, "window");
+  if (!seen || *seen == 0) return std::nullopt;
+  std::optional<std::int64_t> kept = tokens_of(layer.cache, "budget");
+  if (!kept) kept = tokens_of(layer.cache, "window");
+  if (const auto heavy = tokens_of(layer.cache, "heavy"); heavy && !kept) kept = *heavy + tokens_of(layer.cache, "recent").value_or(0);
+  if (!kept || *kept < *seen) return std::nullopt;
+  return fmt::format("attention \"{}\" sees {} tokens and cache \"{}\" keeps {}: it never evicts a row that is seen",
+                     layer.attention.descriptor->id, *seen, layer.cache.descriptor->id, *kept);
 }
 
 // Makes a component; what it says of its options gets the place where they were written.
@@ -71,6 +90,12 @@ auto make_component(const ResolvedComponent& component, const Make& make) {
   } catch (const OptionError& error) {
     throw OptionError(component.where, error.problems().front().what, error.problems().front().remedy);
   }
+}
+
+bool has_layer_parameters(const Module& module) {
+  const std::vector<ParameterSpec> specs = module.parameters();
+  return std::any_of(specs.begin(), specs.end(),
+                     [](const ParameterSpec& spec) { return spec.scope == ParameterScope::layer; });
 }
 
 CreateContext context_of(const model::ModelConfig& config, int layer, std::uint64_t seed) {
@@ -92,9 +117,18 @@ Traits with_key_form(const ComponentChoice& choice, const Traits& position, Trai
   const bool by_length = position.provides.has(Feature::length_dependent_rotation);
   form = keys == StoredKeys::unrotated || (keys == StoredKeys::auto_ && by_length) ? KeyForm::unrotated
                                                                                    : KeyForm::rotated;
-  cache.provides.add(form == KeyForm::unrotated ? Feature::unrotated_store : Feature::rotated_store);
   if (keys == StoredKeys::rotated) cache.excludes.add(Feature::length_dependent_rotation);
   return cache;
+}
+
+Part storage_part(const StorageChoice& storage, KeyForm form) {
+  Part part{Kind::cache, storage.keys, {}, "storage"};
+  part.traits.provides.add(form == KeyForm::unrotated ? Feature::unrotated_store : Feature::rotated_store);
+  if (storage.keys == "kivi") {
+    part.traits.provides.add(Feature::whole_groups);
+    part.traits.excludes.add(Feature::token_eviction);
+  }
+  return part;
 }
 
 ArmDefaults arm_defaults(const model::ModelConfig& config) { return {.attention = own_attention(config)}; }
@@ -119,10 +153,15 @@ ResolvedArm resolve_arm(const Arm& choices, const model::ModelConfig& config, co
         with_key_form(*cache[layer], of_position, traits(resolved.cache), resolved.cache.key_form);
     const Part parts[] = {{Kind::attention, resolved.attention.descriptor->id, traits(resolved.attention)},
                           {Kind::position, resolved.position.descriptor->id, of_position},
-                          {Kind::cache, resolved.cache.descriptor->id, of_cache}};
-    for (std::string& conflict : conflicts(parts))
-      if (std::find(arm.conflicts.begin(), arm.conflicts.end(), conflict) == arm.conflicts.end())
-        arm.conflicts.push_back(std::move(conflict));
+                          {Kind::cache, resolved.cache.descriptor->id, of_cache},
+                          storage_part(resolved.cache.storage, resolved.cache.key_form)};
+    const auto add_new = [](std::vector<std::string>& list, std::vector<std::string> found) {
+      for (std::string& text : found)
+        if (std::find(list.begin(), list.end(), text) == list.end()) list.push_back(std::move(text));
+    };
+    add_new(arm.conflicts, conflicts(parts));
+    add_new(arm.notes, notes(parts));
+    if (const auto idle = never_evicts(resolved)) add_new(arm.notes, {*idle});
     if (layer > 0 && resolved.position.descriptor != arm.layers.front().position.descriptor &&
         (of_position.provides | registry.traits(*arm.layers.front().position.descriptor, arm.layers.front().position.options).provides)
             .has(Feature::embedded_positions)) {
@@ -154,17 +193,12 @@ ordered_json describe_arm(const ResolvedArm& arm) {
   return described;
 }
 
-std::unique_ptr<KvRows> make_rows(const StorageChoice& storage, const KvShape& shape, int sequences, int capacity) {
-  ATTNLAB_CHECK(storage == StorageChoice{}, "a storage that the reader of the experiment should have refused");
-  return f32_rows(shape, sequences, capacity);
-}
-
 model::Decoder build_decoder(const ResolvedArm& arm, const ModelSource& source, const Registry& registry,
                              const BuildOptions& options) {
   const model::ModelConfig& config = source.config();
   std::vector<model::LayerComponents> layers;
-  // A scheme without weights of its own holds tables that can be large: layers with the same options share one.
-  std::map<std::pair<const Descriptor*, OptionValues>, std::shared_ptr<PositionScheme>> schemes;
+  // A scheme without weights of the layer's own holds tables that can be large: layers with the same options share one.
+  std::map<std::tuple<const Descriptor*, OptionValues, int>, std::shared_ptr<PositionScheme>> schemes;
   for (int layer = 0; layer < config.layers; ++layer) {
     const ResolvedLayer& chosen = arm.layers[layer];
     const CreateContext context = context_of(config, layer, options.seed);
@@ -172,10 +206,14 @@ model::Decoder build_decoder(const ResolvedArm& arm, const ModelSource& source, 
     components.attention = make_component(chosen.attention, [&] {
       return registry.attention(chosen.attention.descriptor->id, chosen.attention.options, context);
     });
-    auto& shared = schemes[{chosen.position.descriptor, chosen.position.options}];
-    if (shared == nullptr || !shared->parameters().empty())
+    // The scheme turns what the variant's keys have to turn, which is not always a whole head.
+    CreateContext of_position = context;
+    if (const KvShape shape = components.attention->kv_shape(); shape.kv_heads > 0)
+      of_position.head_dim = shape.rotation_width();
+    auto& shared = schemes[{chosen.position.descriptor, chosen.position.options, of_position.head_dim}];
+    if (shared == nullptr || has_layer_parameters(*shared))
       shared = make_component(chosen.position, [&] {
-        return registry.position(chosen.position.descriptor->id, chosen.position.options, context);
+        return registry.position(chosen.position.descriptor->id, chosen.position.options, of_position);
       });
     components.position = shared;
     components.cache = make_component(chosen.cache, [&] {
@@ -185,6 +223,8 @@ model::Decoder build_decoder(const ResolvedArm& arm, const ModelSource& source, 
     components.make_rows = [storage = chosen.cache.storage](const KvShape& shape, int sequences, int capacity) {
       return make_rows(storage, shape, sequences, capacity);
     };
+    components.row_bytes = [storage = chosen.cache.storage](const KvShape& shape) { return row_bytes(storage, shape); };
+    components.seed = options.seed;
     layers.push_back(std::move(components));
   }
   model::WeightStore weights = source.weights(options.seed, options.allow_nonfinite);

@@ -14,6 +14,7 @@
 #include "experiment/model_source.h"
 #include "experiment/spec_layers.h"
 #include "model/decoder.h"
+#include "registry/composition.h"
 #include "registry/registry.h"
 
 namespace attnlab::experiment {
@@ -38,6 +39,7 @@ struct ResolvedArm {
   std::vector<ResolvedLayer> layers;
   bool replaced_attention = false;     // the attention is not the model's own, or has options of its own
   std::vector<std::string> conflicts;  // why the arm cannot run; empty: it can
+  std::vector<std::string> notes;      // what the report has to say of the combination
 };
 
 /// Error for what is wrong with the options; combinations that do not fit are `conflicts`.
@@ -57,13 +59,12 @@ struct BuildOptions {
 [[nodiscard]] ATTNLAB_API model::Decoder build_decoder(const ResolvedArm& arm, const ModelSource& source,
                                                        const Registry& registry, const BuildOptions& options);
 
-/// The cache's traits with how its keys are stored, which `form` receives: as was written, else rotated unless the
-/// scheme's angles depend on the length.
+/// `form` receives how keys are stored: as was written, else rotated unless the scheme's angles depend on the length.
+/// The cache's traits, with what follows from an explicit choice.
 [[nodiscard]] ATTNLAB_API Traits with_key_form(const ComponentChoice& choice, const Traits& position, Traits cache,
                                                KeyForm& form);
 
-/// Rows of a storage.
-[[nodiscard]] ATTNLAB_API std::unique_ptr<KvRows> make_rows(const StorageChoice& storage, const KvShape& shape,
-                                                            int sequences, int capacity);
+/// What a storage needs and offers, for the composition check.
+[[nodiscard]] ATTNLAB_API Part storage_part(const StorageChoice& storage, KeyForm form);
 
 }  // namespace attnlab::experiment

@@ -15,6 +15,15 @@
 #include "ops/vector_kernels.h"
 
 namespace attnlab::experiment {
+
+void Measured::add_cache(std::span<const double> kv_bytes, std::int64_t evicted) {
+  const double sum = std::accumulate(kv_bytes.begin(), kv_bytes.end(), 0.0);
+  add("kv_bytes_mean", "bytes", "lower", sum / static_cast<double>(kv_bytes.size()), true);
+  add("kv_bytes_peak", "bytes", "lower", *std::max_element(kv_bytes.begin(), kv_bytes.end()), true);
+  add("kv_bytes_allocated", "bytes", "lower", kv_bytes.back(), true);
+  add("rows_evicted", "", "none", static_cast<double>(evicted), true);
+}
+
 namespace {
 
 using model::TokenId;
@@ -87,21 +96,12 @@ Measured measure_perplexity(model::Decoder& decoder, const model::Tokenizer& tok
     throw Error(workload.text.string(), "no token of the text comes after a prompt, so nothing is counted",
                 "use a longer text or a shorter prefill");
   const double mean = losses.sum / static_cast<double>(losses.count);
-  const auto& bytes = losses.kv_bytes;
   Measured measured;
-  const auto add = [&](const char* metric, const char* unit, const char* better, double value) {
-    measured.add(metric, unit, better, value, true);
-  };
-  add("nll_per_token", "nats", "lower", mean);
-  add("perplexity", "", "lower", std::exp(mean));
-  add("kv_bytes_mean", "bytes", "lower",
-      std::accumulate(bytes.begin(), bytes.end(), 0.0) / static_cast<double>(bytes.size()));
-  add("kv_bytes_peak", "bytes", "lower", *std::max_element(bytes.begin(), bytes.end()));
-  add("kv_bytes_allocated", "bytes", "lower", bytes.back());
-  add("rows_evicted", "", "none", static_cast<double>(losses.evicted));
+  measured.add("nll_per_token", "nats", "lower", mean, true);
+  measured.add("perplexity", "", "lower", std::exp(mean), true);
+  measured.add_cache(losses.kv_bytes, losses.evicted);
   measured.details["nll_sum"] = losses.sum;
   measured.details["tokens"] = losses.count;
-  if (losses.evicted == 0) measured.details["notes"] = {"evicted nothing"};
   return measured;
 }
 

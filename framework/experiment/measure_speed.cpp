@@ -4,10 +4,12 @@
 #include <chrono>
 #include <numeric>
 
+#include "core/attend_time.h"
 #include "experiment/feeding.h"
 #include "experiment/latency.h"
 #include "experiment/measures.h"
 #include "model/sampling.h"
+#include "parallel/parallel.h"
 
 namespace attnlab::experiment {
 
@@ -88,6 +90,17 @@ void feed_batch(model::Decoder& decoder, model::Session& session, const Batch& b
   }
 }
 
+// Seconds in the attention core, and of them for attention mass, of one of `parts` equal pieces of work since `before`.
+void add_attention(Measured& measured, model::Session& session, const AttendTime& before, double parts) {
+  const AttendTime now = attend_time();
+  measured.add("attention_core_s", "s", "lower", (now.seconds - before.seconds) / parts);
+  for (int layer = 0; layer < session.layers(); ++layer)
+    if (session.cache(layer).mass_sink() != nullptr) {
+      const double spent = (now.mass_thread_seconds - before.mass_thread_seconds) / threads();
+      return measured.add("attention_mass_s", "s", "lower", spent / parts);
+    }
+}
+
 Measured measure_prefill(model::Decoder& decoder, const Batch& batch, std::uint64_t seed, bool first,
                          bool counts_all) {
   std::vector<int> before;
@@ -108,17 +121,22 @@ Measured measure_prefill(model::Decoder& decoder, const Batch& batch, std::uint6
   fill_caches(session, totals, seed);
   double spent = 0;
   int repeats = 0;
+  AttendTime attention = attend_time();
   for (int run = first ? -1 : 0; run < kMostRepeats && (run < 1 || spent < kLeastSeconds); ++run) {
     session.clear();
     fill_caches(session, before, seed);
     const Clock::time_point start = Clock::now();
     feed_batch(decoder, session, batch, tokens, logits);
-    if (run < 0) continue;
+    if (run < 0) {
+      attention = attend_time();
+      continue;
+    }
     spent += seconds_since(start);
     ++repeats;
   }
   const double seconds = spent / repeats;
   Measured measured;
+  add_attention(measured, session, attention, repeats);
   measured.add("prefill_tokens_per_second", "tokens/s", "higher", new_tokens(batch) / seconds);
   measured.add("time_to_first_token_s", "s", "lower", seconds);
   add_memory(measured, decoder, session);
@@ -157,12 +175,14 @@ Measured measure_decode(model::Decoder& decoder, const Batch& batch, std::uint64
   const std::vector<model::TokenId> tokens = spread_tokens(steps, vocab, seed);
   std::vector<float> logits(static_cast<std::size_t>(totals.size()) * vocab);
   std::vector<double> latencies;
+  AttendTime attention;
   for (int run = first ? -1 : 0; run < 1; ++run) {
     session.clear();
     std::vector<int> before = totals;
     for (int& length : before) length -= steps;
     fill_caches(session, before, seed);
     latencies.clear();
+    attention = attend_time();
     for (int step = 0; step < steps; ++step) {
       std::vector<model::SequenceTokens> input;
       for (int sequence = 0; sequence < session.sequences(); ++sequence)
@@ -175,6 +195,7 @@ Measured measure_decode(model::Decoder& decoder, const Batch& batch, std::uint64
   }
   Measured measured;
   add_decode(measured, decoder, session, latencies);
+  add_attention(measured, session, attention, steps);
   add_memory(measured, decoder, session);
   return measured;
 }
@@ -192,6 +213,7 @@ Measured measure_shape(model::Decoder& decoder, const PromptShape& shape, std::u
   std::vector<model::TokenId> next(shape.sequences, 1 % vocab);
   std::vector<float> logits(static_cast<std::size_t>(shape.sequences) * vocab);
   std::vector<double> latencies;
+  const AttendTime attention = attend_time();
   for (int step = 0; step < shape.generate; ++step) {
     std::vector<model::SequenceTokens> input;
     for (int sequence = 0; sequence < shape.sequences; ++sequence)
@@ -204,7 +226,10 @@ Measured measure_shape(model::Decoder& decoder, const PromptShape& shape, std::u
       next[sequence] =
           model::argmax(std::span<const float>(logits).subspan(static_cast<std::size_t>(sequence) * vocab, vocab));
   }
+  std::erase_if(measured.samples,
+                [](const report::Sample& sample) { return sample.metric.starts_with("attention_"); });
   add_decode(measured, decoder, session, latencies);
+  add_attention(measured, session, attention, shape.generate);
   add_memory(measured, decoder, session);
   return measured;
 }

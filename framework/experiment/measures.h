@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -9,6 +11,7 @@
 
 #include <attnlab/api.h>
 
+#include "experiment/recall_prediction.h"
 #include "experiment/spec_workloads.h"
 #include "model/decoder.h"
 #include "model/tokenizer.h"
@@ -23,6 +26,8 @@ struct Measured {
   nlohmann::json details = nlohmann::json::object();  // as in TrialResult
 
   void add(std::string metric, std::string unit, std::string better, double value, bool deterministic = false);
+  /// Of a measure of quality: bytes of the cache after every step, and how many rows were evicted in all.
+  void add_cache(std::span<const double> kv_bytes, std::int64_t evicted);
 };
 
 /// Speed of one case. `first`: nothing was run before in this process, so the case runs once unmeasured.
@@ -33,6 +38,11 @@ struct Measured {
 /// Loss of a text through the arm's own cache. Error where the text cannot be used.
 [[nodiscard]] ATTNLAB_API Measured measure_perplexity(model::Decoder& decoder, const model::Tokenizer& tokenizer,
                                                       const PerplexityWorkload& workload);
+
+/// Share of the queries whose value the model predicts, and the share that `prediction` says.
+[[nodiscard]] ATTNLAB_API Measured measure_recall(model::Decoder& decoder, const RecallWorkload& workload,
+                                                  std::uint64_t seed,
+                                                  const std::optional<RecallPrediction>& prediction);
 
 [[nodiscard]] ATTNLAB_API Measured measure_generate(model::Decoder& decoder, const model::Tokenizer& tokenizer,
                                                     const GenerateWorkload& workload, std::uint64_t seed);

@@ -4,6 +4,7 @@
 
 #include "config/node.h"
 #include "config/scalars.h"
+#include "model/constructed_recall.h"
 
 namespace attnlab::experiment {
 namespace fs = std::filesystem;
@@ -37,13 +38,29 @@ ModelSource ModelSource::open(const fs::path& path) {
   return source;
 }
 
+ModelSource ModelSource::from_seed(const model::ModelConfig& config) {
+  ModelSource source;
+  source.is_random_ = true;
+  source.config_ = config;
+  return source;
+}
+
+ModelSource ModelSource::from_code(const std::string& name) {
+  ATTNLAB_CHECK(name == "recall", "a constructed model that the reader of the experiment should have refused");
+  ModelSource source;
+  source.constructed_ = name;
+  source.config_ = model::constructed_recall_config();
+  return source;
+}
+
 model::WeightStore ModelSource::weights(std::uint64_t seed, bool allow_nonfinite) const {
+  if (!constructed_.empty()) return {model::constructed_recall_tensors(config_), config_};
   if (is_random_) return {seed, config_};
   return {model::Checkpoint::open(path_), config_, allow_nonfinite};
 }
 
 std::unique_ptr<model::Tokenizer> ModelSource::tokenizer() const {
-  return is_random_ ? model::byte_tokenizer(config_.vocab_size) : model::load_tokenizer(path_);
+  return path_.empty() || is_random_ ? model::byte_tokenizer(config_.vocab_size) : model::load_tokenizer(path_);
 }
 
 }  // namespace attnlab::experiment

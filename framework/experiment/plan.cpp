@@ -10,6 +10,7 @@
 
 #include "config/scalars.h"
 #include "experiment/prompt.h"
+#include "experiment/recall_prediction.h"
 #include "experiment/sha256.h"
 #include "parallel/parallel.h"
 
@@ -46,11 +47,30 @@ int longest(const Workload& workload, const ModelSource& source) {
                    const auto tokens = encode_prompt(*source.tokenizer(), generate.prompt);
                    check_prompt(tokens, source.config().vocab_size, "generate: prompt");
                    return static_cast<int>(tokens.size()) + generate.tokens;
+                 },
+                 [&](const RecallWorkload& recall) {
+                   const int vocab = source.config().vocab_size;
+                   if (recall.shape.vocab > vocab)
+                     throw Error(recall.where,
+                                 fmt::format("recall: a vocab of {} is more than the {} tokens of the model",
+                                             recall.shape.vocab, vocab),
+                                 fmt::format("give vocab: {}", vocab));
+                   return recall.shape.length;
                  }},
       workload);
 }
 
-bool is_deterministic(const Workload& workload) { return std::holds_alternative<PerplexityWorkload>(workload); }
+bool is_deterministic(const Workload& workload) {
+  return std::holds_alternative<PerplexityWorkload>(workload) || std::holds_alternative<RecallWorkload>(workload);
+}
+
+nlohmann::ordered_json recall_json(const RecallWorkload& recall, std::int64_t seed) {
+  return {{"length", recall.shape.length},
+          {"pairs", recall.shape.pairs},
+          {"examples", recall.examples},
+          {"vocab", recall.shape.vocab},
+          {"seed", recall.seed.value_or(seed)}};
+}
 
 std::string joined(const std::vector<std::string>& sentences) {
   std::string text;
@@ -64,7 +84,9 @@ void check_model(PlannedArm& arm, const Plan& plan, int length) {
       arm.resolved, *plan.source, *plan.registry,
       {.seed = static_cast<std::uint64_t>(plan.spec.seed), .allow_nonfinite = plan.allow_nonfinite, .check_only = true});
   arm.weight_bytes = decoder.weight_bytes();
-  arm.notes = decoder.notes();
+  const std::vector<std::string>& of_weights = decoder.notes();
+  arm.notes = arm.resolved.notes;
+  arm.notes.insert(arm.notes.end(), of_weights.begin(), of_weights.end());
   try {
     if (const auto warning = decoder.check_length(length)) arm.notes.push_back(*warning);
   } catch (const Error& error) {
@@ -79,6 +101,9 @@ void plan_arms(Plan& plan, int length) {
   for (const Arm& arm : plan.spec.arms) {
     PlannedArm planned{.arm = arm};
     planned.resolved = resolve_arm(arm, plan.source->config(), *plan.registry);
+    if (plan.source->constructed() == "recall" && planned.resolved.conflicts.empty())
+      if (std::string conflict = recall_conflict(planned.resolved, plan.source->config()); !conflict.empty())
+        planned.resolved.conflicts.push_back(std::move(conflict));
     planned.refused = joined(planned.resolved.conflicts);
     if (planned.refused.empty()) {
       try {
@@ -111,7 +136,7 @@ void plan_arms(Plan& plan, int length) {
 }
 
 void check_weights(const Plan& plan) {
-  if (plan.source->is_random() || plan.allow_nonfinite) return;
+  if (!plan.source->constructed().empty() || plan.source->is_random() || plan.allow_nonfinite) return;
   const model::Checkpoint checkpoint = model::Checkpoint::open(plan.source->path());
   for (const std::string& name : checkpoint.names()) {
     const model::StoredTensor tensor = *checkpoint.find(name);
@@ -130,9 +155,11 @@ Plan make_plan(const std::filesystem::path& file, const PlanOptions& options) {
   plugins.insert(plugins.end(), options.plugins.begin(), options.plugins.end());
   plan.registry = std::make_shared<Registry>(Registry::standard(plugins));
   ArmDefaults defaults;
-  if (!document.model.path.empty()) {
+  if (!document.model.path.empty() || !document.constructed.empty()) {
     try {
-      plan.source = std::make_shared<ModelSource>(ModelSource::open(document.model.path));
+      plan.source = std::make_shared<ModelSource>(document.constructed.empty()
+                                                      ? ModelSource::open(document.model.path)
+                                                      : ModelSource::from_code(document.constructed));
       defaults = arm_defaults(plan.source->config());
     } catch (const Error& error) {
       document.problems.add(document.model.where, error);
@@ -188,7 +215,10 @@ nlohmann::ordered_json plan_json(const Plan& plan) {
   nlohmann::ordered_json json;
   json["name"] = plan.spec.name;
   json["question"] = plan.spec.question;
-  json["model"] = plan.source->path().string();
+  if (plan.source->constructed().empty())
+    json["model"] = plan.source->path().string();
+  else
+    json["model"] = {{"constructed", plan.source->constructed()}};
   json["seed"] = plan.spec.seed;
   json["threads"] = plan.threads;
   json["repeats"] = plan.spec.repeats;
@@ -205,8 +235,12 @@ nlohmann::ordered_json plan_json(const Plan& plan) {
     if (!arm.notes.empty()) one["notes"] = arm.notes;
     json["arms"].push_back(std::move(one));
   }
-  for (const PlannedCase& planned : plan.cases)
-    json["cases"].push_back({{"workload", planned.workload_name}, {"case", planned.label}});
+  for (const PlannedCase& planned : plan.cases) {
+    nlohmann::ordered_json one{{"workload", planned.workload_name}, {"case", planned.label}};
+    if (const auto* recall = std::get_if<RecallWorkload>(&plan.spec.workloads[planned.workload]))
+      one.update(recall_json(*recall, plan.spec.seed));
+    json["cases"].push_back(std::move(one));
+  }
   return json;
 }
 
@@ -230,7 +264,9 @@ std::string trial_id(const Plan& plan, const PlannedArm& arm, const PlannedCase&
                                 std::filesystem::last_write_time(file).time_since_epoch().count());
     return known;
   };
-  if (plan.source->is_random()) {
+  if (!plan.source->constructed().empty()) {
+    all["model"] = {{"constructed", plan.source->constructed()}};
+  } else if (plan.source->is_random()) {
     all["model"] = hash(plan.source->path());
   } else {
     std::map<std::string, std::string> files;
@@ -244,6 +280,8 @@ std::string trial_id(const Plan& plan, const PlannedArm& arm, const PlannedCase&
   if (const auto* generate = std::get_if<GenerateWorkload>(&plan.spec.workloads[planned.workload]))
     all["generate"] = {generate->prompt, generate->temperature, generate->top_k, generate->top_p,
                        generate->seed.value_or(plan.spec.seed)};
+  if (const auto* recall = std::get_if<RecallWorkload>(&plan.spec.workloads[planned.workload]))
+    all["recall"] = recall_json(*recall, plan.spec.seed);
   std::set<std::string> plugins;
   for (const ResolvedLayer& layer : arm.resolved.layers)
     for (const ResolvedComponent* component : {&layer.attention, &layer.position, &layer.cache})

@@ -90,7 +90,8 @@ Layer::Layer(const std::filesystem::path& streams, const Registry& registry, con
   const Part parts[] = {
       {Kind::attention, "the recorded streams", {.provides = {Feature::kv_rows, Feature::attention_mass}}},
       {Kind::position, position.descriptor->id, position.traits},
-      {Kind::cache, cache.descriptor->id, with_key_form(cache.choice.base, position.traits, cache.traits, form)}};
+      {Kind::cache, cache.descriptor->id, with_key_form(cache.choice.base, position.traits, cache.traits, form)},
+      storage_part(cache.choice.base.storage.value_or(StorageChoice{}), form)};
   std::vector<Problem> problems;
   for (const std::string& conflict : conflicts(parts)) problems.push_back({"", conflict, ""});
   if (!problems.empty()) throw Error(std::move(problems));
@@ -109,7 +110,9 @@ Layer::Layer(const std::filesystem::path& streams, const Registry& registry, con
   LayerCacheContext layer{.capacity = tokens(),
                           .heads = heads(),
                           .shape = {.kv_heads = kv_heads(), .key_dim = head_dim(), .value_dim = head_dim()},
-                          .key_form = form};
+                          .key_form = form,
+                          .rotation = position_->rotation()};
+  layer.row_bytes = row_bytes(storage, layer.shape);
   layer.make_rows = [&] { return make_rows(storage, layer.shape, 1, tokens()); };
   cache_ = policy_->create(layer);
 }

@@ -21,15 +21,17 @@ using config::ProblemList;
 
 constexpr const char* kSection = "the experiment";
 
-NamedPath read_model(const Node& node, const std::filesystem::path& folder, ProblemList& problems) {
+void read_model(const Node& node, const std::filesystem::path& folder, SpecDocument& document) {
+  document.model.where = node.mark();
   if (node.is_map()) {
-    MapReader reader(node, "model", problems);
-    if (reader.require("constructed") != nullptr)
-      problems.add(node.mark(), "model: constructed models come in a later version", "name a folder or a YAML file");
+    MapReader reader(node, "model", document.problems);
+    if (const Node* constructed = reader.require("constructed"))
+      document.constructed =
+          config::as_choice(*constructed, "constructed", {"recall"}, document.problems).value_or("");
     reader.finish();
-    return {{}, node.mark()};
+  } else {
+    document.model.path = read_path(node, "model", folder, PathKind::any, document.problems).value_or("");
   }
-  return {read_path(node, "model", folder, PathKind::any, problems).value_or(""), node.mark()};
 }
 
 std::vector<NamedPath> read_plugins(const Node& node, const std::filesystem::path& folder, ProblemList& problems) {
@@ -126,7 +128,7 @@ SpecDocument open_spec(const std::filesystem::path& file, const std::vector<std:
   }
   for (const std::string& text : overrides) document.root = config::with_override(document.root, text);
   const std::filesystem::path folder = file.parent_path();
-  if (const Node* model = document.root.find("model")) document.model = read_model(*model, folder, document.problems);
+  if (const Node* model = document.root.find("model")) read_model(*model, folder, document);
   if (const Node* plugins = document.root.find("plugins"))
     document.plugins = read_plugins(*plugins, folder, document.problems);
   return document;
@@ -138,6 +140,7 @@ ExperimentSpec read_spec(const SpecDocument& document, const ComponentLookup& lo
   ExperimentSpec spec;
   spec.file = document.file;
   spec.model = document.model;
+  spec.constructed = document.constructed;
   spec.plugins = document.plugins;
   MapReader reader(document.root, kSection, problems);
   if (const Node* name = reader.require("name")) spec.name = read_name(*name, problems);

@@ -31,7 +31,8 @@ struct NamedPath {
 struct ATTNLAB_API SpecDocument {
   std::filesystem::path file;
   config::Node root;
-  NamedPath model;  // a folder or a YAML file; the path is empty where `problems` says why
+  NamedPath model;          // a folder or a YAML file; the path is empty where `problems` says why
+  std::string constructed;  // the name of a model that code makes; then the path is empty too
   std::vector<NamedPath> plugins;
   config::ProblemList problems;  // found so far; the caller may add what is wrong with the model or a plugin
 
@@ -43,6 +44,7 @@ struct ATTNLAB_API ExperimentSpec {
   std::string name;  // a folder of this name can be made
   std::string question;
   NamedPath model;
+  std::string constructed;  // as in SpecDocument
   std::vector<NamedPath> plugins;
   std::int64_t seed = 1;
   int threads = 0;               // 0: all cores

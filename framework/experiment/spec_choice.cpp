@@ -18,51 +18,95 @@ namespace {
 using config::Node;
 using config::ProblemList;
 
-const std::vector<std::string> kStorages = {"f32"};
-const std::vector<std::string> kLaterStorages = {"bf16", "int8", "int4", "kivi"};
 const std::vector<std::string> kStoredKeys = {"auto", "rotated", "unrotated"};
 
-// An element type, as `storage:` and its k: and v: take it.
-std::optional<std::string> read_element(const Node& node, ProblemList& problems) {
-  const auto choice = config::read_choice(node, "storage", problems);
-  if (!choice) return std::nullopt;
-  if (std::ranges::find(kLaterStorages, choice->id) != kLaterStorages.end()) {
-    problems.add(choice->where, fmt::format("the storage \"{}\" comes in a later version", choice->id),
-                 fmt::format("known storages: {}", kStorages.front()));
-    return std::nullopt;
-  }
-  if (std::ranges::find(kStorages, choice->id) == kStorages.end()) {
-    problems.add(choice->where, fmt::format("unknown storage {}", config::in_quotes(choice->id)),
-                 config::name_remedy(choice->id, kStorages, "storages"));
-    return std::nullopt;
-  }
-  for (const Node::Entry& entry : choice->options.entries())
-    problems.add(entry.key_mark,
-                 fmt::format("unknown option {} of the storage \"{}\"", config::in_quotes(entry.key), choice->id),
-                 "it takes no options");
-  return choice->id;
+constexpr std::int64_t kMostRows = std::int64_t{1} << 30;
+
+std::vector<std::string> storage_names() {
+  std::vector<std::string> names = element_names();
+  names.push_back("kivi");
+  return names;
 }
 
-std::optional<StorageChoice> read_storage(const Node& node, ProblemList& problems) {
+void refuse_options(const config::PluginChoice& storage, ProblemList& problems) {
+  for (const Node::Entry& entry : storage.options.entries())
+    problems.add(entry.key_mark,
+                 fmt::format("unknown option {} of the storage \"{}\"", config::in_quotes(entry.key), storage.id),
+                 "it takes no options");
+}
+
+void read_kivi(const Node& node, KiviFormat& kivi, ProblemList& problems) {
+  config::MapReader reader(node, "kivi", problems);
+  const auto read = [&](const char* key, std::int64_t min, std::int64_t max, int& value) {
+    const Node* written = reader.take(key);
+    if (written == nullptr) return;
+    if (const auto number = config::as_integer(*written, key, problems, min, max)) value = static_cast<int>(*number);
+  };
+  if (const Node* written = reader.take("bits")) {
+    const auto bits = config::as_integer(*written, "bits", problems);
+    if (bits && *bits != 2 && *bits != 4)
+      problems.add(written->mark(), fmt::format("bits: {} is neither 2 nor 4", *bits));
+    else
+      kivi.bits = static_cast<int>(bits.value_or(kivi.bits));
+  }
+  read("group", 1, 65536, kivi.group);
+  read("residual", 0, kMostRows, kivi.residual);
+  reader.finish();
+}
+
+// What is said of a name alone: an element type for keys and values, or kivi.
+void read_both(const Node& node, StorageChoice& storage, ProblemList& problems) {
+  const auto choice = config::read_choice(node, "storage", problems);
+  if (!choice) return;
+  if (const auto known = storage_names(); std::ranges::find(known, choice->id) == known.end()) {
+    problems.add(choice->where, fmt::format("unknown storage {}", config::in_quotes(choice->id)),
+                 config::name_remedy(choice->id, known, "storages"));
+    return;
+  }
+  storage.keys = storage.values = choice->id;
+  if (storage.is_kivi())
+    read_kivi(choice->options, storage.kivi, problems);
+  else
+    refuse_options(*choice, problems);
+}
+
+// An element type, as k: and v: take it.
+void read_element(const Node* node, std::string& element, ProblemList& problems) {
+  if (node == nullptr) return;
+  const auto choice = config::read_choice(*node, "storage", problems);
+  if (!choice) return;
+  if (choice->id == "kivi") {
+    problems.add(choice->where, "the storage \"kivi\" holds keys and values together",
+                 "write storage: {kivi: {bits: 2}}");
+  } else if (std::ranges::find(element_names(), choice->id) == element_names().end()) {
+    problems.add(choice->where, fmt::format("unknown storage {}", config::in_quotes(choice->id)),
+                 config::name_remedy(choice->id, element_names(), "storages"));
+  } else {
+    element = choice->id;
+    refuse_options(*choice, problems);
+  }
+}
+
+// NAME, {NAME: {...}}, {k: NAME, v: NAME}, and each of the maps with page: N, which may also stand alone.
+StorageChoice read_storage(const Node& node, ProblemList& problems) {
   StorageChoice storage;
-  const bool has_parts =
-      node.is_map() && (node.find("k") != nullptr || node.find("v") != nullptr || node.find("page") != nullptr);
-  if (!has_parts) {
-    const auto element = read_element(node, problems);
-    if (!element) return std::nullopt;
-    storage.keys = storage.values = *element;
+  if (const Node* page = node.find("page"))
+    if (const auto rows = config::as_integer(*page, "page", problems, 1, 65536)) storage.page = static_cast<int>(*rows);
+  if (node.find("k") != nullptr || node.find("v") != nullptr) {
+    config::MapReader reader(node, "storage", problems);
+    read_element(reader.take("k"), storage.keys, problems);
+    read_element(reader.take("v"), storage.values, problems);
+    reader.take("page");
+    reader.finish();
     return storage;
   }
-  config::MapReader reader(node, "storage", problems);
-  if (const Node* keys = reader.take("k")) storage.keys = read_element(*keys, problems).value_or(storage.keys);
-  if (const Node* values = reader.take("v")) storage.values = read_element(*values, problems).value_or(storage.values);
-  if (const Node* page = reader.take("page")) {
-    if (const auto rows = config::as_integer(*page, "page", problems, 1, 65536)) {
-      storage.page = static_cast<int>(*rows);
-      problems.add(page->mark(), "paged storage comes in a later version", "leave page out");
-    }
+  if (node.find("page") == nullptr) {
+    read_both(node, storage, problems);
+    return storage;
   }
-  reader.finish();
+  std::vector<Node::Entry> others = node.entries();
+  std::erase_if(others, [](const Node::Entry& entry) { return entry.key == "page"; });
+  if (!others.empty()) read_both(Node::map(node.mark(), std::move(others)), storage, problems);
   return storage;
 }
 
@@ -85,9 +129,17 @@ void check_rules(const Descriptor& component, const ComponentChoice& choice, con
 
 }  // namespace
 
-std::string StorageChoice::text() const {
-  if (keys == values && page == 0) return keys;
-  return page == 0 ? fmt::format("k:{},v:{}", keys, values) : fmt::format("k:{},v:{},page:{}", keys, values, page);
+nlohmann::ordered_json storage_json(const StorageChoice& storage) {
+  nlohmann::ordered_json json;
+  if (storage.is_kivi())
+    json["kivi"] = {
+        {"bits", storage.kivi.bits}, {"group", storage.kivi.group}, {"residual", storage.kivi.residual}};
+  else if (storage.keys == storage.values && storage.page == 0)
+    return storage.keys;
+  else
+    json = {{"k", storage.keys}, {"v", storage.values}};
+  if (storage.page > 0) json["page"] = storage.page;
+  return json;
 }
 
 std::string_view stored_keys_name(StoredKeys keys) {

@@ -16,20 +16,15 @@
 #include "config/node.h"
 #include "config/plugin_choice.h"
 #include "config/problem_list.h"
+#include "core/storage.h"
 #include "registry/registry.h"
 
 namespace attnlab::experiment {
 
 /// How rows are held. Every cache takes it, so it belongs to the host and not to the plugins.
-struct StorageChoice {
-  std::string keys = "f32";  // element types
-  std::string values = "f32";
-  int page = 0;  // rows of a page; 0: not paged
-
-  bool operator==(const StorageChoice&) const = default;
-  /// As a name shows it: `f32`, or `k:int8,v:int4,page:16`.
-  [[nodiscard]] ATTNLAB_API std::string text() const;
-};
+using StorageChoice = StorageSpec;
+/// "int8", or {"k": "int8", "v": "int4", "page": 16}, with everything that has a default.
+[[nodiscard]] nlohmann::ordered_json storage_json(const StorageChoice& storage);
 
 /// Whether a cache stores keys with their rotation; auto leaves it to the scheme and the policy.
 enum class StoredKeys : std::uint8_t { auto_, rotated, unrotated };

@@ -151,19 +151,43 @@ Workload read_generate(const Reading& reading) {
   return generate;
 }
 
+Workload read_recall(const Reading& reading) {
+  MapReader reader(reading.options, "recall", reading.problems);
+  RecallWorkload recall;
+  recall.where = reading.where.text();
+  const auto length = read_count(reader.require("length"), "length", reading.problems);
+  const auto pairs = read_count(reader.require("pairs"), "pairs", reading.problems);
+  recall.examples = read_count(reader.require("examples"), "examples", reading.problems).value_or(0);
+  const Node* vocab_node = reader.take("vocab");
+  const auto vocab = vocab_node == nullptr ? std::optional(recall.shape.vocab)
+                                           : read_count(vocab_node, "vocab", reading.problems);
+  if (const Node* seed = reader.take("seed"))
+    recall.seed = config::as_integer(*seed, "seed", reading.problems, 0, config::kMaxInteger);
+  reader.finish();
+  if (length && pairs && vocab) {
+    const RecallShape shape{.length = *length, .pairs = *pairs, .vocab = *vocab};
+    if (const auto problem = recall_problem(shape))
+      reading.problems.add(reading.where, "recall: " + problem->what, problem->remedy);
+    recall.shape = shape;
+  }
+  recall.label = fmt::format("length{}_pairs{}_examples{}", recall.shape.length, recall.shape.pairs, recall.examples);
+  if (vocab_node != nullptr) recall.label += fmt::format("_vocab{}", recall.shape.vocab);
+  if (recall.seed) recall.label += fmt::format("_seed{}", *recall.seed);
+  return recall;
+}
+
 struct WorkloadReader {
   const char* name;
-  Workload (*read)(const Reading&);  // null: known by name, but built in a later version
+  Workload (*read)(const Reading&);
 };
 
-// Those that are built, in the order of the variant.
+// In the order of the variant.
 constexpr std::array kReaders = {WorkloadReader{"speed", read_speed}, WorkloadReader{"perplexity", read_perplexity},
-                                 WorkloadReader{"generate", read_generate}, WorkloadReader{"recall", nullptr}};
+                                 WorkloadReader{"generate", read_generate}, WorkloadReader{"recall", read_recall}};
 
 std::vector<std::string> known_names() {
   std::vector<std::string> names;
-  for (const WorkloadReader& reader : kReaders)
-    if (reader.read != nullptr) names.emplace_back(reader.name);
+  for (const WorkloadReader& reader : kReaders) names.emplace_back(reader.name);
   return names;
 }
 
@@ -185,6 +209,7 @@ std::vector<std::string> case_labels(const Workload& workload) {
     return labels;
   }
   if (const auto* perplexity = std::get_if<PerplexityWorkload>(&workload)) return {perplexity->label};
+  if (const auto* recall = std::get_if<RecallWorkload>(&workload)) return {recall->label};
   return {std::get<GenerateWorkload>(workload).label};
 }
 
@@ -199,6 +224,7 @@ std::vector<Workload> read_workloads(const Node& node, const std::filesystem::pa
   std::vector<Workload> workloads;
   std::map<std::string, int> perplexity_uses;
   std::map<std::string, int> generate_uses;
+  std::map<std::string, int> recall_uses;
   std::map<std::string, config::Mark> speed_cases;
   for (const Node& item : node.items()) {
     const auto choice = config::read_choice(item, "workload", problems);
@@ -209,14 +235,10 @@ std::vector<Workload> read_workloads(const Node& node, const std::filesystem::pa
                    config::name_remedy(choice->id, known_names(), "workloads"));
       continue;
     }
-    if (reader->read == nullptr) {
-      problems.add(choice->where, fmt::format("the workload \"{}\" comes in a later version", reader->name),
-                   config::name_remedy("", known_names(), "workloads"));
-      continue;
-    }
     Workload workload = reader->read({choice->options, choice->where, folder, problems});
     if (auto* perplexity = std::get_if<PerplexityWorkload>(&workload)) make_unique(perplexity->label, perplexity_uses);
     if (auto* generate = std::get_if<GenerateWorkload>(&workload)) make_unique(generate->label, generate_uses);
+    if (auto* recall = std::get_if<RecallWorkload>(&workload)) make_unique(recall->label, recall_uses);
     if (const auto* speed = std::get_if<SpeedWorkload>(&workload)) {
       for (const SpeedCase& one : speed->cases) {
         const auto [other, is_new] = speed_cases.emplace(one.label, choice->where);

@@ -1,5 +1,5 @@
-// What is measured of every arm: `speed`, `perplexity`, `generate`. A new workload is a struct here, a reader and a row
-// of the table in the .cpp.
+// What is measured of every arm: `speed`, `perplexity`, `generate`, `recall`. A new workload is a struct here, a reader
+// and a row of the table in the .cpp.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +15,7 @@
 #include "config/node.h"
 #include "config/problem_list.h"
 #include "experiment/batch.h"
+#include "experiment/recall_data.h"
 
 namespace attnlab::experiment {
 
@@ -54,9 +55,21 @@ struct GenerateWorkload {
   std::optional<std::int64_t> seed;  // absent: the experiment's
 };
 
-using Workload = std::variant<SpeedWorkload, PerplexityWorkload, GenerateWorkload>;
+struct RecallWorkload {
+  std::string label;  // length256_pairs16_examples32
+  RecallShape shape;
+  int examples = 0;
+  std::optional<std::int64_t> seed;  // absent: the experiment's
+  std::string where;                 // file:line:column, for what only the model can tell
 
-/// The `workload` column: "speed", "perplexity", "generate".
+  [[nodiscard]] std::uint64_t seed_or(std::uint64_t otherwise) const noexcept {
+    return seed ? static_cast<std::uint64_t>(*seed) : otherwise;
+  }
+};
+
+using Workload = std::variant<SpeedWorkload, PerplexityWorkload, GenerateWorkload, RecallWorkload>;
+
+/// The `workload` column: "speed", "perplexity", "generate", "recall".
 [[nodiscard]] ATTNLAB_API std::string_view workload_name(const Workload& workload);
 /// The `case` column; unique among the workloads of one name.
 [[nodiscard]] ATTNLAB_API std::vector<std::string> case_labels(const Workload& workload);

@@ -113,10 +113,18 @@ class Worker {
       (void)round;
       return measure_speed(*decoder_, speed->cases[planned.index], seed, first, sees_all_rows());
     }
+    if (const auto* recall = std::get_if<RecallWorkload>(&workload))
+      return measure_recall(*decoder_, *recall, seed, prediction());
     if (tokenizer_ == nullptr) tokenizer_ = plan_.source->tokenizer();
     if (const auto* perplexity = std::get_if<PerplexityWorkload>(&workload))
       return measure_perplexity(*decoder_, *tokenizer_, *perplexity);
     return measure_generate(*decoder_, *tokenizer_, std::get<GenerateWorkload>(workload), seed);
+  }
+
+  // Only the constructed model answers whatever its cache still holds.
+  std::optional<RecallPrediction> prediction() const {
+    if (plan_.source->constructed() != "recall") return std::nullopt;
+    return predict_recall(plan_.arms[arm_].resolved);
   }
 
   // No layer's attention looks at a window of its rows; evictions are seen in the cache itself.

@@ -57,6 +57,7 @@ void Session::clear() {
     lengths_[sequence] = 0;
     for (auto& cache : caches_) cache->clear(sequence);
   }
+  for (std::vector<float>& state : states_) std::fill(state.begin(), state.end(), 0.0F);
 }
 
 void Session::fill(std::span<const int> lengths, const MakeRows& make) {
@@ -64,6 +65,7 @@ void Session::fill(std::span<const int> lengths, const MakeRows& make) {
   for (std::size_t layer = 0; layer < caches_.size(); ++layer) {
     LayerCache& cache = *caches_[layer];
     const KvShape shape = cache.shape();
+    if (shape.kv_heads == 0) continue;  // a state: its size does not depend on the tokens before
     std::vector<float> keys(static_cast<std::size_t>(chunk_tokens) * shape.kv_heads * shape.key_dim);
     std::vector<float> values(static_cast<std::size_t>(chunk_tokens) * shape.kv_heads * shape.value_dim);
     make(static_cast<int>(layer), keys, values);
@@ -90,6 +92,7 @@ void Session::fill(std::span<const int> lengths, const MakeRows& make) {
 std::size_t Session::kv_bytes() const noexcept {
   std::size_t sum = 0;
   for (const auto& cache : caches_) sum += cache->bytes();
+  for (const std::vector<float>& state : states_) sum += state.size() * sizeof(float);
   return sum;
 }
 
@@ -199,6 +202,12 @@ std::int64_t Decoder::layer_weights() const noexcept {
 
 std::int64_t Decoder::head_weights() const noexcept { return head_->out_dim() * head_->in_dim(); }
 
+const PositionScheme& Decoder::position(int layer) const noexcept { return *layers_[layer].components.position; }
+
+std::int64_t Decoder::state_floats(int layer) const noexcept {
+  return layers_[layer].components.attention->state_floats();
+}
+
 Session Decoder::make_session(int sequences, int capacity) const {
   Session session;
   session.lengths_.resize(sequences);
@@ -211,11 +220,15 @@ Session Decoder::make_session(int sequences, int capacity) const {
                               .capacity = capacity,
                               .heads = config_.heads,
                               .shape = shape,
-                              .key_form = components.key_form};
+                              .key_form = components.key_form,
+                              .rotation = components.position->rotation(),
+                              .row_bytes = components.row_bytes(shape),
+                              .seed = components.seed};
     context.make_rows = [&] { return components.make_rows(shape, sequences, capacity); };
     auto cache = components.cache->create(context);
     if (cache == nullptr) throw Error("", "a cache policy made no cache", "its create() must not return null");
     session.caches_.push_back(std::move(cache));
+    session.states_.emplace_back(static_cast<std::size_t>(sequences) * components.attention->state_floats());
   }
   return session;
 }
@@ -292,7 +305,13 @@ TensorView<const float, 2> Decoder::forward(Session& session, std::span<const Se
     Layer& layer = layers_[index];
     LayerCache& cache = *session.caches_[index];
     add_norm(x, delta, layer.input_norm, config_.rms_norm_eps, normed);
-    layer.components.attention->forward({chunk, cache, *layer.components.position, scratch}, normed, added);
+    const std::int64_t state_floats = static_cast<std::int64_t>(session.states_[index].size()) / sequences;
+    layer.components.attention->forward({.chunk = chunk,
+                                         .cache = cache,
+                                         .position = *layer.components.position,
+                                         .scratch = scratch,
+                                         .state = {session.states_[index].data(), {sequences, state_floats}}},
+                                        normed, added);
     cache.end_chunk(chunk);
     add_norm(x, added.data(), layer.post_attention_norm, config_.rms_norm_eps, normed);
     gated_project(normed, *layer.gate, *layer.up, layer.gate_bias, layer.up_bias, inner);

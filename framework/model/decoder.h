@@ -26,6 +26,8 @@ struct LayerComponents {
   std::shared_ptr<CachePolicy> cache;
   KeyForm key_form = KeyForm::rotated;
   std::function<std::unique_ptr<KvRows>(const KvShape&, int sequences, int capacity)> make_rows;
+  std::function<double(const KvShape&)> row_bytes;  // of one row of one kv head, as it is held
+  std::uint64_t seed = 1;
 };
 
 /// New tokens of one sequence.
@@ -56,7 +58,7 @@ class ATTNLAB_API Session {
   [[nodiscard]] LayerCache& cache(int layer) noexcept { return *caches_[layer]; }
   [[nodiscard]] int layers() const noexcept { return static_cast<int>(caches_.size()); }
   [[nodiscard]] KvShape shape(int layer) const noexcept { return caches_[layer]->shape(); }
-  /// Really allocated for cached rows, all layers.
+  /// Really allocated for cached rows and states, all layers.
   [[nodiscard]] std::size_t kv_bytes() const noexcept;
   /// Rows that live, times the numbers of a row in f32: without indices, and without what blocks have to spare.
   [[nodiscard]] std::size_t kv_bytes_nominal() const noexcept;
@@ -70,6 +72,7 @@ class ATTNLAB_API Session {
   Session() = default;
 
   std::vector<std::unique_ptr<LayerCache>> caches_;  // [layers]
+  std::vector<std::vector<float>> states_;           // [layers][sequences x state_floats]
   std::vector<Position> lengths_;                    // [sequences]
   // The chunk being fed, kept so that a decode step allocates nothing.
   std::vector<std::int32_t> offsets_;
@@ -97,6 +100,10 @@ class ATTNLAB_API Decoder {
   /// Weights that every token is multiplied with in the layers, and in the head.
   [[nodiscard]] std::int64_t layer_weights() const noexcept;
   [[nodiscard]] std::int64_t head_weights() const noexcept;
+
+  /// The components of a layer, as far as others may look at them.
+  [[nodiscard]] const PositionScheme& position(int layer) const noexcept;
+  [[nodiscard]] std::int64_t state_floats(int layer) const noexcept;
 
   /// `capacity`: tokens that a sequence may reach; 0: not known.
   [[nodiscard]] Session make_session(int sequences, int capacity) const;

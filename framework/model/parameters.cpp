@@ -1,5 +1,7 @@
 #include "model/parameters.h"
 
+#include <algorithm>
+
 #include "model/decoder.h"
 
 namespace attnlab::model {
@@ -24,6 +26,8 @@ void BoundParameters::load(const ParameterSpec& spec, const std::string& full_na
     set.add(spec.name, matrices_.back());
   } else {
     values_.push_back(weights.values(full_name, spec.shape, spec.convert_heads));
+    if (weights.is_random() && spec.init != Init::normal)
+      std::fill(values_.back().begin(), values_.back().end(), spec.init == Init::ones ? 1.0F : 0.0F);
     set.add(spec.name, values_.back());
   }
 }

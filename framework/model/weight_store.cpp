@@ -17,7 +17,8 @@ namespace attnlab::model {
 // One tensor as it is stored, and how its rows become the rows that were asked for.
 struct WeightStore::Stored {
   std::string name;
-  std::optional<StoredTensor> tensor;  // absent: from the seed
+  std::optional<StoredTensor> tensor;  // of a checkpoint
+  const HeldTensor* held = nullptr;    // made by code; neither: from the seed
   ElementType type = ElementType::f32;
   std::int64_t rows = 0;         // that were asked for
   std::int64_t width = 0;        // elements of a row
@@ -33,7 +34,17 @@ WeightStore::WeightStore(Checkpoint checkpoint, const ModelConfig& config, bool 
 
 WeightStore::WeightStore(std::uint64_t seed, const ModelConfig& config) : config_(config), seed_(seed) {}
 
-bool WeightStore::has(std::string_view name) const { return is_random() || checkpoint_->find(name).has_value(); }
+WeightStore::WeightStore(HeldTensors held, const ModelConfig& config) : held_(std::move(held)), config_(config) {}
+
+bool WeightStore::has(std::string_view name) const {
+  if (held_) return held_->by_name.contains(name);
+  return is_random() || checkpoint_->find(name).has_value();
+}
+
+std::string WeightStore::origin() const {
+  if (held_) return held_->model;
+  return checkpoint_ ? checkpoint_->folder().string() : std::string();
+}
 
 WeightStore::Stored WeightStore::find(const std::string& name, std::span<const std::int64_t> shape,
                                       int convert_heads) {
@@ -46,15 +57,23 @@ WeightStore::Stored WeightStore::find(const std::string& name, std::span<const s
   if (is_random()) {
     if (convert_heads > 0) stored.stored_heads = config_.kv_heads;
   } else {
-    stored.tensor = checkpoint_->find(name);
-    if (!stored.tensor) throw Error(checkpoint_->folder().string(), fmt::format("tensor \"{}\" is missing", name));
-    const std::string file = stored.tensor->file->path().string();
-    check_weight_dtype(*stored.tensor);
-    const DType dtype = stored.tensor->info->dtype;
-    stored.type = dtype == DType::f32    ? ElementType::f32
-                  : dtype == DType::bf16 ? ElementType::bf16
-                                         : ElementType::f16;
-    const std::vector<std::int64_t>& found = stored.tensor->info->shape;
+    std::string file = origin();
+    if (held_) {
+      const auto made = held_->by_name.find(name);
+      if (made != held_->by_name.end()) stored.held = &made->second;
+    } else {
+      stored.tensor = checkpoint_->find(name);
+    }
+    if (!stored.tensor && stored.held == nullptr) throw Error(file, fmt::format("tensor \"{}\" is missing", name));
+    if (stored.tensor) {
+      file = stored.tensor->file->path().string();
+      check_weight_dtype(*stored.tensor);
+      const DType dtype = stored.tensor->info->dtype;
+      stored.type = dtype == DType::f32    ? ElementType::f32
+                    : dtype == DType::bf16 ? ElementType::bf16
+                                           : ElementType::f16;
+    }
+    const std::vector<std::int64_t>& found = stored.held != nullptr ? stored.held->shape : stored.tensor->info->shape;
     bool fits = found.size() == shape.size() && std::equal(found.begin() + 1, found.end(), shape.begin() + 1);
     if (fits && stored.head_rows > 0 && found.front() % stored.head_rows == 0)
       stored.stored_heads = found.front() / stored.head_rows;
@@ -67,7 +86,7 @@ WeightStore::Stored WeightStore::find(const std::string& name, std::span<const s
   }
   if (stored.converts()) {
     if (stored.heads % stored.stored_heads != 0 && stored.stored_heads % stored.heads != 0)
-      throw Error(is_random() ? "" : stored.tensor->file->path().string(),
+      throw Error(stored.tensor ? stored.tensor->file->path().string() : origin(),
                   fmt::format("tensor \"{}\" has {} kv heads, which cannot be converted to {}", name,
                               stored.stored_heads, stored.heads),
                   "one of the two numbers must be a multiple of the other");
@@ -88,6 +107,8 @@ void WeightStore::read_rows(const Stored& stored, std::int64_t first, std::span<
                     "weights must be finite, or the experiment must say `allow_nonfinite: true`");
     }
     read_f32(*stored.tensor, element, rows);
+  } else if (stored.held != nullptr) {
+    std::copy_n(stored.held->values.begin() + element, rows.size(), rows.begin());
   } else if (stored.name.find("norm") != std::string::npos) {
     std::fill(rows.begin(), rows.end(), 1.0F);
   } else {
@@ -115,7 +136,7 @@ void WeightStore::read_converted_row(const Stored& stored, std::int64_t row, std
 void WeightStore::take(std::size_t bytes) {
   taken_ += bytes;
   if (limit_ > 0 && taken_ > limit_)
-    throw Error(is_random() ? "" : checkpoint_->folder().string(),
+    throw Error(origin(),
                 fmt::format("the weights need more than the {:.1f} GiB of memory that there are",
                             static_cast<double>(limit_) / (1 << 30)),
                 "use a smaller model");
@@ -191,7 +212,7 @@ Pages WeightStore::table(const std::string& name, std::span<const std::int64_t> 
 }
 
 void WeightStore::check_all_used(std::span<const std::string> ignored_prefixes) const {
-  if (is_random()) return;
+  if (!checkpoint_) return;
   std::vector<Problem> problems;
   for (const std::string& name : checkpoint_->names()) {
     if (used_.contains(name) || name.ends_with(".rotary_emb.inv_freq")) continue;

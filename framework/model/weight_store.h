@@ -1,5 +1,6 @@
-// Where a model's weights come from, seen as one thing: a checkpoint's tensors, or values from a seed for models that
-// exist only as a YAML. Checks shapes and finiteness, converts head layouts, packs, and lets go of what was packed.
+// Where a model's weights come from, seen as one thing: a checkpoint's tensors, tensors that code made, or values from
+// a seed for models that exist only as a YAML. Checks shapes and finiteness, converts head layouts, packs, and lets go
+// of what was packed.
 // Not here: which parameters a model has (the decoder and the plugins declare them).
 #pragma once
 
@@ -15,6 +16,7 @@
 #include <attnlab/module.h>
 
 #include "model/checkpoint.h"
+#include "model/held_tensors.h"
 #include "model/model_config.h"
 #include "ops/matrix.h"
 
@@ -26,13 +28,14 @@ class ATTNLAB_API WeightStore {
   WeightStore(Checkpoint checkpoint, const ModelConfig& config, bool allow_nonfinite);
   /// Values from a seed; every name exists. Norm weights are 1.
   WeightStore(std::uint64_t seed, const ModelConfig& config);
+  WeightStore(HeldTensors held, const ModelConfig& config);
 
   /// From now on tensors are looked up and their shapes checked, but nothing is read; what is returned holds no values.
   void check_only() noexcept { reads_ = false; }
   /// More weights than this are an Error before memory is taken for them.
   void limit_bytes(std::size_t limit) noexcept { limit_ = limit; }
 
-  [[nodiscard]] bool is_random() const noexcept { return !checkpoint_.has_value(); }
+  [[nodiscard]] bool is_random() const noexcept { return !checkpoint_ && !held_; }
   /// Always true for values from a seed.
   [[nodiscard]] bool has(std::string_view name) const;
 
@@ -55,12 +58,15 @@ class ATTNLAB_API WeightStore {
  private:
   struct Stored;
   void take(std::size_t bytes);
+  // Whose weights they are, for messages; empty for those from a seed.
+  [[nodiscard]] std::string origin() const;
   Stored find(const std::string& name, std::span<const std::int64_t> shape, int convert_heads);
   // Rows first .. first + rows.size() / width of the stored tensor, checked for NaN and Inf.
   void read_rows(const Stored& stored, std::int64_t first, std::span<float> rows) const;
   void read_converted_row(const Stored& stored, std::int64_t row, std::span<float> out) const;
 
   std::optional<Checkpoint> checkpoint_;
+  std::optional<HeldTensors> held_;
   const ModelConfig config_;
   bool allow_nonfinite_ = false;
   bool reads_ = true;

@@ -71,6 +71,14 @@ SoftmaxBlock::SoftmaxBlock(const AttentionModifiers& modifiers, int kv_heads, co
 SoftmaxBlock::~SoftmaxBlock() = default;
 SoftmaxBlock::SoftmaxBlock(SoftmaxBlock&&) noexcept = default;
 
+Traits SoftmaxBlock::traits(const AttentionModifiers& modifiers, int kv_heads) {
+  Traits traits{.provides = {Feature::kv_rows, Feature::attention_mass}};
+  if (kv_heads == 1) traits.provides.add(Feature::single_kv_head);
+  if (modifiers.window > 0) traits.provides.add(Feature::windowed);
+  if (modifiers.sink_logit) traits.provides.add(Feature::several_maps);
+  return traits;
+}
+
 std::vector<ParameterSpec> SoftmaxBlock::parameters() const {
   const Parts& p = *parts_;
   const std::int64_t q_width = static_cast<std::int64_t>(p.heads) * p.head_dim;

@@ -1,6 +1,7 @@
 // The steps that attention variants share, as ops.h of the SDK declares them.
 #include <attnlab/ops.h>
 
+#include "ops/matrix.h"
 #include "ops/vector_kernels.h"
 #include "parallel/parallel.h"
 
@@ -26,22 +27,37 @@ void norm_heads(TensorView<float, 3> rows, std::span<const float> weight, float 
   });
 }
 
-void append_rows(const LayerContext& layer, TensorView<float, 3> keys, TensorView<const float, 3> values) {
-  const ChunkView& chunk = layer.chunk;
-  const Rotation* rotation = layer.position.rotation();
-  if (rotation != nullptr && layer.cache.key_form() == KeyForm::rotated) {
-    for (int sequence = 0; sequence < chunk.sequences(); ++sequence) {
-      const int first = chunk.first(sequence);
-      const int tokens = chunk.tokens_of(sequence);
-      parallel_for(row_tasks(tokens), [&](int index, WorkerSlot) {
-        const int begin = index * kRowsOfTask;
-        const int count = std::min(kRowsOfTask, tokens - begin);
-        rotation->rotate({chunk.positions.subspan(first + begin, count), chunk.lengths[sequence], RotateSide::key},
-                         keys.slice(first + begin, count));
-      });
-    }
+void rotate_rows(const ChunkView& chunk, const Rotation* rotation, const KvShape& shape, RotateSide side,
+                 TensorView<float, 3> rows) {
+  if (rotation == nullptr) return;
+  for (int sequence = 0; sequence < chunk.sequences(); ++sequence) {
+    const int first = chunk.first(sequence);
+    const int tokens = chunk.tokens_of(sequence);
+    parallel_for(row_tasks(tokens), [&](int index, WorkerSlot) {
+      const int begin = index * kRowsOfTask;
+      const int count = std::min(kRowsOfTask, tokens - begin);
+      rotate_columns(*rotation, {chunk.positions.subspan(first + begin, count), chunk.lengths[sequence], side}, shape,
+                     rows.slice(first + begin, count));
+    });
   }
-  layer.cache.append(chunk, keys, values);
+}
+
+void append_rows(const LayerContext& layer, TensorView<float, 3> keys, TensorView<const float, 3> values) {
+  if (layer.cache.key_form() == KeyForm::rotated)
+    rotate_rows(layer.chunk, layer.position.rotation(), layer.cache.shape(), RotateSide::key, keys);
+  layer.cache.append(layer.chunk, keys, values);
+}
+
+PackedMatrix::PackedMatrix(std::span<const float> rows, std::int64_t out_dim, std::int64_t in_dim)
+    : matrix_(std::make_unique<Matrix>(out_dim, in_dim, ElementType::f32)) {
+  ATTNLAB_CHECK(static_cast<std::int64_t>(rows.size()) == out_dim * in_dim, "values of another number than the matrix");
+  matrix_->pack(0, rows);
+}
+PackedMatrix::~PackedMatrix() = default;
+PackedMatrix::PackedMatrix(PackedMatrix&&) noexcept = default;
+
+void for_each_index(int count, const std::function<void(int)>& task) {
+  parallel_for(count, [&](int index, WorkerSlot) { task(index); });
 }
 
 }  // namespace attnlab

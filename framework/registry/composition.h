@@ -3,6 +3,7 @@
 
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <attnlab/api.h>
@@ -17,9 +18,13 @@ struct Part {
   Kind kind;
   std::string id;
   Traits traits;
+  std::string_view label = {};  // what messages call it; empty: its kind
 };
 
 /// One sentence per conflict, naming both sides and what would be legal; empty: the parts go together.
 [[nodiscard]] ATTNLAB_API std::vector<std::string> conflicts(std::span<const Part> parts);
+
+/// What the report has to say of parts that go together: who decides for whom, by what.
+[[nodiscard]] ATTNLAB_API std::vector<std::string> notes(std::span<const Part> parts);
 
 }  // namespace attnlab

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <set>
 
+#include "registry/plugin_compiler.h"
 #include "registry/stamp.h"
 
 namespace attnlab {
@@ -37,6 +38,15 @@ bool is_name(std::string_view text) {
   });
 }
 
+// Names between dots: the option is written in maps inside each other.
+bool is_option_name(std::string_view text) {
+  for (std::size_t dot = text.find('.'); dot != std::string_view::npos; dot = text.find('.')) {
+    if (!is_name(text.substr(0, dot))) return false;
+    text.remove_prefix(dot + 1);
+  }
+  return is_name(text);
+}
+
 // What the table of a plugin gets wrong, as one line; empty where all is well.
 template <class Interface>
 std::string component_problem(const Component<Interface>& component) {
@@ -47,7 +57,7 @@ std::string component_problem(const Component<Interface>& component) {
     return name + " lacks a function (make it with attnlab::component)";
   std::set<std::string> seen;
   for (const OptionSpec& option : component.options()) {
-    if (!is_name(option.name)) return name + " declares an option without a proper name";
+    if (!is_option_name(option.name)) return name + " declares an option without a proper name";
     if (option.name == "storage" || option.name == "keys")
       return name + " declares the option \"" + option.name + "\", which every cache has already";
     if (!seen.insert(option.name).second) return name + " declares the option \"" + option.name + "\" twice";
@@ -166,6 +176,16 @@ struct Registry::Content {
     for (const fs::path& file : files) load(file, requested);
   }
 
+  // What is wrong with the shared object of a source is said of the source.
+  void load_source(const fs::path& source) {
+    const std::size_t before = refusals.size();
+    load(compiled_plugin(source), true);
+    for (std::size_t index = before; index < refusals.size(); ++index) {
+      refusals[index].file = source;
+      refusals[index].name = source.stem().string();
+    }
+  }
+
   template <class Interface>
   std::unique_ptr<Interface> create(Kind kind, const std::vector<const Component<Interface>*>& known,
                                     std::string_view id, const OptionValues& values,
@@ -202,20 +222,30 @@ Registry::~Registry() = default;
 Registry Registry::load(std::span<const fs::path> folders, std::span<const fs::path> requested) {
   auto content = std::make_unique<Content>();
   for (const fs::path& folder : folders) content->load_folder(folder, false);
+  std::vector<Problem> problems;  // of sources that do not compile, all of them
   for (const fs::path& path : requested) {
     std::error_code error;
-    if (fs::is_directory(path, error))
-      content->load_folder(path, true);
-    else
-      content->load(path, true);
+    try {
+      if (fs::is_directory(path, error))
+        content->load_folder(path, true);
+      else if (is_plugin_source(path))
+        content->load_source(path);
+      else
+        content->load(path, true);
+    } catch (const Error& failure) {
+      problems.insert(problems.end(), failure.problems().begin(), failure.problems().end());
+    }
   }
+  if (!problems.empty()) throw Error(std::move(problems));
   return Registry(std::move(content));
 }
 
 Registry Registry::standard(std::span<const fs::path> requested) {
   // Beside the library: <build>/lib and <build>/plugins, or <prefix>/lib and <prefix>/lib/attnlab/plugins.
   const fs::path library = fs::path(boost::dll::this_line_location()).parent_path();
-  std::vector<fs::path> folders{library.parent_path() / "plugins", library / "attnlab" / "plugins"};
+  const fs::path installed = library / "attnlab" / "plugins";
+  std::error_code error;
+  std::vector<fs::path> folders{fs::is_directory(installed, error) ? installed : library.parent_path() / "plugins"};
   if (const char* path = std::getenv("ATTNLAB_PLUGIN_PATH")) {
     std::string_view rest(path);
     while (!rest.empty()) {

@@ -13,6 +13,8 @@ constexpr std::array kMetrics = {
     MetricInfo{"token_latency_p50_s", "token latency p50"},
     MetricInfo{"token_latency_p95_s", "token latency p95", Headline::report},
     MetricInfo{"token_latency_p99_s", "token latency p99"},
+    MetricInfo{"attention_core_s", "attention core", Headline::report},
+    MetricInfo{"attention_mass_s", "attention mass", Headline::everywhere},
     MetricInfo{"kv_bytes_allocated", "KV cache", Headline::everywhere},
     MetricInfo{"kv_bytes_nominal", "KV nominal"},
     MetricInfo{"peak_rss_bytes", "peak memory", Headline::everywhere},

@@ -23,9 +23,7 @@ class GroupedQuery final : public attnlab::AttentionVariant {
   GroupedQuery(const Options& options, const attnlab::CreateContext& context)
       : block_(options, options.kv_heads > 0 ? options.kv_heads : context.kv_heads, context) {}
 
-  static attnlab::Traits traits(const Options&) {
-    return {.provides = {attnlab::Feature::kv_rows, attnlab::Feature::attention_mass}};
-  }
+  static attnlab::Traits traits(const Options& options) { return attnlab::SoftmaxBlock::traits(options, options.kv_heads); }
 
   std::vector<attnlab::ParameterSpec> parameters() const override { return block_.parameters(); }
   void bind(const attnlab::ParameterSet& parameters) override { block_.bind(parameters); }

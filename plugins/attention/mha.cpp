@@ -12,9 +12,7 @@ class MultiHead final : public attnlab::AttentionVariant {
   MultiHead(const Options& options, const attnlab::CreateContext& context)
       : block_(options, context.heads, context) {}
 
-  static attnlab::Traits traits(const Options&) {
-    return {.provides = {attnlab::Feature::kv_rows, attnlab::Feature::attention_mass}};
-  }
+  static attnlab::Traits traits(const Options& options) { return attnlab::SoftmaxBlock::traits(options, 0); }
 
   std::vector<attnlab::ParameterSpec> parameters() const override { return block_.parameters(); }
   void bind(const attnlab::ParameterSet& parameters) override { block_.bind(parameters); }

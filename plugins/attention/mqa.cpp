@@ -12,9 +12,7 @@ class MultiQuery final : public attnlab::AttentionVariant {
   MultiQuery(const Options& options, const attnlab::CreateContext& context)
       : block_(options, 1, context) {}
 
-  static attnlab::Traits traits(const Options&) {
-    return {.provides = {attnlab::Feature::kv_rows, attnlab::Feature::attention_mass}};
-  }
+  static attnlab::Traits traits(const Options& options) { return attnlab::SoftmaxBlock::traits(options, 1); }
 
   std::vector<attnlab::ParameterSpec> parameters() const override { return block_.parameters(); }
   void bind(const attnlab::ParameterSet& parameters) override { block_.bind(parameters); }

@@ -138,7 +138,7 @@ class Sink final : public attnlab::CachePolicy {
  public:
   Sink(const SinkOptions& options, const attnlab::CreateContext&) : options_(options) {}
   static attnlab::Traits traits(const SinkOptions& options) {
-    attnlab::Traits traits{.needs = {attnlab::Feature::kv_rows}};
+    attnlab::Traits traits{.provides = {attnlab::Feature::token_eviction}, .needs = {attnlab::Feature::kv_rows}};
     if (options.positions == Numbering::renumbered) {
       traits.provides.add(attnlab::Feature::renumbered_positions);
       traits.excludes.add(attnlab::Feature::embedded_positions);

@@ -47,7 +47,7 @@ class DistancePenalty final : public attnlab::ScoreHook {
 class Alibi final : public attnlab::PositionScheme {
  public:
   Alibi(const attnlab::NoOptions&, const attnlab::CreateContext& context) : penalty_(context.heads) {}
-  static attnlab::Traits traits(const attnlab::NoOptions&) { return {}; }
+  static attnlab::Traits traits(const attnlab::NoOptions&) { return {.provides = {attnlab::Feature::score_bias}}; }
   const attnlab::ScoreHook* score_bias() const override { return &penalty_; }
 
  private:

@@ -1,6 +1,7 @@
 // Rotary positions: pairs of channels of queries and keys are rotated by angles that grow with the position. Su et al.
 // 2021. Pairs are (j, j + d/2), or (2j, 2j + 1) where `traditional` is set. The scalings are those of common
-// checkpoints; `dynamic` depends on the length of the sequence, the others do not.
+// checkpoints; `dynamic` and `longrope` depend on the length of the sequence, the others do not.
+// Not here: pairs that shrink with distance (see xpos).
 #include <algorithm>
 #include <cmath>
 #include <numbers>
@@ -13,16 +14,18 @@ namespace {
 
 using attnlab::Position;
 
-enum class Scaling : std::uint8_t { none, linear, dynamic, llama3, yarn };
+enum class Scaling : std::uint8_t { none, linear, dynamic, ntk, llama3, yarn, longrope };
 
 }  // namespace
 
 template <>
-inline constexpr std::array<attnlab::Choice<Scaling>, 5> attnlab::kChoices<Scaling>{{{"none", Scaling::none},
+inline constexpr std::array<attnlab::Choice<Scaling>, 7> attnlab::kChoices<Scaling>{{{"none", Scaling::none},
                                                                                      {"linear", Scaling::linear},
                                                                                      {"dynamic", Scaling::dynamic},
+                                                                                     {"ntk", Scaling::ntk},
                                                                                      {"llama3", Scaling::llama3},
-                                                                                     {"yarn", Scaling::yarn}}};
+                                                                                     {"yarn", Scaling::yarn},
+                                                                                     {"longrope", Scaling::longrope}}};
 
 namespace {
 
@@ -31,13 +34,15 @@ struct RopeOptions {
   bool traditional = false;
   double partial_rotary_factor = 1;
   Scaling scaling = Scaling::none;
-  double factor = 1;
+  double factor = 0;
   std::int32_t original_max_position_embeddings = 0;
   double low_freq_factor = 1;
   double high_freq_factor = 4;
   double beta_fast = 32;
   double beta_slow = 1;
   double attention_factor = 0;
+  std::vector<double> short_factor;
+  std::vector<double> long_factor;
 
   static constexpr auto fields() {
     using R = RopeOptions;
@@ -53,8 +58,10 @@ struct RopeOptions {
               {.doc = "How frequencies are stretched for longer contexts.", .from_model = "rope_scaling.rope_type",
                .group = "scaling"}),
         field("factor", &R::factor,
-              {.min = 1, .doc = "Stretch of linear, dynamic, llama3 and yarn.", .from_model = "rope_scaling.factor",
-               .group = "scaling"}),
+              {.min = 0,
+               .doc = "Stretch of linear, dynamic, ntk, llama3 and yarn, at least 1; of longrope only for its default "
+                      "attention_factor. 0: 1, in longrope max_position_embeddings / original_max_position_embeddings.",
+               .from_model = "rope_scaling.factor", .group = "scaling"}),
         field("original_max_position_embeddings", &R::original_max_position_embeddings,
               {.min = 0, .unit = "tokens", .doc = "Length before the stretch; 0: the model's max_position_embeddings.",
                .from_model = "rope_scaling.original_max_position_embeddings"}),
@@ -71,12 +78,33 @@ struct RopeOptions {
               {.min = 0, .doc = "yarn: channels that turn less often than this are divided by the factor.",
                .from_model = "rope_scaling.beta_slow", .group = "scaling"}),
         field("attention_factor", &R::attention_factor,
-              {.min = 0, .doc = "yarn: multiplies cos and sin; 0: 0.1 ln(factor) + 1.",
-               .from_model = "rope_scaling.attention_factor", .group = "scaling"})};
+              {.min = 0,
+               .doc = "yarn, longrope: multiplies cos and sin, in longrope at every length. 0: 0.1 ln(factor) + 1; "
+                      "in longrope sqrt(1 + ln(factor) / ln(original_max_position_embeddings)).",
+               .from_model = "rope_scaling.attention_factor", .group = "scaling"}),
+        field("short_factor", &R::short_factor,
+              {.min = 0,
+               .doc = "longrope: what each pair's frequency is divided by, up to the original length, that included.",
+               .from_model = "rope_scaling.short_factor", .group = "scaling"}),
+        field("long_factor", &R::long_factor,
+              {.min = 0,
+               .doc = "longrope: the same in longer sequences, for every one of their positions.",
+               .from_model = "rope_scaling.long_factor", .group = "scaling"})};
   }
   static void check(const RopeOptions& o, attnlab::Problems& problems) {
     if (o.scaling == Scaling::llama3 && o.low_freq_factor >= o.high_freq_factor)
       problems.add("low_freq_factor", "must be smaller than high_freq_factor");
+    if (o.factor > 0 && o.factor < 1) problems.add("factor", "must be at least 1");
+    check_pairs("short_factor", o.short_factor, o.scaling, problems);
+    check_pairs("long_factor", o.long_factor, o.scaling, problems);
+  }
+
+ private:
+  static void check_pairs(const char* name, const std::vector<double>& factors, Scaling scaling,
+                          attnlab::Problems& problems) {
+    if (scaling == Scaling::longrope && factors.empty()) problems.add(name, "is missing, which longrope needs");
+    if (std::any_of(factors.begin(), factors.end(), [](double factor) { return !(factor > 0); }))
+      problems.add(name, "must be numbers greater than 0");
   }
 };
 
@@ -86,39 +114,76 @@ class Rotary final : public attnlab::Rotation {
       : options_(options),
         width_(static_cast<int>(context.head_dim * options.partial_rotary_factor)),
         original_length_(options.original_max_position_embeddings > 0 ? options.original_max_position_embeddings
-                                                                      : context.max_positions) {
-    if (width_ % 2 != 0)
-      throw attnlab::Error("", "rope rotates pairs, but " + std::to_string(width_) + " channels of a head are rotated",
-                           "head_dim * partial_rotary_factor must be even");
-    if (options.scaling == Scaling::yarn)
-      magnitude_ = options.attention_factor > 0 ? options.attention_factor : 0.1 * std::log(options.factor) + 1;
-    frequencies_ = scaled_frequencies();
+                                                                      : context.max_positions),
+        stretch_(options.factor > 0 ? options.factor : 1) {
+    check_width();
+    magnitude_ = magnitude(context.max_positions);
     // Tables for the positions that are common; what lies beyond is computed when it comes.
     const int rows = std::min(context.max_positions, kTableRows);
-    table_.resize(static_cast<std::size_t>(rows) * width_);
-    for (int position = 0; position < rows; ++position) angles(position, frequencies_, table_row(position));
+    usual_ = make_angles(scaled_frequencies(), rows);
+    if (options.scaling == Scaling::longrope) beyond_ = make_angles(divided_by(options.long_factor), rows);
   }
 
   void rotate(const attnlab::RotateArgs& args, attnlab::TensorView<float, 3> rows) const noexcept override {
-    const bool stretched = options_.scaling == Scaling::dynamic && args.length > original_length_;
-    std::vector<double> stretched_frequencies;
-    if (stretched) stretched_frequencies = frequencies(dynamic_theta(args.length));
+    const bool is_beyond = by_length(options_.scaling) && args.length > original_length_;
+    Angles of_length;  // without a table: they are of this call only
+    if (is_beyond && options_.scaling == Scaling::dynamic) of_length.frequencies = frequencies(dynamic_theta(args.length));
+    const Angles& angles = !is_beyond ? usual_ : options_.scaling == Scaling::longrope ? beyond_ : of_length;
     std::vector<float> computed(width_);
     for (std::size_t i = 0; i < args.positions.size(); ++i) {
       const Position position = args.positions[i];
       const float* cos_sin = computed.data();
-      if (!stretched && static_cast<std::size_t>(position) * width_ < table_.size())
-        cos_sin = table_.data() + static_cast<std::size_t>(position) * width_;
+      if (static_cast<std::size_t>(position) * width_ < angles.table.size())
+        cos_sin = angles.table.data() + static_cast<std::size_t>(position) * width_;
       else
-        angles(position, stretched ? stretched_frequencies : frequencies_, computed.data());
+        compute(position, angles.frequencies, computed.data());
       for (std::int64_t head = 0; head < rows.extent(1); ++head) turn(&rows(i, head, 0), cos_sin);
     }
   }
 
+  static bool by_length(Scaling scaling) { return scaling == Scaling::dynamic || scaling == Scaling::longrope; }
+
  private:
   static constexpr int kTableRows = 8192;
 
-  float* table_row(int position) { return table_.data() + static_cast<std::size_t>(position) * width_; }
+  struct Angles {
+    std::vector<double> frequencies;  // [width / 2]
+    std::vector<float> table;         // [positions, width]: cosines, then sines
+  };
+
+  Angles make_angles(std::vector<double> frequencies, int rows) const {
+    Angles angles{std::move(frequencies), std::vector<float>(static_cast<std::size_t>(rows) * width_)};
+    for (int position = 0; position < rows; ++position)
+      compute(position, angles.frequencies, angles.table.data() + static_cast<std::size_t>(position) * width_);
+    return angles;
+  }
+
+  void check_width() const {
+    if (width_ % 2 != 0)
+      throw attnlab::Error("", "rope rotates pairs, but " + std::to_string(width_) + " channels of a head are rotated",
+                           "head_dim * partial_rotary_factor must be even");
+    if (width_ == 2 && (options_.scaling == Scaling::dynamic || options_.scaling == Scaling::ntk))
+      throw attnlab::Error("", "this scaling of rope cannot stretch the one pair of channels that is rotated",
+                           "its exponent is d / (d - 2), so more than 2 channels must be rotated");
+    if (options_.scaling != Scaling::longrope) return;
+    for (const auto* factors : {&options_.short_factor, &options_.long_factor})
+      if (static_cast<int>(factors->size()) != width_ / 2)
+        throw attnlab::Error("",
+                             "longrope has " + std::to_string(factors->size()) + " numbers for " +
+                                 std::to_string(width_ / 2) + " pairs of channels",
+                             "short_factor and long_factor need one number for each pair that is rotated");
+  }
+
+  // yarn's temperature and longrope's, folded into cos and sin.
+  double magnitude(int max_positions) const {
+    const bool scales = options_.scaling == Scaling::yarn || options_.scaling == Scaling::longrope;
+    if (!scales) return 1;
+    if (options_.attention_factor > 0) return options_.attention_factor;
+    if (options_.scaling == Scaling::yarn) return 0.1 * std::log(stretch_) + 1;
+    const double stretch =
+        options_.factor > 0 ? options_.factor : static_cast<double>(max_positions) / original_length_;
+    return stretch > 1 ? std::sqrt(1 + std::log(stretch) / std::log(original_length_)) : 1;
+  }
 
   // cos_sin [width]: the cosines of all pairs, then the sines.
   void turn(float* x, const float* cos_sin) const noexcept {
@@ -143,7 +208,7 @@ class Rotary final : public attnlab::Rotation {
     }
   }
 
-  void angles(Position position, const std::vector<double>& frequencies, float* cos_sin) const noexcept {
+  void compute(Position position, const std::vector<double>& frequencies, float* cos_sin) const noexcept {
     for (std::size_t j = 0; j < frequencies.size(); ++j) {
       const double angle = position * frequencies[j];
       cos_sin[j] = static_cast<float>(magnitude_ * std::cos(angle));
@@ -159,8 +224,17 @@ class Rotary final : public attnlab::Rotation {
 
   // One theta for every position of the call (Code Llama's "NTK-aware" base, grown with the length).
   double dynamic_theta(Position length) const noexcept {
-    const double stretch = options_.factor * length / original_length_ - (options_.factor - 1);
+    return stretched_theta(stretch_ * length / original_length_ - (stretch_ - 1));
+  }
+  double stretched_theta(double stretch) const noexcept {
     return options_.theta * std::pow(stretch, width_ / (width_ - 2.0));
+  }
+
+  // Ding et al. 2024: every pair has a factor of its own.
+  std::vector<double> divided_by(const std::vector<double>& factors) const {
+    std::vector<double> all = frequencies(options_.theta);
+    for (std::size_t j = 0; j < all.size(); ++j) all[j] /= factors[j];
+    return all;
   }
 
   std::vector<double> scaled_frequencies() const {
@@ -169,8 +243,10 @@ class Rotary final : public attnlab::Rotation {
       case Scaling::none:
       case Scaling::dynamic: break;
       case Scaling::linear:  // Chen et al. 2023
-        for (double& frequency : all) frequency /= options_.factor;
+        for (double& frequency : all) frequency /= stretch_;
         break;
+      case Scaling::ntk: return frequencies(stretched_theta(stretch_));
+      case Scaling::longrope: return divided_by(options_.short_factor);
       case Scaling::llama3:
         for (double& frequency : all) frequency = llama3(frequency);
         break;
@@ -182,10 +258,10 @@ class Rotary final : public attnlab::Rotation {
   double llama3(double frequency) const {
     const double wavelength = 2 * std::numbers::pi / frequency;
     if (wavelength < original_length_ / options_.high_freq_factor) return frequency;
-    if (wavelength > original_length_ / options_.low_freq_factor) return frequency / options_.factor;
+    if (wavelength > original_length_ / options_.low_freq_factor) return frequency / stretch_;
     const double smooth = (original_length_ / wavelength - options_.low_freq_factor) /
                           (options_.high_freq_factor - options_.low_freq_factor);
-    return (1 - smooth) * frequency / options_.factor + smooth * frequency;
+    return (1 - smooth) * frequency / stretch_ + smooth * frequency;
   }
 
   // Peng et al. 2023: channels that turn often are kept, those that turn seldom are interpolated, a ramp between.
@@ -198,16 +274,17 @@ class Rotary final : public attnlab::Rotation {
     if (low == high) high += 0.001;  // no division by zero, as in the authors' code
     for (std::size_t j = 0; j < all.size(); ++j) {
       const double ramp = std::clamp((static_cast<double>(j) - low) / (high - low), 0.0, 1.0);
-      all[j] = all[j] / options_.factor * ramp + all[j] * (1 - ramp);
+      all[j] = all[j] / stretch_ * ramp + all[j] * (1 - ramp);
     }
   }
 
   RopeOptions options_;
   int width_;  // rotated channels of a head
   Position original_length_;
-  double magnitude_ = 1;             // yarn's temperature, folded into cos and sin
-  std::vector<double> frequencies_;  // [width / 2]
-  std::vector<float> table_;         // [positions, width]: cosines, then sines
+  double stretch_;
+  double magnitude_ = 1;
+  Angles usual_;
+  Angles beyond_;  // longrope: of sequences that are longer than the original length
 };
 
 class Rope final : public attnlab::PositionScheme {
@@ -215,7 +292,7 @@ class Rope final : public attnlab::PositionScheme {
   Rope(const RopeOptions& options, const attnlab::CreateContext& context) : rotary_(options, context) {}
   static attnlab::Traits traits(const RopeOptions& options) {
     attnlab::Traits traits;
-    if (options.scaling == Scaling::dynamic) traits.provides.add(attnlab::Feature::length_dependent_rotation);
+    if (Rotary::by_length(options.scaling)) traits.provides.add(attnlab::Feature::length_dependent_rotation);
     return traits;
   }
   const attnlab::Rotation* rotation() const override { return &rotary_; }

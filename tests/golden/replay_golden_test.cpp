@@ -1,8 +1,10 @@
 // Cache policies against recorded streams: what each of them answers and what it keeps, by the definitions of
-// fixtures/cache/SPEC.md, computed in float64 by two independent programs. Cases of policies that are not built are not
-// listed. `rope` holds streams that the policy sees rotated, and sinks whose positions are numbered anew.
+// fixtures/cache/SPEC.md and fixtures/plugins/SPEC.md, computed in float64 by two independent programs. `rope` holds
+// streams that the policy sees rotated, and sinks whose positions are numbered anew; `policies` is what the plugins'
+// fixtures call basic. Not here: cases of storages.
 #include <map>
 #include <optional>
+#include <set>
 
 #include "golden/golden_tensors.h"
 
@@ -32,6 +34,15 @@ std::map<std::string, std::string> spellings(const nlohmann::json& test) {
             {"_unrotated", "{full: {keys: unrotated}}"},
             {"_wide_window", "{window: {window: 1000}}"},
             {"_wide_sink", "{sink: {sinks: 4, window: 1000}}"}};
+  // Named and written as the manifest has them.
+  static const std::set<std::string> as_they_are{"h2o", "tova", "adakv", "keydiff", "expected_attention", "quest"};
+  if (as_they_are.contains(policy)) {
+    nlohmann::json options = parameters;
+    if (options.erase("rope_theta") == 0) return {{"", nlohmann::json{{policy, options}}.dump()}};
+    nlohmann::json unrotated = options;
+    unrotated["keys"] = "unrotated";
+    return {{"", nlohmann::json{{policy, options}}.dump()}, {"_unrotated", nlohmann::json{{policy, unrotated}}.dump()}};
+  }
   if (policy == "window") return {{"", "{window: {window: " + parameters.at("w").dump() + "}}"}};
   if (policy != "sink") return {};
   const std::string options = "sinks: " + parameters.at("s").dump() + ", window: " + parameters.at("w").dump();
@@ -90,9 +101,10 @@ INSTANTIATE_TEST_SUITE_P(, EveryReplayGolden, testing::ValuesIn(every_case()), [
   return test_name(golden.parent_path().filename().string() + "_" + golden.stem().string() + test.param.variation);
 });
 
-// plain in three folders, four ways each; four sinks without positions and two renumbered ones, two ways each.
+// plain in five folders, four ways each; four sinks without positions and two renumbered ones, two ways each; ten
+// scoring policies without positions and one with, which also scores keys that are stored without rotation.
 TEST(ReplayGoldens, AreAllThere) {
-  EXPECT_EQ(every_case().size(), 3U * 4 + 4 * 2 + 2 * 2);
+  EXPECT_EQ(every_case().size(), 5U * 4 + 4 * 2 + 2 * 2 + 10 + 1 * 2);
 }
 
 class EveryStream : public testing::TestWithParam<std::string> {
@@ -142,7 +154,16 @@ TEST_P(EveryStream, GivesTheSameForSinksNumberedAnewAsLongAsNothingIsEvicted) {
   EXPECT_LT(largest_difference(out("original"), out("renumbered")), kTolerance);
 }
 
-INSTANTIATE_TEST_SUITE_P(, EveryStream, testing::Values("basic", "short-prefill", "rope"),
+TEST_P(EveryStream, GivesTheBitsOfTheFullCacheWhileNothingIsOverBudget) {
+  const std::string full = bytes("full", "rope");
+  for (const char* policy : {"tova", "knorm", "keydiff", "random", "expected_attention", "quest"})
+    EXPECT_TRUE(bytes("{" + std::string(policy) + ": {budget: 96}}", "rope") == full) << policy;
+  for (const char* policy : {"snapkv", "adakv", "pyramidkv"})
+    EXPECT_TRUE(bytes("{" + std::string(policy) + ": {budget: 96, window: 5}}", "rope") == full) << policy;
+  EXPECT_TRUE(bytes("{h2o: {heavy: 30, recent: 66}}", "rope") == full);
+}
+
+INSTANTIATE_TEST_SUITE_P(, EveryStream, testing::Values("basic", "short-prefill", "rope", "policies"),
                          [](const auto& test) { return test_name(test.param); });
 
 }  // namespace

@@ -184,19 +184,44 @@ TEST(Arms, GlobsSelectByNameOrTag) {
   EXPECT_TRUE(select_arms(arms, "none").empty());
 }
 
-TEST(Storage, OnlyF32IsBuiltAndTheOthersAreNamed) {
-  EXPECT_EQ(arms_of("- cache: {full: {storage: f32}}")[0].cache.base.storage, StorageChoice{});
-  EXPECT_EQ(arms_of("- cache: {full: {storage: {k: f32, v: f32}}}")[0].cache.base.storage, StorageChoice{});
-  EXPECT_EQ(arms_error("- cache: {full: {storage: int8}}"),
-            "f.yaml:1:27: the storage \"int8\" comes in a later version; known storages: f32");
-  EXPECT_EQ(arms_error("- cache: {full: {storage: {kivi: {bits: 2}}}}"),
-            "f.yaml:1:28: the storage \"kivi\" comes in a later version; known storages: f32");
-  EXPECT_EQ(arms_error("- cache: {full: {storage: {k: int8, v: f23, page: 16}}}"),
-            "f.yaml:1:31: the storage \"int8\" comes in a later version; known storages: f32\n"
+StorageChoice storage_of(const std::string& yaml) {
+  return arms_of("- cache: {full: {storage: " + yaml + "}}")[0].cache.base.storage.value();
+}
+
+TEST(Storage, IsReadInEachOfItsForms) {
+  EXPECT_EQ(storage_of("f32"), StorageChoice{});
+  EXPECT_EQ(storage_of("{k: f32, v: f32}"), StorageChoice{});
+  EXPECT_EQ(storage_of("bf16"), (StorageChoice{"bf16", "bf16"}));
+  EXPECT_EQ(storage_of("{int8: {}}"), (StorageChoice{"int8", "int8"}));
+  EXPECT_EQ(storage_of("{k: int8, v: int4, page: 16}"), (StorageChoice{"int8", "int4", 16}));
+  EXPECT_EQ(storage_of("{v: int4}"), (StorageChoice{"f32", "int4"}));
+  EXPECT_EQ(storage_of("{page: 65536}"), (StorageChoice{"f32", "f32", 65536}));
+  EXPECT_EQ(storage_of("{int4: {}, page: 1}"), (StorageChoice{"int4", "int4", 1}));
+  EXPECT_EQ(storage_of("kivi"), (StorageChoice{"kivi", "kivi", 0, {2, 32, 128}}));
+  EXPECT_EQ(storage_of("{kivi: {bits: 4, group: 8, residual: 0}, page: 16}"),
+            (StorageChoice{"kivi", "kivi", 16, {4, 8, 0}}));
+}
+
+TEST(Storage, IsRefusedWhereItIsWritten) {
+  const auto error = [](const std::string& yaml) { return arms_error("- cache: {full: {storage: " + yaml + "}}"); };
+  EXPECT_EQ(error("int9"), "f.yaml:1:27: unknown storage \"int9\"; did you mean \"int8\"?");
+  EXPECT_EQ(error("{k: int8, v: f23, page: 0}"),
             "f.yaml:1:40: unknown storage \"f23\"; did you mean \"f32\"?\n"
-            "f.yaml:1:51: paged storage comes in a later version; leave page out");
-  EXPECT_EQ(arms_error("- cache: {full: {storage: {k: f32, pages: 16}}}"),
-            "f.yaml:1:36: unknown key \"pages\" of storage; did you mean \"page\"?");
+            "f.yaml:1:51: page: 0 is outside 1..65536");
+  EXPECT_EQ(error("{k: f32, pages: 16}"), "f.yaml:1:36: unknown key \"pages\" of storage; did you mean \"page\"?");
+  EXPECT_EQ(error("{int8: {group: 2}}"),
+            "f.yaml:1:35: unknown option \"group\" of the storage \"int8\"; it takes no options");
+  EXPECT_EQ(error("{kivi: {bits: 3}}"), "f.yaml:1:41: bits: 3 is neither 2 nor 4");
+  EXPECT_EQ(error("{kivi: {bits: 8, group: 0, residual: -1, grup: 2}}"),
+            "f.yaml:1:41: bits: 8 is neither 2 nor 4\n"
+            "f.yaml:1:51: group: 0 is outside 1..65536\n"
+            "f.yaml:1:64: residual: -1 is outside 0..1073741824\n"
+            "f.yaml:1:68: unknown key \"grup\" of kivi; did you mean \"group\"?");
+  EXPECT_EQ(error("{k: kivi}"),
+            "f.yaml:1:31: the storage \"kivi\" holds keys and values together; write storage: {kivi: {bits: 2}}");
+  EXPECT_EQ(error("{kivi: {}, int8: {}, page: 4}"),
+            "f.yaml:1:38: storage: \"int8\" stands beside \"kivi\", expected one name; "
+            "write NAME or {NAME: {OPTION: VALUE}}");
   EXPECT_EQ(arms_error("- cache: {full: {storag: f32}}"),
             "f.yaml:1:18: unknown option \"storag\" of \"full\"; did you mean \"storage\"?");
   EXPECT_EQ(arms_error("- attention: {mha: {storage: f32}}"),
@@ -216,6 +241,8 @@ TEST(Storage, IsSpelledShortInNames) {
   EXPECT_EQ(StorageChoice{}.text(), "f32");
   EXPECT_EQ((StorageChoice{"int8", "int4", 0}).text(), "k:int8,v:int4");
   EXPECT_EQ((StorageChoice{"int8", "int8", 16}).text(), "k:int8,v:int8,page:16");
+  EXPECT_EQ((StorageChoice{"kivi", "kivi", 0, {4, 32, 128}}).text(), "kivi:4");
+  EXPECT_EQ((StorageChoice{"kivi", "kivi", 16, {2, 64, 0}}).text(), "kivi:2,group:64,residual:0,page:16");
 }
 
 LayeredChoice cache_of(const std::string& yaml) {

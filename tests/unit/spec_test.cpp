@@ -170,12 +170,49 @@ TEST_F(Spec, NamesAreSafeFolderNames) {
 
 TEST_F(Spec, WhatComesLaterIsSaidSo) {
   EXPECT_EQ(
-      error("name: x\nmodel: {constructed: recall}\nseed: [1, 2]\nrepeats: {min: 5, max: 30, until: 2%}\n"
-            "arms: [{}]\nworkloads: [recall: {length: 256, pairs: 16}]\n"),
-      "f.yaml:2:8: model: constructed models come in a later version; name a folder or a YAML file\n"
+      error("name: x\nmodel: models\nseed: [1, 2]\nrepeats: {min: 5, max: 30, until: 2%}\n"
+            "arms: [{}]\nworkloads: [speed: {batch: q1}]\n"),
       "f.yaml:3:7: seed: several seeds come in a later version; give one\n"
-      "f.yaml:4:10: repeats: adaptive repeats come in a later version; give a number\n"
-      "f.yaml:6:13: the workload \"recall\" comes in a later version; known workloads: speed, perplexity, generate");
+      "f.yaml:4:10: repeats: adaptive repeats come in a later version; give a number");
+}
+
+TEST_F(Spec, AModelCanBeMadeByCode) {
+  const std::string rest = "arms: [{}]\nworkloads: [recall: {length: 64, pairs: 4, examples: 2}]\n";
+  const ExperimentSpec spec = read("name: x\nmodel: {constructed: recall}\n" + rest);
+  EXPECT_EQ(spec.constructed, "recall");
+  EXPECT_TRUE(spec.model.path.empty());
+  EXPECT_EQ(error("name: x\nmodel: {constructed: recal}\n" + rest),
+            "f.yaml:2:22: constructed: expected one of recall, got text \"recal\"; did you mean \"recall\"?");
+  EXPECT_EQ(error("name: x\nmodel: {made: recall}\n" + rest),
+            "f.yaml:2:8: the key \"constructed\" of model is missing\n"
+            "f.yaml:2:9: unknown key \"made\" of model; known keys: constructed");
+}
+
+TEST_F(Spec, RecallIsAShapeThatHoldsAnExample) {
+  const ExperimentSpec spec = read(kHead + "workloads: [recall: {length: 256, pairs: 16, examples: 32, seed: 7}]\n");
+  const auto& recall = std::get<RecallWorkload>(spec.workloads[0]);
+  EXPECT_EQ(recall.shape.length, 256);
+  EXPECT_EQ(recall.shape.pairs, 16);
+  EXPECT_EQ(recall.shape.vocab, 8192);
+  EXPECT_EQ(recall.examples, 32);
+  EXPECT_EQ(recall.seed_or(1), 7U);
+  EXPECT_EQ(labels("recall: {length: 8, pairs: 1, examples: 2}, recall: {length: 8, pairs: 1, examples: 2}, "
+                   "recall: {length: 8, pairs: 1, examples: 2, vocab: 64, seed: 3}"),
+            (std::vector<std::string>{"recall length8_pairs1_examples2", "recall length8_pairs1_examples2_2",
+                                      "recall length8_pairs1_examples2_vocab64_seed3"}));
+  EXPECT_EQ(error(kHead + "workloads:\n  - recall: {length: 63, pairs: 4, examples: 1}\n"
+                          "  - recall: {length: 64, pairs: 17, examples: 1}\n"
+                          "  - recall: {length: 64, pairs: 4, examples: 0, vocab: 8}\n"
+                          "  - recall: {pairs: 0, examples: 1, sead: 2}\n"),
+            "f.yaml:5:5: recall: the length 63 is odd; pairs and places take two tokens each\n"
+            "f.yaml:6:5: recall: 17 pairs do not fit into a length of 64; a pair needs four tokens: its own two and a "
+            "place for its query\n"
+            "f.yaml:7:5: recall: 4 pairs leave nothing of a vocabulary of 8; keys and values are all different, and "
+            "the other tokens are none of them\n"
+            "f.yaml:7:46: examples: 0 is outside 1..2147483647\n"
+            "f.yaml:8:13: the key \"length\" of recall is missing\n"
+            "f.yaml:8:21: pairs: 0 is outside 1..2147483647\n"
+            "f.yaml:8:37: unknown key \"sead\" of recall; did you mean \"seed\"?");
 }
 
 TEST_F(Spec, ABaselineIsTheFirstArmThatIsLikeIt) {

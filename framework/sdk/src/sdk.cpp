@@ -15,10 +15,26 @@ void Module::bind(const ParameterSet&) {}
 Rotation::~Rotation() = default;
 void PositionScheme::add_to_embeddings(std::span<const Position>, TensorView<float, 2>) const {}
 
+void rotate_columns(const Rotation& rotation, const RotateArgs& args, const KvShape& shape, TensorView<float, 3> rows) {
+  const int width = shape.rotation_width();
+  if (shape.rotated_first == 0 && shape.rotated_repeats * width == shape.key_dim) {
+    rotation.rotate(args, {rows.data(), {rows.extent(0), rows.extent(1) * shape.rotated_repeats, width},
+                           {rows.stride(0), width, 1}});
+    return;
+  }
+  for (int repeat = 0; repeat < shape.rotated_repeats; ++repeat)
+    rotation.rotate(args, {rows.data() + shape.rotated_first + repeat * width, {rows.extent(0), rows.extent(1), width},
+                           {rows.stride(0), rows.stride(1), 1}});
+}
+
 ScoreHook::~ScoreHook() = default;
 MaskRule::~MaskRule() = default;
+MassSink::~MassSink() = default;
+QuerySink::~QuerySink() = default;
+TileSelector::~TileSelector() = default;
 KvSource::~KvSource() = default;
 KvRows::~KvRows() = default;
+void KvRows::settle(int) {}
 LayerCache::~LayerCache() = default;
 void LayerCache::end_chunk(const ChunkView&) {}
 

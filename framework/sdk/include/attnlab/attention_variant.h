@@ -18,11 +18,15 @@ struct LayerContext {
   LayerCache& cache;
   const PositionScheme& position;
   Scratch& scratch;
+  TensorView<float, 2> state = {};  // [sequences, state_floats], zeros before a sequence's first token
 };
 
 class ATTNLAB_API AttentionVariant : public Module {
  public:
+  /// What one cached row holds; kv_heads 0: the variant keeps no rows.
   virtual KvShape kv_shape() const = 0;
+  /// Numbers of a state that does not grow with the sequence, for each sequence. Kept by the model between calls.
+  virtual std::int64_t state_floats() const { return 0; }
   /// hidden [tokens, hidden_dim] -> out, same shape. Appends this chunk's keys and values, then attends.
   /// Called by one thread; parallel work goes through ops.h and `attend`.
   virtual void forward(const LayerContext& layer, TensorView<const float, 2> hidden, TensorView<float, 2> out) = 0;

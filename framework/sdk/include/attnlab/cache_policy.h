@@ -29,6 +29,9 @@ class ATTNLAB_API KvRows {
   virtual void drop(int sequence, int kv_head, std::span<const int> rows) = 0;
   /// Back to an empty sequence. The memory of its rows is kept for those that come next, and still counts.
   virtual void clear(int sequence) = 0;
+  /// After the policy's check, behind the prompt and behind each step: storages that hold the newest rows as they are
+  /// turn older ones into their codes here.
+  virtual void settle(int sequence);
   [[nodiscard]] virtual int tiles(int sequence, int kv_head) const noexcept = 0;
   virtual KvTile tile(int sequence, int kv_head, int index, TileScratch& scratch) const noexcept = 0;
   /// Really allocated, indices included.
@@ -42,6 +45,8 @@ void drop_entries(std::vector<T>& entries, std::span<const int> rows) {
     entries[rows[i]] = entries.back();
     entries.pop_back();
   }
+  // After a prompt the room of thousands of entries would stay for a few.
+  if (entries.capacity() > 2 * entries.size() + 64) entries.shrink_to_fit();
 }
 
 /// What a policy is told when it makes the cache of one layer.
@@ -53,6 +58,9 @@ struct LayerCacheContext {
   int heads = 0;
   KvShape shape;
   KeyForm key_form = KeyForm::rotated;
+  const Rotation* rotation = nullptr;  // of the layer's scheme; for policies that look ahead
+  double row_bytes = 0;                // one row of one kv head in the chosen storage, scales and index included
+  std::uint64_t seed = 1;
   /// Makes rows of the storage that the experiment chose.
   std::function<std::unique_ptr<KvRows>()> make_rows;
 };

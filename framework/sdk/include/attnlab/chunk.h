@@ -36,6 +36,10 @@ struct ChunkView {
   [[nodiscard]] int tokens() const noexcept { return static_cast<int>(positions.size()); }
   [[nodiscard]] int first(int sequence) const noexcept { return offsets[sequence]; }
   [[nodiscard]] int tokens_of(int sequence) const noexcept { return offsets[sequence + 1] - offsets[sequence]; }
+  /// Whether evictions that act after the prompt and after each step act at the end of this chunk.
+  [[nodiscard]] bool ends_prompt_or_step(int sequence) const noexcept {
+    return tokens_of(sequence) > 0 && phases[sequence] != Phase::prefill;
+  }
   [[nodiscard]] std::span<const Position> positions_of(int sequence) const noexcept {
     return positions.subspan(first(sequence), tokens_of(sequence));
   }

@@ -23,7 +23,17 @@ struct KvShape {
   int key_dim = 0;
   int value_dim = 0;
   bool value_is_key_prefix = false;
+  // The columns of a key (and a query) that rotation turns: `repeats` blocks of `width`, side by side from column
+  // `first`. Width 0: the whole key, so what is written here is only for keys that carry more than one thing.
+  int rotated_first = 0;
+  int rotated_width = 0;
+  int rotated_repeats = 1;
+  [[nodiscard]] int rotation_width() const noexcept { return rotated_width > 0 ? rotated_width : key_dim; }
 };
+
+/// Turns the columns of keys or queries that the shape names; rows [n, heads, key_dim], rows of heads dense.
+ATTNLAB_API void rotate_columns(const Rotation& rotation, const RotateArgs& args, const KvShape& shape,
+                                TensorView<float, 3> rows);
 
 /// A tile that its source did not number anew.
 inline constexpr Position kNoCap = std::numeric_limits<Position>::max();
@@ -88,6 +98,36 @@ class ATTNLAB_API CausalMask final : public MaskRule {
   Position window_;
 };
 
+/// Who wants to know how much weight each row received (H2O, SnapKV ...): softmax probabilities, summed over the query
+/// heads of the group and over the queries that count.
+class ATTNLAB_API MassSink {
+ public:
+  virtual ~MassSink();
+  /// Queries at this position and later count. Asked once per sequence and call of `attend`.
+  virtual Position first_query(int sequence) const noexcept = 0;
+  /// mass [rows], in the order of the tiles. Once per sequence, kv head and call of `attend` in which a query counts;
+  /// a prompt that is fed in pieces adds piece by piece. Different kv heads may come from different threads.
+  virtual void add(int sequence, int kv_head, std::span<const float> mass) noexcept = 0;
+};
+
+/// Who wants to see the queries (expected attention), as they were before rotation and scaling.
+class ATTNLAB_API QuerySink {
+ public:
+  virtual ~QuerySink();
+  /// queries [tokens, heads, key_dim] of the chunk. Once per call of `attend`, before any tile is read.
+  virtual void add(const ChunkView& chunk, TensorView<const float, 3> queries) = 0;
+};
+
+/// Who lets a decode query read only some of the tiles, each query head for itself (Quest).
+class ATTNLAB_API TileSelector {
+ public:
+  virtual ~TileSelector();
+  /// queries [group, key_dim], as the keys are stored, not scaled. Sets reads [group, tiles], which comes as zeros, to
+  /// one where the head reads the tile. Once per sequence and kv head of a decode step; from any thread.
+  virtual void select(int sequence, int kv_head, TensorView<const float, 2> queries,
+                      TensorView<std::uint8_t, 2> reads) const noexcept = 0;
+};
+
 /// Where `attend` reads keys and values. A LayerCache is one.
 class ATTNLAB_API KvSource {
  public:
@@ -100,6 +140,10 @@ class ATTNLAB_API KvSource {
   virtual KvTile tile(int sequence, int kv_head, int index, TileScratch& scratch) const noexcept = 0;
   /// What the source's policy lets a query see, beside the variant's own mask; null: everything.
   virtual const MaskRule* visibility() const noexcept { return nullptr; }
+  /// Nobody by default, and then nobody pays.
+  virtual MassSink* mass_sink() const noexcept { return nullptr; }
+  virtual QuerySink* query_sink() const noexcept { return nullptr; }
+  virtual const TileSelector* selector() const noexcept { return nullptr; }
 };
 
 struct AttendArgs {

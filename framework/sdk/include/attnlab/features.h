@@ -12,10 +12,18 @@ enum class Feature : std::uint32_t {
   attention_mass,             // attention: can say how much weight each row received
   fixed_state,                // attention: keeps a state that does not grow
   embedded_positions,         // position: adds to token embeddings, so the position is baked into keys and values
+  score_bias,                 // position: adds to scores, so the attention must have scores
   length_dependent_rotation,  // position: angles change with the length of the sequence
   rotated_store,              // cache: keys are stored with their rotation
   unrotated_store,            // cache: keys are stored without rotation and rotated when read
   renumbered_positions,       // cache: positions count the rows that are kept
+  single_kv_head,             // attention: all query heads read the same row
+  windowed,                   // attention: a query sees only the newest rows
+  several_maps,               // attention: mass is summed over more than one softmax, or a part of it belongs to no row
+  token_eviction,             // cache: drops single rows
+  per_head_eviction,          // cache: each kv head has its own decision
+  mass_based,                 // cache: decides by attention mass
+  whole_groups,               // storage: rows become codes in groups, which cannot lose single rows
 };
 
 class FeatureSet {

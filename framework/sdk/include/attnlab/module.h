@@ -22,6 +22,9 @@ enum class ParameterScope : std::uint8_t { layer, model };
 /// How a parameter is used: as the matrix of a product, or as plain numbers.
 enum class ParameterForm : std::uint8_t { matrix, values };
 
+/// Values from the seed, where there is no checkpoint: normal with the model's initializer_range, or a constant.
+enum class Init : std::uint8_t { normal, zeros, ones };
+
 struct ParameterSpec {
   std::string name;                 // "q_proj.weight"
   std::vector<std::int64_t> shape;  // [out, in] of a matrix
@@ -29,6 +32,7 @@ struct ParameterSpec {
   ParameterScope scope = ParameterScope::layer;
   int convert_heads = 0;  // > 0: the rows are this many kv heads of equal width; a checkpoint with another number of
                           // heads is converted (repeated where it has fewer, mean-pooled where it has more)
+  Init init = Init::normal;
 };
 
 /// A component's parameters, by the names that it declared. Borrowed: lives as long as the model.

@@ -24,17 +24,18 @@
 #include <vector>
 
 #include <attnlab/api.h>
+#include <attnlab/budget.h>
 
 namespace attnlab {
 
-enum class OptionType : std::uint8_t { boolean, integer, real, text, choice, reals };
+enum class OptionType : std::uint8_t { boolean, integer, real, text, choice, reals, budget };
 
-/// monostate: not given.
+/// monostate: not given. A budget is held as its text.
 using OptionValue = std::variant<std::monostate, bool, std::int64_t, double, std::string, std::vector<double>>;
 
 /// What `attnlab describe`, the YAML checks and the JSON Schema know of one option. Plain data.
 struct OptionSpec {
-  std::string name;
+  std::string name;  // with a dot where it is written in a map of its own: protect.first
   OptionType type = OptionType::integer;
   OptionValue default_value;
   double min = -std::numeric_limits<double>::infinity();
@@ -104,8 +105,9 @@ constexpr OptionType option_type() {
   else if constexpr (std::is_integral_v<Member>) return OptionType::integer;
   else if constexpr (std::is_floating_point_v<Member>) return OptionType::real;
   else if constexpr (std::is_same_v<Member, std::vector<double>>) return OptionType::reals;
+  else if constexpr (std::is_same_v<Member, Budget>) return OptionType::budget;
   else {
-    static_assert(std::is_same_v<Member, std::string>, "an option is bool, integer, real, text, an enum or reals");
+    static_assert(std::is_same_v<Member, std::string>, "an option is bool, integer, real, text, an enum, reals or a budget");
     return OptionType::text;
   }
 }
@@ -116,6 +118,8 @@ OptionValue to_value(const Member& member) {
     for (const auto& choice : kChoices<Member>)
       if (choice.value == member) return std::string(choice.name);
     return std::monostate{};
+  } else if constexpr (std::is_same_v<Member, Budget>) {
+    return member.text();
   } else if constexpr (std::is_same_v<Member, bool> || std::is_same_v<Member, std::string> ||
                        std::is_same_v<Member, std::vector<double>>) {
     return member;
@@ -132,6 +136,8 @@ void from_value(const OptionValue& value, Member& member) {
     if (const auto* text = std::get_if<std::string>(&value))
       for (const auto& choice : kChoices<Member>)
         if (choice.name == *text) member = choice.value;
+  } else if constexpr (std::is_same_v<Member, Budget>) {
+    if (const auto* text = std::get_if<std::string>(&value)) member = Budget::parse(*text).value_or(member);
   } else if constexpr (std::is_same_v<Member, bool> || std::is_same_v<Member, std::string> ||
                        std::is_same_v<Member, std::vector<double>>) {
     if (const auto* held = std::get_if<Member>(&value)) member = *held;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <attnlab/attention_variant.h>
+#include <attnlab/features.h>
 #include <attnlab/options.h>
 
 namespace attnlab {
@@ -56,6 +57,9 @@ class ATTNLAB_API SoftmaxBlock {
   SoftmaxBlock(const AttentionModifiers& modifiers, int kv_heads, const CreateContext& context);
   ~SoftmaxBlock();
   SoftmaxBlock(SoftmaxBlock&&) noexcept;
+
+  /// What a variant of the family declares. kv_heads 0: as the model has, not known here.
+  [[nodiscard]] static Traits traits(const AttentionModifiers& modifiers, int kv_heads);
 
   [[nodiscard]] std::vector<ParameterSpec> parameters() const;
   void bind(const ParameterSet& parameters);

@@ -1,0 +1,65 @@
+// The mass that rows received in one call of `attend`, for who asked (MassSink). A softmax is known only at its end: where
+// a block has few queries (decode), its scores are kept until then; where it has many, its tiles are scored a second time.
+// Blocks write to buffers of their own, summed in block order: the result does not depend on the number of threads.
+// Nothing is allocated or computed where nobody asks.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include <attnlab/core.h>
+
+#include "core/query_block.h"
+
+namespace attnlab {
+
+/// 1 / (sum of exp(score - maximum), the sink logit's part included); 0 where nothing is seen.
+[[nodiscard]] float share_of_sum(float maximum, float sum, std::span<const float> sink_logits, int head);
+
+/// Seconds of all threads that went into mass, since the process began.
+[[nodiscard]] double mass_thread_seconds() noexcept;
+
+class AttendMass {
+ public:
+  AttendMass(const AttendArgs& args, int group);
+
+  /// Index of the block for the calls below; -1 where none of its queries counts.
+  [[nodiscard]] int plan(const QueryRange& range, int tiles);
+  void allocate(Scratch& scratch);
+
+  /// The scores of a tile, before they become weights. Tiles of one block may come from several tasks.
+  void keep(int block, int tile, const KvTile& rows, const TileScores& scored);
+  /// After a block's last tile, in the task of the block.
+  void observe(int block, QueryBlock& queries);
+  /// The same for a block whose parts were merged.
+  void observe_merged(int block, const BlockResult& result);
+  /// All blocks are there: one call of the sink for every sequence and kv head.
+  void deliver();
+
+ private:
+  struct Block {
+    QueryRange range;
+    int tiles;
+    bool keeps;      // its scores
+    float* scores;   // [rows, tiles, kTileRows] where kept
+    int* rows_of;    // [tiles] rows of each
+    float* mass;     // [tiles, kTileRows]
+  };
+  void observe_kept(const Block& block, const BlockResult& result);
+  void observe_again(const Block& block, QueryBlock& queries);
+  [[nodiscard]] bool counts(const Block& block, int query) const {
+    return args_.chunk.positions_of(block.range.sequence)[block.range.first + query] >=
+           sink_->first_query(block.range.sequence);
+  }
+  [[nodiscard]] float share(const Block& block, int row, const BlockResult& result) const {
+    return share_of_sum(result.maximum[row], result.sum[row], args_.sink_logits,
+                        block.range.kv_head * group_ + row % group_);
+  }
+
+  const AttendArgs& args_;
+  MassSink* sink_;
+  int group_;
+  std::vector<Block>& blocks_;
+};
+
+}  // namespace attnlab

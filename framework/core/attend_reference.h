@@ -1,0 +1,27 @@
+// Attention as its formula says it, in double precision: for one query, score every row, hooks, masks, softmax, mix the
+// values. No tiles, no running maximum, no split. Slow; for tests and for the conformance kit, which watches `attend`
+// through an observer.
+#pragma once
+
+#include <vector>
+
+#include <attnlab/api.h>
+#include <attnlab/core.h>
+
+namespace attnlab {
+
+/// out [tokens, heads, value_dim] of `attend` for the same arguments. Reads rows through the source, without its mass,
+/// query and selection sides: every row that is seen is read.
+ATTNLAB_API std::vector<double> attend_reference(const AttendArgs& args);
+
+/// Sees every call of `attend` of the process after it was answered. Not for more than one thread.
+class ATTNLAB_API AttendObserver {
+ public:
+  virtual ~AttendObserver();
+  virtual void attended(const AttendArgs& args, TensorView<const float, 3> out) = 0;
+};
+
+/// Null: nobody. Returns who observed before.
+ATTNLAB_API AttendObserver* observe_attend(AttendObserver* observer);
+
+}  // namespace attnlab

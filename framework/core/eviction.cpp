@@ -1,0 +1,116 @@
+// Caches whose rows a rule drops, as eviction.h of the SDK declares them.
+#include <attnlab/eviction.h>
+
+#include <algorithm>
+#include <limits>
+#include <numeric>
+
+namespace attnlab {
+namespace {
+
+constexpr Position kNobody = std::numeric_limits<Position>::max();
+
+class RowsCache final : public LayerCache {
+ public:
+  RowsCache(const LayerCacheContext& context, std::unique_ptr<EvictionRule> rule)
+      : shape_(context.shape), key_form_(context.key_form), rows_(context.make_rows()), rule_(std::move(rule)) {}
+
+  KvShape shape() const noexcept override { return shape_; }
+  KeyForm key_form() const noexcept override { return key_form_; }
+  const MaskRule* visibility() const noexcept override { return rule_ == nullptr ? nullptr : rule_->visibility(); }
+  MassSink* mass_sink() const noexcept override { return rule_ == nullptr ? nullptr : rule_->mass_sink(); }
+  QuerySink* query_sink() const noexcept override { return rule_ == nullptr ? nullptr : rule_->query_sink(); }
+
+  void append(const ChunkView& chunk, TensorView<const float, 3> keys, TensorView<const float, 3> values) override {
+    for (int sequence = 0; sequence < chunk.sequences(); ++sequence) {
+      const int first = chunk.first(sequence);
+      const int tokens = chunk.tokens_of(sequence);
+      if (tokens == 0) continue;
+      rows_->append(sequence, chunk.positions_of(sequence), keys.slice(first, tokens), values.slice(first, tokens));
+    }
+    if (rule_ != nullptr) rule_->appended(chunk, keys, values);
+  }
+
+  void end_chunk(const ChunkView& chunk) override {
+    for (int sequence = 0; sequence < chunk.sequences(); ++sequence) {
+      if (chunk.tokens_of(sequence) == 0) continue;
+      if (rule_ != nullptr) rule_->check(chunk, sequence, *rows_);
+      if (chunk.ends_prompt_or_step(sequence)) rows_->settle(sequence);
+    }
+  }
+
+  void clear(int sequence) override {
+    rows_->clear(sequence);
+    if (rule_ != nullptr) rule_->clear(sequence);
+  }
+  int rows(int sequence, int kv_head) const noexcept override { return rows_->rows(sequence, kv_head); }
+  int tiles(int sequence, int kv_head) const noexcept override { return rows_->tiles(sequence, kv_head); }
+  KvTile tile(int sequence, int kv_head, int index, TileScratch& scratch) const noexcept override {
+    return rows_->tile(sequence, kv_head, index, scratch);
+  }
+  std::size_t bytes() const noexcept override { return rows_->bytes() + (rule_ == nullptr ? 0 : rule_->bytes()); }
+
+ private:
+  KvShape shape_;
+  KeyForm key_form_;
+  std::unique_ptr<KvRows> rows_;
+  std::unique_ptr<EvictionRule> rule_;
+};
+
+}  // namespace
+
+EvictionRule::~EvictionRule() = default;
+void EvictionRule::appended(const ChunkView&, TensorView<const float, 3>, TensorView<const float, 3>) {}
+void EvictionRule::clear(int) {}
+
+std::unique_ptr<LayerCache> rows_cache(const LayerCacheContext& context, std::unique_ptr<EvictionRule> rule) {
+  return std::make_unique<RowsCache>(context, std::move(rule));
+}
+
+std::vector<int> rows_to_drop(std::span<const double> scores, std::span<const Position> positions, int keep,
+                              Protect protect) {
+  const int rows = static_cast<int>(positions.size());
+  if (rows <= keep) return {};
+  std::vector<int> order(rows);
+  std::iota(order.begin(), order.end(), 0);
+  std::vector<char> is_protected(rows, 0);
+  if (protect.recent > 0) {
+    std::nth_element(order.begin(), order.begin() + std::min(protect.recent, rows) - 1, order.end(),
+                     [&](int a, int b) { return positions[a] > positions[b]; });
+    for (int i = 0; i < std::min(protect.recent, rows); ++i) is_protected[order[i]] = 1;
+  }
+  for (int row = 0; row < rows; ++row)
+    if (positions[row] < protect.first) is_protected[row] = 1;
+  const auto better = [&](int a, int b) {
+    if (is_protected[a] != is_protected[b]) return is_protected[a] > is_protected[b];
+    if (scores[a] != scores[b]) return scores[a] > scores[b];
+    return positions[a] > positions[b];
+  };
+  if (keep > 0) std::nth_element(order.begin(), order.begin() + keep - 1, order.end(), better);
+  std::vector<int> dropped(order.begin() + std::max(keep, 0), order.end());
+  std::sort(dropped.begin(), dropped.end());
+  return dropped;
+}
+
+RowMass::RowMass(int sequences, int kv_heads)
+    : kv_heads_(kv_heads), first_query_(sequences, kNobody), mass_(static_cast<std::size_t>(sequences) * kv_heads) {}
+RowMass::~RowMass() = default;
+
+void RowMass::add(int sequence, int kv_head, std::span<const float> mass) noexcept {
+  std::vector<double>& sums = at(sequence, kv_head);
+  ATTNLAB_CHECK(sums.size() == mass.size(), "mass of another number of rows");
+  for (std::size_t row = 0; row < mass.size(); ++row) sums[row] += mass[row];
+}
+
+void RowMass::clear(int sequence) {
+  first_query_[sequence] = kNobody;
+  for (int head = 0; head < kv_heads_; ++head) at(sequence, head).clear();
+}
+
+std::size_t RowMass::bytes() const noexcept {
+  std::size_t sum = 0;
+  for (const std::vector<double>& mass : mass_) sum += mass.capacity() * sizeof(double);
+  return sum;
+}
+
+}  // namespace attnlab

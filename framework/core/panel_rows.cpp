@@ -1,0 +1,77 @@
+#include "core/panel_rows.h"
+
+namespace attnlab {
+
+PanelRows::PanelRows(const Panel& panel, PageLayout layout, std::size_t lists, int capacity)
+    : panel_(panel),
+      layout_(layout),
+      lists_(lists),
+      pool_(layout.page_bytes(panel.bytes()), lists * static_cast<std::size_t>(layout.pages(capacity))) {
+  for (List& list : lists_) list.pages.reserve(layout.pages(capacity));
+}
+
+void PanelRows::grow(std::size_t list, int rows) {
+  std::vector<float*>& pages = lists_[list].pages;
+  while (static_cast<int>(pages.size()) < layout_.pages(rows)) pages.push_back(pool_.acquire());
+}
+
+void PanelRows::shrink(std::size_t list, int rows, bool needed_again) {
+  std::vector<float*>& pages = lists_[list].pages;
+  for (; static_cast<int>(pages.size()) > layout_.pages(rows); pages.pop_back()) {
+    if (needed_again && pool_.spare_blocks() < lists_.size())
+      pool_.set_aside(pages.back());
+    else
+      pool_.release(pages.back());
+  }
+}
+
+void PanelRows::release_front(std::size_t list, int row) {
+  List& of = lists_[list];
+  for (; (of.released + 1) * layout_.page_rows <= row; ++of.released) {
+    pool_.release(of.pages[of.released]);
+    of.pages[of.released] = nullptr;
+  }
+}
+
+void PanelRows::clear(std::size_t list) {
+  List& of = lists_[list];
+  for (float* page : of.pages)
+    if (page != nullptr) pool_.set_aside(page);
+  of.pages.clear();
+  of.released = 0;
+}
+
+void PanelRows::store(std::size_t list, int row, const float* vector) {
+  panel_.store(cell(list, row), row_in_cell(row), vector);
+}
+
+void PanelRows::copy(std::size_t list, int from_row, int to_row) {
+  panel_.copy(cell(list, from_row), row_in_cell(from_row), cell(list, to_row), row_in_cell(to_row));
+}
+
+void PanelRows::load(std::size_t list, int first, int count, float* to, std::int64_t stride) const noexcept {
+  const std::int64_t step = panel_.order() == Panel::Order::by_row ? stride : 1;  // from row to row
+  for_each_piece(list, first, count, [&](const std::byte* cell, int row, int rows, int done) {
+    panel_.load(cell, row, rows, to + done * step, stride);
+  });
+}
+
+void PanelRows::prefetch(std::size_t list, int first, int count) const noexcept {
+  if (!panel_.is_codes() || layout_.cell_rows > kTileRows) return;
+  constexpr int kToSecondLevel = 2;
+  for_each_piece(list, first, count, [&](const std::byte* cell, int, int, int) {
+    for (std::size_t byte = 0; byte < panel_.bytes(); byte += 64) __builtin_prefetch(cell + byte, 0, kToSecondLevel);
+  });
+}
+
+const float* PanelRows::in_place(std::size_t list, int first) const noexcept {
+  const bool is_tile = panel_.is_f32() && has_whole_tiles() && first % kTileRows == 0;
+  return is_tile ? reinterpret_cast<const float*>(cell(list, first)) : nullptr;
+}
+
+std::byte* PanelRows::cell(std::size_t list, int row) const noexcept {
+  auto* page = reinterpret_cast<std::byte*>(lists_[list].pages[row / layout_.page_rows]);
+  return page + static_cast<std::size_t>(row % layout_.page_rows / layout_.cell_rows) * panel_.bytes();
+}
+
+}  // namespace attnlab

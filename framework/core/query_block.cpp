@@ -1,0 +1,178 @@
+#include "core/query_block.h"
+
+#include <algorithm>
+#include <array>
+#include <limits>
+
+#include "core/tile_kernels.h"
+
+namespace attnlab {
+namespace {
+
+constexpr float kLowest = -std::numeric_limits<float>::infinity();
+constexpr int kMaskQueries = 8;  // granularity at which queries that see nothing of a tile are left out
+
+}  // namespace
+
+QueryBlock::QueryBlock(const AttendArgs& args, const QueryRange& range, Scratch& scratch)
+    : args_(args),
+      range_(range),
+      scratch_(scratch),
+      shape_(args.source.shape()),
+      group_(static_cast<int>(args.queries.extent(1)) / shape_.kv_heads),
+      rows_(range.count * group_),
+      value_stride_(padded(shape_.value_dim)),
+      positions_(args.chunk.positions_of(range.sequence).subspan(range.first, range.count)) {
+  const auto floats = [&](std::int64_t count) { return scratch.floats(count).data(); };
+  const std::int64_t rows = rows_;
+  packed_ = floats(rows * shape_.key_dim);
+  scores_ = floats(rows * kTileRows);
+  out_ = floats(rows * value_stride_);
+  maximum_ = floats(rows);
+  sum_ = floats(rows);
+  keys_ = floats(static_cast<std::int64_t>(padded(shape_.key_dim)) * kTileRows);
+  values_ = floats(static_cast<std::int64_t>(kTileRows) * value_stride_);
+  row_keys_ = floats(static_cast<std::int64_t>(kTileRows) * shape_.key_dim);
+  tile_.keys = scratch.floats(static_cast<std::int64_t>(shape_.key_dim) * kTileRows);
+  tile_.values = scratch.floats(static_cast<std::int64_t>(kTileRows) * value_stride_);
+  static_assert(sizeof(Position) == sizeof(float));
+  tile_.positions = {reinterpret_cast<Position*>(floats(kTileRows)), kTileRows};
+  capped_positions_ = {reinterpret_cast<Position*>(floats(range.count)), static_cast<std::size_t>(range.count)};
+  std::fill_n(out_, rows * value_stride_, 0.0F);
+  std::fill_n(maximum_, rows, kLowest);
+  std::fill_n(sum_, rows, 0.0F);
+  pack(positions_, packed_);
+}
+
+void QueryBlock::pack(std::span<const Position> positions, float* to) const {
+  const int first_token = args_.chunk.first(range_.sequence) + range_.first;
+  const int width = shape_.key_dim;
+  for (int query = 0; query < range_.count; ++query)
+    for (int member = 0; member < group_; ++member)
+      scale_copy(&args_.queries(first_token + query, range_.kv_head * group_ + member, 0), width, args_.scale,
+                 to + static_cast<std::int64_t>(query * group_ + member) * width);
+  if (args_.rotation != nullptr)
+    rotate_columns(*args_.rotation, {positions, args_.chunk.lengths[range_.sequence], RotateSide::query}, shape_,
+                   {to, {range_.count, group_, width}});
+}
+
+KvTile QueryBlock::tile(int index) {
+  const KvTile tile = args_.source.tile(range_.sequence, range_.kv_head, index, tile_);
+  if (tile.query_cap != packed_cap_ && tile.query_cap != kNoCap) {
+    if (capped_ == nullptr) capped_ = scratch_.floats(static_cast<std::int64_t>(rows_) * shape_.key_dim).data();
+    packed_cap_ = tile.query_cap;
+    for (int i = 0; i < range_.count; ++i) capped_positions_[i] = std::min(positions_[i], packed_cap_);
+    pack(capped_positions_, capped_);
+  }
+  return tile;
+}
+
+// The keys of a tile as [key_dim, kTileRows], in place where the source stores them so.
+const float* QueryBlock::channel_major(const KvTile& tile) {
+  const int rows = tile.rows();
+  const int width = shape_.key_dim;
+  const bool rotates = args_.rotation != nullptr && args_.source.key_form() == KeyForm::unrotated;
+  const bool by_channel = tile.keys.stride(0) == 1 && tile.keys.stride(1) == kTileRows;
+  if (!rotates && by_channel) return tile.keys.data();
+  const float* from = tile.keys.data();
+  std::int64_t stride = tile.keys.stride(0);
+  if (rotates || tile.keys.stride(1) != 1) {
+    for (int row = 0; row < rows; ++row)
+      for (int channel = 0; channel < width; ++channel) row_keys_[row * width + channel] = tile.keys(row, channel);
+    if (rotates)
+      rotate_columns(*args_.rotation, {tile.positions, args_.chunk.lengths[range_.sequence], RotateSide::key}, shape_,
+                     {row_keys_, {rows, 1, width}});
+    from = row_keys_;
+    stride = width;
+  }
+  transpose_tile(from, stride, rows, width, keys_, kTileRows);
+  return keys_;
+}
+
+TileScores QueryBlock::score(const KvTile& tile) {
+  const int rows = tile.rows();
+  if (rows == 0) return {};
+  std::span<const Position> positions = positions_;
+  const float* queries = packed_;
+  if (tile.query_cap != kNoCap) {
+    positions = capped_positions_;
+    queries = capped_;
+  }
+  // Queries that see nothing of the tile are left out, in steps; what lies between is computed and masked.
+  const MaskRule* visibility = args_.source.visibility();
+  std::array<MaskRule::Cover, kBlockRows / kMaskQueries> seen;     // by the variant's mask
+  std::array<MaskRule::Cover, kBlockRows / kMaskQueries> allowed;  // by the policy
+  const int steps = (range_.count + kMaskQueries - 1) / kMaskQueries;
+  int first_step = steps;
+  int end_step = 0;
+  for (int step = 0; step < steps; ++step) {
+    const int last = std::min((step + 1) * kMaskQueries, range_.count) - 1;
+    const PositionRange range{positions[step * kMaskQueries], positions[last]};
+    seen[step] = args_.mask.cover(range, tile.range);
+    allowed[step] = visibility == nullptr ? MaskRule::Cover::full : visibility->cover(range, tile.range);
+    if (seen[step] == MaskRule::Cover::none || allowed[step] == MaskRule::Cover::none) continue;
+    first_step = std::min(first_step, step);
+    end_step = step + 1;
+  }
+  if (end_step == 0) return {};
+  const auto is_partial = [&](const auto& covers) {
+    return std::any_of(covers.begin() + first_step, covers.begin() + end_step,
+                       [](MaskRule::Cover cover) { return cover != MaskRule::Cover::full; });
+  };
+  const int first = first_step * kMaskQueries;
+  const int end = std::min(end_step * kMaskQueries, range_.count);
+
+  TileScores scored{.first_row = first * group_, .rows = (end - first) * group_};
+  scored.scores = scores_ + static_cast<std::int64_t>(scored.first_row) * kTileRows;
+  tile_product({.a = queries + static_cast<std::int64_t>(scored.first_row) * shape_.key_dim,
+                .a_stride = shape_.key_dim,
+                .b = channel_major(tile),
+                .b_stride = kTileRows,
+                .out = scored.scores,
+                .out_stride = kTileRows,
+                .rows = scored.rows,
+                .columns = rows,
+                .depth = shape_.key_dim,
+                .accumulate = false});
+
+  ScoreTile view{.scores = {scored.scores, {group_, end - first, rows}, {kTileRows, group_ * kTileRows, 1}},
+                 .query_positions = positions.subspan(first, end - first),
+                 .key_positions = tile.positions,
+                 .first_head = range_.kv_head * group_};
+  for (const ScoreHook* hook : args_.hooks) hook->apply(view);
+  if (is_partial(seen)) args_.mask.mask(view);
+  if (is_partial(allowed)) visibility->mask(view);
+  return scored;
+}
+
+void QueryBlock::add(const KvTile& tile, const TileScores& scored) {
+  const int rows = tile.rows();
+  const int end_row = scored.first_row + scored.rows;
+  for (int row = scored.first_row; row < end_row; ++row) {
+    const float keep = softmax_step(scores_ + static_cast<std::int64_t>(row) * kTileRows, rows, maximum_[row], sum_[row]);
+    if (keep != 1.0F) scale_row(out_ + static_cast<std::int64_t>(row) * value_stride_, value_stride_, keep);
+  }
+  const float* values = tile.values.data();
+  std::int64_t stride = tile.values.stride(0);
+  if (shape_.value_dim % 16 != 0) {  // the product reads whole vectors, which must not leave the source's memory
+    for (int row = 0; row < rows; ++row) {
+      float* to = values_ + static_cast<std::int64_t>(row) * value_stride_;
+      std::copy_n(values + row * stride, shape_.value_dim, to);
+      std::fill_n(to + shape_.value_dim, value_stride_ - shape_.value_dim, 0.0F);
+    }
+    values = values_;
+    stride = value_stride_;
+  }
+  tile_product({.a = scored.scores,
+                .a_stride = kTileRows,
+                .b = values,
+                .b_stride = stride,
+                .out = out_ + static_cast<std::int64_t>(scored.first_row) * value_stride_,
+                .out_stride = value_stride_,
+                .rows = scored.rows,
+                .columns = shape_.value_dim,
+                .depth = rows,
+                .accumulate = true});
+}
+
+}  // namespace attnlab

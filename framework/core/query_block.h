@@ -1,0 +1,84 @@
+// One block of queries against tiles of keys: packing, scores, the online softmax. What a task of `attend` does,
+// without knowing which tasks there are.
+#pragma once
+
+#include <span>
+
+#include <attnlab/core.h>
+#include <attnlab/scratch.h>
+
+namespace attnlab {
+
+inline constexpr int kBlockRows = 96;  // rows (queries x group) of a block: scores and output stay in L1 and L2
+
+/// Widths are rounded up to whole vectors.
+[[nodiscard]] constexpr int padded(int width) { return (width + 15) / 16 * 16; }
+
+/// Queries first .. first + count of one sequence's tokens in the chunk, for one kv head.
+struct QueryRange {
+  int sequence;
+  int kv_head;
+  int first;
+  int count;
+};
+
+/// Result of a block or of a part of it. Rows are query-major: row = query * group + member.
+struct BlockResult {
+  float* out;      // [rows, stride]
+  int stride;
+  float* maximum;  // [rows]
+  float* sum;      // [rows]
+};
+
+/// Where the scores of a tile stand: rows first_row .. first_row + rows of the block; rows 0: nothing is seen.
+struct TileScores {
+  int first_row = 0;
+  int rows = 0;
+  float* scores = nullptr;  // [rows, kTileRows], of the first of these rows
+};
+
+class QueryBlock {
+ public:
+  /// Memory comes from `scratch` and is valid as long as its scope.
+  QueryBlock(const AttendArgs& args, const QueryRange& range, Scratch& scratch);
+
+  [[nodiscard]] int rows() const noexcept { return rows_; }
+  [[nodiscard]] std::span<const Position> positions() const noexcept { return positions_; }
+  [[nodiscard]] BlockResult result() const noexcept { return {out_, value_stride_, maximum_, sum_}; }
+  [[nodiscard]] KvTile tile(int index);
+
+  /// Queries as the keys are stored, scaled. [rows, key_dim]
+  [[nodiscard]] TensorView<const float, 2> packed() const noexcept { return {packed_, {rows_, shape_.key_dim}}; }
+
+  /// Scores after hooks and masks.
+  TileScores score(const KvTile& tile);
+  /// The online softmax over these scores, which become weights, and their product with the tile's values.
+  void add(const KvTile& tile, const TileScores& scored);
+
+ private:
+  void pack(std::span<const Position> positions, float* to) const;
+  const float* channel_major(const KvTile& tile);
+
+  const AttendArgs& args_;
+  QueryRange range_;
+  Scratch& scratch_;
+  KvShape shape_;
+  int group_;
+  int rows_;
+  int value_stride_;
+  std::span<const Position> positions_;
+  float* packed_;            // [rows, key_dim] queries, rotated and scaled
+  float* capped_ = nullptr;  // [rows, key_dim] the same, numbered for tiles with a query cap
+  Position packed_cap_ = kNoCap;
+  std::span<Position> capped_positions_;
+  float* scores_;    // [rows, kTileRows]
+  float* out_;       // [rows, value_stride]
+  float* maximum_;   // [rows]
+  float* sum_;       // [rows]
+  float* keys_;      // [key_dim, kTileRows] transposed keys
+  float* values_;    // [kTileRows, value_stride] copied values
+  float* row_keys_;  // [kTileRows, key_dim] keys that still have to be rotated
+  TileScratch tile_;
+};
+
+}  // namespace attnlab

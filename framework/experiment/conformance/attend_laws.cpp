@@ -1,0 +1,183 @@
+#include "experiment/conformance/attend_laws.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <limits>
+
+#include "core/attend_reference.h"
+#include "experiment/feeding.h"
+#include "parallel/parallel.h"
+
+namespace attnlab::experiment::conformance {
+namespace {
+
+constexpr int kPrompt = 70;  // more than a tile
+constexpr int kSteps = 6;
+
+// Observes for as long as it lives.
+template <class Observer>
+class Watch {
+ public:
+  explicit Watch(Observer& observer) : before_(observe_attend(&observer)) {}
+  ~Watch() { observe_attend(before_); }
+  Watch(const Watch&) = delete;
+  Watch& operator=(const Watch&) = delete;
+
+ private:
+  AttendObserver* before_;
+};
+
+class Compare final : public AttendObserver {
+ public:
+  void attended(const AttendArgs& args, TensorView<const float, 3> out) override {
+    ++calls;
+    if (args.source.selector() != nullptr && args.chunk.tokens() == args.chunk.sequences()) return;  // reads a part
+    const std::vector<double> right = attend_reference(args);
+    double largest = 1e-3;
+    for (const double value : right) largest = std::max(largest, std::abs(value));
+    std::size_t i = 0;
+    for (std::int64_t token = 0; token < out.extent(0); ++token)
+      for (std::int64_t head = 0; head < out.extent(1); ++head)
+        for (std::int64_t j = 0; j < out.extent(2); ++j, ++i) {
+          const double off = std::abs(out(token, head, j) - right[i]) / largest;
+          deviation = std::isfinite(off) ? std::max(deviation, off) : std::numeric_limits<double>::infinity();
+        }
+  }
+  double deviation = 0;
+  int calls = 0;
+};
+
+// The same source, with a mass sink of our own to which every query counts.
+class Weighed final : public KvSource {
+ public:
+  explicit Weighed(const KvSource& source) : source_(source) {}
+  KvShape shape() const noexcept override { return source_.shape(); }
+  KeyForm key_form() const noexcept override { return source_.key_form(); }
+  int tiles(int sequence, int kv_head) const noexcept override { return source_.tiles(sequence, kv_head); }
+  KvTile tile(int sequence, int kv_head, int index, TileScratch& scratch) const noexcept override {
+    return source_.tile(sequence, kv_head, index, scratch);
+  }
+  const MaskRule* visibility() const noexcept override { return source_.visibility(); }
+  const TileSelector* selector() const noexcept override { return source_.selector(); }
+  MassSink* mass_sink() const noexcept override { return &sums; }
+
+  struct Sums final : MassSink {
+    Position first_query(int) const noexcept override { return 0; }
+    void add(int sequence, int kv_head, std::span<const float> mass) noexcept override {
+      double sum = 0;
+      for (const float value : mass) sum += value;
+      of.push_back({sequence, kv_head, sum});
+    }
+    struct Of {
+      int sequence, kv_head;
+      double sum;
+    };
+    std::vector<Of> of;
+  };
+  mutable Sums sums;
+
+ private:
+  const KvSource& source_;
+};
+
+class Weigh final : public AttendObserver {
+ public:
+  void attended(const AttendArgs& args, TensorView<const float, 3> out) override {
+    ++calls;
+    // One kv head after the other, so that the sums need no lock.
+    const Weighed source(args.source);
+    AttendArgs again{.queries = args.queries, .chunk = args.chunk, .source = source, .scale = args.scale,
+                     .rotation = args.rotation, .hooks = args.hooks, .mask = args.mask,
+                     .sink_logits = args.sink_logits};
+    std::vector<float> room(out.elements());
+    const int before = threads();
+    set_threads(1);
+    attend(again, {room.data(), {out.extent(0), out.extent(1), out.extent(2)}});
+    set_threads(before);
+    const double group = static_cast<double>(args.queries.extent(1)) / args.source.shape().kv_heads;
+    for (const auto& [sequence, kv_head, sum] : source.sums.of) {
+      const double all = group * args.chunk.tokens_of(sequence);
+      // A sink logit takes its part; then the sum may only be smaller.
+      const double off = args.sink_logits.empty() ? std::abs(sum - all) : std::max(0.0, sum - all);
+      deviation = std::isfinite(off) ? std::max(deviation, off / all) : std::numeric_limits<double>::infinity();
+    }
+    std::size_t i = 0;
+    for (std::int64_t token = 0; token < out.extent(0); ++token)
+      for (std::int64_t head = 0; head < out.extent(1); ++head)
+        for (std::int64_t j = 0; j < out.extent(2); ++j)
+          if (std::bit_cast<std::uint32_t>(room[i++]) != std::bit_cast<std::uint32_t>(out(token, head, j))) changed = true;
+  }
+  double deviation = 0;
+  bool changed = false;  // who looks at the mass must not change the output
+  int calls = 0;
+};
+
+void run(Subject& subject) { (void)subject.run(tokens(kPrompt, 31), tokens(kSteps, 32), 40); }
+
+}  // namespace
+
+std::optional<Finding> agrees_with_reference(Subject& subject, Kind) {
+  Compare compare;
+  const Watch watch(compare);
+  run(subject);
+  if (compare.calls == 0) return std::nullopt;  // a variant with a state of its own
+  return Finding{compare.deviation, 2e-5, ""};
+}
+
+std::optional<Finding> mass_sums_up(Subject& subject, Kind kind) {
+  if (kind == Kind::position) return std::nullopt;
+  Weigh weigh;
+  const Watch watch(weigh);
+  run(subject);
+  if (weigh.calls == 0) return std::nullopt;
+  if (weigh.changed) return Finding{1, 0, "the output changed when the mass was asked for"};
+  return Finding{weigh.deviation, 1e-4, ""};
+}
+
+std::optional<Finding> traits_are_true(Subject& subject, Kind kind) {
+  model::Decoder& decoder = subject.decoder();
+  model::Session session = decoder.make_session(1, 128);
+  const KvShape shape = session.shape(0);
+  const auto says = [&](Feature feature) { return subject.traits(kind).provides.has(feature); };
+  const auto wrong = [](const std::string& what) { return Finding{1, 0, what}; };
+  if (kind == Kind::attention) {
+    if (says(Feature::kv_rows) != (shape.kv_heads > 0))
+      return wrong(shape.kv_heads > 0 ? "keeps rows, but does not provide kv_rows" : "provides kv_rows, but keeps none");
+    if (says(Feature::fixed_state) != (decoder.state_floats(0) > 0))
+      return wrong("fixed_state does not fit to a state of " + std::to_string(decoder.state_floats(0)) + " numbers");
+    if (says(Feature::single_kv_head) && shape.kv_heads != 1)
+      return wrong("provides single_kv_head, but has " + std::to_string(shape.kv_heads));
+  }
+  if (kind == Kind::position) {
+    const PositionScheme& scheme = decoder.position(0);
+    if (says(Feature::score_bias) != (scheme.score_bias() != nullptr)) return wrong("score_bias is not what it does");
+    const Position at[] = {3};
+    std::vector<float> embedding(decoder.config().hidden_dim, 0.0F);
+    scheme.add_to_embeddings(at, {embedding.data(), {1, decoder.config().hidden_dim}});
+    const bool adds = std::any_of(embedding.begin(), embedding.end(), [](float value) { return value != 0; });
+    if (says(Feature::embedded_positions) != adds) return wrong("embedded_positions is not what it does");
+    if (const Rotation* rotation = scheme.rotation(); rotation != nullptr && shape.kv_heads > 0) {
+      std::vector<float> near(shape.rotation_width(), 1.0F), far = near;
+      rotation->rotate({at, 8, RotateSide::key}, {near.data(), {1, 1, shape.rotation_width()}});
+      rotation->rotate({at, 100000, RotateSide::key}, {far.data(), {1, 1, shape.rotation_width()}});
+      if (says(Feature::length_dependent_rotation) != (near != far))
+        return wrong("length_dependent_rotation is not what it does");
+    }
+  }
+  if (kind == Kind::cache) {
+    const LayerCache& cache = session.cache(0);
+    if (says(Feature::mass_based) != (cache.mass_sink() != nullptr)) return wrong("mass_based is not what it does");
+    if (subject.traits(kind).needs.has(Feature::attention_mass) && cache.mass_sink() == nullptr)
+      return wrong("needs attention_mass, but never asks for it");
+    feed_prompt(decoder, session, 0, tokens(100, 41), 100, {});
+    if (!says(Feature::token_eviction) && session.live_rows() < session.appended_rows())
+      return wrong("drops rows, but does not provide token_eviction");
+    if (!says(Feature::per_head_eviction))
+      for (int head = 1; head < shape.kv_heads; ++head)
+        if (cache.rows(0, head) != cache.rows(0, 0)) return wrong("heads keep different numbers of rows, but it does not provide per_head_eviction");
+  }
+  return Finding{};
+}
+
+}  // namespace attnlab::experiment::conformance

@@ -1,0 +1,322 @@
+// The laws, each a few runs of a small model that must agree. Not here: which combinations they are tried on (check).
+#include <malloc.h>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include <attnlab/budget.h>
+#include <attnlab/error.h>
+
+#include "core/block_pool.h"
+#include "experiment/conformance/attend_laws.h"
+#include "experiment/conformance/check.h"
+#include "experiment/feeding.h"
+#include "parallel/parallel.h"
+
+namespace attnlab::experiment::conformance {
+namespace {
+
+constexpr double kClose = 1e-4;  // where sums are split otherwise
+constexpr int kPrompt = 75;      // more than a tile of rows
+constexpr int kSteps = 12;
+constexpr int kBudget = 24;      // of a policy that is to evict something
+
+const std::vector<model::TokenId>& prompt() {
+  static const std::vector<model::TokenId> ids = tokens(kPrompt, 1);
+  return ids;
+}
+const std::vector<model::TokenId>& steps() {
+  static const std::vector<model::TokenId> ids = tokens(kSteps, 2);
+  return ids;
+}
+
+// The prefix of a result: the first `rows` tokens.
+Hidden first_rows(const Hidden& all, std::size_t rows, std::size_t of) {
+  return {all.begin(), all.begin() + static_cast<std::ptrdiff_t>(all.size() / of * rows)};
+}
+
+std::optional<Finding> finite(Subject& subject, Kind) {
+  const Hidden all = subject.run(prompt(), steps());
+  for (std::size_t i = 0; i < all.size(); ++i)
+    if (!std::isfinite(all[i])) {
+      const std::size_t token = i / (all.size() / (kPrompt + kSteps));
+      return Finding{1, 0, "NaN or Inf at token " + std::to_string(token)};
+    }
+  return Finding{};
+}
+
+bool keeps_everything(Subject& subject) {
+  model::Session session = subject.decoder().make_session(1, kPrompt + kSteps);
+  feed_prompt(subject.decoder(), session, 0, prompt(), kPrompt, {});
+  return session.live_rows() == session.appended_rows();
+}
+
+bool selects(Subject& subject) { return subject.decoder().make_session(1, 8).cache(0).selector() != nullptr; }
+
+std::optional<Finding> cached_is_uncached(Subject& subject, Kind) {
+  if (!keeps_everything(subject) || selects(subject)) return std::nullopt;
+  std::vector<model::TokenId> all = prompt();
+  all.insert(all.end(), steps().begin(), steps().end());
+  return Finding{deviation(subject.run(prompt(), steps()), subject.run(all, {})), kClose, ""};
+}
+
+std::optional<Finding> pieces_change_nothing(Subject& subject, Kind) {
+  const Hidden whole = subject.run(prompt(), steps());
+  Finding worst{0, kClose, ""};
+  for (const int piece : {1, 7, 16, 64}) {
+    const double found = deviation(subject.run(prompt(), steps(), piece), whole);
+    if (found > worst.deviation) worst = {found, kClose, "pieces of " + std::to_string(piece)};
+  }
+  return worst;
+}
+
+std::vector<std::vector<model::TokenId>> ragged(std::initializer_list<int> counts, std::uint64_t seed) {
+  std::vector<std::vector<model::TokenId>> all;
+  for (const int count : counts) all.push_back(tokens(count, seed++));
+  return all;
+}
+
+std::optional<Finding> batch_changes_nothing(Subject& subject, Kind) {
+  const auto prompts = ragged({40, 1, 70}, 3);
+  const auto after = ragged({5, 9, 2}, 6);
+  const auto together = subject.run_batch(prompts, after);
+  Finding worst{0, kClose, ""};
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    const double found = deviation(together[i], subject.run(prompts[i], after[i]));
+    if (found > worst.deviation) worst = {found, kClose, "sequence " + std::to_string(i) + " of 3"};
+  }
+  return worst;
+}
+
+std::optional<Finding> order_changes_nothing(Subject& subject, Kind) {
+  const auto prompts = ragged({33, 50}, 12);
+  const auto after = ragged({6, 6}, 14);
+  const auto forth = subject.run_batch(prompts, after);
+  const auto back = subject.run_batch({prompts[1], prompts[0]}, {after[1], after[0]});
+  return Finding{std::max(deviation(back[1], forth[0]), deviation(back[0], forth[1])), kClose, ""};
+}
+
+// The number of threads is as it was when this ends.
+class KeepThreads {
+ public:
+  KeepThreads() = default;
+  ~KeepThreads() { set_threads(before_); }
+  KeepThreads(const KeepThreads&) = delete;
+  KeepThreads& operator=(const KeepThreads&) = delete;
+
+ private:
+  int before_ = threads();
+};
+
+std::optional<Finding> threads_change_nothing(Subject& subject, Kind) {
+  const KeepThreads keep;
+  Hidden alone;
+  Finding worst{};
+  for (const int count : {1, 2, 3}) {
+    set_threads(count);
+    Hidden found = subject.run(prompt(), steps());
+    if (count == 1)
+      alone = std::move(found);
+    else if (found != alone)
+      worst = {std::max(deviation(found, alone), 1e-300), 0, std::to_string(count) + " threads"};
+  }
+  return worst;
+}
+
+std::optional<Finding> repeats_itself(Subject& subject, Kind) {
+  const Hidden once = subject.run(prompt(), steps());
+  const Hidden again = subject.run(prompt(), steps());
+  return Finding{once == again ? 0 : std::max(deviation(again, once), 1e-300), 0, ""};
+}
+
+// Of the part after which something changed nothing may change before. A policy looks at the whole prompt, so only its
+// steps are compared; angles that depend on the length must see the same length.
+std::optional<Finding> causal(Subject& subject, Kind) {
+  std::vector<model::TokenId> changed = prompt();
+  for (std::size_t i = kPrompt / 2; i < changed.size(); ++i) changed[i] = (changed[i] + 1) % 97;
+  const Hidden of_prompt = first_rows(subject.run(prompt(), {}), kPrompt / 2, kPrompt);
+  const Hidden of_changed = first_rows(subject.run(changed, {}), kPrompt / 2, kPrompt);
+  double found = deviation(of_changed, of_prompt);
+  std::vector<model::TokenId> other = steps();
+  other.back() = (other.back() + 1) % 97;
+  const std::size_t total = kPrompt + kSteps;
+  found = std::max(found, deviation(first_rows(subject.run(prompt(), other), total - 1, total),
+                                    first_rows(subject.run(prompt(), steps()), total - 1, total)));
+  return Finding{found, 1e-6, ""};
+}
+
+const OptionSpec* option_of(const Descriptor& component, std::string_view name) {
+  for (const OptionSpec& option : component.options)
+    if (option.name == name) return &option;
+  return nullptr;
+}
+
+// The policy with so many tokens to keep, where it has a budget that can be said in tokens.
+std::optional<ComponentChoice> with_budget(const Subject& subject, std::int64_t tokens) {
+  ComponentChoice cache = subject.parts().cache;
+  const Descriptor& component = *subject.arm().layers.front().cache.descriptor;
+  const auto set = [&](const char* option, std::int64_t value) {
+    const OptionSpec* spec = option_of(component, option);
+    if (spec == nullptr) return false;
+    if (spec->type == OptionType::budget)
+      cache.options[option] = std::to_string(value);
+    else
+      cache.options[option] = value;
+    return true;
+  };
+  if (set("budget", tokens)) {
+    // An observed window counts inside the budget.
+    if (const OptionSpec* window = option_of(component, "window"); window != nullptr) set("window", std::min<std::int64_t>(8, tokens / 2));
+    return cache;
+  }
+  if (set("heavy", tokens / 2)) return set("recent", tokens - tokens / 2) ? std::optional(cache) : std::nullopt;
+  if (option_of(component, "window") != nullptr) {
+    const bool sinks = set("sinks", 4);
+    set("window", sinks ? tokens - 4 : tokens);
+    return cache;
+  }
+  return std::nullopt;
+}
+
+std::optional<Finding> budget_is_kept(Subject& subject, Kind kind) {
+  if (kind != Kind::cache || !subject.traits(kind).provides.has(Feature::token_eviction)) return std::nullopt;
+  const auto small = with_budget(subject, kBudget);
+  if (!small) return std::nullopt;
+  Subject evicting = subject.with_cache(*small);
+  model::Decoder& decoder = evicting.decoder();
+  model::Session session = decoder.make_session(1, kPrompt + kSteps);
+  const auto live_cells = [&] {
+    std::int64_t heads = 0;
+    for (int layer = 0; layer < session.layers(); ++layer) heads += session.shape(layer).kv_heads;
+    return heads;
+  };
+  feed_prompt(decoder, session, 0, prompt(), kPrompt, {});
+  const std::int64_t cells = live_cells();
+  std::int64_t allowed = cells * kBudget;
+  if (session.live_rows() > allowed)
+    return Finding{static_cast<double>(session.live_rows() - allowed), 0,
+                   std::to_string(session.live_rows()) + " rows after the prompt, budget " + std::to_string(allowed)};
+  for (int step = 0; step < kSteps; ++step) {
+    const std::int64_t before = session.live_rows();
+    const model::SequenceTokens fed{.sequence = 0, .tokens = {&steps()[step], 1}, .phase = Phase::decode};
+    decoder.forward(session, {&fed, 1});
+    // Either the budget again, or, for policies that act once, one row more in every head.
+    const std::int64_t limit = std::max(allowed, before + cells);
+    if (session.live_rows() > limit)
+      return Finding{static_cast<double>(session.live_rows() - limit), 0, "rows after step " + std::to_string(step)};
+    for (int layer = 0; layer < session.layers(); ++layer)
+      for (int head = 0; head < session.shape(layer).kv_heads; ++head)
+        if (session.cache(layer).rows(0, head) > kPrompt + step + 1 || session.cache(layer).rows(0, head) < 1)
+          return Finding{1, 0, "a kv head with " + std::to_string(session.cache(layer).rows(0, head)) + " rows"};
+  }
+  return Finding{};
+}
+
+std::optional<Finding> whole_budget_is_full(Subject& subject, Kind kind) {
+  if (kind != Kind::cache) return std::nullopt;
+  const auto large = with_budget(subject, 4000);  // also where layers get unequal shares
+  if (!large || subject.arm().layers.front().cache.key_form != KeyForm::rotated) return std::nullopt;
+  if (large->id == "full") return std::nullopt;
+  ComponentChoice full{.kind = Kind::cache, .id = "full", .written = "full"};
+  full.storage = subject.parts().cache.storage;
+  full.keys = subject.parts().cache.keys;
+  Subject everything = subject.with_cache(full);
+  Subject roomy = subject.with_cache(*large);
+  const Hidden right = everything.run(prompt(), steps());
+  const Hidden found = roomy.run(prompt(), steps());
+  // The same rows in other tiles (sinks in tiles of their own) are summed in another order.
+  const auto tiles = [](Subject& of) {
+    model::Session session = of.decoder().make_session(1, kPrompt);
+    feed_prompt(of.decoder(), session, 0, prompt(), kPrompt, {});
+    return session.cache(0).tiles(0, 0);
+  };
+  if (tiles(everything) != tiles(roomy)) return Finding{deviation(found, right), 1e-5, ""};
+  return Finding{found == right ? 0 : std::max(deviation(found, right), 1e-300), 0, ""};
+}
+
+// Heap and row blocks of the process.
+double held_bytes() {
+  const struct mallinfo2 heap = mallinfo2();
+  return static_cast<double>(heap.uordblks) + static_cast<double>(heap.hblkhd) + static_cast<double>(held_block_bytes());
+}
+
+std::optional<Finding> bytes_are_allocated(Subject& subject, Kind kind) {
+  if (kind != Kind::cache) return std::nullopt;
+  const std::vector<model::TokenId> longer = tokens(300, 21);
+  (void)subject.run(longer, {});  // working memory that stays
+  double reported = 0, allocated = 0;
+  {
+    auto session = std::make_unique<model::Session>(subject.decoder().make_session(1, 300));
+    feed_prompt(subject.decoder(), *session, 0, longer, 300, {});
+    reported = static_cast<double>(session->kv_bytes());
+    const double alive = held_bytes();
+    session.reset();
+    allocated = alive - held_bytes();
+  }
+  // Objects, lists that grow by doubling, room for the positions of the whole capacity.
+  const double slack = 16384 + 0.25 * reported;
+  const double difference = std::abs(reported - allocated);
+  return Finding{difference, slack,
+                 fmt::format("{:.0f} bytes reported, {:.0f} allocated", reported, allocated)};
+}
+
+std::optional<Finding> nothing_leaks(Subject& subject, Kind) {
+  // One thread: a worker that comes late takes working memory, which is no leak.
+  const KeepThreads keep;
+  set_threads(1);
+  for (int i = 0; i < 2; ++i) (void)subject.run(prompt(), steps());
+  const double before = held_bytes();
+  for (int i = 0; i < 10; ++i) (void)subject.run(prompt(), steps());
+  return Finding{std::max(0.0, held_bytes() - before), 4096, "bytes more after 10 runs"};
+}
+
+std::optional<Finding> clears_to_the_start(Subject& subject, Kind) {
+  model::Decoder& decoder = subject.decoder();
+  model::Session session = decoder.make_session(1, kPrompt + kSteps);
+  const auto feed = [&] {
+    Hidden all;
+    feed_prompt(decoder, session, 0, prompt(), kPrompt, [&](int, TensorView<const float, 2> rows) {
+      all.assign(rows.data(), rows.data() + rows.elements());
+    });
+    for (const model::TokenId& token : steps()) {
+      const model::SequenceTokens fed{.sequence = 0, .tokens = {&token, 1}, .phase = Phase::decode};
+      const auto rows = decoder.forward(session, {&fed, 1});
+      all.insert(all.end(), rows.data(), rows.data() + rows.elements());
+    }
+    return all;
+  };
+  const Hidden once = feed();
+  session.clear();
+  const Hidden again = feed();
+  return Finding{once == again ? 0 : std::max(deviation(again, once), 1e-300), 0, ""};
+}
+
+}  // namespace
+
+std::optional<ComponentChoice> evicting(const Subject& subject) { return with_budget(subject, kBudget); }
+
+const std::vector<Law>& laws() {
+  static const std::vector<Law> all{
+      {"numbers are finite", finite},
+      {"agrees with the slow reference", agrees_with_reference},
+      {"cached = uncached", cached_is_uncached},
+      {"prompt in pieces = at once", pieces_change_nothing},
+      {"batch mix changes nothing", batch_changes_nothing},
+      {"order of sequences changes nothing", order_changes_nothing},
+      {"threads change no bit", threads_change_nothing},
+      {"repeats itself to the bit", repeats_itself},
+      {"causal", causal},
+      {"budget is kept", budget_is_kept},
+      {"budget of 100 % = full, to the bit", whole_budget_is_full},
+      {"bytes reported = bytes allocated", bytes_are_allocated},
+      {"clear goes back to the start", clears_to_the_start},
+      {"nothing leaks", nothing_leaks},
+      {"mass sums to queries x group", mass_sums_up},
+      {"declared traits are true", traits_are_true},
+  };
+  return all;
+}
+
+}  // namespace attnlab::experiment::conformance

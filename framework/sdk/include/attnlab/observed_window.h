@@ -1,0 +1,101 @@
+// What scoring policies share: the option `protect`, and the window of the newest prompt queries whose attention scores
+// the rows before it (Li et al. 2024, SnapKV, and its relatives PyramidKV and AdaKV).
+// Not here: how many rows stay in which layer and head; that is where the policies differ.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <tuple>
+#include <vector>
+
+#include <attnlab/budget.h>
+#include <attnlab/eviction.h>
+#include <attnlab/options.h>
+
+namespace attnlab {
+
+/// `protect: {first, recent}` of every scoring policy. Nothing by default, as published.
+struct ATTNLAB_API ProtectOptions {
+  std::int32_t protect_first = 0;
+  std::int32_t protect_recent = 0;
+
+  static constexpr auto fields() {
+    using P = ProtectOptions;
+    return std::tuple{field("protect.first", &P::protect_first,
+                            {.min = 0, .unit = "tokens", .doc = "First tokens that no score evicts; in the budget."}),
+                      field("protect.recent", &P::protect_recent,
+                            {.min = 0, .unit = "tokens", .doc = "Newest rows that no score evicts; in the budget."})};
+  }
+  /// Together with what the policy protects itself.
+  [[nodiscard]] Protect protect(Protect own = {}) const noexcept {
+    return {std::max(protect_first, own.first), std::max(protect_recent, own.recent)};
+  }
+};
+
+/// For a `check`: says where fewer rows are kept than are protected. Budgets that are not in tokens are not known yet.
+ATTNLAB_API void check_protected(const Budget& budget, Protect protect, Problems& problems);
+/// For `create`: the rows; an Error where they are fewer than the protected ones.
+[[nodiscard]] ATTNLAB_API int require_protected(int rows, Protect protect);
+
+struct ATTNLAB_API ObservedWindowOptions : ProtectOptions {
+  Budget budget = 256;
+  std::int32_t window = 32;
+  std::int32_t kernel = 7;
+
+  static constexpr auto fields() {
+    using O = ObservedWindowOptions;
+    return std::tuple_cat(
+        std::tuple{field("budget", &O::budget,
+                         {.doc = "Rows of a kv head that stay after the prompt, window included."}),
+                   field("window", &O::window,
+                         {.min = 1, .unit = "tokens",
+                          .doc = "Newest of the prompt: their queries score, their rows stay."}),
+                   field("kernel", &O::kernel,
+                         {.min = 1, .unit = "tokens", .doc = "Width of the average over neighbouring scores, odd; the "
+                                                             "divisor is the width at the ends too. (Some published "
+                                                             "runs take the maximum instead.)"})},
+        ProtectOptions::fields());
+  }
+  static void check(const ObservedWindowOptions& options, Problems& problems);
+
+  [[nodiscard]] Protect protected_rows() const noexcept { return protect({.recent = window}); }
+  /// An Error where the budget is not above the window or below what is protected.
+  [[nodiscard]] int rows(const LayerCacheContext& context) const;
+};
+
+/// Scores of a prompt's rows from the attention of its newest queries. A rule holds one and hands out its sink.
+class ATTNLAB_API ObservedWindow {
+ public:
+  ObservedWindow(const ObservedWindowOptions& options, const LayerCacheContext& context);
+
+  [[nodiscard]] MassSink* sink() noexcept { return &mass_; }
+  /// From the rule's `appended`: the newest `window` queries of a prompt count, in decode nobody does.
+  void appended(const ChunkView& chunk);
+  /// [rows] in the order of `positions`, at the end of a prompt. Mean attention that a row received from the window's
+  /// queries and the group's heads, averaged with its neighbours by position; the window's own rows are no neighbours
+  /// and have score 0.
+  [[nodiscard]] std::vector<double> scores(int sequence, int kv_head, std::span<const Position> positions);
+  /// The decision is made and `rows` are left: the masses are not needed any more.
+  void forget(int sequence, int kv_head, int rows);
+  void clear(int sequence);
+  [[nodiscard]] std::size_t bytes() const noexcept { return mass_.bytes(); }
+
+ private:
+  [[nodiscard]] int& rows_of(int sequence, int kv_head) noexcept { return rows_[sequence * kv_heads_ + kv_head]; }
+
+  int kv_heads_;
+  int group_;
+  int window_;
+  int kernel_;
+  RowMass mass_;
+  std::vector<int> rows_;  // [sequences x kv_heads] in the cache; masses exist in a prompt only
+};
+
+/// SnapKV's rule: once, at the end of a prompt, every kv head keeps `keep` rows: the window's and the protected ones,
+/// and of the others those with the highest scores. Decode evicts nothing. An Error where more are protected than kept.
+[[nodiscard]] ATTNLAB_API std::unique_ptr<EvictionRule> best_observed(const ObservedWindowOptions& options, int keep,
+                                                                      const LayerCacheContext& context);
+
+}  // namespace attnlab

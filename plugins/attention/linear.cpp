@@ -1,0 +1,236 @@
+// Linear attention: the softmax is replaced by a product of features f(q).f(k), f = elu + 1, so that all keys and
+// values of the past fit in one matrix per kv head, and memory does not grow with the sequence. Katharopoulos et al.
+// 2020. Recurrent where a sequence gets one token; else in blocks: what came before a block through the state, what is
+// inside through masked products. Not here: decay or gates (the state never forgets), cached rows, a scale of the
+// scores.
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include <attnlab/error.h>
+#include <attnlab/ops.h>
+#include <attnlab/plugin.h>
+
+namespace {
+
+using attnlab::TensorView;
+
+constexpr float kNormaliserEps = 1e-6F;
+constexpr int kBlock = 64;  // tokens: what is inside a block costs as much as its state at head_dim 64
+
+struct LinearOptions {
+  std::int32_t kv_heads = 0;
+
+  static constexpr auto fields() {
+    return std::tuple{attnlab::field("kv_heads", &LinearOptions::kv_heads,
+                                     {.min = 0,
+                                      .doc = "Key/value heads, each with one state; a divisor of the query heads. "
+                                             "0: as the model has.",
+                                      .from_model = "num_key_value_heads"})};
+  }
+};
+
+void apply_features(float* x, int width) {
+  for (int i = 0; i < width; ++i) x[i] = x[i] > 0 ? x[i] + 1 : std::exp(x[i]);
+}
+
+float dot(const float* a, const float* b, int width) {
+  float sum = 0;
+  for (int i = 0; i < width; ++i) sum += a[i] * b[i];
+  return sum;
+}
+
+// A matrix inside a buffer, rows `stride` apart.
+struct Block {
+  const float* data;
+  std::int64_t stride;
+};
+
+// out [rows, columns] += a [rows, depth] b [depth, columns]. Four terms a pass: a row of out is read and written less.
+void add_product(Block a, Block b, int rows, int depth, int columns, float* out, std::int64_t out_stride) {
+  for (int row = 0; row < rows; ++row) {
+    const float* of_a = a.data + row * a.stride;
+    float* to = out + row * out_stride;
+    int i = 0;
+    for (; i + 4 <= depth; i += 4) {
+      const float* b0 = b.data + i * b.stride;
+      const float* b1 = b0 + b.stride;
+      const float* b2 = b1 + b.stride;
+      const float* b3 = b2 + b.stride;
+      const float a0 = of_a[i], a1 = of_a[i + 1], a2 = of_a[i + 2], a3 = of_a[i + 3];
+      for (int column = 0; column < columns; ++column)
+        to[column] += (a0 * b0[column] + a1 * b1[column]) + (a2 * b2[column] + a3 * b3[column]);
+    }
+    for (; i < depth; ++i) {
+      const float* b0 = b.data + i * b.stride;
+      for (int column = 0; column < columns; ++column) to[column] += of_a[i] * b0[column];
+    }
+  }
+}
+
+class Linear final : public attnlab::AttentionVariant {
+ public:
+  Linear(const LinearOptions& options, const attnlab::CreateContext& context)
+      : heads_(context.heads),
+        kv_heads_(options.kv_heads > 0 ? options.kv_heads : context.kv_heads),
+        head_dim_(context.head_dim),
+        hidden_dim_(context.hidden_dim) {
+    if (kv_heads_ < 1 || heads_ % kv_heads_ != 0)
+      throw attnlab::Error(
+          "", std::to_string(heads_) + " heads are not divisible by " + std::to_string(kv_heads_) + " kv heads",
+          "kv_heads must be a divisor of " + std::to_string(heads_));
+  }
+  // There are no scores that a bias could change, and keys go into the state at angles that stay.
+  static attnlab::Traits traits(const LinearOptions&) {
+    return {.provides = {attnlab::Feature::fixed_state},
+            .excludes = {attnlab::Feature::score_bias, attnlab::Feature::length_dependent_rotation}};
+  }
+
+  std::vector<attnlab::ParameterSpec> parameters() const override {
+    const std::int64_t q_width = static_cast<std::int64_t>(heads_) * head_dim_;
+    const std::int64_t kv_width = static_cast<std::int64_t>(kv_heads_) * head_dim_;
+    return {{.name = "q_proj.weight", .shape = {q_width, hidden_dim_}},
+            {.name = "k_proj.weight", .shape = {kv_width, hidden_dim_}, .convert_heads = kv_heads_},
+            {.name = "v_proj.weight", .shape = {kv_width, hidden_dim_}, .convert_heads = kv_heads_},
+            {.name = "o_proj.weight", .shape = {hidden_dim_, q_width}}};
+  }
+  void bind(const attnlab::ParameterSet& parameters) override {
+    q_proj_ = &parameters.matrix("q_proj.weight");
+    k_proj_ = &parameters.matrix("k_proj.weight");
+    v_proj_ = &parameters.matrix("v_proj.weight");
+    o_proj_ = &parameters.matrix("o_proj.weight");
+  }
+
+  attnlab::KvShape kv_shape() const override { return {}; }
+  // Of every kv head the sum of f(k) v' [d, d], then the sum of f(k) [d].
+  std::int64_t state_floats() const override { return std::int64_t{kv_heads_} * state_of_head(); }
+
+  void forward(const attnlab::LayerContext& layer, TensorView<const float, 2> hidden,
+               TensorView<float, 2> out) override {
+    const int tokens = layer.chunk.tokens();
+    const attnlab::Scratch::Scope scope(layer.scratch);
+    auto q = layer.scratch.rows(tokens, heads_, head_dim_);
+    auto k = layer.scratch.rows(tokens, kv_heads_, head_dim_);
+    auto v = layer.scratch.rows(tokens, kv_heads_, head_dim_);
+    auto mixed = layer.scratch.rows(tokens, heads_, head_dim_);
+    const int tasks = layer.chunk.sequences() * kv_heads_;
+    auto rooms = layer.scratch.rows(tasks, room_of_task());
+
+    const attnlab::Projection projections[] = {{*q_proj_, flat(q)}, {*k_proj_, flat(k)}, {*v_proj_, flat(v)}};
+    project(hidden, projections);
+    const attnlab::Rotation* rotation = layer.position.rotation();
+    rotate_rows(layer.chunk, rotation, rows_of(heads_), attnlab::RotateSide::query, q);
+    rotate_rows(layer.chunk, rotation, rows_of(kv_heads_), attnlab::RotateSide::key, k);
+    attnlab::for_each_index(tasks, [&](int index) {
+      const int sequence = index / kv_heads_;
+      const int kv_head = index % kv_heads_;
+      const int first = layer.chunk.first(sequence);
+      const int count = layer.chunk.tokens_of(sequence);
+      float* state = layer.state.row(sequence).data() + kv_head * state_of_head();
+      const Rows rows{q.slice(first, count), k.slice(first, count), v.slice(first, count), mixed.slice(first, count)};
+      if (count == 1) return step(rows, kv_head, state);
+      for (int token = 0; token < count; token += kBlock)
+        block(rows, kv_head, token, std::min(kBlock, count - token), state, rooms.row(index).data());
+    });
+    project(flat(mixed), {*o_proj_, out});
+  }
+
+ private:
+  // Of one sequence.
+  struct Rows {
+    TensorView<float, 3> q;      // [tokens, heads, d]
+    TensorView<float, 3> k;      // [tokens, kv_heads, d]
+    TensorView<float, 3> v;      // [tokens, kv_heads, d]
+    TensorView<float, 3> mixed;  // [tokens, heads, d]
+  };
+
+  int group() const { return heads_ / kv_heads_; }
+  std::int64_t state_of_head() const { return std::int64_t{head_dim_} * (head_dim_ + 1); }
+  std::int64_t room_of_task() const { return std::int64_t{kBlock} * (head_dim_ + kBlock); }
+  attnlab::KvShape rows_of(int heads) const {
+    return {.kv_heads = heads, .key_dim = head_dim_, .value_dim = head_dim_};
+  }
+
+  // One token: the state is read and written once for all heads of the group.
+  void step(const Rows& rows, int kv_head, float* state) const {
+    float* sums = state + head_dim_ * head_dim_;
+    float* key = &rows.k(0, kv_head, 0);
+    const float* value = &rows.v(0, kv_head, 0);
+    apply_features(key, head_dim_);
+    for (int i = 0; i < head_dim_; ++i) sums[i] += key[i];
+    const int first_head = kv_head * group();
+    for (int head = first_head; head < first_head + group(); ++head) {
+      apply_features(&rows.q(0, head, 0), head_dim_);
+      std::fill_n(&rows.mixed(0, head, 0), head_dim_, 0.0F);
+    }
+    for (int i = 0; i < head_dim_; ++i) {
+      float* of_channel = state + i * head_dim_;
+      for (int j = 0; j < head_dim_; ++j) of_channel[j] += key[i] * value[j];
+      for (int head = first_head; head < first_head + group(); ++head) {
+        const float query = rows.q(0, head, i);
+        float* to = &rows.mixed(0, head, 0);
+        for (int j = 0; j < head_dim_; ++j) to[j] += query * of_channel[j];
+      }
+    }
+    for (int head = first_head; head < first_head + group(); ++head)
+      normalise(&rows.mixed(0, head, 0), dot(&rows.q(0, head, 0), sums, head_dim_));
+  }
+
+  // Tokens first .. first + count of the sequence. room: keys by channel [d, kBlock], then scores [kBlock, kBlock].
+  void block(const Rows& rows, int kv_head, int first, int count, float* state, float* room) const {
+    float* sums = state + head_dim_ * head_dim_;
+    float* keys = room;
+    float* scores = room + std::int64_t{kBlock} * head_dim_;
+    for (int token = 0; token < count; ++token) {
+      float* key = &rows.k(first + token, kv_head, 0);
+      apply_features(key, head_dim_);
+      for (int i = 0; i < head_dim_; ++i) keys[i * kBlock + token] = key[i];
+    }
+    const Block by_channel{keys, kBlock};
+    const Block values{&rows.v(first, kv_head, 0), rows.v.stride(0)};
+    for (int head = kv_head * group(); head < (kv_head + 1) * group(); ++head) {
+      const Block queries{&rows.q(first, head, 0), rows.q.stride(0)};
+      for (int token = 0; token < count; ++token) {
+        apply_features(&rows.q(first + token, head, 0), head_dim_);
+        std::fill_n(&rows.mixed(first + token, head, 0), head_dim_, 0.0F);
+      }
+      std::fill_n(scores, count * kBlock, 0.0F);
+      add_product(queries, by_channel, count, head_dim_, count, scores, kBlock);
+      for (int token = 0; token < count; ++token)
+        std::fill(scores + token * kBlock + token + 1, scores + token * kBlock + count, 0.0F);
+      float* to = &rows.mixed(first, head, 0);
+      add_product(queries, {state, head_dim_}, count, head_dim_, head_dim_, to, rows.mixed.stride(0));
+      add_product({scores, kBlock}, values, count, count, head_dim_, to, rows.mixed.stride(0));
+      for (int token = 0; token < count; ++token) {
+        float total = dot(&rows.q(first + token, head, 0), sums, head_dim_);
+        for (int other = 0; other <= token; ++other) total += scores[token * kBlock + other];
+        normalise(&rows.mixed(first + token, head, 0), total);
+      }
+    }
+    add_product(by_channel, values, head_dim_, count, head_dim_, state, head_dim_);
+    for (int i = 0; i < head_dim_; ++i)
+      for (int token = 0; token < count; ++token) sums[i] += keys[i * kBlock + token];
+  }
+
+  void normalise(float* out, float total) const {
+    const float factor = 1.0F / (total + kNormaliserEps);
+    for (int i = 0; i < head_dim_; ++i) out[i] *= factor;
+  }
+
+  int heads_, kv_heads_, head_dim_, hidden_dim_;
+  const attnlab::Matrix* q_proj_ = nullptr;  // [heads * d, hidden_dim]
+  const attnlab::Matrix* k_proj_ = nullptr;  // [kv_heads * d, hidden_dim]
+  const attnlab::Matrix* v_proj_ = nullptr;  // [kv_heads * d, hidden_dim]
+  const attnlab::Matrix* o_proj_ = nullptr;  // [hidden_dim, heads * d]
+};
+
+constexpr attnlab::Component<attnlab::AttentionVariant> kAttention[] = {
+    attnlab::component<attnlab::AttentionVariant, Linear, LinearOptions>(
+        {.id = "linear",
+         .summary = "A product of features instead of a softmax; a state of fixed size instead of rows.",
+         .reference = "arXiv:2006.16236"})};
+
+}  // namespace
+
+ATTNLAB_PLUGIN(.name = "linear", .version = "1.0", .attention = kAttention);

@@ -1,0 +1,102 @@
+// KeyDiff: the rows stay whose keys are least like the others: lowest cosine with the mean of the normalised keys in
+// the cache. Park et al. 2025. Keys as they are stored, rotated where the store is.
+// Not as in the paper's block-wise prompt processing: the prompt is cut once, at its end.
+#include <cmath>
+
+#include <attnlab/observed_window.h>
+#include <attnlab/plugin.h>
+#include <attnlab/scratch.h>
+
+namespace {
+
+using attnlab::Feature;
+using attnlab::Protect;
+
+struct KeyDiffOptions : attnlab::ProtectOptions {
+  attnlab::Budget budget = 256;
+
+  static constexpr auto fields() {
+    return std::tuple_cat(
+        std::tuple{attnlab::field("budget", &KeyDiffOptions::budget,
+                                  {.doc = "Rows that stay; the newest is a candidate like all others."})},
+        attnlab::ProtectOptions::fields());
+  }
+  static void check(const KeyDiffOptions& options, attnlab::Problems& problems) {
+    attnlab::check_protected(options.budget, options.protect(), problems);
+  }
+};
+
+class Distinct final : public attnlab::EvictionRule {
+ public:
+  Distinct(int keep, Protect protect, const attnlab::LayerCacheContext& context)
+      : keep_(keep), protect_(protect), shape_(context.shape) {}
+
+  void check(const attnlab::ChunkView& chunk, int sequence, attnlab::KvRows& rows) override {
+    if (!chunk.ends_prompt_or_step(sequence)) return;
+    for (int head = 0; head < shape_.kv_heads; ++head) {
+      if (rows.rows(sequence, head) <= keep_) continue;
+      const std::vector<double> scores = difference(normalised_keys(rows, sequence, head));
+      rows.drop(sequence, head, attnlab::rows_to_drop(scores, rows.positions(sequence, head), keep_, protect_));
+    }
+  }
+
+ private:
+  // [rows, key_dim]; zeros for a key of zeros.
+  std::vector<double> normalised_keys(const attnlab::KvRows& rows, int sequence, int head) const {
+    attnlab::Scratch memory;
+    std::vector<attnlab::Position> positions(attnlab::kTileRows);
+    attnlab::TileScratch scratch{memory.floats(std::int64_t{shape_.key_dim} * attnlab::kTileRows),
+                                 memory.floats(std::int64_t{shape_.value_dim} * attnlab::kTileRows), positions};
+    std::vector<double> keys;
+    keys.reserve(static_cast<std::size_t>(rows.rows(sequence, head)) * shape_.key_dim);
+    for (int index = 0; index < rows.tiles(sequence, head); ++index) {
+      const attnlab::KvTile tile = rows.tile(sequence, head, index, scratch);
+      for (int row = 0; row < tile.rows(); ++row) {
+        double square = 0;
+        for (int i = 0; i < shape_.key_dim; ++i) square += double{tile.keys(row, i)} * tile.keys(row, i);
+        const double factor = square > 0 ? 1 / std::sqrt(square) : 0;
+        for (int i = 0; i < shape_.key_dim; ++i) keys.push_back(factor * tile.keys(row, i));
+      }
+    }
+    return keys;
+  }
+
+  // Minus the cosine with the mean, times the mean's length, which all rows share. keys [rows, key_dim].
+  std::vector<double> difference(const std::vector<double>& keys) const {
+    const std::size_t width = shape_.key_dim;
+    std::vector<double> anchor(width);
+    for (std::size_t i = 0; i < keys.size(); ++i) anchor[i % width] += keys[i];
+    std::vector<double> scores(keys.size() / width);
+    for (std::size_t i = 0; i < keys.size(); ++i) scores[i / width] -= keys[i] * anchor[i % width];
+    return scores;
+  }
+
+  int keep_;
+  Protect protect_;
+  attnlab::KvShape shape_;
+};
+
+class KeyDiff final : public attnlab::CachePolicy {
+ public:
+  KeyDiff(const KeyDiffOptions& options, const attnlab::CreateContext&) : options_(options) {}
+  static attnlab::Traits traits(const KeyDiffOptions&) {
+    return {.provides = {Feature::token_eviction, Feature::per_head_eviction}, .needs = {Feature::kv_rows}};
+  }
+  std::unique_ptr<attnlab::LayerCache> create(const attnlab::LayerCacheContext& context) const override {
+    const Protect protect = options_.protect();
+    const int keep = attnlab::require_protected(options_.budget.rows(context), protect);
+    return attnlab::rows_cache(context, std::make_unique<Distinct>(keep, protect, context));
+  }
+
+ private:
+  KeyDiffOptions options_;
+};
+
+constexpr attnlab::Component<attnlab::CachePolicy> kCache[] = {
+    attnlab::component<attnlab::CachePolicy, KeyDiff, KeyDiffOptions>(
+        {.id = "keydiff", .summary = "Keeps the rows whose keys are least like the others.",
+         .reference = "arXiv:2504.15364"})};
+
+}  // namespace
+
+ATTNLAB_PLUGIN(.name = "keydiff", .version = "1.0", .cache = kCache);

@@ -1,0 +1,95 @@
+// Key norm: the rows with the smallest keys stay, as they tend to get the most attention. Devoto et al. 2024.
+// The key is measured as it is appended: rotation keeps its norm, and what a storage rounds does not count.
+#include <attnlab/observed_window.h>
+#include <attnlab/plugin.h>
+
+namespace {
+
+using attnlab::Feature;
+using attnlab::Protect;
+
+struct KnormOptions : attnlab::ProtectOptions {
+  attnlab::Budget budget = 256;
+
+  static constexpr auto fields() {
+    return std::tuple_cat(
+        std::tuple{attnlab::field("budget", &KnormOptions::budget,
+                                  {.doc = "Rows that stay; the newest is a candidate like all others."})},
+        attnlab::ProtectOptions::fields());
+  }
+  static void check(const KnormOptions& options, attnlab::Problems& problems) {
+    attnlab::check_protected(options.budget, options.protect(), problems);
+  }
+};
+
+class SmallestKeys final : public attnlab::EvictionRule {
+ public:
+  SmallestKeys(int keep, Protect protect, const attnlab::LayerCacheContext& context)
+      : keep_(keep),
+        protect_(protect),
+        kv_heads_(context.shape.kv_heads),
+        scores_(static_cast<std::size_t>(context.sequences) * kv_heads_) {}
+
+  void appended(const attnlab::ChunkView& chunk, attnlab::TensorView<const float, 3> keys,
+                attnlab::TensorView<const float, 3>) override {
+    for (int sequence = 0; sequence < chunk.sequences(); ++sequence)
+      for (int token = chunk.first(sequence); token < chunk.first(sequence) + chunk.tokens_of(sequence); ++token)
+        for (int head = 0; head < kv_heads_; ++head) {
+          double square = 0;
+          const attnlab::TensorView<const float, 1> key = keys[token][head];
+          for (std::int64_t i = 0; i < key.extent(0); ++i) square += double{key[i]} * key[i];
+          of(sequence, head).push_back(-square);
+        }
+  }
+
+  void check(const attnlab::ChunkView& chunk, int sequence, attnlab::KvRows& rows) override {
+    if (!chunk.ends_prompt_or_step(sequence)) return;
+    for (int head = 0; head < kv_heads_; ++head) {
+      std::vector<double>& scores = of(sequence, head);
+      const std::vector<int> dropped = attnlab::rows_to_drop(scores, rows.positions(sequence, head), keep_, protect_);
+      rows.drop(sequence, head, dropped);
+      attnlab::drop_entries(scores, dropped);
+    }
+  }
+
+  void clear(int sequence) override {
+    for (int head = 0; head < kv_heads_; ++head) of(sequence, head).clear();
+  }
+  std::size_t bytes() const noexcept override {
+    std::size_t sum = 0;
+    for (const std::vector<double>& scores : scores_) sum += scores.capacity() * sizeof(double);
+    return sum;
+  }
+
+ private:
+  std::vector<double>& of(int sequence, int head) { return scores_[sequence * kv_heads_ + head]; }
+
+  int keep_;
+  Protect protect_;
+  int kv_heads_;
+  std::vector<std::vector<double>> scores_;  // [sequences x kv_heads][rows]: minus the squared norm of the key
+};
+
+class Knorm final : public attnlab::CachePolicy {
+ public:
+  Knorm(const KnormOptions& options, const attnlab::CreateContext&) : options_(options) {}
+  static attnlab::Traits traits(const KnormOptions&) {
+    return {.provides = {Feature::token_eviction, Feature::per_head_eviction}, .needs = {Feature::kv_rows}};
+  }
+  std::unique_ptr<attnlab::LayerCache> create(const attnlab::LayerCacheContext& context) const override {
+    const Protect protect = options_.protect();
+    const int keep = attnlab::require_protected(options_.budget.rows(context), protect);
+    return attnlab::rows_cache(context, std::make_unique<SmallestKeys>(keep, protect, context));
+  }
+
+ private:
+  KnormOptions options_;
+};
+
+constexpr attnlab::Component<attnlab::CachePolicy> kCache[] = {
+    attnlab::component<attnlab::CachePolicy, Knorm, KnormOptions>(
+        {.id = "knorm", .summary = "Keeps the rows with the smallest keys.", .reference = "arXiv:2406.11430"})};
+
+}  // namespace
+
+ATTNLAB_PLUGIN(.name = "knorm", .version = "1.0", .cache = kCache);

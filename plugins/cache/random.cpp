@@ -1,0 +1,101 @@
+// The control arm: rows are evicted uniformly at random. What a scoring policy gains is its distance from this one.
+// A sequence's draws depend on the seed, the layer and the kv head only, not on its place in a batch or on its chunks.
+#include <attnlab/observed_window.h>
+#include <attnlab/plugin.h>
+
+namespace {
+
+using attnlab::Feature;
+using attnlab::Protect;
+
+struct RandomOptions : attnlab::ProtectOptions {
+  attnlab::Budget budget = 256;
+  std::int64_t seed = 0;
+
+  static constexpr auto fields() {
+    using R = RandomOptions;
+    return std::tuple_cat(
+        std::tuple{attnlab::field("budget", &R::budget, {.doc = "Rows that stay."}),
+                   attnlab::field("seed", &R::seed, {.min = 0, .doc = "Of the draws; 0: the experiment's."})},
+        attnlab::ProtectOptions::fields());
+  }
+  static void check(const RandomOptions& options, attnlab::Problems& problems) {
+    attnlab::check_protected(options.budget, options.protect(), problems);
+  }
+};
+
+// SplitMix64 (Steele, Lea & Flood 2014): the same draws on every platform.
+class Generator {
+ public:
+  explicit Generator(std::uint64_t state) : state_(state) {}
+  std::uint64_t next() noexcept {
+    state_ += 0x9e3779b97f4a7c15U;
+    std::uint64_t bits = state_;
+    bits = (bits ^ (bits >> 30)) * 0xbf58476d1ce4e5b9U;
+    bits = (bits ^ (bits >> 27)) * 0x94d049bb133111ebU;
+    return bits ^ (bits >> 31);
+  }
+  double uniform() noexcept { return static_cast<double>(next() >> 11) * 0x1p-53; }  // 0 <= x < 1
+
+ private:
+  std::uint64_t state_;
+};
+
+class AtRandom final : public attnlab::EvictionRule {
+ public:
+  AtRandom(int keep, Protect protect, std::uint64_t seed, const attnlab::LayerCacheContext& context)
+      : keep_(keep), protect_(protect), kv_heads_(context.shape.kv_heads) {
+    Generator of_layer(Generator(seed).next() + context.layer);
+    for (int head = 0; head < kv_heads_; ++head) fresh_.emplace_back(of_layer.next());
+    for (int sequence = 0; sequence < context.sequences; ++sequence)
+      generators_.insert(generators_.end(), fresh_.begin(), fresh_.end());
+  }
+
+  // Random scores: every set of rows that are not protected is equally likely to stay.
+  void check(const attnlab::ChunkView& chunk, int sequence, attnlab::KvRows& rows) override {
+    if (!chunk.ends_prompt_or_step(sequence)) return;
+    for (int head = 0; head < kv_heads_; ++head) {
+      const int count = rows.rows(sequence, head);
+      if (count <= keep_) continue;
+      std::vector<double> scores(count);
+      for (double& score : scores) score = generators_[sequence * kv_heads_ + head].uniform();
+      rows.drop(sequence, head, attnlab::rows_to_drop(scores, rows.positions(sequence, head), keep_, protect_));
+    }
+  }
+
+  void clear(int sequence) override { std::ranges::copy(fresh_, generators_.begin() + sequence * kv_heads_); }
+  std::size_t bytes() const noexcept override { return (fresh_.size() + generators_.size()) * sizeof(Generator); }
+
+ private:
+  int keep_;
+  Protect protect_;
+  int kv_heads_;
+  std::vector<Generator> fresh_;       // [kv_heads] as a sequence starts
+  std::vector<Generator> generators_;  // [sequences x kv_heads]
+};
+
+class Random final : public attnlab::CachePolicy {
+ public:
+  Random(const RandomOptions& options, const attnlab::CreateContext&) : options_(options) {}
+  static attnlab::Traits traits(const RandomOptions&) {
+    return {.provides = {Feature::token_eviction, Feature::per_head_eviction}, .needs = {Feature::kv_rows}};
+  }
+  std::unique_ptr<attnlab::LayerCache> create(const attnlab::LayerCacheContext& context) const override {
+    const Protect protect = options_.protect();
+    const int keep = attnlab::require_protected(options_.budget.rows(context), protect);
+    const std::uint64_t seed = options_.seed > 0 ? static_cast<std::uint64_t>(options_.seed) : context.seed;
+    return attnlab::rows_cache(context, std::make_unique<AtRandom>(keep, protect, seed, context));
+  }
+
+ private:
+  RandomOptions options_;
+};
+
+constexpr attnlab::Component<attnlab::CachePolicy> kCache[] = {
+    attnlab::component<attnlab::CachePolicy, Random, RandomOptions>(
+        {.id = "random", .summary = "Evicts rows uniformly at random: the control arm.",
+         .reference = "a control, not a published method"})};
+
+}  // namespace
+
+ATTNLAB_PLUGIN(.name = "random", .version = "1.0", .cache = kCache);

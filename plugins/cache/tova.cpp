@@ -1,0 +1,90 @@
+// TOVA: the rows to which the last query paid the most attention stay. Oren et al. 2024 (Transformers are Multi-State
+// RNNs). One decision for all kv heads, by the average over all query heads.
+// Not here: protection of the newest token, which some implementations have; `protect: {recent: 1}` gives it.
+#include <attnlab/observed_window.h>
+#include <attnlab/plugin.h>
+
+namespace {
+
+using attnlab::Feature;
+using attnlab::Protect;
+
+struct TovaOptions : attnlab::ProtectOptions {
+  attnlab::Budget budget = 256;
+
+  static constexpr auto fields() {
+    return std::tuple_cat(
+        std::tuple{attnlab::field("budget", &TovaOptions::budget,
+                                  {.doc = "Rows that stay; the newest is a candidate like all others."})},
+        attnlab::ProtectOptions::fields());
+  }
+  static void check(const TovaOptions& options, attnlab::Problems& problems) {
+    attnlab::check_protected(options.budget, options.protect(), problems);
+  }
+};
+
+class LastQuery final : public attnlab::EvictionRule {
+ public:
+  LastQuery(int keep, Protect protect, const attnlab::LayerCacheContext& context)
+      : keep_(keep), protect_(protect), kv_heads_(context.shape.kv_heads), mass_(context.sequences, kv_heads_) {}
+
+  attnlab::MassSink* mass_sink() noexcept override { return &mass_; }
+
+  void appended(const attnlab::ChunkView& chunk, attnlab::TensorView<const float, 3>,
+                attnlab::TensorView<const float, 3>) override {
+    for (int sequence = 0; sequence < chunk.sequences(); ++sequence) {
+      mass_.count_from(sequence, chunk.lengths[sequence] - 1);
+      for (int head = 0; head < kv_heads_; ++head) {
+        const auto rows = static_cast<int>(mass_.at(sequence, head).size());
+        mass_.grow(sequence, head, rows + chunk.tokens_of(sequence));
+      }
+    }
+  }
+
+  void check(const attnlab::ChunkView& chunk, int sequence, attnlab::KvRows& rows) override {
+    if (!chunk.ends_prompt_or_step(sequence)) return;
+    std::vector<double> total(mass_.at(sequence, 0).size());  // the average, times the number of query heads
+    for (int head = 0; head < kv_heads_; ++head)
+      for (std::size_t row = 0; row < total.size(); ++row) total[row] += mass_.at(sequence, head)[row];
+    const std::vector<int> dropped = attnlab::rows_to_drop(total, rows.positions(sequence, 0), keep_, protect_);
+    for (int head = 0; head < kv_heads_; ++head) {
+      rows.drop(sequence, head, dropped);
+      mass_.at(sequence, head).assign(total.size() - dropped.size(), 0);
+    }
+  }
+
+  void clear(int sequence) override { mass_.clear(sequence); }
+  std::size_t bytes() const noexcept override { return mass_.bytes(); }
+
+ private:
+  int keep_;
+  Protect protect_;
+  int kv_heads_;
+  attnlab::RowMass mass_;
+};
+
+class Tova final : public attnlab::CachePolicy {
+ public:
+  Tova(const TovaOptions& options, const attnlab::CreateContext&) : options_(options) {}
+  static attnlab::Traits traits(const TovaOptions&) {
+    return {.provides = {Feature::token_eviction, Feature::mass_based},
+            .needs = {Feature::kv_rows, Feature::attention_mass}};
+  }
+  std::unique_ptr<attnlab::LayerCache> create(const attnlab::LayerCacheContext& context) const override {
+    const Protect protect = options_.protect();
+    const int keep = attnlab::require_protected(options_.budget.rows(context), protect);
+    return attnlab::rows_cache(context, std::make_unique<LastQuery>(keep, protect, context));
+  }
+
+ private:
+  TovaOptions options_;
+};
+
+constexpr attnlab::Component<attnlab::CachePolicy> kCache[] = {
+    attnlab::component<attnlab::CachePolicy, Tova, TovaOptions>(
+        {.id = "tova", .summary = "Keeps the rows to which the last query paid the most attention.",
+         .reference = "arXiv:2401.06104"})};
+
+}  // namespace
+
+ATTNLAB_PLUGIN(.name = "tova", .version = "1.0", .cache = kCache);

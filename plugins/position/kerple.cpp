@@ -1,0 +1,105 @@
+// KERPLE, logarithmic form: the score of a key falls with the logarithm of its distance, -r1 ln(1 + r2 distance), with
+// two learned numbers per head; nothing is rotated or embedded. Chi et al. 2022. Not here: its power form.
+// r1 and r2 are used as they are stored. The authors clamp them at 0.01 while they train, so what is not positive is no
+// checkpoint of this method.
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include <attnlab/error.h>
+#include <attnlab/plugin.h>
+
+namespace {
+
+using attnlab::Position;
+
+class LogPenalty final : public attnlab::ScoreHook {
+ public:
+  // r1, r2 [heads], positive
+  void fill(std::span<const float> r1, std::span<const float> r2, int max_positions) {
+    r1_.assign(r1.begin(), r1.end());
+    r2_.assign(r2.begin(), r2.end());
+    distances_ = std::clamp(max_positions, 1, kTableDistances);
+    table_.resize(r1.size() * distances_);
+    for (std::size_t head = 0; head < r1.size(); ++head)
+      for (Position distance = 0; distance < distances_; ++distance)
+        table_[head * distances_ + distance] = penalty(head, distance);
+  }
+
+  void apply(attnlab::ScoreTile& tile) const noexcept override {
+    const std::span<const Position> keys = tile.key_positions;
+    const Position oldest = *std::min_element(keys.begin(), keys.end());
+    for (std::int64_t member = 0; member < tile.scores.extent(0); ++member) {
+      const std::size_t head = tile.first_head + member;
+      const float* table = table_.data() + head * distances_;
+      for (std::int64_t query = 0; query < tile.scores.extent(1); ++query) {
+        float* scores = &tile.scores(member, query, 0);
+        const Position position = tile.query_positions[query];
+        // Keys behind the query are masked later; until then they count as distance 0.
+        if (position - oldest < distances_) {
+          for (std::size_t row = 0; row < keys.size(); ++row) scores[row] -= table[std::max(position - keys[row], 0)];
+        } else {
+          for (std::size_t row = 0; row < keys.size(); ++row)
+            scores[row] -= penalty(head, std::max(position - keys[row], 0));
+        }
+      }
+    }
+  }
+
+ private:
+  static constexpr int kTableDistances = 8192;  // what lies beyond is computed when it comes
+
+  float penalty(std::size_t head, Position distance) const noexcept {
+    return static_cast<float>(r1_[head] * std::log1p(static_cast<double>(r2_[head]) * distance));
+  }
+
+  std::vector<double> r1_, r2_;  // [heads]
+  int distances_ = 0;
+  std::vector<float> table_;  // [heads, distances]
+};
+
+class Kerple final : public attnlab::PositionScheme {
+ public:
+  Kerple(const attnlab::NoOptions&, const attnlab::CreateContext& context) : context_(context) {}
+  static attnlab::Traits traits(const attnlab::NoOptions&) { return {.provides = {attnlab::Feature::score_bias}}; }
+
+  std::vector<attnlab::ParameterSpec> parameters() const override {
+    std::vector<attnlab::ParameterSpec> specs;
+    for (const char* name : {"kerple_r1", "kerple_r2"})
+      specs.push_back({.name = name,
+                       .shape = {context_.heads},
+                       .form = attnlab::ParameterForm::values,
+                       .init = attnlab::Init::ones});
+    return specs;
+  }
+  void bind(const attnlab::ParameterSet& parameters) override {
+    penalty_.fill(positive(parameters, "kerple_r1"), positive(parameters, "kerple_r2"), context_.max_positions);
+  }
+  const attnlab::ScoreHook* score_bias() const override { return &penalty_; }
+
+ private:
+  std::span<const float> positive(const attnlab::ParameterSet& parameters, const std::string& name) const {
+    const std::span<const float> values = parameters.values(name);
+    for (std::size_t head = 0; head < values.size(); ++head)
+      if (!(values[head] > 0))
+        throw attnlab::Error("model.layers." + std::to_string(context_.layer) + ".self_attn." + name,
+                             "head " + std::to_string(head) + " has " + std::to_string(values[head]) +
+                                 ", but kerple needs numbers greater than 0",
+                             "store the numbers as the authors use them, clamped at 0.01");
+    return values;
+  }
+
+  attnlab::CreateContext context_;
+  LogPenalty penalty_;
+};
+
+constexpr attnlab::Component<attnlab::PositionScheme> kPosition[] = {
+    attnlab::component<attnlab::PositionScheme, Kerple>(
+        {.id = "kerple",
+         .summary = "Scores fall with the logarithm of the distance, two learned numbers per head.",
+         .reference = "arXiv:2205.09921"})};
+
+}  // namespace
+
+ATTNLAB_PLUGIN(.name = "kerple", .version = "1.0", .position = kPosition);

@@ -1,0 +1,144 @@
+// xPos: rotary positions whose pairs also shrink with distance, each at its own rate: queries at position p are
+// multiplied by zeta^(p / scale_base), keys divided by it. Sun et al. 2022. Pairs are those of rope. The authors count
+// p from the middle of the sequence, which gives the same scores; from 0, stored keys stay right when the sequence
+// grows.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include <attnlab/error.h>
+#include <attnlab/plugin.h>
+
+namespace {
+
+using attnlab::Position;
+
+struct XposOptions {
+  double theta = 10000;
+  bool traditional = false;
+  double gamma = 0.4;
+  double scale_base = 512;
+
+  static constexpr auto fields() {
+    using X = XposOptions;
+    using attnlab::field;
+    return std::tuple{
+        field("theta", &X::theta, {.min = 1e-6, .doc = "Base of the frequencies.", .from_model = "rope_theta"}),
+        field("traditional", &X::traditional,
+              {.doc = "Rotate the pairs (2j, 2j + 1) instead of (j, j + d/2).", .from_model = "rope_traditional"}),
+        field(
+            "gamma", &X::gamma,
+            {.min = 1e-3, .doc = "Pair j of d/2 shrinks by zeta = (2j/d + gamma) / (1 + gamma) in scale_base tokens."}),
+        field("scale_base", &X::scale_base,
+              {.min = 1e-3,
+               .unit = "tokens",
+               .doc = "Distance at which a score has shrunk by zeta. Keys grow without bound instead, so positions end "
+                      "where zeta^(-position / scale_base) leaves the range of f32."})};
+  }
+};
+
+class ShrinkingRotary final : public attnlab::Rotation {
+ public:
+  ShrinkingRotary(const XposOptions& options, const attnlab::CreateContext& context)
+      : traditional_(options.traditional), width_(context.head_dim) {
+    if (width_ % 2 != 0)
+      throw attnlab::Error("", "xpos rotates pairs, but a head has " + std::to_string(width_) + " channels",
+                           "head_dim must be even");
+    for (int j = 0; j < width_ / 2; ++j) {
+      frequencies_.push_back(std::pow(options.theta, -2.0 * j / width_));
+      const double zeta = (2.0 * j / width_ + options.gamma) / (1 + options.gamma);
+      log_shrink_.push_back(std::log(zeta) / options.scale_base);
+    }
+    const double last = std::log(kLargestKeyFactor) / -log_shrink_.front();
+    max_positions_ = static_cast<Position>(std::min(last + 1, double{std::numeric_limits<Position>::max()}));
+    // Tables for the positions that are common; what lies beyond is computed when it comes.
+    table_rows_ = std::min({context.max_positions, kTableRows, max_positions_});
+    table_.resize(static_cast<std::size_t>(table_rows_) * 2 * width_);
+    for (int position = 0; position < table_rows_; ++position)
+      for (const auto side : {attnlab::RotateSide::query, attnlab::RotateSide::key})
+        angles(position, side, table_.data() + offset(position, side));
+  }
+
+  void rotate(const attnlab::RotateArgs& args, attnlab::TensorView<float, 3> rows) const noexcept override {
+    std::vector<float> computed(width_);
+    for (std::size_t i = 0; i < args.positions.size(); ++i) {
+      const Position position = args.positions[i];
+      const float* cos_sin = computed.data();
+      if (position < table_rows_)
+        cos_sin = table_.data() + offset(position, args.side);
+      else
+        angles(position, args.side, computed.data());
+      for (std::int64_t head = 0; head < rows.extent(1); ++head) turn(&rows(i, head, 0), cos_sin);
+    }
+  }
+
+  Position max_positions() const { return max_positions_; }
+
+ private:
+  static constexpr int kTableRows = 8192;
+  static constexpr double kLargestKeyFactor = 1e30;  // what remains of the range of f32 is for the keys themselves
+
+  std::size_t offset(Position position, attnlab::RotateSide side) const noexcept {
+    return (static_cast<std::size_t>(position) * 2 + (side == attnlab::RotateSide::key ? 1 : 0)) * width_;
+  }
+
+  // cos_sin [width]: the cosines of all pairs, then the sines, both with the pair's factor.
+  void angles(Position position, attnlab::RotateSide side, float* cos_sin) const noexcept {
+    const double direction = side == attnlab::RotateSide::query ? 1 : -1;
+    for (std::size_t j = 0; j < frequencies_.size(); ++j) {
+      const double angle = position * frequencies_[j];
+      const double factor = std::exp(direction * position * log_shrink_[j]);
+      cos_sin[j] = static_cast<float>(factor * std::cos(angle));
+      cos_sin[j + frequencies_.size()] = static_cast<float>(factor * std::sin(angle));
+    }
+  }
+
+  // Pairs (x[Step j], y[Step j]).
+  template <int Step>
+  static void turn_pairs(float* x, float* y, const float* cosine, const float* sine, int pairs) noexcept {
+    for (int j = 0; j < pairs; ++j) {
+      const float a = x[Step * j];
+      const float b = y[Step * j];
+      x[Step * j] = a * cosine[j] - b * sine[j];
+      y[Step * j] = b * cosine[j] + a * sine[j];
+    }
+  }
+  void turn(float* x, const float* cos_sin) const noexcept {
+    const int half = width_ / 2;
+    if (traditional_)
+      turn_pairs<2>(x, x + 1, cos_sin, cos_sin + half, half);
+    else
+      turn_pairs<1>(x, x + half, cos_sin, cos_sin + half, half);
+  }
+
+  bool traditional_;
+  int width_;
+  std::vector<double> frequencies_;  // [width / 2]
+  std::vector<double> log_shrink_;   // [width / 2], ln(zeta) / scale_base
+  Position max_positions_ = 0;
+  int table_rows_ = 0;
+  std::vector<float> table_;  // [positions, 2 sides, width]
+};
+
+class Xpos final : public attnlab::PositionScheme {
+ public:
+  Xpos(const XposOptions& options, const attnlab::CreateContext& context) : rotary_(options, context) {}
+  static attnlab::Traits traits(const XposOptions&) { return {}; }
+  const attnlab::Rotation* rotation() const override { return &rotary_; }
+  Position max_positions() const override { return rotary_.max_positions(); }
+
+ private:
+  ShrinkingRotary rotary_;
+};
+
+constexpr attnlab::Component<attnlab::PositionScheme> kPosition[] = {
+    attnlab::component<attnlab::PositionScheme, Xpos, XposOptions>(
+        {.id = "xpos",
+         .summary = "Rotary positions whose scores also shrink with distance, pair by pair.",
+         .reference = "arXiv:2212.10554"})};
+
+}  // namespace
+
+ATTNLAB_PLUGIN(.name = "xpos", .version = "1.0", .position = kPosition);

@@ -1,0 +1,100 @@
+// `attnlab check`: every law can fail. Each plugin of broken/law_*.cpp breaks one on purpose (others may break with
+// it); the kit has to name that law, say what it measured and where, and end with 1. The built-in ones keep all.
+#include "golden/program.h"
+
+namespace attnlab::program_test {
+namespace {
+
+struct Crime {
+  std::string plugin;  // file of broken/
+  std::string law;
+  std::vector<std::string> mentions;  // in the law's line
+  std::size_t components = 1;         // of the plugin, each of which breaks the law
+  friend std::ostream& operator<<(std::ostream& stream, const Crime& crime) { return stream << crime.plugin; }
+};
+
+std::vector<Crime> every_crime() {
+  return {
+      {"law_alone", "can be made and run", {"goes together with none", "(alone)"}},
+      {"bad_factory", "can be made and run", {"does not hold: ", "(gqa/"}, 4},
+      {"law_unbounded_option", "options out of bounds are refused", {"\"strength\"", "no bounds"}},
+      {"law_nan", "numbers are finite", {"NaN or Inf at token 80", "(nan/"}},
+      {"law_nan_scores", "numbers are finite", {"NaN or Inf at token 81", "/nan_scores/"}},
+      {"law_tile_dependent", "agrees with the slow reference", {" of 2e-05", "/tile_dependent/"}},
+      {"law_stale_rotation", "cached = uncached", {" of 0.0001", "/stale_rotation/"}},
+      {"law_chunk_dependent", "prompt in pieces = at once", {"pieces of 1", " of 0.0001", "chunk_dependent/"}},
+      {"law_batch_dependent", "batch mix changes nothing", {" of 3", " of 0.0001", "batch_dependent/"}},
+      {"law_order_dependent", "order of sequences changes nothing", {" of 0.0001", "order_dependent/"}},
+      {"law_thread_dependent", "threads change no bit", {"where nothing may differ", " threads", "/thread_dependent/"}},
+      {"law_unrepeatable", "repeats itself to the bit", {"where nothing may differ", "unrepeatable/"}},
+      {"law_acausal", "causal", {" of 1e-06", "acausal/"}},
+      {"law_over_budget", "budget is kept", {"rows after the prompt, budget", "/over_budget)"}},
+      {"law_lossy", "budget of 100 % = full, to the bit", {"where nothing may differ", "/lossy)"}},
+      {"law_wrong_bytes", "bytes reported = bytes allocated", {"bytes reported", "allocated", "/wrong_bytes)"}},
+      {"law_keeps_after_clear", "clear goes back to the start", {"where nothing may differ", "/keeps_after_clear)"}},
+      {"law_leaky", "nothing leaks", {"bytes more after 10 runs", "/leaky)"}},
+      {"law_wrong_mass", "mass sums to queries x group", {" of 0.0001", "wrong_mass/"}},
+      {"law_mass_changes_output", "mass sums to queries x group", {"output changed", "mass_changes_output/"}},
+      {"law_false_traits", "declared traits are true", {"false_"}, 3},
+  };
+}
+
+std::vector<std::string> failures_of(const Outcome& outcome, const std::string& law) {
+  std::vector<std::string> found;
+  const std::string start = "  FAIL  " + law + " ";
+  for (const std::string& line : lines_of(outcome.out))
+    if (line.starts_with(start)) found.push_back(line);
+  return found;
+}
+
+class EveryBrokenLaw : public testing::TestWithParam<Crime> {
+ protected:
+  Sandbox sandbox_;
+};
+
+TEST_P(EveryBrokenLaw, IsNamedWithWhatWasMeasuredAndWhere) {
+  const Crime& crime = GetParam();
+  const fs::path file = fs::path(ATTNLAB_BINARY_DIR) / "tests" / "plugins" / crime.plugin / (crime.plugin + ".so");
+  ASSERT_TRUE(fs::exists(file)) << file;
+  const Outcome outcome = sandbox_.run({"check", file.string()});
+  EXPECT_EQ(outcome.exit_code, 1) << outcome;
+  const std::vector<std::string> failures = failures_of(outcome, crime.law);
+  EXPECT_EQ(failures.size(), crime.components) << outcome;
+  for (const std::string& line : failures) expect_mentions(line, crime.mentions);
+  expect_mentions(outcome.out, {std::to_string(crime.components) + " component"});
+}
+
+INSTANTIATE_TEST_SUITE_P(, EveryBrokenLaw, testing::ValuesIn(every_crime()),
+                         [](const auto& test) { return test.param.plugin; });
+
+TEST(FalseTraits, AreNamedInEveryKind) {
+  const Sandbox sandbox;
+  const fs::path file = fs::path(ATTNLAB_BINARY_DIR) / "tests/plugins/law_false_traits/law_false_traits.so";
+  const Outcome outcome = sandbox.run({"check", file.string()});
+  expect_mentions(outcome.out, {"single_kv_head, but has 2", "score_bias is not what it does",
+                                "mass_based is not what it does"});
+}
+
+TEST(LawsOfTheKit, AreKeptByBuiltInPlugins) {
+  const Sandbox sandbox;
+  const Outcome outcome = sandbox.run({"check", "gqa", "rope", "full"});
+  expect_well(outcome);
+  EXPECT_EQ(outcome.out.find("FAIL"), std::string::npos) << outcome.out;
+  expect_mentions(outcome.out, {"attention gqa", "position rope", "cache full", "3 components checked, 0 laws broken"});
+  // Every law is tried on at least one of the three kinds, but for the laws of options and budgets.
+  for (const Crime& crime : every_crime()) expect_mentions(outcome.out, {crime.law});
+}
+
+TEST(Check, RefusesANameThatNobodyHasWithTheNearest) {
+  const Sandbox sandbox;
+  expect_refused(sandbox, {"check", "no_such"}, {"unknown component", "\"no_such\""});
+  expect_refused(sandbox, {"check", "ropes"}, {"unknown component", "\"ropes\"", "rope"});
+}
+
+TEST(Check, RefusesAFileThatIsNoPlugin) {
+  const Sandbox sandbox;
+  expect_refused(sandbox, {"check", "./missing.so"}, {"missing.so"});
+}
+
+}  // namespace
+}  // namespace attnlab::program_test
