@@ -2,6 +2,7 @@
 #include <attnlab/eviction.h>
 
 #include <algorithm>
+#include <functional>
 #include <limits>
 #include <numeric>
 
@@ -67,25 +68,43 @@ std::unique_ptr<LayerCache> rows_cache(const LayerCacheContext& context, std::un
   return std::make_unique<RowsCache>(context, std::move(rule));
 }
 
+namespace {
+
+// Rows at this position and later are the `recent` newest.
+Position oldest_of_newest(std::span<const Position> positions, int recent) {
+  if (recent <= 0) return kNobody;
+  const Position newest = *std::max_element(positions.begin(), positions.end());
+  const Position oldest = newest - recent + 1;
+  // Rows that were always protected have no gaps, and then there is nothing to search for.
+  const auto count = std::count_if(positions.begin(), positions.end(), [=](Position at) { return at >= oldest; });
+  if (count == recent || count == static_cast<std::ptrdiff_t>(positions.size())) return oldest;
+  std::vector<Position> sorted(positions.begin(), positions.end());
+  const std::size_t last = std::min<std::size_t>(recent, sorted.size()) - 1;
+  std::nth_element(sorted.begin(), sorted.begin() + static_cast<std::ptrdiff_t>(last), sorted.end(), std::greater<>());
+  return sorted[last];
+}
+
+}  // namespace
+
 std::vector<int> rows_to_drop(std::span<const double> scores, std::span<const Position> positions, int keep,
                               Protect protect) {
   const int rows = static_cast<int>(positions.size());
   if (rows <= keep) return {};
-  std::vector<int> order(rows);
-  std::iota(order.begin(), order.end(), 0);
-  std::vector<char> is_protected(rows, 0);
-  if (protect.recent > 0) {
-    std::nth_element(order.begin(), order.begin() + std::min(protect.recent, rows) - 1, order.end(),
-                     [&](int a, int b) { return positions[a] > positions[b]; });
-    for (int i = 0; i < std::min(protect.recent, rows); ++i) is_protected[order[i]] = 1;
-  }
-  for (int row = 0; row < rows; ++row)
-    if (positions[row] < protect.first) is_protected[row] = 1;
+  const Position recent = oldest_of_newest(positions, protect.recent);
+  const auto is_protected = [&](int row) { return positions[row] < protect.first || positions[row] >= recent; };
   const auto better = [&](int a, int b) {
-    if (is_protected[a] != is_protected[b]) return is_protected[a] > is_protected[b];
+    if (is_protected(a) != is_protected(b)) return is_protected(a);
     if (scores[a] != scores[b]) return scores[a] > scores[b];
     return positions[a] > positions[b];
   };
+  if (rows - keep == 1) {  // every decode step of a full cache
+    int worst = 0;
+    for (int row = 1; row < rows; ++row)
+      if (better(worst, row)) worst = row;
+    return {worst};
+  }
+  std::vector<int> order(rows);
+  std::iota(order.begin(), order.end(), 0);
   if (keep > 0) std::nth_element(order.begin(), order.begin() + keep - 1, order.end(), better);
   std::vector<int> dropped(order.begin() + std::max(keep, 0), order.end());
   std::sort(dropped.begin(), dropped.end());
