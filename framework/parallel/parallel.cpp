@@ -64,21 +64,18 @@ void detail::run_tasks(int count, TaskFunction function, const void* context) {
     for (int index = 0; index < count; ++index) function(context, index, 0);
     return;
   }
-  ATTNLAB_TSAN_RELEASE(&task_start);
   arena.arena.execute([&] {
     // Every worker takes the next index: tasks are few and long, and ranges that are split in halves left a worker
     // idle while the other finished its half.
     std::atomic<int> next{0};
-    oneapi::tbb::parallel_for(
-        0, std::min(count, arena.size),
-        [&](int) {
-          ATTNLAB_TSAN_ACQUIRE(&task_start);
-          const WorkerSlot slot = oneapi::tbb::this_task_arena::current_thread_index();
-          for (int index; (index = next.fetch_add(1, std::memory_order_relaxed)) < count;)
-            function(context, index, slot);
-          ATTNLAB_TSAN_RELEASE(&task_end);
-        },
-        oneapi::tbb::simple_partitioner());
+    const auto work = [&](int) {
+      ATTNLAB_TSAN_ACQUIRE(&task_start);
+      const WorkerSlot slot = oneapi::tbb::this_task_arena::current_thread_index();
+      for (int index; (index = next.fetch_add(1, std::memory_order_relaxed)) < count;) function(context, index, slot);
+      ATTNLAB_TSAN_RELEASE(&task_end);
+    };
+    ATTNLAB_TSAN_RELEASE(&task_start);  // all that the tasks see is written by now
+    oneapi::tbb::parallel_for(0, std::min(count, arena.size), work, oneapi::tbb::simple_partitioner());
   });
   ATTNLAB_TSAN_ACQUIRE(&task_end);
 }
