@@ -12,16 +12,24 @@ void to_json(nlohmann::json& json, const StudyLayout& layout) {
                     {"position", arm.position},
                     {"cache", arm.cache},
                     {"notes", arm.notes},
-                    {"refused", arm.refused}});
+                    {"refused", arm.refused},
+                    {"tags", arm.tags},
+                    {"numbers", arm.numbers},
+                    {"resolved", nlohmann::json(arm.resolved)}});
   nlohmann::json cases = nlohmann::json::array();
   for (const CaseLayout& entry : layout.cases)
-    cases.push_back({{"workload", entry.workload}, {"case", entry.case_name}});
+    cases.push_back({{"workload", entry.workload}, {"case", entry.case_name}, {"numbers", entry.numbers}});
   json = {{"name", layout.name},
           {"question", layout.question},
           {"arms", arms},
           {"cases", cases},
           {"baseline", layout.baseline},
           {"rounds", layout.rounds},
+          {"seeds", layout.seeds},
+          {"least_rounds", layout.least_rounds},
+          {"most_rounds", layout.most_rounds},
+          {"until", layout.until},
+          {"stopped", layout.stopped},
           {"warnings", layout.warnings},
           {"trials", layout.trials}};
 }
@@ -36,11 +44,20 @@ void from_json(const nlohmann::json& json, StudyLayout& layout) {
                            .position = arm.value("position", ""),
                            .cache = arm.value("cache", ""),
                            .notes = arm.value("notes", std::vector<std::string>()),
-                           .refused = arm.value("refused", "")});
+                           .refused = arm.value("refused", ""),
+                           .tags = arm.value("tags", std::vector<std::string>()),
+                           .numbers = arm.value("numbers", std::map<std::string, double>()),
+                           .resolved = arm.value("resolved", nlohmann::json())});
   for (const nlohmann::json& entry : json.at("cases"))
-    layout.cases.push_back({entry.at("workload"), entry.value("case", "")});
+    layout.cases.push_back(
+        {entry.at("workload"), entry.value("case", ""), entry.value("numbers", std::map<std::string, double>())});
   layout.baseline = json.value("baseline", "");
   layout.rounds = json.value("rounds", 0);
+  layout.seeds = json.value("seeds", std::vector<std::int64_t>());
+  layout.least_rounds = json.value("least_rounds", layout.rounds);
+  layout.most_rounds = json.value("most_rounds", layout.rounds);
+  layout.until = json.value("until", 0.0);
+  layout.stopped = json.value("stopped", "");
   layout.warnings = json.value("warnings", std::vector<std::string>());
   layout.trials = json.value("trials", std::vector<std::string>());
 }

@@ -2,6 +2,8 @@
 // key "study" of environment.json, so that reports need nothing but the results folder (plan.yaml is for people).
 #pragma once
 
+#include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -17,6 +19,11 @@ struct ArmLayout {
   std::string attention, position, cache;  // as the summary shows them
   std::vector<std::string> notes;          // sentences that hold for all its trials: "converted: 12 kv heads to 4"
   std::string refused;                     // why it was not run; empty where it was
+  std::vector<std::string> tags;
+  /// Numeric options that are the same in every layer ("attention.kv_heads", "cache.window": kind.option), and
+  /// "kv_heads" as the model has them in the end: what a chart can put on an axis.
+  std::map<std::string, double> numbers;
+  nlohmann::ordered_json resolved;  // {"attention": {...}, "position": ..., "cache": ...}, defaults included; or null
 
   friend bool operator==(const ArmLayout&, const ArmLayout&) = default;
 };
@@ -24,8 +31,13 @@ struct ArmLayout {
 struct CaseLayout {
   std::string workload;
   std::string case_name;  // "case" in the files
+  /// "context", "new_tokens", "sequences", "prefill", "length", "pairs", where the workload has them.
+  std::map<std::string, double> numbers = {};
 
-  friend bool operator==(const CaseLayout&, const CaseLayout&) = default;
+  /// The numbers follow from the names.
+  friend bool operator==(const CaseLayout& one, const CaseLayout& other) {
+    return one.workload == other.workload && one.case_name == other.case_name;
+  }
 };
 
 struct StudyLayout {
@@ -34,7 +46,12 @@ struct StudyLayout {
   std::vector<ArmLayout> arms;    // in the order of the YAML
   std::vector<CaseLayout> cases;  // workload by workload, in the order of the YAML
   std::string baseline;           // an arm's name; empty for the first that was not refused
-  int rounds = 0;                 // planned; deterministic workloads run once all the same
+  int rounds = 0;                 // planned, or run, where the number was left to the samples; deterministic workloads
+                                  // run once all the same
+  std::vector<std::int64_t> seeds;
+  int least_rounds = 0, most_rounds = 0;  // adaptive repeats: at least, at most so many rounds,
+  double until = 0;                       // and until every interval of interest is so narrow (a share); 0: fixed
+  std::string stopped;                    // a sentence: on what the rounds ended; empty where they were fixed
   std::vector<std::string> warnings;
   std::vector<std::string> trials;  // ids of all that was planned; other files in trials/ are of an earlier plan and do
                                     // not count. Empty: every file counts

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <system_error>
+#include <utility>
 
 #include <attnlab/error.h>
 
@@ -58,9 +59,9 @@ void to_json(nlohmann::json& json, const TrialResult& trial) {
           {"arm", trial.arm},           {"attention", trial.attention},
           {"position", trial.position}, {"cache", trial.cache},
           {"workload", trial.workload}, {"case", trial.case_name},
-          {"round", trial.round},       {"status", trial.status},
-          {"reason", trial.reason},     {"samples", samples},
-          {"details", trial.details}};
+          {"round", trial.round},       {"seed", trial.seed},
+          {"status", trial.status},     {"reason", trial.reason},
+          {"samples", samples},         {"details", trial.details}};
 }
 
 void from_json(const nlohmann::json& json, TrialResult& trial) {
@@ -77,6 +78,7 @@ void from_json(const nlohmann::json& json, TrialResult& trial) {
   json.at("workload").get_to(trial.workload);
   trial.case_name = json.value("case", "");
   json.at("round").get_to(trial.round);
+  trial.seed = json.value("seed", std::int64_t{0});
   json.at("status").get_to(trial.status);
   trial.reason = json.value("reason", "");
   for (const nlohmann::json& sample : json.at("samples")) trial.samples.push_back(sample_of(sample));
@@ -122,7 +124,7 @@ std::vector<TrialResult> read_trials(const fs::path& folder) {
       throw Error(problem);
     }
   }
-  std::ranges::stable_sort(trials, {}, &TrialResult::round);
+  std::ranges::stable_sort(trials, {}, [](const TrialResult& trial) { return std::pair(trial.round, trial.seed); });
   return trials;
 }
 

@@ -2,6 +2,7 @@
 // One JSON file per trial in trials/; reports are rebuilt from these files alone.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -27,11 +28,14 @@ struct TrialResult {
   std::string arm, attention, position, cache;
   std::string workload;
   std::string case_name;      // "case" in the files; the batch of `speed`
-  int round = 0;              // trials of one round are pairs
-  std::string status = "ok";  // "ok", "failed", "refused"; others (timed_out, wrong) are treated like failed
+  int round = 0;              // trials of one round and seed are pairs
+  std::int64_t seed = 0;      // of the weights and of what is drawn; a study may have several
+  std::string status = "ok";  // "ok", "failed", "timed_out", "refused", "wrong"; all but the first have no samples
   std::string reason;         // where the status is not ok
   std::vector<Sample> samples;
-  /// Free. The reports know: "prompt" and "text" (what `generate` wrote), "notes" (sentences for the arm's row).
+  /// Free. The reports know: "prompt" and "text" (what `generate` wrote), "notes" (sentences for the arm's row),
+  /// "windows" ({"tokens", "nll", "kl", "same_top"}, one number per text window, sums over its counted tokens; the last
+  /// two only where there was a baseline to compare with), "token_latencies_s" (at most 512, in the order of time).
   nlohmann::json details = nlohmann::json::object();
 
   [[nodiscard]] bool is_ok() const { return status == "ok"; }
@@ -48,7 +52,7 @@ ATTNLAB_API void from_json(const nlohmann::json& json, TrialResult& trial);
 /// Writes `<folder>/<trial.id>.json` atomically.
 ATTNLAB_API void write_trial(const std::filesystem::path& folder, const TrialResult& trial);
 
-/// All `*.json` of the folder, by round, then by file name. A file that is damaged is an Error that names it.
+/// All `*.json` of the folder, by round, seed, then by file name. A file that is damaged is an Error that names it.
 [[nodiscard]] ATTNLAB_API std::vector<TrialResult> read_trials(const std::filesystem::path& folder);
 
 /// Parses one file; throws Error naming it.
