@@ -1,5 +1,6 @@
 // From the samples of all trials to one row per arm, case and metric; and both as CSV.
-// Medians are over rounds; ratios to the baseline are paired by round (see statistics.h).
+// Medians are over rounds; ratios to the baseline are paired by round, and their intervals hold for all arms of a
+// family at once (see statistics.h).
 #pragma once
 
 #include <optional>
@@ -17,17 +18,30 @@ namespace attnlab::report {
 struct SummaryRow {
   std::string arm, attention, position, cache;
   std::string workload, case_name;
-  std::string metric, unit, better;  // empty where the status is not ok
-  Estimate estimate;                 // n: rounds that gave a value, 1 for a deterministic metric; or rounds that failed
-  std::optional<Estimate> ratio;     // to the baseline arm in the same case
-  std::string status = "ok";         // else "<status>: <reason>", on one line
+  std::string metric, unit, better;    // empty where the status is not ok
+  Estimate estimate;                   // n: rounds that gave a value, 1 for a deterministic metric; or rounds that failed
+  std::optional<Estimate> ratio;       // to the baseline arm in the same case; its interval is simultaneous
+  bool is_marked = false;              // the simultaneous interval of the ratio excludes 1
+  std::optional<Interval> over_seeds;  // the least and the greatest of the seeds' medians, from two seeds on
+  std::string status = "ok";           // else "<status>: <reason>", on one line
 
   [[nodiscard]] bool is_ok() const { return status == "ok"; }
+};
+
+/// One metric of one case, compared over all arms but the baseline: what the intervals of its ratios hold for at once.
+struct Family {
+  std::string workload, case_name, metric;
+  int arms = 0;           // compared with the baseline
+  int rounds = 0;         // pairs of the arm that has the fewest
+  int rounds_needed = 0;  // more than `rounds`: nothing can be marked before
+
+  [[nodiscard]] bool can_mark() const { return rounds >= rounds_needed; }
 };
 
 struct Summary {
   std::vector<SummaryRow> rows;
   std::vector<std::string> warnings;  // what the samples themselves give away: a roof that was exceeded
+  std::vector<Family> families;       // of all metrics with a ratio that varies, in the order of the cases and metrics
 };
 
 /// Rows by arm, workload, case (all in the layout's order), metric (see metrics.h). What failed is a row of its own
