@@ -3,15 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
-#include <set>
 
 #include <attnlab/error.h>
 
-#include "config/scalars.h"
 #include "experiment/prompt.h"
 #include "experiment/recall_prediction.h"
-#include "experiment/sha256.h"
 #include "parallel/parallel.h"
 
 namespace attnlab::experiment {
@@ -62,14 +58,6 @@ int longest(const Workload& workload, const ModelSource& source) {
 
 bool is_deterministic(const Workload& workload) {
   return std::holds_alternative<PerplexityWorkload>(workload) || std::holds_alternative<RecallWorkload>(workload);
-}
-
-nlohmann::ordered_json recall_json(const RecallWorkload& recall, std::int64_t seed) {
-  return {{"length", recall.shape.length},
-          {"pairs", recall.shape.pairs},
-          {"examples", recall.examples},
-          {"vocab", recall.shape.vocab},
-          {"seed", recall.seed.value_or(seed)}};
 }
 
 std::string joined(const std::vector<std::string>& sentences) {
@@ -177,117 +165,15 @@ Plan make_plan(const std::filesystem::path& file, const PlanOptions& options) {
     length = std::max(length, longest(one, *plan.source));
     const std::vector<std::string> labels = case_labels(one);
     for (std::size_t index = 0; index < labels.size(); ++index)
-      plan.cases.push_back({workload, index, std::string(workload_name(one)), labels[index], is_deterministic(one)});
+      plan.cases.push_back({workload, index, std::string(workload_name(one)), labels[index], is_deterministic(one), ""});
   }
   plan_arms(plan, length);
   check_weights(plan);
+  identify(plan);
   if (plan.threads > available_processors())
     plan.warnings.push_back(fmt::format("{} threads on {} processors: speeds say nothing", plan.threads,
                                         available_processors()));
   return plan;
-}
-
-std::string describe_plan(const Plan& plan) {
-  std::string text = fmt::format("{}: {} arms, {} cases, {} rounds, {} threads\n", plan.spec.name, plan.arms.size(),
-                                 plan.cases.size(), plan.spec.repeats, plan.threads);
-  std::size_t trials = 0;
-  std::size_t per_arm = 0;
-  for (const PlannedCase& planned : plan.cases) per_arm += planned.deterministic ? 1 : plan.spec.repeats;
-  std::size_t index = 0;
-  for (const PlannedArm& arm : plan.arms) {
-    text += fmt::format("  {}{}", arm.arm.name, index++ == plan.spec.baseline ? " (baseline)" : "");
-    if (!arm.refused.empty()) {
-      text += fmt::format(": refused: {}", arm.refused);
-    } else if (!arm.failed.empty()) {
-      text += fmt::format(": failed: {}", arm.failed);
-    } else {
-      trials += per_arm;
-      if (!arm.notes.empty()) text += fmt::format(": {}", joined(arm.notes));
-    }
-    text += '\n';
-  }
-  for (const PlannedCase& planned : plan.cases) text += fmt::format("  {} {}\n", planned.workload_name, planned.label);
-  for (const std::string& warning : plan.warnings) text += fmt::format("warning: {}\n", warning);
-  return text + fmt::format("{} trials\n", trials);
-}
-
-nlohmann::ordered_json plan_json(const Plan& plan) {
-  nlohmann::ordered_json json;
-  json["name"] = plan.spec.name;
-  json["question"] = plan.spec.question;
-  if (plan.source->constructed().empty())
-    json["model"] = plan.source->path().string();
-  else
-    json["model"] = {{"constructed", plan.source->constructed()}};
-  json["seed"] = plan.spec.seed;
-  json["threads"] = plan.threads;
-  json["repeats"] = plan.spec.repeats;
-  json["allow_nonfinite"] = plan.allow_nonfinite;
-  json["baseline"] = plan.arms[plan.spec.baseline].arm.name;
-  for (const PlannedArm& arm : plan.arms) {
-    nlohmann::ordered_json one;
-    one["name"] = arm.arm.name;
-    if (!arm.arm.tags.empty()) one["tags"] = arm.arm.tags;
-    const nlohmann::ordered_json described = describe_arm(arm.resolved);
-    for (const auto& [kind, component] : described.items()) one[kind] = component;
-    if (!arm.refused.empty()) one["refused"] = arm.refused;
-    if (!arm.failed.empty()) one["failed"] = arm.failed;
-    if (!arm.notes.empty()) one["notes"] = arm.notes;
-    json["arms"].push_back(std::move(one));
-  }
-  for (const PlannedCase& planned : plan.cases) {
-    nlohmann::ordered_json one{{"workload", planned.workload_name}, {"case", planned.label}};
-    if (const auto* recall = std::get_if<RecallWorkload>(&plan.spec.workloads[planned.workload]))
-      one.update(recall_json(*recall, plan.spec.seed));
-    json["cases"].push_back(std::move(one));
-  }
-  return json;
-}
-
-std::string trial_id(const Plan& plan, const PlannedArm& arm, const PlannedCase& planned, int round) {
-  nlohmann::ordered_json all;
-  all["arm"] = describe_arm(arm.resolved);
-  all["name"] = arm.arm.name;
-  all["case"] = {planned.workload_name, planned.label};
-  all["round"] = round;
-  all["seed"] = plan.spec.seed;
-  all["threads"] = plan.threads;
-  // Files by their bytes; a checkpoint that is too large to hash in passing, by the sizes and times of its files.
-  static std::map<std::string, std::string> hashes;
-  const auto hash = [&](const std::filesystem::path& file) {
-    std::string& known = hashes[file.string()];
-    constexpr std::uintmax_t limit = std::uintmax_t{256} << 20;
-    if (known.empty())
-      known = std::filesystem::file_size(file) <= limit
-                  ? sha256_of_file(file)
-                  : fmt::format("{} {}", std::filesystem::file_size(file),
-                                std::filesystem::last_write_time(file).time_since_epoch().count());
-    return known;
-  };
-  if (!plan.source->constructed().empty()) {
-    all["model"] = {{"constructed", plan.source->constructed()}};
-  } else if (plan.source->is_random()) {
-    all["model"] = hash(plan.source->path());
-  } else {
-    std::map<std::string, std::string> files;
-    for (const auto& entry : std::filesystem::directory_iterator(plan.source->path()))
-      if (entry.is_regular_file() && entry.path().extension() != ".md")
-        files[entry.path().filename().string()] = hash(entry.path());
-    all["model"] = files;
-  }
-  if (const auto* perplexity = std::get_if<PerplexityWorkload>(&plan.spec.workloads[planned.workload]))
-    all["text"] = hash(perplexity->text);
-  if (const auto* generate = std::get_if<GenerateWorkload>(&plan.spec.workloads[planned.workload]))
-    all["generate"] = {generate->prompt, generate->temperature, generate->top_k, generate->top_p,
-                       generate->seed.value_or(plan.spec.seed)};
-  if (const auto* recall = std::get_if<RecallWorkload>(&plan.spec.workloads[planned.workload]))
-    all["recall"] = recall_json(*recall, plan.spec.seed);
-  std::set<std::string> plugins;
-  for (const ResolvedLayer& layer : arm.resolved.layers)
-    for (const ResolvedComponent* component : {&layer.attention, &layer.position, &layer.cache})
-      plugins.insert(hash(component->descriptor->file));
-  all["plugins"] = plugins;
-  return sha256_of_text(all.dump()).substr(0, 24);
 }
 
 }  // namespace attnlab::experiment

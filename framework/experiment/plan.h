@@ -32,6 +32,7 @@ struct PlannedArm {
   std::string failed;                // why its model cannot be made; empty: it can
   std::vector<std::string> notes;    // what the report has to say: converted heads, lengths beyond the trained one
   std::size_t weight_bytes = 0;
+  std::string identity;              // a hash of the arm with all its options, and of its plugins' files
 };
 
 /// One measurement of every round (or of the first only, where it is deterministic).
@@ -41,6 +42,7 @@ struct PlannedCase {
   std::string workload_name;
   std::string label;
   bool deterministic;
+  std::string identity;  // a hash of what is measured: the text, the prompt, the baseline that it is compared with
 };
 
 struct Plan {
@@ -52,6 +54,7 @@ struct Plan {
   std::vector<PlannedArm> arms;
   std::vector<PlannedCase> cases;
   std::vector<std::string> warnings;
+  std::string identity;  // a hash of what all trials share: weights, threads, this build
 };
 
 /// Error with every problem that was found.
@@ -63,8 +66,11 @@ struct Plan {
 /// plan.yaml: everything resolved, defaults included.
 [[nodiscard]] ATTNLAB_API nlohmann::ordered_json plan_json(const Plan& plan);
 
+/// Fills in the identities of plan, arms and cases; make_plan has done it.
+ATTNLAB_API void identify(Plan& plan);
+
 /// What identifies a trial: a hash of all that its outcome may depend on.
 [[nodiscard]] ATTNLAB_API std::string trial_id(const Plan& plan, const PlannedArm& arm, const PlannedCase& planned,
-                                               int round);
+                                               std::int64_t seed, int round);
 
 }  // namespace attnlab::experiment

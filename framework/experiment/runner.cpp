@@ -51,7 +51,7 @@ report::StudyLayout layout_of(const Plan& plan) {
   report::StudyLayout layout;
   layout.name = plan.spec.name;
   layout.question = plan.spec.question;
-  layout.rounds = plan.spec.repeats;
+  layout.rounds = plan.spec.repeats.max;
   layout.baseline = plan.arms[plan.spec.baseline].arm.name;
   layout.warnings = plan.warnings;
   for (const PlannedArm& arm : plan.arms)
@@ -64,8 +64,8 @@ report::StudyLayout layout_of(const Plan& plan) {
   for (const PlannedCase& planned : plan.cases) layout.cases.push_back({planned.workload_name, planned.label});
   for (const PlannedArm& arm : plan.arms)
     for (const PlannedCase& planned : plan.cases)
-      for (int round = 0; round < (planned.deterministic ? 1 : plan.spec.repeats); ++round)
-        if (arm.refused.empty()) layout.trials.push_back(trial_id(plan, arm, planned, round));
+      for (int round = 0; round < (planned.deterministic ? 1 : plan.spec.repeats.max); ++round)
+        if (arm.refused.empty()) layout.trials.push_back(trial_id(plan, arm, planned, plan.spec.seed, round));
   return layout;
 }
 
@@ -89,7 +89,7 @@ class Run {
     if (resumes_) environment_.roof = earlier_roof();
     write_environment();
     std::mt19937_64 random(static_cast<std::uint64_t>(plan_.spec.seed));
-    for (int round = 0; round < plan_.spec.repeats; ++round) {
+    for (int round = 0; round < plan_.spec.repeats.max; ++round) {
       if (!has_trials(round)) continue;
       std::vector<std::size_t> order(plan_.arms.size());
       std::iota(order.begin(), order.end(), std::size_t{0});
@@ -121,7 +121,7 @@ class Run {
     std::size_t count = 0;
     for (const PlannedArm& arm : plan.arms)
       for (const PlannedCase& planned : plan.cases)
-        if (arm.refused.empty()) count += planned.deterministic ? 1 : plan.spec.repeats;
+        if (arm.refused.empty()) count += planned.deterministic ? 1 : plan.spec.repeats.max;
     return count;
   }
 
@@ -152,7 +152,7 @@ class Run {
       if (plan_.cases[index].deterministic && round > 0) continue;
       report::TrialResult frame = trial_frame(plan_, arm, index, round);
       progress_.start(planned.arm.name, plan_.cases[index].workload_name + " " + plan_.cases[index].label, round,
-                      plan_.spec.repeats);
+                      plan_.spec.repeats.max);
       if (done_.contains(frame.id)) {
         progress_.end("done before");
         continue;

@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <iterator>
+#include <set>
 #include <utility>
 
 #include <attnlab/error.h>
 #include <fmt/format.h>
 
 #include "config/map_reader.h"
+#include "config/quantities.h"
 #include "config/scalars.h"
 #include "config/set_override.h"
 #include "experiment/spec_paths.h"
@@ -58,21 +60,49 @@ std::string read_name(const Node& node, ProblemList& problems) {
   return *name;
 }
 
-std::int64_t read_seed(const Node& node, std::int64_t otherwise, ProblemList& problems) {
-  if (node.is_sequence()) {
-    problems.add(node.mark(), "seed: several seeds come in a later version", "give one");
-    return otherwise;
-  }
-  return config::as_integer(node, "seed", problems, 0, config::kMaxInteger).value_or(otherwise);
+std::vector<std::int64_t> read_seeds(const Node& node, ProblemList& problems) {
+  auto seeds = config::as_integers(node, "seed", problems, 0, config::kMaxInteger);
+  if (!seeds) return {1};
+  const std::set<std::int64_t> different(seeds->begin(), seeds->end());
+  if (different.size() != seeds->size()) problems.add(node.mark(), "seed: a seed is there twice", "give each once");
+  return *std::move(seeds);
 }
 
-int read_repeats(const Node& node, int otherwise, ProblemList& problems) {
+Repeats read_repeats(const Node& node, ProblemList& problems) {
   constexpr std::int64_t kMaxRepeats = 10'000;
-  if (node.is_map()) {
-    problems.add(node.mark(), "repeats: adaptive repeats come in a later version", "give a number");
-    return otherwise;
+  Repeats repeats;
+  if (!node.is_map()) {
+    const auto count = config::as_integer(node, "repeats", problems, 1, kMaxRepeats);
+    if (count) repeats.min = repeats.max = static_cast<int>(*count);
+    return repeats;
   }
-  return static_cast<int>(config::as_integer(node, "repeats", problems, 1, kMaxRepeats).value_or(otherwise));
+  MapReader reader(node, "repeats", problems);
+  const auto count = [&](const char* key) {
+    const Node* written = reader.require(key);
+    return written == nullptr ? std::nullopt : config::as_integer(*written, key, problems, 2, kMaxRepeats);
+  };
+  const auto least = count("min");
+  const auto most = count("max");
+  if (const Node* until = reader.require("until"))
+    repeats.until = config::as_share(*until, "until", problems).value_or(0);
+  reader.finish();
+  if (least && most && *most < *least)
+    problems.add(node.mark(), fmt::format("repeats: max {} is less than min {}", *most, *least));
+  repeats.min = static_cast<int>(least.value_or(repeats.min));
+  repeats.max = static_cast<int>(most.value_or(repeats.max));
+  return repeats;
+}
+
+Limits read_limits(const Node& node, ProblemList& problems) {
+  constexpr double kMaxSeconds = 1e7;
+  Limits limits;
+  MapReader reader(node, "limits", problems);
+  if (const Node* seconds = reader.take("seconds"))
+    limits.seconds = config::as_real(*seconds, "seconds", problems, 1, kMaxSeconds).value_or(0);
+  if (const Node* memory = reader.take("memory"))
+    limits.memory = config::as_bytes(*memory, "memory", problems).value_or(0);
+  reader.finish();
+  return limits;
 }
 
 // The first arm that is like the pattern. A plain text is an arm's name.
@@ -136,6 +166,7 @@ SpecDocument open_spec(const std::filesystem::path& file, const std::vector<std:
 
 ExperimentSpec read_spec(const SpecDocument& document, const ComponentLookup& lookup, const ArmDefaults& defaults) {
   constexpr std::int64_t kMaxThreads = 4096;
+  constexpr std::int64_t kMaxWarmup = 100;
   ProblemList problems = document.problems;
   ExperimentSpec spec;
   spec.file = document.file;
@@ -148,10 +179,16 @@ ExperimentSpec read_spec(const SpecDocument& document, const ComponentLookup& lo
     spec.question = config::as_text(*question, "question", problems).value_or("");
   (void)reader.require("model");  // read by open_spec
   (void)reader.take("plugins");
-  if (const Node* seed = reader.take("seed")) spec.seed = read_seed(*seed, spec.seed, problems);
+  if (const Node* seed = reader.take("seed")) spec.seeds = read_seeds(*seed, problems);
+  spec.seed = spec.seeds.front();
   if (const Node* threads = reader.take("threads"))
     spec.threads = static_cast<int>(config::as_integer(*threads, "threads", problems, 1, kMaxThreads).value_or(0));
-  if (const Node* repeats = reader.take("repeats")) spec.repeats = read_repeats(*repeats, spec.repeats, problems);
+  if (const Node* repeats = reader.take("repeats")) spec.repeats = read_repeats(*repeats, problems);
+  if (const Node* warmup = reader.take("warmup"))
+    spec.warmup = static_cast<int>(config::as_integer(*warmup, "warmup", problems, 0, kMaxWarmup).value_or(0));
+  if (const Node* limits = reader.take("limits")) spec.limits = read_limits(*limits, problems);
+  if (const Node* on_error = reader.take("on_error"))
+    spec.stops_on_error = config::as_choice(*on_error, "on_error", {"continue", "stop"}, problems) == "stop";
   if (const Node* allow = reader.take("allow_nonfinite"))
     spec.allow_nonfinite = config::as_bool(*allow, "allow_nonfinite", problems).value_or(false);
 

@@ -39,6 +39,23 @@ struct ATTNLAB_API SpecDocument {
   [[nodiscard]] std::vector<std::filesystem::path> plugin_paths() const;
 };
 
+/// Paired rounds: every round runs every arm once. Fixed where min equals max.
+struct Repeats {
+  int min = 7;
+  int max = 7;
+  double until = 0;  // stop behind `min` once every interval of interest is this narrow, as a share; 0: fixed
+
+  bool operator==(const Repeats&) const = default;
+};
+
+/// What one trial may take.
+struct Limits {
+  double seconds = 0;        // 0: no limit
+  std::uint64_t memory = 0;  // bytes; 0: no limit
+
+  bool operator==(const Limits&) const = default;
+};
+
 struct ATTNLAB_API ExperimentSpec {
   std::filesystem::path file;
   std::string name;  // a folder of this name can be made
@@ -46,9 +63,13 @@ struct ATTNLAB_API ExperimentSpec {
   NamedPath model;
   std::string constructed;  // as in SpecDocument
   std::vector<NamedPath> plugins;
-  std::int64_t seed = 1;
+  std::vector<std::int64_t> seeds = {1};
+  std::int64_t seed = 1;         // the first of them
   int threads = 0;               // 0: all cores
-  int repeats = 7;               // paired rounds
+  Repeats repeats;
+  int warmup = 3;                // at most so many rounds are run and discarded before the first
+  Limits limits;
+  bool stops_on_error = false;   // the first trial that is not ok ends the run
   bool allow_nonfinite = false;  // take weights that hold NaN or Inf
   std::vector<Arm> arms;
   std::size_t baseline = 0;  // index of an arm

@@ -155,7 +155,7 @@ report::TrialResult trial_frame(const Plan& plan, std::size_t arm, std::size_t p
   const PlannedArm& planned = plan.arms[arm];
   const PlannedCase& of = plan.cases[planned_case];
   report::TrialResult result;
-  result.id = trial_id(plan, planned, of, round);
+  result.id = trial_id(plan, planned, of, plan.spec.seed, round);
   result.arm = planned.arm.name;
   result.attention = component_text(planned.arm.attention);
   result.position = component_text(planned.arm.position);

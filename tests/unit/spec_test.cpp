@@ -86,7 +86,7 @@ TEST_F(Spec, ReadsAWholeExperiment) {
   EXPECT_EQ(spec.plugins[0].where.line, 5);
   EXPECT_EQ(spec.seed, 3);
   EXPECT_EQ(spec.threads, 2);
-  EXPECT_EQ(spec.repeats, 5);
+  EXPECT_EQ(spec.repeats, (Repeats{5, 5, 0}));
   ASSERT_EQ(spec.arms.size(), 6U);
   EXPECT_EQ(spec.arms[spec.baseline].name, "gqa/rope/sink");
   ASSERT_EQ(spec.workloads.size(), 3U);
@@ -109,7 +109,10 @@ TEST_F(Spec, HasDefaults) {
   const ExperimentSpec spec = read(kHead + "workloads: [speed: {batch: q1}]\n");
   EXPECT_EQ(spec.seed, 1);
   EXPECT_EQ(spec.threads, 0);
-  EXPECT_EQ(spec.repeats, 7);
+  EXPECT_EQ(spec.repeats, (Repeats{7, 7, 0}));
+  EXPECT_EQ(spec.warmup, 3);
+  EXPECT_EQ(spec.limits, Limits{});
+  EXPECT_FALSE(spec.stops_on_error);
   EXPECT_EQ(spec.baseline, 0U);
   EXPECT_EQ(spec.arms.front().name, "mha/rope/full");
 }
@@ -168,12 +171,42 @@ TEST_F(Spec, NamesAreSafeFolderNames) {
   EXPECT_EQ(error("name: kv heads_1.2" + rest), "no error");
 }
 
-TEST_F(Spec, WhatComesLaterIsSaidSo) {
-  EXPECT_EQ(
-      error("name: x\nmodel: models\nseed: [1, 2]\nrepeats: {min: 5, max: 30, until: 2%}\n"
-            "arms: [{}]\nworkloads: [speed: {batch: q1}]\n"),
-      "f.yaml:3:7: seed: several seeds come in a later version; give one\n"
-      "f.yaml:4:10: repeats: adaptive repeats come in a later version; give a number");
+TEST_F(Spec, RoundsMayAdapt) {
+  const std::string rest = kHead + "workloads: [speed: {batch: q1}]\n";
+  const ExperimentSpec spec = read(rest +
+                                   "repeats: {min: 5, max: 30, until: 2%}\n"
+                                   "warmup: 0\n"
+                                   "seed: [3, 1, 2]\n"
+                                   "limits: {seconds: 600, memory: 1.5 GiB}\n"
+                                   "on_error: stop\n");
+  EXPECT_EQ(spec.repeats, (Repeats{5, 30, 0.02}));
+  EXPECT_EQ(spec.warmup, 0);
+  EXPECT_EQ(spec.seeds, (std::vector<std::int64_t>{3, 1, 2}));
+  EXPECT_EQ(spec.seed, 3);
+  EXPECT_EQ(spec.limits, (Limits{600, (std::uint64_t{3} << 30) / 2}));
+  EXPECT_TRUE(spec.stops_on_error);
+  EXPECT_EQ(read(rest + "limits: {memory: 4096}\non_error: continue\n").limits, (Limits{0, 4096}));
+}
+
+TEST_F(Spec, RoundsSeedsAndLimitsHaveBounds) {
+  EXPECT_EQ(error(kHead +
+                  "workloads: [speed: {batch: q1}]\n"
+                  "repeats: {min: 9, max: 5, until: 200%}\n"
+                  "warmup: -1\n"
+                  "seed: [1, 2, 1]\n"
+                  "limits: {seconds: 0, memory: 8GB}\n"
+                  "on_error: go on\n"),
+            "f.yaml:5:10: repeats: max 5 is less than min 9\n"
+            "f.yaml:5:34: until: 200% is not between 0 and 100 %; write a share as in 2% or 0.02\n"
+            "f.yaml:6:9: warmup: -1 is outside 0..100\n"
+            "f.yaml:7:7: seed: a seed is there twice; give each once\n"
+            "f.yaml:8:19: seconds: 0 is outside 1..10000000\n"
+            "f.yaml:8:30: memory: expected bytes, got text \"8GB\"; write bytes as in 8GiB or 512MiB\n"
+            "f.yaml:9:11: on_error: expected one of continue, stop, got text \"go on\"");
+  EXPECT_EQ(error(kHead + "workloads: [speed: {batch: q1}]\nrepeats: {min: 1, mx: 3}\n"),
+            "f.yaml:5:10: the key \"until\" of repeats is missing\n"
+            "f.yaml:5:16: min: 1 is outside 2..10000\n"
+            "f.yaml:5:19: unknown key \"mx\" of repeats; did you mean \"max\"?");
 }
 
 TEST_F(Spec, AModelCanBeMadeByCode) {

@@ -1,0 +1,26 @@
+// Numbers that people write with a unit: bytes (8GiB) and shares (2%). Not here: budgets of caches, which are options
+// of plugins.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include <attnlab/api.h>
+
+#include "config/node.h"
+#include "config/problem_list.h"
+
+namespace attnlab::config {
+
+/// What the two readers take, as regular expressions; the JSON Schema repeats them.
+inline constexpr std::string_view kBytesPattern = R"(^[0-9]{1,12}(\.[0-9]{1,9})? ?(B|KiB|MiB|GiB|TiB)$)";
+inline constexpr std::string_view kSharePattern = R"(^[0-9]{1,3}(\.[0-9]{1,9})? ?%$)";
+
+/// `8GiB`, `512 MiB`, or a whole number of bytes; at least 1 byte.
+ATTNLAB_API std::optional<std::uint64_t> as_bytes(const Node& node, std::string_view name, ProblemList& problems);
+
+/// `2%` or `0.02`; more than 0 and less than 1.
+ATTNLAB_API std::optional<double> as_share(const Node& node, std::string_view name, ProblemList& problems);
+
+}  // namespace attnlab::config

@@ -1,0 +1,101 @@
+// What a trial is known by. All that its outcome may depend on is hashed: the arm's resolved options and the files of
+// its plugins, the weights, the text, seeds, threads and this build. Resuming keeps trials by these names.
+#include <dlfcn.h>
+
+#include <fmt/format.h>
+
+#include <map>
+#include <set>
+
+#include <attnlab/error.h>
+
+#include "experiment/plan.h"
+#include "experiment/sha256.h"
+
+namespace attnlab::experiment {
+namespace {
+
+using nlohmann::ordered_json;
+
+// Files by their bytes; a checkpoint that is too large to hash in passing, by the sizes and times of its files.
+class FileHashes {
+ public:
+  const std::string& of(const std::filesystem::path& file) {
+    constexpr std::uintmax_t kLimit = std::uintmax_t{256} << 20;
+    std::string& known = hashes_[file.string()];
+    if (known.empty())
+      known = std::filesystem::file_size(file) <= kLimit
+                  ? sha256_of_file(file)
+                  : fmt::format("{} {}", std::filesystem::file_size(file),
+                                std::filesystem::last_write_time(file).time_since_epoch().count());
+    return known;
+  }
+
+ private:
+  std::map<std::string, std::string> hashes_;
+};
+
+// The library that holds this code: a build that computes something else has other bytes.
+std::filesystem::path own_library() {
+  Dl_info info{};
+  ATTNLAB_CHECK(dladdr(reinterpret_cast<const void*>(&identify), &info) != 0, "the library does not know its own file");
+  return info.dli_fname;
+}
+
+ordered_json model_identity(const ModelSource& source, FileHashes& files) {
+  if (!source.constructed().empty()) return {{"constructed", source.constructed()}};
+  if (source.is_random()) return files.of(source.path());
+  std::map<std::string, std::string> hashes;
+  for (const auto& entry : std::filesystem::directory_iterator(source.path()))
+    if (entry.is_regular_file() && entry.path().extension() != ".md")
+      hashes[entry.path().filename().string()] = files.of(entry.path());
+  return hashes;
+}
+
+ordered_json case_identity(const Plan& plan, const PlannedCase& planned, FileHashes& files) {
+  ordered_json all{planned.workload_name, planned.label};
+  const Workload& workload = plan.spec.workloads[planned.workload];
+  if (const auto* perplexity = std::get_if<PerplexityWorkload>(&workload)) {
+    all.push_back(files.of(perplexity->text));
+    // The other arms are compared with the baseline's predictions, token by token.
+    all.push_back(plan.arms[plan.spec.baseline].identity);
+  }
+  if (const auto* generate = std::get_if<GenerateWorkload>(&workload))
+    all.push_back({generate->prompt, generate->temperature, generate->top_k, generate->top_p});
+  return all;
+}
+
+}  // namespace
+
+void identify(Plan& plan) {
+  FileHashes files;
+  for (PlannedArm& arm : plan.arms) {
+    std::set<std::string> plugins;
+    for (const ResolvedLayer& layer : arm.resolved.layers)
+      for (const ResolvedComponent* component : {&layer.attention, &layer.position, &layer.cache})
+        plugins.insert(files.of(component->descriptor->file));
+    const ordered_json all{{"name", arm.arm.name}, {"arm", describe_arm(arm.resolved)}, {"plugins", plugins}};
+    arm.identity = sha256_of_text(all.dump());
+  }
+  for (PlannedCase& planned : plan.cases)
+    planned.identity = sha256_of_text(case_identity(plan, planned, files).dump());
+  const ordered_json all{{"model", model_identity(*plan.source, files)},
+                         {"threads", plan.threads},
+                         {"allow_nonfinite", plan.allow_nonfinite},
+                         {"build", files.of(own_library())}};
+  plan.identity = sha256_of_text(all.dump());
+}
+
+std::string trial_id(const Plan& plan, const PlannedArm& arm, const PlannedCase& planned, std::int64_t seed,
+                     int round) {
+  // A workload may have a seed of its own; then only the weights of a random model follow the experiment's.
+  std::optional<std::int64_t> own;
+  const Workload& workload = plan.spec.workloads[planned.workload];
+  if (const auto* generate = std::get_if<GenerateWorkload>(&workload)) own = generate->seed;
+  if (const auto* recall = std::get_if<RecallWorkload>(&workload)) own = recall->seed;
+  return sha256_of_text(fmt::format("{} {} {} {} {} {}", plan.identity, arm.identity, planned.identity, seed,
+                                    own.value_or(seed), round))
+      .substr(0, 24);
+}
+
+}  // namespace attnlab::experiment
