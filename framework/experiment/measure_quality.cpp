@@ -1,17 +1,16 @@
 // Quality through the arm's own cache: the policy is live while the text goes by.
 #include <fmt/format.h>
 
-#include <chrono>
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 
 #include <attnlab/error.h>
 
 #include "experiment/feeding.h"
-#include "experiment/latency.h"
 #include "experiment/measures.h"
 #include "experiment/prompt.h"
-#include "model/sampling.h"
+#include "experiment/sha256.h"
 #include "ops/vector_kernels.h"
 
 namespace attnlab::experiment {
@@ -47,111 +46,157 @@ std::vector<std::vector<TokenId>> windows(const std::vector<TokenId>& ids, std::
   return all;
 }
 
-struct Losses {
-  double sum = 0;
-  std::int64_t count = 0;
+// What the baseline's predictions must have been made of, to be compared with those of this trial.
+BaselineIdentity identity_of(const std::vector<std::vector<TokenId>>& windows, int vocab, int prefill) {
+  std::string text = fmt::format("prefill {}", prefill);
+  for (const auto& window : windows) text += fmt::format("\n{}", fmt::join(window, " "));
+  return {static_cast<std::uint32_t>(vocab), sha256_of_text(text)};
+}
+
+// Sums over the counted tokens of one window.
+struct WindowScore {
+  std::int64_t tokens = 0;
+  double nll = 0;
+  Divergence divergence;
+};
+
+// What becomes of the logits of every counted token: a loss, and the distance from the baseline's.
+class Scores {
+ public:
+  Scores(const BaselineFile& baseline, const BaselineIdentity& identity) {
+    if (baseline.role == BaselineFile::Role::written) writer_.emplace(baseline.path, identity);
+    if (baseline.role == BaselineFile::Role::read)
+      try_reading([&] { reader_.emplace(baseline.path, identity); });
+  }
+
+  void start_window() { windows_.emplace_back(); }
+
+  void count(std::span<const float> logits, TokenId target) {
+    WindowScore& window = windows_.back();
+    ++window.tokens;
+    window.nll += nll(logits, target);
+    if (writer_) writer_->add(logits);
+    if (writer_) ++window.divergence.same_top;  // the baseline is as it is
+    if (reader_) try_reading([&] {
+      const Divergence one = reader_->compare(logits);
+      window.divergence.kl += one.kl;
+      window.divergence.same_top += one.same_top;
+    });
+  }
+
+  // After the last token.
+  void finish() {
+    std::erase_if(windows_, [](const WindowScore& window) { return window.tokens == 0; });
+    if (is_empty()) return;
+    if (writer_) writer_->keep();
+    if (reader_) try_reading([&] { reader_->finish(); });
+  }
+
+  void add_to(Measured& measured) const {
+    WindowScore all;
+    for (const WindowScore& window : windows_) {
+      all.tokens += window.tokens;
+      all.nll += window.nll;
+      all.divergence.kl += window.divergence.kl;
+      all.divergence.same_top += window.divergence.same_top;
+    }
+    const auto tokens = static_cast<double>(all.tokens);
+    measured.add("nll_per_token", "nats", "lower", all.nll / tokens, true);
+    measured.add("perplexity", "", "lower", std::exp(all.nll / tokens), true);
+    measured.details["nll_sum"] = all.nll;
+    measured.details["tokens"] = all.tokens;
+    add_windows(measured, "tokens", [](const WindowScore& window) { return window.tokens; });
+    add_windows(measured, "nll", [](const WindowScore& window) { return window.nll; });
+    if (!problem_.empty()) measured.details["notes"].push_back("no KL to the baseline: " + problem_);
+    if (!writer_ && !reader_) return;
+    measured.add("kl_to_baseline", "nats", "lower", all.divergence.kl / tokens, true);
+    measured.add("same_top_token", "share", "higher", static_cast<double>(all.divergence.same_top) / tokens, true);
+    add_windows(measured, "kl", [](const WindowScore& window) { return window.divergence.kl; });
+    add_windows(measured, "same_top", [](const WindowScore& window) { return window.divergence.same_top; });
+    if (reader_) measured.details["kl_is_exact"] = reader_->is_exact();  // else a lower bound
+  }
+
+  [[nodiscard]] bool is_empty() const { return windows_.empty(); }
+
+ private:
+  // A comparison that cannot be made is no failure of the arm: its own figures stand.
+  template <class Reading>
+  void try_reading(const Reading& reading) {
+    try {
+      reading();
+    } catch (const Error& error) {
+      problem_ = error.problems().front().text();
+      reader_.reset();
+    }
+  }
+
+  // JSON has no number that is none: a series that holds one is left out.
+  template <class Figure>
+  void add_windows(Measured& measured, const char* key, const Figure& figure) const {
+    nlohmann::json values = nlohmann::json::array();
+    for (const WindowScore& window : windows_) {
+      if (!std::isfinite(static_cast<double>(figure(window)))) return;
+      values.push_back(figure(window));
+    }
+    measured.details["windows"][key] = std::move(values);
+  }
+
+  std::optional<BaselineWriter> writer_;
+  std::optional<BaselineReader> reader_;
+  std::string problem_;
+  std::vector<WindowScore> windows_;
+};
+
+struct CacheUse {
   std::vector<double> kv_bytes;  // after every step that was counted
   std::int64_t evicted = 0;
 };
 
 // `whole`: every window is one prompt and all its tokens are counted; else only the tokens after the prompt are.
 void run_window(model::Decoder& decoder, const std::vector<TokenId>& window, int context, int prefill,
-                bool whole, Losses& losses) {
+                bool whole, Scores& scores, CacheUse& use) {
   model::Session session = decoder.make_session(1, context);
   const std::span<const TokenId> prompt = std::span(window).first(std::min<std::size_t>(prefill, window.size()));
   std::vector<float> logits(decoder.config().vocab_size);
+  scores.start_window();
   feed_prompt(decoder, session, 0, prompt, kPrefillChunk, [&](int first, TensorView<const float, 2> hidden) {
     if (whole) {
       each_logits(decoder, hidden, [&](int row, std::span<const float> of_row) {
         const std::size_t next = static_cast<std::size_t>(first + row) + 1;
-        if (next >= window.size()) return;
-        losses.sum += nll(of_row, window[next]);
-        ++losses.count;
+        if (next < window.size()) scores.count(of_row, window[next]);
       });
     } else if (first + hidden.extent(0) == static_cast<std::int64_t>(prompt.size())) {
       decoder.logits(hidden.slice(hidden.extent(0) - 1, 1), {logits.data(), {1, decoder.config().vocab_size}});
     }
   });
-  losses.kv_bytes.push_back(static_cast<double>(session.kv_bytes()));
+  use.kv_bytes.push_back(static_cast<double>(session.kv_bytes()));
   for (std::size_t token = prompt.size(); token < window.size(); ++token) {
-    losses.sum += nll(logits, window[token]);
-    ++losses.count;
+    scores.count(logits, window[token]);
     // The last token is fed too: its rows and the check behind it belong to the window.
     const model::SequenceTokens fed{.sequence = 0, .tokens = {&window[token], 1}, .phase = Phase::decode};
     decoder.logits(decoder.forward(session, {&fed, 1}), {logits.data(), {1, decoder.config().vocab_size}});
-    losses.kv_bytes.push_back(static_cast<double>(session.kv_bytes()));
+    use.kv_bytes.push_back(static_cast<double>(session.kv_bytes()));
   }
-  losses.evicted += session.appended_rows() - session.live_rows();
+  use.evicted += session.appended_rows() - session.live_rows();
 }
 
 }  // namespace
 
 Measured measure_perplexity(model::Decoder& decoder, const model::Tokenizer& tokenizer,
-                            const PerplexityWorkload& workload) {
+                            const PerplexityWorkload& workload, const BaselineFile& baseline) {
   const std::vector<TokenId> ids = read_text_tokens(workload.text, tokenizer, decoder.config().vocab_size);
-  Losses losses;
-  for (const auto& window : windows(ids, tokenizer.bos(), workload))
-    run_window(decoder, window, workload.context, workload.prefill, workload.prefill >= workload.context, losses);
-  if (losses.count == 0)
+  const std::vector<std::vector<TokenId>> pieces = windows(ids, tokenizer.bos(), workload);
+  Scores scores(baseline, identity_of(pieces, decoder.config().vocab_size, workload.prefill));
+  CacheUse use;
+  for (const auto& window : pieces)
+    run_window(decoder, window, workload.context, workload.prefill, workload.prefill >= workload.context, scores, use);
+  scores.finish();
+  if (scores.is_empty())
     throw Error(workload.text.string(), "no token of the text comes after a prompt, so nothing is counted",
                 "use a longer text or a shorter prefill");
-  const double mean = losses.sum / static_cast<double>(losses.count);
   Measured measured;
-  measured.add("nll_per_token", "nats", "lower", mean, true);
-  measured.add("perplexity", "", "lower", std::exp(mean), true);
-  measured.add_cache(losses.kv_bytes, losses.evicted);
-  measured.details["nll_sum"] = losses.sum;
-  measured.details["tokens"] = losses.count;
-  return measured;
-}
-
-Measured measure_generate(model::Decoder& decoder, const model::Tokenizer& tokenizer, const GenerateWorkload& workload,
-                          std::uint64_t seed) {
-  using Clock = std::chrono::steady_clock;
-  const auto seconds_since = [](Clock::time_point start) {
-    return std::chrono::duration<double>(Clock::now() - start).count();
-  };
-  const std::vector<TokenId> prompt = encode_prompt(tokenizer, workload.prompt);
-  const int vocab = decoder.config().vocab_size;
-  check_prompt(prompt, vocab, "generate: prompt");
-  model::Session session = decoder.make_session(1, static_cast<int>(prompt.size()) + workload.tokens);
-  std::vector<float> logits(vocab);
-  model::Sampler sampler({.temperature = workload.temperature,
-                          .top_k = workload.top_k,
-                          .top_p = workload.top_p,
-                          .seed = workload.seed ? static_cast<std::uint64_t>(*workload.seed) : seed});
-  const auto stream = tokenizer.stream();
-  std::string text;
-  for (const TokenId token : prompt) text += stream->push(token);
-  const Clock::time_point start = Clock::now();
-  feed_prompt(decoder, session, 0, prompt, kPrefillChunk, [&](int first, TensorView<const float, 2> hidden) {
-    if (first + hidden.extent(0) == static_cast<std::int64_t>(prompt.size()))
-      decoder.logits(hidden.slice(hidden.extent(0) - 1, 1), {logits.data(), {1, vocab}});
-  });
-  const double first_token = seconds_since(start);
-  std::vector<double> latencies;
-  for (int i = 0; i < workload.tokens; ++i) {
-    const Clock::time_point step = Clock::now();
-    const TokenId next = sampler.next(logits);
-    text += next < tokenizer.vocab_size() ? stream->push(next) : std::string("\xEF\xBF\xBD");
-    if (i + 1 == workload.tokens) break;
-    const model::SequenceTokens fed{.sequence = 0, .tokens = {&next, 1}, .phase = Phase::decode};
-    decoder.logits(decoder.forward(session, {&fed, 1}), {logits.data(), {1, vocab}});
-    latencies.push_back(seconds_since(step));
-  }
-  text += stream->finish();
-  Measured measured;
-  measured.add("time_to_first_token_s", "s", "lower", first_token);
-  if (!latencies.empty()) {
-    const double total = std::accumulate(latencies.begin(), latencies.end(), 0.0);
-    measured.add("decode_tokens_per_second", "tokens/s", "higher", static_cast<double>(latencies.size()) / total);
-    measured.add("token_latency_p50_s", "s", "lower", latency_quantile(latencies, 0.50));
-    measured.add("token_latency_p95_s", "s", "lower", latency_quantile(latencies, 0.95));
-    measured.add("token_latency_p99_s", "s", "lower", latency_quantile(latencies, 0.99));
-  }
-  measured.add("kv_bytes_allocated", "bytes", "lower", static_cast<double>(session.kv_bytes()), true);
-  measured.details["prompt"] = workload.prompt;
-  measured.details["text"] = text;
+  scores.add_to(measured);
+  measured.add_cache(use.kv_bytes, use.evicted);
   return measured;
 }
 

@@ -16,6 +16,7 @@ struct Tally {
   int unlike = 0;     // answered although not predicted, or the other way round
   std::vector<double> kv_bytes;
   std::int64_t evicted = 0;
+  std::vector<int> queries_of, right_of;  // by example
 };
 
 void run_example(model::Decoder& decoder, const RecallExample& example, int prompt,
@@ -26,6 +27,7 @@ void run_example(model::Decoder& decoder, const RecallExample& example, int prom
   feed_prompt(decoder, session, 0, tokens.first(prompt), kPrefillChunk);
   tally.kv_bytes.push_back(static_cast<double>(session.kv_bytes()));
   auto query = example.queries.begin();
+  const int answered_before = tally.answered;
   for (int position = prompt; position < static_cast<int>(tokens.size()); ++position) {
     const model::SequenceTokens fed{.sequence = 0, .tokens = tokens.subspan(position, 1), .phase = Phase::decode};
     const auto hidden = decoder.forward(session, {&fed, 1});
@@ -41,6 +43,8 @@ void run_example(model::Decoder& decoder, const RecallExample& example, int prom
     ++query;
   }
   tally.evicted += session.appended_rows() - session.live_rows();
+  tally.queries_of.push_back(static_cast<int>(example.queries.size()));
+  tally.right_of.push_back(tally.answered - answered_before);
 }
 
 }  // namespace
@@ -58,6 +62,7 @@ Measured measure_recall(model::Decoder& decoder, const RecallWorkload& workload,
   measured.add_cache(tally.kv_bytes, tally.evicted);
   measured.details["queries"] = tally.queries;
   measured.details["answered"] = tally.answered;
+  measured.details["examples"] = {{"queries", tally.queries_of}, {"right", tally.right_of}};
   if (!prediction) return measured;
   measured.details["predicted"] = tally.predicted;
   measured.details["unlike_prediction"] = tally.unlike;

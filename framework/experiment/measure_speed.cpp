@@ -158,6 +158,7 @@ void add_decode(Measured& measured, const model::Decoder& decoder, const model::
   measured.add("token_latency_p50_s", "s", "lower", latency_quantile(steps, 0.50));
   measured.add("token_latency_p95_s", "s", "lower", latency_quantile(steps, 0.95));
   measured.add("token_latency_p99_s", "s", "lower", latency_quantile(steps, 0.99));
+  measured.details["token_latencies_s"] = thinned(steps);
   const double bytes = static_cast<double>(decoder.weight_bytes_per_step() + session.kv_bytes_nominal());
   measured.add(std::string(report::kBytesPerSecond), "bytes/s", "higher",
                bytes * static_cast<double>(steps.size()) / total);

@@ -11,6 +11,7 @@
 
 #include <attnlab/api.h>
 
+#include "experiment/quality_baseline.h"
 #include "experiment/recall_prediction.h"
 #include "experiment/spec_workloads.h"
 #include "model/decoder.h"
@@ -35,9 +36,11 @@ struct Measured {
 [[nodiscard]] ATTNLAB_API Measured measure_speed(model::Decoder& decoder, const SpeedCase& speed_case,
                                                  std::uint64_t seed, bool first, bool counts_all);
 
-/// Loss of a text through the arm's own cache. Error where the text cannot be used.
+/// Loss of a text through the arm's own cache, and how far the predictions are from the baseline's. Error where the
+/// text cannot be used.
 [[nodiscard]] ATTNLAB_API Measured measure_perplexity(model::Decoder& decoder, const model::Tokenizer& tokenizer,
-                                                      const PerplexityWorkload& workload);
+                                                      const PerplexityWorkload& workload,
+                                                      const BaselineFile& baseline = {});
 
 /// Share of the queries whose value the model predicts, and the share that `prediction` says.
 [[nodiscard]] ATTNLAB_API Measured measure_recall(model::Decoder& decoder, const RecallWorkload& workload,
