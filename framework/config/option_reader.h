@@ -14,6 +14,9 @@
 
 namespace attnlab::config {
 
+/// What a budget looks like that is no plain number, as a regular expression for the JSON Schema.
+inline constexpr std::string_view kBudgetPattern = R"(^[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]+)?( *(KiB|MiB))?$)";
+
 /// Only what the YAML gives and the schema allows; the rest is a problem. `options` is a map or null, `owner` the id of
 /// the component. `others` are names that are read elsewhere: known, but not of the schema.
 [[nodiscard]] ATTNLAB_API OptionValues read_options(const Node& options, const OptionSchema& schema,

@@ -10,6 +10,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "config/ranges.h"
+
 namespace attnlab::config {
 namespace {
 
@@ -219,15 +221,25 @@ std::optional<std::string> as_choice(const Node& node, std::string_view name, co
 
 std::optional<std::vector<std::int64_t>> as_integers(const Node& node, std::string_view name, ProblemList& problems,
                                                      std::int64_t min, std::int64_t max) {
-  const auto read = [&](const Node& item) { return as_integer(item, name, problems, min, max); };
-  if (node.is_sequence() && !node.items().empty()) return read_each(node, read);
-  if (node.is_sequence()) {
+  if (node.is_sequence() && node.items().empty()) {
     problems.add(node.mark(), named(name, "the list is empty"));
     return std::nullopt;
   }
-  const auto value = read(node);
-  if (!value) return std::nullopt;
-  return std::vector{*value};
+  std::vector<std::int64_t> values;
+  bool complete = true;
+  const std::vector<Node> single = {node};
+  for (const Node& item : node.is_sequence() ? node.items() : single) {
+    const bool several = is_range(item);
+    const std::vector<Node> written = several ? expand_range(item, problems) : std::vector{item};
+    complete = complete && !written.empty();
+    for (const Node& one : written) {
+      const auto value = as_integer(one, name, problems, min, max);
+      complete = complete && value;
+      if (value) values.push_back(*value);
+      if (several && !value) break;  // the others of the range would say the same
+    }
+  }
+  return complete ? std::optional(values) : std::nullopt;
 }
 
 std::optional<std::vector<double>> as_reals(const Node& node, std::string_view name, ProblemList& problems, double min,

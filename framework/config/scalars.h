@@ -47,7 +47,7 @@ ATTNLAB_API std::optional<std::string> as_text(const Node& node, std::string_vie
 ATTNLAB_API std::optional<std::string> as_choice(const Node& node, std::string_view name,
                                                  const std::vector<std::string>& choices, ProblemList& problems);
 
-/// One integer, or a list of them that is not empty.
+/// One integer, or a list of them that is not empty; ranges are written out.
 ATTNLAB_API std::optional<std::vector<std::int64_t>> as_integers(const Node& node, std::string_view name,
                                                                  ProblemList& problems, std::int64_t min,
                                                                  std::int64_t max);

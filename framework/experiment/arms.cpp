@@ -4,12 +4,15 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "config/map_reader.h"
+#include "config/ranges.h"
 #include "config/scalars.h"
+#include "experiment/spec_keys.h"
 
 namespace attnlab::experiment {
 namespace {
@@ -18,7 +21,7 @@ using config::MapReader;
 using config::Node;
 using config::ProblemList;
 
-constexpr std::size_t kMaxArms = 10'000;
+constexpr std::size_t kMaxArms = config::kMaxCombinations;
 constexpr std::array kKinds = {Kind::attention, Kind::position, Kind::cache};
 
 template <class Whole>  // an Arm or an ArmPattern
@@ -42,15 +45,18 @@ class ArmReader {
                       "write {attention: NAME, cache: NAME}");
         continue;
       }
-      MapReader reader(item, "an arm", problems_);
+      if (const Node* range = config::find_range(item)) {
+        problems_.add(range->mark(), "a range makes several arms, and this is one arm", "write it in a grid");
+        continue;
+      }
+      MapReader reader(item, "an arm", arm_keys(), problems_);
       Arm arm;
       arm.where = item.mark();
-      if (const Node* name = reader.take("name")) arm.name = read_name(*name);
-      if (const Node* tags = reader.take("tags"))
-        arm.tags = config::as_texts(*tags, "tags", problems_).value_or(arm.tags);
+      arm.name = read_name(reader, item);
+      arm.tags = reader.texts("tags").value_or(arm.tags);
       bool complete = true;
       for (const Kind kind : kKinds) {
-        const Node* part = reader.take(kind_name(kind));
+        const Node* part = reader.find(kind_name(kind));
         auto choice = part != nullptr ? read_layered(kind, *part, lookup_, problems_) : own(kind, item.mark());
         complete = complete && choice.has_value();
         if (choice) part_of(arm, kind) = *std::move(choice);
@@ -62,14 +68,15 @@ class ArmReader {
 
   void read_grid(const Node& node, std::vector<Arm>& arms) {
     const std::size_t before = problems_.size();
-    MapReader reader(node, "the grid", problems_);
-    for (const Kind kind : kKinds) reader.take(kind_name(kind));
+    MapReader reader(node, "the grid", grid_keys(), problems_);
+    const auto tags = reader.texts("tags");
     reader.finish();
     if (node.entries().empty() && problems_.size() == before)
       problems_.add(node.mark(), "the grid is empty", "name attention, position or cache");
     Arm first;
     first.where = node.mark();
     first.from_grid = true;
+    first.tags = tags.value_or(first.tags);
     std::vector<Arm> cells = {first};
     for (const Kind kind : kKinds) {
       if (node.find(kind_name(kind)) != nullptr) continue;
@@ -80,14 +87,19 @@ class ArmReader {
     for (const Node::Entry& axis : node.entries()) {
       const auto kind = std::ranges::find(kKinds, axis.key, kind_name);
       if (kind == kKinds.end()) continue;
-      const std::vector<LayeredChoice> choices = read_axis(*kind, axis.value);
+      const std::vector<AxisChoice> choices = read_axis(*kind, axis.value);
       if (cells.size() * choices.size() > kMaxArms) {
         problems_.add(axis.key_mark, fmt::format("the grid has more than {} arms", kMaxArms));
         return;
       }
       std::vector<Arm> product;
       for (const Arm& cell : cells)
-        for (const LayeredChoice& choice : choices) part_of(product.emplace_back(cell), *kind) = choice;
+        for (const AxisChoice& one : choices) {
+          part_of(product.emplace_back(cell), *kind) = one.choice;
+          for (const std::string& tag : one.tags)
+            if (std::ranges::find(product.back().tags, tag) == product.back().tags.end())
+              product.back().tags.push_back(tag);
+        }
       cells = std::move(product);
     }
     std::ranges::move(cells, std::back_inserter(arms));
@@ -101,7 +113,9 @@ class ArmReader {
     }
     const bool complete = problems_.empty();
     const std::vector<Arm> all = arms;
-    for (const Node& item : node.items()) {
+    std::vector<Node> items;
+    for (const Node& item : node.items()) std::ranges::move(config::expand_ranges(item, problems_), std::back_inserter(items));
+    for (const Node& item : items) {
       const auto pattern = read_pattern(item, "exclude", lookup_, problems_);
       if (!pattern) continue;
       const auto drops = [&](const Arm& arm) { return arm.from_grid && pattern->matches(arm); };
@@ -112,21 +126,40 @@ class ArmReader {
   }
 
  private:
-  std::string read_name(const Node& node) {
-    const auto name = config::as_text(node, "name", problems_);
+  struct AxisChoice {
+    LayeredChoice choice;
+    std::vector<std::string> tags;
+  };
+
+  // Empty where the arm has none.
+  std::string read_name(MapReader& reader, const Node& arm) {
+    const auto name = reader.text("name");
     if (!name) return {};
     const bool printable = std::ranges::none_of(*name, [](unsigned char c) { return c < 0x20; });
     if (name->empty() || !printable)
-      problems_.add(node.mark(), fmt::format("name: {} is no name of an arm", config::in_quotes(*name)));
+      problems_.add(arm.find("name")->mark(), fmt::format("name: {} is no name of an arm", config::in_quotes(*name)));
     return *name;
   }
 
-  // A list of choices, or one.
-  std::vector<LayeredChoice> read_axis(Kind kind, const Node& node) {
-    std::vector<LayeredChoice> choices;
+  // A list of choices, or one; each may have tags beside its name, and ranges among its options.
+  std::vector<AxisChoice> read_axis(Kind kind, const Node& node) {
+    std::vector<AxisChoice> choices;
     const std::vector<Node> single = {node};
-    for (const Node& item : node.is_sequence() ? node.items() : single)
-      if (auto choice = read_layered(kind, item, lookup_, problems_)) choices.push_back(*std::move(choice));
+    for (const Node& item : node.is_sequence() ? node.items() : single) {
+      std::vector<std::string> tags;
+      Node untagged = item;
+      if (const Node* written = item.find("tags")) {
+        tags = config::as_texts(*written, "tags", problems_).value_or(tags);
+        std::vector<Node::Entry> entries = item.entries();
+        std::erase_if(entries, [](const Node::Entry& entry) { return entry.key == "tags"; });
+        untagged = Node::map(item.mark(), std::move(entries));
+      }
+      const std::size_t before = problems_.size();
+      for (const Node& one : config::expand_ranges(untagged, problems_)) {
+        if (auto choice = read_layered(kind, one, lookup_, problems_)) choices.push_back({*std::move(choice), tags});
+        if (problems_.size() > before) break;  // the others of a range would say the same
+      }
+    }
     if (node.is_sequence() && node.items().empty())
       problems_.add(node.mark(), fmt::format("{}: the list is empty", kind_name(kind)));
     return choices;
@@ -164,11 +197,15 @@ bool ArmPattern::matches(const Arm& arm) const {
 std::optional<ArmPattern> read_pattern(const Node& node, std::string_view section, const ComponentLookup& lookup,
                                        ProblemList& problems) {
   const std::size_t before = problems.size();
-  MapReader reader(node, std::string(section), problems);
+  if (const Node* range = config::find_range(node)) {
+    problems.add(range->mark(), fmt::format("{}: a range makes several of one", section), "write one value");
+    return std::nullopt;
+  }
+  MapReader reader(node, std::string(section), pattern_keys(), problems);
   ArmPattern pattern;
   bool any = false;
   for (const Kind kind : kKinds) {
-    const Node* part = reader.take(kind_name(kind));
+    const Node* part = reader.find(kind_name(kind));
     if (part == nullptr) continue;
     any = true;
     part_of(pattern, kind) = read_layered(kind, *part, lookup, problems);
@@ -187,9 +224,7 @@ std::vector<Arm> read_arms(const Node& node, const ComponentLookup& lookup, cons
   if (node.is_sequence()) {
     reader.read_list(node, arms);
   } else {
-    MapReader map(node, "arms", found);
-    for (const char* key : {"grid", "list", "exclude"}) map.take(key);
-    map.finish();
+    MapReader(node, "arms", arms_keys(), found).finish();
     for (const Node::Entry& entry : node.entries()) {
       if (entry.key == "grid") reader.read_grid(entry.value, arms);
       if (entry.key == "list") reader.read_list(entry.value, arms);

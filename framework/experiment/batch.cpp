@@ -1,5 +1,6 @@
 #include "experiment/batch.h"
 
+#include <algorithm>
 #include <charconv>
 #include <limits>
 #include <string>
@@ -9,7 +10,10 @@
 #include <attnlab/error.h>
 #include <fmt/format.h>
 
+#include "config/map_reader.h"
+#include "config/ranges.h"
 #include "config/scalars.h"
+#include "experiment/spec_keys.h"
 
 namespace attnlab::experiment {
 namespace {
@@ -121,6 +125,33 @@ std::optional<Batch> read_batch(const config::Node& node, config::ProblemList& p
                  kGrammar);
     return std::nullopt;
   }
+}
+
+std::vector<config::Node> expand_batches(const config::Node& node, config::ProblemList& problems) {
+  const std::size_t before = problems.size();
+  config::MapReader reader(node, "a batch", batch_range_keys(), problems);
+  const config::Node* each = reader.find("each");
+  reader.require("range");
+  reader.finish();
+  const auto pattern = each == nullptr ? std::nullopt : config::as_text(*each, "each", problems);
+  if (pattern && std::ranges::count(*pattern, '*') != 1)
+    problems.add(each->mark(), fmt::format("each: {} has no place for the value, or several", config::in_quotes(*pattern)),
+                 "write one *, as in q1s*");
+  if (problems.size() > before || !pattern) return {};
+  std::vector<config::Node::Entry> entries = node.entries();
+  std::erase_if(entries, [](const config::Node::Entry& entry) { return entry.key == "each"; });
+  const std::size_t star = pattern->find('*');
+  std::vector<config::Node> batches;
+  for (const config::Node& value :
+       config::expand_range(config::Node::map(node.mark(), std::move(entries)), problems, /*takes_k=*/true)) {
+    std::string text = value.text();
+    // As people write it: 2048 is 2k where nothing that the pattern itself says comes right behind it.
+    if (text.size() < 10 && text.find_first_not_of("0123456789") == std::string::npos && std::stoll(text) > 0 &&
+        std::stoll(text) % 1024 == 0 && pattern->find_first_of("0123456789k", star) != star + 1)
+      text = std::to_string(std::stoll(text) / 1024) + "k";
+    batches.push_back(config::Node::scalar(value.mark(), std::string(*pattern).replace(star, 1, text), true));
+  }
+  return batches;
 }
 
 }  // namespace attnlab::experiment

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include <attnlab/api.h>
@@ -30,5 +31,14 @@ using Batch = std::vector<BatchPart>;
 
 /// None where a problem was added; its column is that of the character that is wrong.
 [[nodiscard]] ATTNLAB_API std::optional<Batch> read_batch(const config::Node& node, config::ProblemList& problems);
+
+/// `{each: q1s*, range: [1k, 16k], factor: 2}` is q1s1k, q1s2k ... q1s16k: texts that stand where the map does. None
+/// where a problem was added.
+[[nodiscard]] ATTNLAB_API std::vector<config::Node> expand_batches(const config::Node& node,
+                                                                   config::ProblemList& problems);
+
+/// What read_batch takes, as a regular expression for the JSON Schema; bounds and s >= q are beyond it.
+inline constexpr std::string_view kBatchPattern =
+    "^(0*[1-9][0-9]*)?q0*[1-9][0-9]*k?(s0*[1-9][0-9]*k?)?(_(0*[1-9][0-9]*)?q0*[1-9][0-9]*k?(s0*[1-9][0-9]*k?)?)*$";
 
 }  // namespace attnlab::experiment

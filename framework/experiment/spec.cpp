@@ -8,10 +8,11 @@
 #include <attnlab/error.h>
 #include <fmt/format.h>
 
+#include "config/include.h"
 #include "config/map_reader.h"
-#include "config/quantities.h"
 #include "config/scalars.h"
 #include "config/set_override.h"
+#include "experiment/spec_keys.h"
 #include "experiment/spec_paths.h"
 
 namespace attnlab::experiment {
@@ -26,10 +27,8 @@ constexpr const char* kSection = "the experiment";
 void read_model(const Node& node, const std::filesystem::path& folder, SpecDocument& document) {
   document.model.where = node.mark();
   if (node.is_map()) {
-    MapReader reader(node, "model", document.problems);
-    if (const Node* constructed = reader.require("constructed"))
-      document.constructed =
-          config::as_choice(*constructed, "constructed", {"recall"}, document.problems).value_or("");
+    MapReader reader(node, "model", constructed_model_keys(), document.problems);
+    document.constructed = reader.choice("constructed").value_or("");
     reader.finish();
   } else {
     document.model.path = read_path(node, "model", folder, PathKind::any, document.problems).value_or("");
@@ -37,70 +36,59 @@ void read_model(const Node& node, const std::filesystem::path& folder, SpecDocum
 }
 
 std::vector<NamedPath> read_plugins(const Node& node, const std::filesystem::path& folder, ProblemList& problems) {
-  if (!node.is_sequence()) {
-    problems.add(node.mark(), fmt::format("plugins: expected a list of paths, got {}", config::describe(node)));
-    return {};
-  }
   std::vector<NamedPath> plugins;
-  for (const Node& item : node.items())
+  const std::vector<Node> single = {node};
+  for (const Node& item : node.is_sequence() ? node.items() : single)
     if (auto path = read_path(item, "plugins", folder, PathKind::any, problems))
       plugins.push_back({*std::move(path), item.mark()});
   return plugins;
 }
 
 // The name is that of a folder below results/.
-std::string read_name(const Node& node, ProblemList& problems) {
+std::string read_name(MapReader& reader, ProblemList& problems) {
   constexpr std::size_t kMaxLength = 200;
-  const auto name = config::as_text(node, "name", problems);
+  const auto name = reader.text("name");
   if (!name) return {};
   const bool safe = std::ranges::none_of(*name, [](unsigned char c) { return c < 0x20 || c == '/'; });
   if (!safe || name->empty() || *name == "." || *name == ".." || name->size() > kMaxLength)
-    problems.add(node.mark(), fmt::format("name: {} is no name of a folder", config::in_quotes(*name)),
+    problems.add(reader.find("name")->mark(), fmt::format("name: {} is no name of a folder", config::in_quotes(*name)),
                  "use letters, digits, - and _");
   return *name;
 }
 
-std::vector<std::int64_t> read_seeds(const Node& node, ProblemList& problems) {
-  auto seeds = config::as_integers(node, "seed", problems, 0, config::kMaxInteger);
+std::vector<std::int64_t> read_seeds(MapReader& reader, ProblemList& problems) {
+  auto seeds = reader.integers("seed");
   if (!seeds) return {1};
   const std::set<std::int64_t> different(seeds->begin(), seeds->end());
-  if (different.size() != seeds->size()) problems.add(node.mark(), "seed: a seed is there twice", "give each once");
+  if (different.size() != seeds->size())
+    problems.add(reader.find("seed")->mark(), "seed: a seed is there twice", "give each once");
   return *std::move(seeds);
 }
 
 Repeats read_repeats(const Node& node, ProblemList& problems) {
-  constexpr std::int64_t kMaxRepeats = 10'000;
   Repeats repeats;
   if (!node.is_map()) {
     const auto count = config::as_integer(node, "repeats", problems, 1, kMaxRepeats);
     if (count) repeats.min = repeats.max = static_cast<int>(*count);
     return repeats;
   }
-  MapReader reader(node, "repeats", problems);
-  const auto count = [&](const char* key) {
-    const Node* written = reader.require(key);
-    return written == nullptr ? std::nullopt : config::as_integer(*written, key, problems, 2, kMaxRepeats);
-  };
-  const auto least = count("min");
-  const auto most = count("max");
-  if (const Node* until = reader.require("until"))
-    repeats.until = config::as_share(*until, "until", problems).value_or(0);
+  MapReader reader(node, "repeats", repeats_keys(), problems);
+  const auto least = reader.count("min");
+  const auto most = reader.count("max");
+  repeats.until = reader.share("until").value_or(0);
   reader.finish();
   if (least && most && *most < *least)
     problems.add(node.mark(), fmt::format("repeats: max {} is less than min {}", *most, *least));
-  repeats.min = static_cast<int>(least.value_or(repeats.min));
-  repeats.max = static_cast<int>(most.value_or(repeats.max));
+  repeats.min = least.value_or(repeats.min);
+  repeats.max = most.value_or(repeats.max);
   return repeats;
 }
 
 Limits read_limits(const Node& node, ProblemList& problems) {
-  constexpr double kMaxSeconds = 1e7;
   Limits limits;
-  MapReader reader(node, "limits", problems);
-  if (const Node* seconds = reader.take("seconds"))
-    limits.seconds = config::as_real(*seconds, "seconds", problems, 1, kMaxSeconds).value_or(0);
-  if (const Node* memory = reader.take("memory"))
-    limits.memory = config::as_bytes(*memory, "memory", problems).value_or(0);
+  MapReader reader(node, "limits", limits_keys(), problems);
+  limits.seconds = reader.real("seconds").value_or(0);
+  limits.memory = reader.bytes("memory").value_or(0);
   reader.finish();
   return limits;
 }
@@ -150,13 +138,15 @@ void ExperimentSpec::keep_only(const std::string& glob) {
 SpecDocument open_spec(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
   SpecDocument document;
   document.file = file;
-  document.root = config::parse_file(file);
+  document.root = config::parse_with_includes(file);
   if (!document.root.is_map()) {
     throw Error(document.root.mark().text(),
                 fmt::format("{}: expected a map, got {}", kSection, config::describe(document.root)),
                 "begin with \"name: ...\"");
   }
   for (const std::string& text : overrides) document.root = config::with_override(document.root, text);
+  if (const Node* include = document.root.find("include"))
+    document.problems.add(include->mark(), "include: files are included before values are set", "write it in the file");
   const std::filesystem::path folder = file.parent_path();
   if (const Node* model = document.root.find("model")) read_model(*model, folder, document);
   if (const Node* plugins = document.root.find("plugins"))
@@ -165,40 +155,31 @@ SpecDocument open_spec(const std::filesystem::path& file, const std::vector<std:
 }
 
 ExperimentSpec read_spec(const SpecDocument& document, const ComponentLookup& lookup, const ArmDefaults& defaults) {
-  constexpr std::int64_t kMaxThreads = 4096;
-  constexpr std::int64_t kMaxWarmup = 100;
   ProblemList problems = document.problems;
   ExperimentSpec spec;
   spec.file = document.file;
   spec.model = document.model;
   spec.constructed = document.constructed;
   spec.plugins = document.plugins;
-  MapReader reader(document.root, kSection, problems);
-  if (const Node* name = reader.require("name")) spec.name = read_name(*name, problems);
-  if (const Node* question = reader.take("question"))
-    spec.question = config::as_text(*question, "question", problems).value_or("");
-  (void)reader.require("model");  // read by open_spec
-  (void)reader.take("plugins");
-  if (const Node* seed = reader.take("seed")) spec.seeds = read_seeds(*seed, problems);
+  MapReader reader(document.root, kSection, experiment_keys(), problems);
+  spec.name = read_name(reader, problems);
+  spec.question = reader.text("question").value_or("");
+  spec.seeds = read_seeds(reader, problems);
   spec.seed = spec.seeds.front();
-  if (const Node* threads = reader.take("threads"))
-    spec.threads = static_cast<int>(config::as_integer(*threads, "threads", problems, 1, kMaxThreads).value_or(0));
-  if (const Node* repeats = reader.take("repeats")) spec.repeats = read_repeats(*repeats, problems);
-  if (const Node* warmup = reader.take("warmup"))
-    spec.warmup = static_cast<int>(config::as_integer(*warmup, "warmup", problems, 0, kMaxWarmup).value_or(0));
-  if (const Node* limits = reader.take("limits")) spec.limits = read_limits(*limits, problems);
-  if (const Node* on_error = reader.take("on_error"))
-    spec.stops_on_error = config::as_choice(*on_error, "on_error", {"continue", "stop"}, problems) == "stop";
-  if (const Node* allow = reader.take("allow_nonfinite"))
-    spec.allow_nonfinite = config::as_bool(*allow, "allow_nonfinite", problems).value_or(false);
+  spec.threads = reader.count("threads").value_or(spec.threads);
+  if (const Node* repeats = reader.find("repeats")) spec.repeats = read_repeats(*repeats, problems);
+  spec.warmup = reader.count("warmup").value_or(spec.warmup);
+  if (const Node* limits = reader.find("limits")) spec.limits = read_limits(*limits, problems);
+  spec.stops_on_error = reader.choice("on_error") == "stop";
+  spec.allow_nonfinite = reader.boolean("allow_nonfinite").value_or(false);
 
   ProblemList of_arms;
-  const Node* arms = reader.require("arms");
+  const Node* arms = reader.find("arms");
   if (arms != nullptr) spec.arms = read_arms(*arms, lookup, defaults, of_arms);
-  if (const Node* baseline = reader.take("baseline"); baseline != nullptr && arms != nullptr)
+  if (const Node* baseline = reader.find("baseline"); baseline != nullptr && arms != nullptr)
     spec.baseline = find_baseline(*baseline, spec.arms, lookup, of_arms);
   problems.add(of_arms);
-  if (const Node* workloads = reader.require("workloads"))
+  if (const Node* workloads = reader.find("workloads"))
     spec.workloads = read_workloads(*workloads, document.file.parent_path(), problems);
   reader.finish();
   problems.throw_if_any();

@@ -11,6 +11,7 @@
 #include "config/map_reader.h"
 #include "config/option_reader.h"
 #include "config/scalars.h"
+#include "experiment/spec_keys.h"
 
 namespace attnlab::experiment {
 namespace {
@@ -18,9 +19,10 @@ namespace {
 using config::Node;
 using config::ProblemList;
 
-const std::vector<std::string> kStoredKeys = {"auto", "rotated", "unrotated"};
-
-constexpr std::int64_t kMostRows = std::int64_t{1} << 30;
+// In the order of the enumerators.
+const std::vector<std::string>& stored_keys() {
+  return config::find_key(common_cache_keys(), "keys")->choices;
+}
 
 std::vector<std::string> storage_names() {
   std::vector<std::string> names = element_names();
@@ -36,21 +38,10 @@ void refuse_options(const config::PluginChoice& storage, ProblemList& problems) 
 }
 
 void read_kivi(const Node& node, KiviFormat& kivi, ProblemList& problems) {
-  config::MapReader reader(node, "kivi", problems);
-  const auto read = [&](const char* key, std::int64_t min, std::int64_t max, int& value) {
-    const Node* written = reader.take(key);
-    if (written == nullptr) return;
-    if (const auto number = config::as_integer(*written, key, problems, min, max)) value = static_cast<int>(*number);
-  };
-  if (const Node* written = reader.take("bits")) {
-    const auto bits = config::as_integer(*written, "bits", problems);
-    if (bits && *bits != 2 && *bits != 4)
-      problems.add(written->mark(), fmt::format("bits: {} is neither 2 nor 4", *bits));
-    else
-      kivi.bits = static_cast<int>(bits.value_or(kivi.bits));
-  }
-  read("group", 1, 65536, kivi.group);
-  read("residual", 0, kMostRows, kivi.residual);
+  config::MapReader reader(node, "kivi", kivi_keys(), problems);
+  if (const auto bits = reader.choice("bits")) kivi.bits = std::stoi(*bits);
+  kivi.group = reader.count("group").value_or(kivi.group);
+  kivi.residual = reader.count("residual").value_or(kivi.residual);
   reader.finish();
 }
 
@@ -90,18 +81,16 @@ void read_element(const Node* node, std::string& element, ProblemList& problems)
 // NAME, {NAME: {...}}, {k: NAME, v: NAME}, and each of the maps with page: N, which may also stand alone.
 StorageChoice read_storage(const Node& node, ProblemList& problems) {
   StorageChoice storage;
-  if (const Node* page = node.find("page"))
-    if (const auto rows = config::as_integer(*page, "page", problems, 1, 65536)) storage.page = static_cast<int>(*rows);
-  if (node.find("k") != nullptr || node.find("v") != nullptr) {
-    config::MapReader reader(node, "storage", problems);
-    read_element(reader.take("k"), storage.keys, problems);
-    read_element(reader.take("v"), storage.values, problems);
-    reader.take("page");
-    reader.finish();
+  if (node.find("k") == nullptr && node.find("v") == nullptr && node.find("page") == nullptr) {
+    read_both(node, storage, problems);
     return storage;
   }
-  if (node.find("page") == nullptr) {
-    read_both(node, storage, problems);
+  config::MapReader reader(node, "storage", storage_keys(), problems);
+  storage.page = reader.count("page").value_or(0);
+  if (node.find("k") != nullptr || node.find("v") != nullptr) {
+    read_element(reader.find("k"), storage.keys, problems);
+    read_element(reader.find("v"), storage.values, problems);
+    reader.finish();
     return storage;
   }
   std::vector<Node::Entry> others = node.entries();
@@ -111,9 +100,9 @@ StorageChoice read_storage(const Node& node, ProblemList& problems) {
 }
 
 std::optional<StoredKeys> read_stored_keys(const Node& node, ProblemList& problems) {
-  const auto name = config::as_choice(node, "keys", kStoredKeys, problems);
+  const auto name = config::as_choice(node, "keys", stored_keys(), problems);
   if (!name) return std::nullopt;
-  return static_cast<StoredKeys>(std::ranges::find(kStoredKeys, *name) - kStoredKeys.begin());
+  return static_cast<StoredKeys>(std::ranges::find(stored_keys(), *name) - stored_keys().begin());
 }
 
 // Rules across options name an option; its place is where it was written, or else where the component was.
@@ -143,7 +132,7 @@ nlohmann::ordered_json storage_json(const StorageChoice& storage) {
 }
 
 std::string_view stored_keys_name(StoredKeys keys) {
-  return kStoredKeys[static_cast<std::size_t>(keys)];
+  return stored_keys()[static_cast<std::size_t>(keys)];
 }
 
 bool ComponentChoice::same_as(const ComponentChoice& other) const {
@@ -177,7 +166,7 @@ std::optional<ComponentChoice> read_component(Kind kind, const Node& node, const
   const std::size_t before = problems.size();
   std::vector<std::string> common;
   if (kind == Kind::cache) {
-    common = {"storage", "keys"};
+    for (const config::Key& key : common_cache_keys()) common.emplace_back(key.name);
     if (const Node* storage = named->options.find("storage")) choice.storage = read_storage(*storage, problems);
     if (const Node* keys = named->options.find("keys")) choice.keys = read_stored_keys(*keys, problems);
   }

@@ -18,6 +18,13 @@ namespace attnlab::experiment {
 
 inline constexpr int kMaxLayers = 10'000;  // of any model
 
+/// How layers are written, as a regular expression for the JSON Schema; that spans ascend and do not overlap is beyond
+/// it.
+inline constexpr std::string_view kLayersPattern =
+    "^ *((0*[0-9]{1,4}|0*[0-9]{1,4} *- *(0*[0-9]{1,4})?|- *0*[0-9]{1,4})"
+    "( *, *(0*[0-9]{1,4}|0*[0-9]{1,4} *- *(0*[0-9]{1,4})?|- *0*[0-9]{1,4}))*"
+    "|every +0*[1-9][0-9]{0,3}( +from +0*[0-9]{1,4})?) *$";
+
 /// Layers as they are written: `3`, `2-`, `-4`, `2-5`, `0,2,5`, `every 4`, `every 4 from 3` (3, 7, 11 ...). From 0.
 class ATTNLAB_API LayerSet {
  public:

@@ -6,7 +6,7 @@
 #include <attnlab/error.h>
 #include <fmt/format.h>
 
-#include "config/scalars.h"
+#include "config/path_text.h"
 
 namespace attnlab::experiment {
 namespace {
@@ -33,13 +33,9 @@ std::string missing_remedy(const fs::path& path) {
 
 std::optional<fs::path> read_path(const config::Node& node, const std::string& name, const fs::path& folder,
                                   PathKind kind, config::ProblemList& problems) {
-  const auto text = config::as_text(node, name, problems);
-  if (!text) return std::nullopt;
-  if (text->empty() || text->find('\0') != std::string::npos) {
-    problems.add(node.mark(), fmt::format("{}: {} is no path", name, config::in_quotes(*text)));
-    return std::nullopt;
-  }
-  const fs::path path = (folder / *text).lexically_normal();
+  const auto named = config::as_path(node, name, folder, problems);
+  if (!named) return std::nullopt;
+  const fs::path& path = *named;
   std::error_code failure;
   const fs::file_status status = fs::status(path, failure);
   const char* const wanted = kind == PathKind::file ? "file" : "file or folder";

@@ -14,7 +14,7 @@ namespace attnlab::experiment {
 enum class PathKind : std::uint8_t { file, any };
 
 /// The path as the program opens it; none where a problem was added: no text, nothing there, a folder where a file is
-/// wanted. `name` begins the message.
+/// wanted. `name` begins the message, `folder` is what paths of the command line are relative to.
 [[nodiscard]] std::optional<std::filesystem::path> read_path(const config::Node& node, const std::string& name,
                                                              const std::filesystem::path& folder, PathKind kind,
                                                              config::ProblemList& problems);

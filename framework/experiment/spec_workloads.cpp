@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <limits>
 #include <map>
 #include <set>
@@ -12,7 +13,9 @@
 
 #include "config/map_reader.h"
 #include "config/plugin_choice.h"
+#include "config/ranges.h"
 #include "config/scalars.h"
+#include "experiment/spec_keys.h"
 #include "experiment/spec_paths.h"
 
 namespace attnlab::experiment {
@@ -22,7 +25,7 @@ using config::MapReader;
 using config::Node;
 using config::ProblemList;
 
-constexpr std::int64_t kMaxCount = std::numeric_limits<int>::max();
+constexpr std::int64_t kMaxRows = std::numeric_limits<int>::max();
 constexpr std::size_t kMaxCases = 10'000;
 
 struct Reading {
@@ -32,21 +35,25 @@ struct Reading {
   ProblemList& problems;
 };
 
-// An int from 1 (or `min`) on; absent where the key is, or where a problem was added.
-std::optional<int> read_count(const Node* node, std::string_view name, ProblemList& problems, int min = 1) {
-  if (node == nullptr) return std::nullopt;
-  const auto count = config::as_integer(*node, name, problems, min, kMaxCount);
-  return count ? std::optional(static_cast<int>(*count)) : std::nullopt;
-}
-
 void read_batches(const Node& node, std::vector<SpeedCase>& cases, ProblemList& problems) {
   const std::vector<Node> single = {node};
-  const std::vector<Node>& batches = node.is_sequence() ? node.items() : single;
-  if (batches.empty()) problems.add(node.mark(), "batch: the list is empty", "write batches such as q512 or 8q1s1k");
+  std::vector<Node> batches;
+  for (const Node& item : node.is_sequence() ? node.items() : single) {
+    if (item.is_map())
+      std::ranges::move(expand_batches(item, problems), std::back_inserter(batches));
+    else
+      batches.push_back(item);
+  }
+  if (node.is_sequence() && node.items().empty())
+    problems.add(node.mark(), "batch: the list is empty", "write batches such as q512 or 8q1s1k");
   std::set<std::string> labels;
   for (const Node& item : batches) {
     auto batch = read_batch(item, problems);
     if (!batch) continue;
+    if (cases.size() == kMaxCases) {
+      problems.add(item.mark(), fmt::format("speed: more than {} cases", kMaxCases));
+      return;
+    }
     if (!labels.insert(item.text()).second) {
       problems.add(item.mark(), fmt::format("the batch \"{}\" is there twice", item.text()));
       continue;
@@ -57,15 +64,11 @@ void read_batches(const Node& node, std::vector<SpeedCase>& cases, ProblemList& 
 
 // Every combination of the lists, the prompt changing slowest.
 void read_prompts(MapReader& reader, std::vector<SpeedCase>& cases, const Reading& reading) {
-  const auto read_list = [&](std::string_view key, const Node* node) {
-    if (node == nullptr) return std::optional<std::vector<std::int64_t>>();
-    return config::as_integers(*node, key, reading.problems, 1, kMaxCount);
-  };
-  const auto prompts = read_list("prompt", reader.require("prompt"));
-  const auto generates = read_list("generate", reader.require("generate"));
-  const Node* counts = reader.take("sequences");
-  const auto sequences =
-      counts == nullptr ? std::optional(std::vector<std::int64_t>{1}) : read_list("sequences", counts);
+  for (const char* key : {"prompt", "generate"}) reader.require(key);
+  const auto prompts = reader.integers("prompt");
+  const auto generates = reader.integers("generate");
+  const auto sequences = reader.find("sequences") == nullptr ? std::optional(std::vector<std::int64_t>{1})
+                                                             : reader.integers("sequences");
   if (!prompts || !generates || !sequences) return;
   if (prompts->size() * generates->size() * sequences->size() > kMaxCases) {
     reading.problems.add(reading.where, fmt::format("speed: more than {} cases", kMaxCases));
@@ -76,8 +79,8 @@ void read_prompts(MapReader& reader, std::vector<SpeedCase>& cases, const Readin
     for (const std::int64_t generate : *generates)
       for (const std::int64_t count : *sequences) {
         std::string label = fmt::format("prompt{}_generate{}_sequences{}", prompt, generate, count);
-        if (prompt + generate > kMaxCount / count) {
-          reading.problems.add(reading.where, fmt::format("speed: {} has more than {} rows in all", label, kMaxCount));
+        if (prompt + generate > kMaxRows / count) {
+          reading.problems.add(reading.where, fmt::format("speed: {} has more than {} rows in all", label, kMaxRows));
         } else if (!labels.insert(label).second) {
           reading.problems.add(reading.where, fmt::format("speed: the case \"{}\" is there twice", label));
         } else {
@@ -87,14 +90,12 @@ void read_prompts(MapReader& reader, std::vector<SpeedCase>& cases, const Readin
       }
 }
 
-Workload read_speed(const Reading& reading) {
-  MapReader reader(reading.options, "speed", reading.problems);
+Workload read_speed(MapReader& reader, const Reading& reading) {
   SpeedWorkload speed;
-  const Node* batch = reader.take("batch");
-  if (batch != nullptr) {
+  if (const Node* batch = reader.find("batch")) {
     read_batches(*batch, speed.cases, reading.problems);
     for (const char* key : {"prompt", "generate", "sequences"}) {
-      if (reader.take(key) != nullptr)
+      if (reader.find(key) != nullptr)
         reading.problems.add(reading.where, fmt::format("speed: {} stands beside batch", key),
                              "give batch, or prompt and generate; both need two workloads");
     }
@@ -103,67 +104,49 @@ Workload read_speed(const Reading& reading) {
   } else if (!reader.misspells("batch")) {
     read_prompts(reader, speed.cases, reading);
   }
-  reader.finish();
   return speed;
 }
 
-Workload read_perplexity(const Reading& reading) {
-  MapReader reader(reading.options, "perplexity", reading.problems);
+Workload read_perplexity(MapReader& reader, const Reading& reading) {
   PerplexityWorkload perplexity;
-  if (const Node* text = reader.require("text"))
+  if (const Node* text = reader.find("text"))
     perplexity.text = read_path(*text, "text", reading.folder, PathKind::file, reading.problems).value_or("");
-  const auto context = read_count(reader.require("context"), "context", reading.problems, 2);
-  const Node* prefill_node = reader.take("prefill");
-  const auto prefill = read_count(prefill_node, "prefill", reading.problems);
+  const auto context = reader.count("context");
+  const auto prefill = reader.count("prefill");
   if (prefill && context && *prefill > *context) {
-    reading.problems.add(prefill_node->mark(),
+    reading.problems.add(reader.find("prefill")->mark(),
                          fmt::format("prefill: {} is more than the context of {}", *prefill, *context));
   }
   perplexity.context = context.value_or(0);
   perplexity.prefill = prefill.value_or(perplexity.context);
-  perplexity.max_windows = read_count(reader.take("max_windows"), "max_windows", reading.problems).value_or(0);
-  reader.finish();
-
+  perplexity.max_windows = reader.count("max_windows").value_or(0);
   perplexity.label = fmt::format("{}_context{}", perplexity.text.stem().string(), perplexity.context);
   if (perplexity.prefill != perplexity.context) perplexity.label += fmt::format("_prefill{}", perplexity.prefill);
   if (perplexity.max_windows > 0) perplexity.label += fmt::format("_windows{}", perplexity.max_windows);
   return perplexity;
 }
 
-Workload read_generate(const Reading& reading) {
-  MapReader reader(reading.options, "generate", reading.problems);
+Workload read_generate(MapReader& reader, const Reading&) {
   GenerateWorkload generate;
-  ProblemList& problems = reading.problems;
-  if (const Node* prompt = reader.require("prompt"))
-    generate.prompt = config::as_text(*prompt, "prompt", problems).value_or("");
-  generate.tokens = read_count(reader.require("tokens"), "tokens", problems).value_or(0);
-  if (const Node* temperature = reader.take("temperature"))
-    generate.temperature = config::as_real(*temperature, "temperature", problems, 0).value_or(0);
-  generate.top_k = read_count(reader.take("top_k"), "top_k", problems, 0).value_or(0);
-  if (const Node* top_p = reader.take("top_p")) {
-    generate.top_p = config::as_real(*top_p, "top_p", problems, 0, 1).value_or(1);
-    if (generate.top_p == 0) problems.add(top_p->mark(), "top_p: 0 leaves no token to choose", "1 leaves all");
-  }
-  if (const Node* seed = reader.take("seed"))
-    generate.seed = config::as_integer(*seed, "seed", problems, 0, config::kMaxInteger);
-  reader.finish();
+  generate.prompt = reader.text("prompt").value_or("");
+  generate.tokens = reader.count("tokens").value_or(0);
+  generate.temperature = reader.real("temperature").value_or(0);
+  generate.top_k = reader.count("top_k").value_or(0);
+  generate.top_p = reader.real("top_p").value_or(1);
+  generate.seed = reader.integer("seed");
   generate.label = fmt::format("tokens{}", generate.tokens);
   return generate;
 }
 
-Workload read_recall(const Reading& reading) {
-  MapReader reader(reading.options, "recall", reading.problems);
+Workload read_recall(MapReader& reader, const Reading& reading) {
   RecallWorkload recall;
   recall.where = reading.where.text();
-  const auto length = read_count(reader.require("length"), "length", reading.problems);
-  const auto pairs = read_count(reader.require("pairs"), "pairs", reading.problems);
-  recall.examples = read_count(reader.require("examples"), "examples", reading.problems).value_or(0);
-  const Node* vocab_node = reader.take("vocab");
-  const auto vocab = vocab_node == nullptr ? std::optional(recall.shape.vocab)
-                                           : read_count(vocab_node, "vocab", reading.problems);
-  if (const Node* seed = reader.take("seed"))
-    recall.seed = config::as_integer(*seed, "seed", reading.problems, 0, config::kMaxInteger);
-  reader.finish();
+  const auto length = reader.count("length");
+  const auto pairs = reader.count("pairs");
+  recall.examples = reader.count("examples").value_or(0);
+  const bool has_vocab = reader.find("vocab") != nullptr;
+  const auto vocab = has_vocab ? reader.count("vocab") : std::optional(recall.shape.vocab);
+  recall.seed = reader.integer("seed");
   if (length && pairs && vocab) {
     const RecallShape shape{.length = *length, .pairs = *pairs, .vocab = *vocab};
     if (const auto problem = recall_problem(shape))
@@ -171,24 +154,33 @@ Workload read_recall(const Reading& reading) {
     recall.shape = shape;
   }
   recall.label = fmt::format("length{}_pairs{}_examples{}", recall.shape.length, recall.shape.pairs, recall.examples);
-  if (vocab_node != nullptr) recall.label += fmt::format("_vocab{}", recall.shape.vocab);
+  if (has_vocab) recall.label += fmt::format("_vocab{}", recall.shape.vocab);
   if (recall.seed) recall.label += fmt::format("_seed{}", *recall.seed);
   return recall;
 }
 
-struct WorkloadReader {
-  const char* name;
-  Workload (*read)(const Reading&);
-};
+using WorkloadReader = Workload (*)(MapReader& reader, const Reading& reading);
 
-// In the order of the variant.
-constexpr std::array kReaders = {WorkloadReader{"speed", read_speed}, WorkloadReader{"perplexity", read_perplexity},
-                                 WorkloadReader{"generate", read_generate}, WorkloadReader{"recall", read_recall}};
+// In the order of the variant, as the tables of keys are.
+constexpr std::array<WorkloadReader, std::variant_size_v<Workload>> kReaders = {read_speed, read_perplexity,
+                                                                                read_generate, read_recall};
 
 std::vector<std::string> known_names() {
   std::vector<std::string> names;
-  for (const WorkloadReader& reader : kReaders) names.emplace_back(reader.name);
+  for (const WorkloadKeys& workload : workload_keys()) names.emplace_back(workload.name);
   return names;
+}
+
+// A range among the keys of a workload makes several of it; speed takes lists, and its ranges are read there.
+std::vector<Node> with_ranges_written_out(const std::vector<Node>& items, ProblemList& problems) {
+  std::vector<Node> all;
+  for (const Node& item : items) {
+    if (item.find("speed") != nullptr)
+      all.push_back(item);
+    else
+      std::ranges::move(config::expand_ranges(item, problems), std::back_inserter(all));
+  }
+  return all;
 }
 
 // Two texts may share a stem, and two prompts a length; what was made here is numbered, what was written is not.
@@ -199,7 +191,7 @@ void make_unique(std::string& label, std::map<std::string, int>& uses) {
 }  // namespace
 
 std::string_view workload_name(const Workload& workload) {
-  return kReaders[workload.index()].name;
+  return workload_keys()[workload.index()].name;
 }
 
 std::vector<std::string> case_labels(const Workload& workload) {
@@ -226,16 +218,20 @@ std::vector<Workload> read_workloads(const Node& node, const std::filesystem::pa
   std::map<std::string, int> generate_uses;
   std::map<std::string, int> recall_uses;
   std::map<std::string, config::Mark> speed_cases;
-  for (const Node& item : node.items()) {
+  for (const Node& item : with_ranges_written_out(node.items(), problems)) {
     const auto choice = config::read_choice(item, "workload", problems);
     if (!choice) continue;
-    const auto reader = std::ranges::find(kReaders, choice->id, &WorkloadReader::name);
-    if (reader == kReaders.end()) {
+    const auto& tables = workload_keys();
+    const auto keys = std::ranges::find(tables, choice->id, &WorkloadKeys::name);
+    if (keys == tables.end()) {
       problems.add(choice->where, fmt::format("unknown workload {}", config::in_quotes(choice->id)),
                    config::name_remedy(choice->id, known_names(), "workloads"));
       continue;
     }
-    Workload workload = reader->read({choice->options, choice->where, folder, problems});
+    MapReader reader(choice->options, choice->id, keys->keys, problems);
+    Workload workload = kReaders[static_cast<std::size_t>(keys - tables.begin())](
+        reader, {choice->options, choice->where, folder, problems});
+    reader.finish();
     if (auto* perplexity = std::get_if<PerplexityWorkload>(&workload)) make_unique(perplexity->label, perplexity_uses);
     if (auto* generate = std::get_if<GenerateWorkload>(&workload)) make_unique(generate->label, generate_uses);
     if (auto* recall = std::get_if<RecallWorkload>(&workload)) make_unique(recall->label, recall_uses);

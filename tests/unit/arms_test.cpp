@@ -123,7 +123,7 @@ TEST(Arms, EveryProblemIsReportedAtOnce) {
   EXPECT_EQ(arms_error("grid:\n"
                        "  attention: [mha, gqaa, {gqa: {kv_head: 4}}, {gqa: {kv_heads: 0}}]\n"
                        "  cache: [{sink: {sinks: 8, window: 8}}]\n"
-                       "  tags: [a]\n"
+                       "  labels: [a]\n"
                        "list:\n"
                        "  - mha\n"
                        "  - {cach: full}\n"
@@ -132,7 +132,7 @@ TEST(Arms, EveryProblemIsReportedAtOnce) {
             "f.yaml:2:33: unknown option \"kv_head\" of \"gqa\"; did you mean \"kv_heads\"?\n"
             "f.yaml:2:64: kv_heads: 0 is less than 1\n"
             "f.yaml:3:26: sinks: must be smaller than window\n"
-            "f.yaml:4:3: unknown key \"tags\" of the grid; known keys: attention, position, cache\n"
+            "f.yaml:4:3: unknown key \"labels\" of the grid; known keys: attention, position, cache, tags\n"
             "f.yaml:6:5: an arm: expected a map, got text \"mha\"; write {attention: NAME, cache: NAME}\n"
             "f.yaml:7:6: unknown key \"cach\" of an arm; did you mean \"cache\"?\n"
             "f.yaml:8:12: name: expected text, got 3; put it in quotes\n"
@@ -211,9 +211,9 @@ TEST(Storage, IsRefusedWhereItIsWritten) {
   EXPECT_EQ(error("{k: f32, pages: 16}"), "f.yaml:1:36: unknown key \"pages\" of storage; did you mean \"page\"?");
   EXPECT_EQ(error("{int8: {group: 2}}"),
             "f.yaml:1:35: unknown option \"group\" of the storage \"int8\"; it takes no options");
-  EXPECT_EQ(error("{kivi: {bits: 3}}"), "f.yaml:1:41: bits: 3 is neither 2 nor 4");
+  EXPECT_EQ(error("{kivi: {bits: 3}}"), "f.yaml:1:41: bits: expected one of 2, 4, got 3");
   EXPECT_EQ(error("{kivi: {bits: 8, group: 0, residual: -1, grup: 2}}"),
-            "f.yaml:1:41: bits: 8 is neither 2 nor 4\n"
+            "f.yaml:1:41: bits: expected one of 2, 4, got 8\n"
             "f.yaml:1:51: group: 0 is outside 1..65536\n"
             "f.yaml:1:64: residual: -1 is outside 0..1073741824\n"
             "f.yaml:1:68: unknown key \"grup\" of kivi; did you mean \"group\"?");

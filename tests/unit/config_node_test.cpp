@@ -258,10 +258,11 @@ TEST(ConfigScalars, BoundsThatNothingReachesAreNotNamed) {
 }
 
 TEST(ConfigMapReader, UnknownAndMissingKeysAreReportedInTheOrderOfTheFile) {
-  const auto read = [](const Node& node, ProblemList& problems) {
-    MapReader reader(node, "the cache", problems);
-    (void)reader.require("budget");
-    (void)reader.take("window");
+  const KeyTable keys = {{.name = "budget", .type = KeyType::form, .required = true},
+                         {.name = "window", .type = KeyType::integer, .min = 1, .max = 8}};
+  const auto read = [&](const Node& node, ProblemList& problems) {
+    MapReader reader(node, "the cache", keys, problems);
+    (void)reader.integer("window");
     reader.finish();
   };
   EXPECT_EQ(reading("budget: 1\nwindow: 2\n", read), "no error");
@@ -270,6 +271,7 @@ TEST(ConfigMapReader, UnknownAndMissingKeysAreReportedInTheOrderOfTheFile) {
             "f.yaml:1:1: unknown key \"zzz\" of the cache; known keys: budget, window\n"
             "f.yaml:2:1: unknown key \"windw\" of the cache; did you mean \"window\"?");
   EXPECT_EQ(reading("[1]", read), "f.yaml:1:1: the cache: expected a map, got a list");
+  EXPECT_EQ(reading("{budget: 1, window: 9}", read), "f.yaml:1:21: window: 9 is outside 1..8");
   EXPECT_EQ(reading("{budget: 1, window:4: 1}", read),
             "f.yaml:1:13: unknown key \"window:4\" of the cache; write a blank after the colon: \"window: 4\"");
 }

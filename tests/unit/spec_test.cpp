@@ -357,7 +357,7 @@ TEST_F(Spec, WorkloadsAreCheckedWhereTheyStand) {
             "f.yaml:7:62: top_k: -1 is outside 0..2147483647\n"
             "f.yaml:7:73: top_p: 2 is outside 0..1\n"
             "f.yaml:7:82: seed: expected an integer, got text \"x\"\n"
-            "f.yaml:8:45: top_p: 0 leaves no token to choose; 1 leaves all\n"
+            "f.yaml:8:45: top_p: 0 is not more than 0\n"
             "f.yaml:9:5: speed: nothing to measure; give batch, or prompt and generate\n"
             "f.yaml:10:5: workload: expected a name, got an empty map; write NAME or {NAME: {OPTION: VALUE}}");
   EXPECT_EQ(error(kHead + "workloads: {speed: {batch: q1}}\n"),

@@ -1,0 +1,35 @@
+// Declarations as JSON Schema (draft-07, which editors and Debian's validator understand): the tables of keys that
+// readers take, and the options that plugins declare. Not here: how they are put together (experiment/spec_schema).
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include <nlohmann/json.hpp>
+
+#include <attnlab/api.h>
+#include <attnlab/options.h>
+
+#include "config/keys.h"
+
+namespace attnlab::config {
+
+/// Whether a number may also be written as a range, and where definitions of forms are found.
+struct SchemaStyle {
+  bool takes_ranges = false;
+  /// "#/definitions/NAME" of a form.
+  [[nodiscard]] std::string reference(std::string_view form) const;
+};
+
+/// `{"$ref": "#/definitions/NAME"}`
+[[nodiscard]] ATTNLAB_API nlohmann::ordered_json schema_reference(const std::string& definition);
+
+/// What a value of the key may be, with its meaning.
+[[nodiscard]] ATTNLAB_API nlohmann::ordered_json schema_of(const Key& key, const SchemaStyle& style = {});
+/// A map of the keys and no others.
+[[nodiscard]] ATTNLAB_API nlohmann::ordered_json schema_of(const KeyTable& keys, const SchemaStyle& style = {});
+/// A map of the options and no others (those of the table `common` beside them), or nothing.
+[[nodiscard]] ATTNLAB_API nlohmann::ordered_json schema_of(const OptionSchema& options, const KeyTable& common,
+                                                           const SchemaStyle& style = {});
+
+}  // namespace attnlab::config

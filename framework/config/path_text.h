@@ -1,0 +1,23 @@
+// Paths as an experiment writes them: text in which ${NAME} stands for a variable of the environment. Only paths take
+// it, so that what is measured never depends on the environment unseen.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <attnlab/api.h>
+
+#include "config/node.h"
+#include "config/problem_list.h"
+
+namespace attnlab::config {
+
+/// The path, relative to the folder of the file that the node stands in (of `otherwise` where it stands in none).
+/// Nothing is looked up on the disk. None where a problem was added: no text, an empty one, a variable that is not set.
+ATTNLAB_API std::optional<std::filesystem::path> as_path(const Node& node, std::string_view name,
+                                                         const std::filesystem::path& otherwise,
+                                                         ProblemList& problems);
+
+}  // namespace attnlab::config

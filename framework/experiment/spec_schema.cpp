@@ -1,0 +1,193 @@
+#include "experiment/spec_schema.h"
+
+#include <string>
+#include <vector>
+
+#include "config/json_schema.h"
+#include "config/ranges.h"
+#include "core/storage.h"
+#include "experiment/batch.h"
+#include "experiment/spec_keys.h"
+#include "experiment/spec_layers.h"
+
+namespace attnlab::experiment {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using config::schema_of;
+using config::schema_reference;
+using config::SchemaStyle;
+
+constexpr Kind kKinds[] = {Kind::attention, Kind::position, Kind::cache};
+
+Json any_of(std::vector<Json> forms) { return {{"anyOf", std::move(forms)}}; }
+
+Json list_of(Json item) { return {{"type", "array"}, {"items", std::move(item)}, {"minItems", 1}}; }
+
+Json one_or_list(const Json& item) { return any_of({item, list_of(item)}); }
+
+Json no_options() { return {{"type", {"object", "null"}}, {"maxProperties", 0}}; }
+
+// A map of one of the names, and of the keys `beside` it.
+Json one_name(Json names, bool takes_others, const std::vector<std::pair<std::string, Json>>& beside) {
+  Json schema{{"type", "object"}, {"properties", std::move(names)}};
+  schema["additionalProperties"] = takes_others ? Json{{"type", {"object", "null"}}} : Json(false);
+  for (const auto& [key, value] : beside) schema["properties"][key] = value;
+  // As many keys as those beside the name that are there, and one more.
+  Json sizes = Json::array();
+  for (unsigned chosen = 0; chosen < 1U << beside.size(); ++chosen) {
+    Json required = Json::array();
+    for (std::size_t i = 0; i < beside.size(); ++i)
+      if (chosen >> i & 1U) required.push_back(beside[i].first);
+    Json size{{"minProperties", required.size() + 1}, {"maxProperties", required.size() + 1}};
+    if (!required.empty()) size["required"] = required;
+    sizes.push_back(std::move(size));
+  }
+  if (sizes.size() == 1)
+    schema.update(sizes.front());
+  else
+    schema["anyOf"] = std::move(sizes);
+  return schema;
+}
+
+// A component: its name, its name with options, and what may stand beside the name.
+Json component(const Registry& registry, Kind kind, const SchemaStyle& style,
+               const std::vector<std::pair<std::string, Json>>& beside) {
+  static const config::KeyTable nothing;
+  const config::KeyTable& common = kind == Kind::cache ? common_cache_keys() : nothing;
+  Json names = Json::array();
+  Json maps = Json::object();
+  for (const std::string& id : registry.ids(kind)) {
+    const Descriptor& descriptor = *registry.find(kind, id);
+    names.push_back(id);
+    maps[id] = schema_of(descriptor.options, common, style);
+    maps[id]["description"] = descriptor.summary;
+  }
+  return any_of({{{"enum", names}},
+                 {{"type", "string"}, {"minLength", 1}},
+                 one_name(std::move(maps), /*takes_others=*/true, beside)});
+}
+
+void add_components(const Registry& registry, Json& definitions) {
+  for (const Kind kind : kKinds)
+    for (const bool ranges : {false, true}) {
+      const SchemaStyle style{ranges};
+      const std::string name = style.reference(kind_name(kind));
+      definitions[name + "_of_layer"] = component(registry, kind, style, {});
+      const Json layers{{"type", "object"},
+                        {"description", "Other components for some layers: 3, 2-, -4, 2-5, \"0,2,5\", every 4 from 3."},
+                        {"propertyNames", {{"pattern", kLayersPattern}}},
+                        {"additionalProperties", schema_reference(name + "_of_layer")}};
+      const Json tags{{"type", "array"}, {"items", {{"type", "string"}}}};
+      definitions[name] = component(registry, kind, style, {{"layers", layers}});
+      if (ranges)
+        definitions[std::string(kind_name(kind)) + "_axis"] =
+            one_or_list(component(registry, kind, style, {{"layers", layers}, {"tags", tags}}));
+    }
+}
+
+void add_storages(Json& definitions) {
+  Json elements = Json::object();
+  for (const std::string& name : element_names()) elements[name] = no_options();
+  definitions["element"] = any_of({{{"enum", element_names()}}, one_name(elements, false, {})});
+  for (const bool ranges : {false, true}) {
+    const SchemaStyle style{ranges};
+    Json names = elements;
+    names["kivi"] = schema_of(kivi_keys(), style);
+    names["kivi"]["type"] = {"object", "null"};
+    Json known = element_names();
+    known.push_back("kivi");
+    Json apart = schema_of(storage_keys(), style);
+    apart["minProperties"] = 1;
+    definitions[style.reference("storage")] =
+        any_of({{{"enum", known}}, apart,
+                one_name(names, false, {{"page", schema_of(*config::find_key(storage_keys(), "page"), style)}})});
+  }
+}
+
+void add_arms(Json& definitions) {
+  definitions["arms"] = any_of({schema_reference("arm_list"), schema_of(arms_keys())});
+  definitions["arm_list"] = {{"type", "array"}, {"items", schema_of(arm_keys())}};
+  definitions["grid"] = schema_of(grid_keys());
+  definitions["grid"]["minProperties"] = 1;
+  const auto pattern = [](bool ranges) {
+    Json schema = schema_of(pattern_keys(), {ranges});
+    schema["minProperties"] = 1;
+    return schema;
+  };
+  definitions["exclude"] = {{"type", "array"}, {"items", pattern(true)}};
+  definitions["baseline"] = any_of({{{"type", "string"}}, pattern(false)});
+}
+
+void add_workloads(Json& definitions) {
+  Json workloads = Json::object();
+  for (const WorkloadKeys& workload : workload_keys()) {
+    const std::string name(workload.name);
+    Json schema = schema_of(workload.keys, {.takes_ranges = name != "speed"});
+    schema["description"] = workload.doc;
+    if (name == "speed") {
+      const Json batch{{"required", {"batch"}}, {"maxProperties", 1}};
+      schema["anyOf"] = {batch, {{"required", {"prompt", "generate"}}, {"maxProperties", 3}}};
+    }
+    workloads[name] = schema;
+  }
+  definitions["workloads"] = list_of(one_name(workloads, false, {}));
+  const Json batch{{"type", "string"}, {"pattern", kBatchPattern}};
+  definitions["batches"] = one_or_list(any_of({batch, schema_of(batch_range_keys())}));
+  definitions["batch_pattern"] = {{"type", "string"}, {"pattern", R"(^[^*]*\*[^*]*$)"}};
+}
+
+void add_ranges(Json& definitions) {
+  definitions["range"] = schema_of(config::range_keys());
+  definitions["range"]["oneOf"] = {{{"required", {"factor"}}}, {{"required", {"step"}}}};
+  const auto ends = [](const Json& end) {
+    return Json{{"type", "array"}, {"items", end}, {"minItems", 2}, {"maxItems", 2}};
+  };
+  definitions["range_ends"] = ends({{"type", "number"}});
+  definitions["batch_range_ends"] = ends(any_of({{{"type", "number"}}, {{"type", "string"}, {"pattern", "^[0-9]+k$"}}}));
+}
+
+// What is included may say what a file leaves out, and nothing drops what was included.
+Json root(const config::KeyTable& keys) {
+  Json schema = schema_of(keys);
+  Json including{{"properties", Json::object()}};
+  Json alone{{"properties", Json::object()}, {"required", schema["required"]}};
+  for (const config::Key& key : keys) {
+    const std::string name(key.name);
+    including["properties"][name] = any_of({schema["properties"][name], {{"type", "null"}}});
+    alone["properties"][name] = schema["properties"][name];
+    schema["properties"][name] = {{"description", key.doc}};
+  }
+  including["properties"]["include"] = alone["properties"]["include"];
+  schema.erase("required");
+  schema["if"] = {{"required", {"include"}}};
+  schema["then"] = including;
+  schema["else"] = alone;
+  return schema;
+}
+
+}  // namespace
+
+Json experiment_schema(const Registry& registry) {
+  Json schema;
+  schema["$schema"] = "http://json-schema.org/draft-07/schema#";
+  schema["title"] = "AttnLab experiment";
+  schema["$comment"] = "Written by `attnlab schema` from the declarations that validate; do not edit.";
+  schema.update(root(experiment_keys()));
+  Json definitions = Json::object();
+  const Json path{{"type", "string"}, {"minLength", 1}};
+  definitions["include"] = one_or_list(path);
+  definitions["model"] = any_of({path, schema_of(constructed_model_keys())});
+  definitions["repeats"] = any_of(
+      {{{"type", "integer"}, {"minimum", 1}, {"maximum", kMaxRepeats}}, schema_of(repeats_keys())});
+  definitions["limits"] = schema_of(limits_keys());
+  add_arms(definitions);
+  add_components(registry, definitions);
+  add_storages(definitions);
+  add_workloads(definitions);
+  add_ranges(definitions);
+  schema["definitions"] = std::move(definitions);
+  return schema;
+}
+
+}  // namespace attnlab::experiment
