@@ -3,6 +3,8 @@
 #include <string>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include "config/json_schema.h"
 #include "config/ranges.h"
 #include "core/storage.h"
@@ -50,22 +52,33 @@ Json one_name(Json names, bool takes_others, const std::vector<std::pair<std::st
   return schema;
 }
 
+// Where the options of a component are defined.
+std::string options_name(Kind kind, const std::string& id, const SchemaStyle& style) {
+  return fmt::format("{}_{}{}", kind_name(kind), id, style.takes_ranges ? "_or_range" : "");
+}
+
 // A component: its name, its name with options, and what may stand beside the name.
 Json component(const Registry& registry, Kind kind, const SchemaStyle& style,
                const std::vector<std::pair<std::string, Json>>& beside) {
-  static const config::KeyTable nothing;
-  const config::KeyTable& common = kind == Kind::cache ? common_cache_keys() : nothing;
   Json names = Json::array();
   Json maps = Json::object();
   for (const std::string& id : registry.ids(kind)) {
-    const Descriptor& descriptor = *registry.find(kind, id);
     names.push_back(id);
-    maps[id] = schema_of(descriptor.options, common, style);
-    maps[id]["description"] = descriptor.summary;
+    maps[id] = schema_reference(options_name(kind, id, style));
   }
   return any_of({{{"enum", names}},
                  {{"type", "string"}, {"minLength", 1}},
                  one_name(std::move(maps), /*takes_others=*/true, beside)});
+}
+
+void add_options(const Registry& registry, Kind kind, const SchemaStyle& style, Json& definitions) {
+  static const config::KeyTable nothing;
+  for (const std::string& id : registry.ids(kind)) {
+    const Descriptor& descriptor = *registry.find(kind, id);
+    Json options = schema_of(descriptor.options, kind == Kind::cache ? common_cache_keys() : nothing, style);
+    options["description"] = descriptor.summary;
+    definitions[options_name(kind, id, style)] = std::move(options);
+  }
 }
 
 void add_components(const Registry& registry, Json& definitions) {
@@ -73,6 +86,7 @@ void add_components(const Registry& registry, Json& definitions) {
     for (const bool ranges : {false, true}) {
       const SchemaStyle style{ranges};
       const std::string name = style.reference(kind_name(kind));
+      add_options(registry, kind, style, definitions);
       definitions[name + "_of_layer"] = component(registry, kind, style, {});
       const Json layers{{"type", "object"},
                         {"description", "Other components for some layers: 3, 2-, -4, 2-5, \"0,2,5\", every 4 from 3."},
