@@ -45,7 +45,9 @@ int run_experiment(const Options& options) {
     fmt::print("{}", experiment::describe_plan(plan));
     return kAllWell;
   }
-  return experiment::run(plan, options.run) ? kAllWell : kFailed;
+  const experiment::RunOutcome outcome = experiment::run(plan, options.run);
+  if (outcome.interrupted != 0) return 128 + outcome.interrupted;  // as shells have it
+  return outcome.all_well ? kAllWell : kFailed;
 }
 
 }  // namespace
@@ -64,6 +66,7 @@ void add_run(CLI::App& app, std::function<int()>& run) {
   command->add_option("-o,--out", options->run.folder, "Results folder; default: results/<name>/<time>");
   command->add_flag("--dry-run", options->run.dry_run, "Show arms and trials, run nothing");
   command->add_flag("--resume", options->run.resume, "Continue in the results folder: trials that are done stay");
+  command->add_flag("--quiet", options->run.quiet, "Print only where the report is, and on stderr what went wrong");
   command->callback([=, &run] { run = [=] { return run_experiment(*options); }; });
 }
 

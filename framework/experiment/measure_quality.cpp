@@ -101,6 +101,7 @@ class Scores {
       all.divergence.same_top += window.divergence.same_top;
     }
     const auto tokens = static_cast<double>(all.tokens);
+    measured.has_nonfinite_logits = !std::isfinite(all.nll);
     measured.add("nll_per_token", "nats", "lower", all.nll / tokens, true);
     measured.add("perplexity", "", "lower", std::exp(all.nll / tokens), true);
     measured.details["nll_sum"] = all.nll;

@@ -17,6 +17,7 @@ struct Tally {
   std::vector<double> kv_bytes;
   std::int64_t evicted = 0;
   std::vector<int> queries_of, right_of;  // by example
+  Measured seen;                          // what was wrong with logits
 };
 
 void run_example(model::Decoder& decoder, const RecallExample& example, int prompt,
@@ -34,6 +35,7 @@ void run_example(model::Decoder& decoder, const RecallExample& example, int prom
     tally.kv_bytes.push_back(static_cast<double>(session.kv_bytes()));
     if (query == example.queries.end() || query->position != position) continue;
     decoder.logits(hidden, {logits.data(), {1, decoder.config().vocab_size}});
+    tally.seen.look_at(logits);
     const bool answered = model::argmax(logits) == query->value;
     const bool predicted = prediction && prediction->answers(*query);
     ++tally.queries;
@@ -57,6 +59,7 @@ Measured measure_recall(model::Decoder& decoder, const RecallWorkload& workload,
                 prediction, tally);
   const double queries = tally.queries;
   Measured measured;
+  measured.has_nonfinite_logits = tally.seen.has_nonfinite_logits;
   measured.add("recall_accuracy", "share", "higher", tally.answered / queries, true);
   if (prediction) measured.add("recall_predicted", "share", "none", tally.predicted / queries, true);
   measured.add_cache(tally.kv_bytes, tally.evicted);

@@ -2,6 +2,7 @@
 // that perplexity and generate run.
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <numeric>
 
 #include "core/attend_time.h"
@@ -15,6 +16,10 @@ namespace attnlab::experiment {
 
 void Measured::add(std::string metric, std::string unit, std::string better, double value, bool deterministic) {
   samples.push_back({std::move(metric), std::move(unit), std::move(better), value, deterministic});
+}
+
+void Measured::look_at(std::span<const float> logits) {
+  for (const float logit : logits) has_nonfinite_logits = has_nonfinite_logits || !std::isfinite(logit);
 }
 
 namespace {
@@ -136,6 +141,7 @@ Measured measure_prefill(model::Decoder& decoder, const Batch& batch, std::uint6
   }
   const double seconds = spent / repeats;
   Measured measured;
+  measured.look_at(logits);
   add_attention(measured, session, attention, repeats);
   measured.add("prefill_tokens_per_second", "tokens/s", "higher", new_tokens(batch) / seconds);
   measured.add("time_to_first_token_s", "s", "lower", seconds);
@@ -195,6 +201,7 @@ Measured measure_decode(model::Decoder& decoder, const Batch& batch, std::uint64
     }
   }
   Measured measured;
+  measured.look_at(logits);
   add_decode(measured, decoder, session, latencies);
   add_attention(measured, session, attention, steps);
   add_memory(measured, decoder, session);
@@ -227,6 +234,7 @@ Measured measure_shape(model::Decoder& decoder, const PromptShape& shape, std::u
       next[sequence] =
           model::argmax(std::span<const float>(logits).subspan(static_cast<std::size_t>(sequence) * vocab, vocab));
   }
+  measured.look_at(logits);
   std::erase_if(measured.samples,
                 [](const report::Sample& sample) { return sample.metric.starts_with("attention_"); });
   add_decode(measured, decoder, session, latencies);

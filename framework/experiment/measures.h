@@ -25,7 +25,10 @@ namespace attnlab::experiment {
 struct Measured {
   std::vector<report::Sample> samples;
   nlohmann::json details = nlohmann::json::object();  // as in TrialResult
+  bool has_nonfinite_logits = false;                  // what look_at() has seen; such a trial is wrong
 
+  /// Of logits that were computed, behind the time that is measured.
+  void look_at(std::span<const float> logits);
   void add(std::string metric, std::string unit, std::string better, double value, bool deterministic = false);
   /// Of a measure of quality: bytes of the cache after every step, and how many rows were evicted in all.
   void add_cache(std::span<const double> kv_bytes, std::int64_t evicted);

@@ -72,6 +72,10 @@ void check_model(PlannedArm& arm, const Plan& plan, int length) {
       arm.resolved, *plan.source, *plan.registry,
       {.seed = static_cast<std::uint64_t>(plan.spec.seed), .allow_nonfinite = plan.allow_nonfinite, .check_only = true});
   arm.weight_bytes = decoder.weight_bytes();
+  const model::Session session = decoder.make_session(1, 0);
+  arm.kv_heads = session.shape(0).kv_heads;
+  for (int layer = 1; layer < session.layers(); ++layer)
+    if (session.shape(layer).kv_heads != arm.kv_heads) arm.kv_heads = 0;
   const std::vector<std::string>& of_weights = decoder.notes();
   arm.notes = arm.resolved.notes;
   arm.notes.insert(arm.notes.end(), of_weights.begin(), of_weights.end());

@@ -1,24 +1,29 @@
 #include "experiment/runner.h"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <chrono>
-#include <map>
-#include <numeric>
+#include <csignal>
 #include <random>
 #include <set>
 
 #include <attnlab/error.h>
 
 #include "config/yaml_writer.h"
+#include "experiment/disturbance.h"
 #include "experiment/environment.h"
-#include "experiment/memory.h"
+#include "experiment/interrupt.h"
+#include "experiment/planned_study.h"
+#include "experiment/proc_files.h"
 #include "experiment/progress.h"
-#include "experiment/trial_process.h"
+#include "experiment/roof_process.h"
+#include "experiment/run_folder.h"
+#include "experiment/trial_runner.h"
+#include "experiment/warmup.h"
+#include "report/format.h"
 #include "report/results_folder.h"
-#include "report/study_layout.h"
+#include "report/stopping.h"
 #include "report/terminal_table.h"
 #include "report/text_file.h"
 
@@ -28,106 +33,228 @@ namespace {
 
 constexpr double kFirstProbeSeconds = 0.8;
 constexpr double kLaterProbeSeconds = 0.25;
-constexpr std::chrono::seconds kProbeInterval{15};
-
-fs::path results_folder(const Plan& plan, const RunOptions& options) {
-  if (!options.folder.empty()) return options.folder;
-  const auto now = std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
-  return fs::path("results") / plan.spec.name / fmt::format("{:%Y-%m-%dT%H-%M-%S}", fmt::localtime(now));
-}
-
-void make_folder(const fs::path& folder, bool resume) {
-  std::error_code error;
-  if (fs::exists(folder, error)) {
-    if (!fs::is_directory(folder, error)) throw Error(folder.string(), "is there and is no folder");
-    if (!resume && !fs::is_empty(folder, error))
-      throw Error(folder.string(), "the results folder is not empty", "name another with -o, or continue with --resume");
-  }
-  fs::create_directories(folder / "trials", error);
-  if (error) throw Error(folder.string(), "the results folder cannot be made: " + error.message());
-}
-
-report::StudyLayout layout_of(const Plan& plan) {
-  report::StudyLayout layout;
-  layout.name = plan.spec.name;
-  layout.question = plan.spec.question;
-  layout.rounds = plan.spec.repeats.max;
-  layout.baseline = plan.arms[plan.spec.baseline].arm.name;
-  layout.warnings = plan.warnings;
-  for (const PlannedArm& arm : plan.arms)
-    layout.arms.push_back({.name = arm.arm.name,
-                           .attention = component_text(arm.arm.attention),
-                           .position = component_text(arm.arm.position),
-                           .cache = component_text(arm.arm.cache),
-                           .notes = arm.notes,
-                           .refused = arm.refused});
-  for (const PlannedCase& planned : plan.cases) layout.cases.push_back({planned.workload_name, planned.label});
-  for (const PlannedArm& arm : plan.arms)
-    for (const PlannedCase& planned : plan.cases)
-      for (int round = 0; round < (planned.deterministic ? 1 : plan.spec.repeats.max); ++round)
-        if (arm.refused.empty()) layout.trials.push_back(trial_id(plan, arm, planned, plan.spec.seed, round));
-  return layout;
-}
+constexpr std::chrono::minutes kProbeInterval{10};
+// After so many repeated rounds that were disturbed again, the machine is as it is, and repeating only takes time.
+constexpr int kVainRepeats = 2;
 
 class Run {
  public:
   Run(const Plan& plan, const RunOptions& options)
       : plan_(plan),
-        folder_(results_folder(plan, options)),
-        progress_(planned_trials(plan)),
-        resumes_(options.resume) {
-    make_folder(folder_, options.resume);
-    if (options.resume)
-      for (const report::TrialResult& done : report::read_trials(folder_ / "trials"))
-        if (done.is_ok()) done_.insert(done.id);
-  }
+        options_(options),
+        folder_(options.folder, plan.spec.name, options.resume),
+        progress_(options.quiet),
+        trials_(plan, folder_.trials(), progress_),
+        layout_(layout_of(plan, plan.spec.repeats.max)) {}
 
-  bool execute() {
-    report::write_atomically(folder_ / "plan.yaml", config::to_yaml(plan_json(plan_)));
+  RunOutcome execute() {
     environment_ = read_environment(plan_.threads, plugin_files());
-    // A run that goes on keeps the roof that was found before: most of its trials may have been measured then.
-    if (resumes_) environment_.roof = earlier_roof();
+    warmup_.most = plan_.spec.warmup;
+    if (options_.resume) go_on_from_earlier();
+    expect_trials();
+    report::write_atomically(folder_.path() / "plan.yaml", config::to_yaml(plan_json(plan_)));
     write_environment();
-    std::mt19937_64 random(static_cast<std::uint64_t>(plan_.spec.seed));
-    for (int round = 0; round < plan_.spec.repeats.max; ++round) {
-      if (!has_trials(round)) continue;
-      std::vector<std::size_t> order(plan_.arms.size());
-      std::iota(order.begin(), order.end(), std::size_t{0});
-      std::shuffle(order.begin(), order.end(), random);
-      for (const std::size_t arm : order) run_arm(arm, round);
-    }
-    processes_.clear();
-    progress_.finish();
-    write_environment();
-    report::write_reports(folder_);
-    fmt::print("{}", report::terminal_table(report::read_results(folder_)));
-    fmt::print("report: {}\n", (folder_ / "report.md").string());
-    return !failed_;
+    run_deterministic_cases();
+    run_rounds();
+    return finish();
   }
 
  private:
-  Roof earlier_roof() const {
-    const fs::path path = folder_ / "environment.json";
-    std::error_code error;
-    if (!fs::exists(path, error)) return {};
-    try {
-      return report::read_json(path).at("roof").get<Roof>();
-    } catch (const std::exception&) {  // of another version: measured anew
-      return {};
+  void go_on_from_earlier() {
+    trials_.take_done_trials();
+    if (const auto earlier = folder_.earlier_environment()) {
+      try {
+        take(*earlier);
+      } catch (const nlohmann::json::exception&) {  // of another version: measured anew
+      }
+    }
+    progress_.say(fmt::format("resuming: {} of {} trials were done before", trials_.results().size(),
+                              layout_.trials.size()));
+  }
+
+  // Most of the trials may have been measured under the roof and in the rounds of the run before.
+  void take(const nlohmann::json& earlier) {
+    for (const std::string& line : changes(earlier.at("study").get<report::StudyLayout>(), layout_))
+      progress_.say(line);
+    environment_.roof = earlier.at("roof").get<Roof>();
+    rounds_ = earlier.value("rounds", std::vector<RoundRecord>());
+    warmup_ = earlier.value("warmup", warmup_);
+    const auto seconds = earlier.value("attnlab_seconds", nlohmann::json::object());
+    earlier_total_ = seconds.value("total", 0.0);
+    earlier_measured_ = seconds.value("measured", 0.0);
+  }
+
+  bool is_speed(std::size_t planned_case) const {
+    return std::holds_alternative<SpeedWorkload>(plan_.spec.workloads[plan_.cases[planned_case].workload]);
+  }
+
+  // Cases that are still to be measured of an arm that runs.
+  ProcessTask task_for(std::size_t arm, std::int64_t seed, int round, bool deterministic) const {
+    ProcessTask task{arm, seed, round, {}};
+    if (!plan_.arms[arm].refused.empty()) return task;
+    for (std::size_t index = 0; index < plan_.cases.size(); ++index)
+      if (plan_.cases[index].deterministic == deterministic && !trials_.is_done(arm, index, seed, round))
+        task.cases.push_back(index);
+    return task;
+  }
+
+  // Every arm with every seed that has something left to do, in the order of this round: the seed of the study decides.
+  std::vector<ProcessTask> tasks_of_round(int round) const {
+    std::vector<ProcessTask> tasks;
+    for (std::size_t arm = 0; arm < plan_.arms.size(); ++arm)
+      for (const std::int64_t seed : plan_.spec.seeds) tasks.push_back(task_for(arm, seed, round, false));
+    std::seed_seq seeds{static_cast<std::uint64_t>(plan_.spec.seed), static_cast<std::uint64_t>(round)};
+    std::mt19937_64 random(seeds);
+    std::shuffle(tasks.begin(), tasks.end(), random);
+    std::erase_if(tasks, [](const ProcessTask& task) { return task.cases.empty(); });
+    return tasks;
+  }
+
+  std::string title(std::size_t planned_case) const {
+    return report::case_title({plan_.cases[planned_case].workload_name, plan_.cases[planned_case].label});
+  }
+
+  std::string seed_text(const ProcessTask& task) const {
+    return plan_.spec.seeds.size() > 1 ? fmt::format("  seed {}", task.seed) : "";
+  }
+
+  void expect(const std::vector<ProcessTask>& tasks, int sign = 1) {
+    for (const ProcessTask& task : tasks)
+      for (const std::size_t index : task.cases) progress_.expect(title(index), sign);
+  }
+
+  void expect_trials() {
+    for (std::size_t arm = 0; arm < plan_.arms.size(); ++arm)
+      for (const std::int64_t seed : plan_.spec.seeds) expect({task_for(arm, seed, 0, true)});
+    for (int round = 0; round < plan_.spec.repeats.max; ++round) expect(tasks_of_round(round));
+  }
+
+  // Quality and the like, which no repetition changes. The others are compared with the baseline's predictions.
+  void run_deterministic_cases() {
+    std::vector<std::size_t> arms{plan_.spec.baseline};
+    for (std::size_t arm = 0; arm < plan_.arms.size(); ++arm)
+      if (arm != plan_.spec.baseline) arms.push_back(arm);
+    for (const std::int64_t seed : plan_.spec.seeds)
+      for (const std::size_t arm : arms)
+        if (const ProcessTask task = task_for(arm, seed, 0, true); !task.cases.empty() && !trials_.must_stop())
+          trials_.run(task, "once" + seed_text(task));
+  }
+
+  void run_rounds() {
+    const Repeats& repeats = plan_.spec.repeats;
+    bool has_begun = false;
+    for (int round = 0; round < repeats.max && !trials_.must_stop(); ++round) {
+      const std::vector<ProcessTask> tasks = tasks_of_round(round);
+      if (!tasks.empty()) {
+        if (!std::exchange(has_begun, true)) begin_rounds(tasks);
+        if (round == repeats.max / 2) probe_roof(kLaterProbeSeconds);
+        run_round(tasks, round);
+        write_environment();
+      }
+      if (repeats.until > 0 && round + 1 >= repeats.min && !trials_.must_stop() && ends_behind(round)) return;
+    }
+    if (has_begun) probe_roof(kLaterProbeSeconds);
+  }
+
+  void begin_rounds(const std::vector<ProcessTask>& tasks) {
+    if (environment_.roof.probes.empty()) probe_roof(kFirstProbeSeconds);
+    warm_up(tasks);
+    write_environment();
+  }
+
+  // The cases of speed of every arm that the first round will run, with one seed.
+  void warm_up(std::vector<ProcessTask> tasks) {
+    for (ProcessTask& task : tasks) std::erase_if(task.cases, [&](std::size_t index) { return !is_speed(index); });
+    std::erase_if(tasks, [&](const ProcessTask& task) { return task.cases.empty() || task.seed != plan_.spec.seed; });
+    warmup_ = {.most = plan_.spec.warmup};
+    if (tasks.empty()) return;
+    WarmupRound before;
+    while (warmup_.rounds < warmup_.most && !warmup_.agreed && !trials_.must_stop()) {
+      WarmupRound round;
+      for (const ProcessTask& task : tasks)
+        for (const report::TrialResult& trial :
+             trials_.run_discarded(task, fmt::format("warm-up {}", warmup_.rounds + 1)))
+          add_throughputs(round, trial);
+      if (warmup_.rounds++ > 0) {
+        const Agreement agreement = compare(before, round);
+        warmup_.difference = agreement.difference;
+        warmup_.agreed = agreement.agrees();
+      }
+      before = std::move(round);
     }
   }
 
-  static std::size_t planned_trials(const Plan& plan) {
-    std::size_t count = 0;
-    for (const PlannedArm& arm : plan.arms)
-      for (const PlannedCase& planned : plan.cases)
-        if (arm.refused.empty()) count += planned.deterministic ? 1 : plan.spec.repeats.max;
-    return count;
+  void run_round(const std::vector<ProcessTask>& tasks, int round) {
+    attempt(tasks, round, 1);
+    const bool has_speed = std::any_of(tasks.begin(), tasks.end(), [&](const ProcessTask& task) {
+      return std::any_of(task.cases.begin(), task.cases.end(), [&](std::size_t index) { return is_speed(index); });
+    });
+    if (!rounds_.back().disturbed || !has_speed || vain_repeats_ == kVainRepeats || trials_.must_stop()) return;
+    rounds_.back().repeated = true;
+    expect(tasks);
+    attempt(tasks, round, 2);
+    vain_repeats_ = rounds_.back().disturbed ? vain_repeats_ + 1 : 0;
   }
 
-  bool has_trials(int round) const {
-    return round == 0 || std::any_of(plan_.cases.begin(), plan_.cases.end(),
-                                     [](const PlannedCase& planned) { return !planned.deterministic; });
+  void attempt(const std::vector<ProcessTask>& tasks, int round, int number) {
+    const DisturbanceWatch watch;
+    const std::string stage =
+        fmt::format("round {}/{}{}", round + 1, plan_.spec.repeats.max, number > 1 ? " again" : "");
+    for (const ProcessTask& task : tasks) {
+      if (trials_.must_stop()) break;
+      if (std::chrono::steady_clock::now() - probed_ > kProbeInterval) probe_roof(kLaterProbeSeconds);
+      trials_.run(task, stage + seed_text(task));
+    }
+    rounds_.push_back(watch.record(round, number));
+  }
+
+  // Adaptive repeats: looks at what there is behind a round.
+  bool ends_behind(int round) {
+    const Repeats& repeats = plan_.spec.repeats;
+    report::StudyLayout layout = layout_of(plan_, round + 1);
+    std::vector<report::TrialResult> trials;
+    for (const std::string& id : layout.trials)
+      if (const auto found = trials_.results().find(id); found != trials_.results().end())
+        trials.push_back(found->second);
+    const report::Summary summary = report::summarise(report::completed(layout, trials), trials);
+    const bool narrow = report::is_narrow_enough(summary, repeats.until);
+    if (!narrow && round + 1 < repeats.max) return false;
+    const std::string widest = report::widest_interval(summary);
+    layout.stopped = fmt::format(
+        "{} after {} of at most {} rounds{}",
+        narrow ? fmt::format("every interval was within +- {:.3g} %", 100 * repeats.until) : "the most rounds were run",
+        round + 1, repeats.max, widest.empty() ? "" : ": " + widest);
+    for (int later = round + 1; later < repeats.max; ++later) expect(tasks_of_round(later), -1);
+    layout_ = std::move(layout);
+    probe_roof(kLaterProbeSeconds);
+    return true;
+  }
+
+  // Other users of the machine can only lower a probe, so there are several; only where speed is measured.
+  void probe_roof(double seconds) {
+    bool has_speed = false;
+    for (std::size_t index = 0; index < plan_.cases.size(); ++index) has_speed = has_speed || is_speed(index);
+    if (!has_speed || interrupted() != 0) return;
+    environment_.roof.include(measure_roof_apart(plan_.threads, seconds));
+    probed_ = std::chrono::steady_clock::now();
+  }
+
+  RunOutcome finish() {
+    RunOutcome outcome{!trials_.has_failed(), interrupted()};
+    const std::string how = outcome.interrupted != 0 ? fmt::format("interrupted ({})", strsignal(outcome.interrupted))
+                            : trials_.must_stop()    ? "on_error: stop, and a trial did not end well"
+                                                     : "";
+    if (!how.empty())
+      layout_.stopped = fmt::format("{}: {} of {} trials were run; `run --resume` goes on", how,
+                                    trials_.results().size(), layout_.trials.size());
+    progress_.finish();
+    folder_.clear();
+    write_environment();
+    const report::Results results = report::write_reports(folder_.path());
+    if (!options_.quiet) fmt::print("{}", report::terminal_table(results));
+    fmt::print("report: {}\n", (folder_.path() / "report.md").string());
+    write_environment();  // what the reports took is time of AttnLab too
+    return outcome;
   }
 
   std::vector<fs::path> plugin_files() const {
@@ -141,76 +268,31 @@ class Run {
 
   void write_environment() const {
     nlohmann::json json = environment_;
-    json["study"] = layout_of(plan_);
-    report::write_atomically(folder_ / "environment.json", report::json_text(json));
-  }
-
-  void run_arm(std::size_t arm, int round) {
-    const PlannedArm& planned = plan_.arms[arm];
-    if (!planned.refused.empty()) return;
-    for (std::size_t index = 0; index < plan_.cases.size(); ++index) {
-      if (plan_.cases[index].deterministic && round > 0) continue;
-      report::TrialResult frame = trial_frame(plan_, arm, index, round);
-      progress_.start(planned.arm.name, plan_.cases[index].workload_name + " " + plan_.cases[index].label, round,
-                      plan_.spec.repeats.max);
-      if (done_.contains(frame.id)) {
-        progress_.end("done before");
-        continue;
-      }
-      probe_roof();
-      std::string death = planned.failed;
-      if (death.empty()) death = process(arm).run(index, round);
-      if (!death.empty()) {
-        processes_.erase(arm);
-        frame.status = "failed";
-        frame.reason = death;
-        report::write_trial(folder_ / "trials", frame);
-      }
-      const nlohmann::json written = report::read_json(folder_ / "trials" / (frame.id + ".json"));
-      const std::string status = written.at("status");
-      failed_ = failed_ || status != "ok";
-      progress_.end(status == "ok" ? "ok" : status + ": " + written.at("reason").get<std::string>());
-    }
-    if (!keeps_processes()) processes_.erase(arm);
-  }
-
-  // Before the first trial, and again from time to time: other users of the machine can only lower a probe. The
-  // processes of the arms are idle meanwhile.
-  void probe_roof() {
-    const auto now = std::chrono::steady_clock::now();
-    const bool first = environment_.roof.probes.empty();
-    if (!first && now - probed_ < kProbeInterval) return;
-    environment_.roof.include(measure_roof(plan_.threads, first ? kFirstProbeSeconds : kLaterProbeSeconds));
-    write_environment();
-    probed_ = std::chrono::steady_clock::now();
-  }
-
-  // Idle processes hold their weights: they stay where all of them fit in half of the memory.
-  bool keeps_processes() const {
-    std::size_t sum = 0;
-    for (const PlannedArm& arm : plan_.arms) sum += arm.weight_bytes;
-    return sum < static_cast<std::size_t>(total_memory_bytes()) / 2;
-  }
-
-  TrialProcess& process(std::size_t arm) {
-    auto& process = processes_[arm];
-    if (process == nullptr) process = std::make_unique<TrialProcess>(plan_, arm, folder_ / "trials");
-    return *process;
+    json["study"] = layout_;
+    json["rounds"] = rounds_;
+    json["warmup"] = warmup_;
+    json["attnlab_seconds"] = {{"total", earlier_total_ + process_age_seconds()},
+                               {"measured", earlier_measured_ + trials_.measured_seconds()}};
+    report::write_atomically(folder_.path() / "environment.json", report::json_text(json));
   }
 
   const Plan& plan_;
-  fs::path folder_;
-  Environment environment_;
+  const RunOptions& options_;
+  const InterruptGuard guard_;
+  RunFolder folder_;
   Progress progress_;
-  bool resumes_;
-  std::set<std::string> done_;  // ids of trials that a run before this one has finished
-  std::map<std::size_t, std::unique_ptr<TrialProcess>> processes_;
-  std::chrono::steady_clock::time_point probed_;
-  bool failed_ = false;
+  TrialRunner trials_;
+  report::StudyLayout layout_;
+  Environment environment_;
+  WarmupRecord warmup_;
+  std::vector<RoundRecord> rounds_;
+  std::chrono::steady_clock::time_point probed_ = std::chrono::steady_clock::now();
+  int vain_repeats_ = 0;
+  double earlier_total_ = 0, earlier_measured_ = 0;
 };
 
 }  // namespace
 
-bool run(const Plan& plan, const RunOptions& options) { return Run(plan, options).execute(); }
+RunOutcome run(const Plan& plan, const RunOptions& options) { return Run(plan, options).execute(); }
 
 }  // namespace attnlab::experiment

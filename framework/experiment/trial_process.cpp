@@ -1,193 +1,66 @@
 #include "experiment/trial_process.h"
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <cstring>
 #include <exception>
-#include <fstream>
-#include <new>
-#include <set>
+#include <utility>
 
 #include <attnlab/error.h>
 
-#include "experiment/measures.h"
-#include "parallel/parallel.h"
-#include "report/trial_result.h"
+#include "experiment/interrupt.h"
+#include "experiment/proc_files.h"
+#include "report/format.h"
 
 namespace attnlab::experiment {
 namespace {
 
-struct Request {
-  std::uint64_t planned_case;
-  std::int64_t round;
-};
+constexpr int kMemoryWatchMs = 50;  // a look takes some 20 us
 
-bool read_all(int socket, void* to, std::size_t count) {
-  auto* at = static_cast<char*>(to);
-  while (count > 0) {
-    const ssize_t got = read(socket, at, count);
-    if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) return false;
-    at += got;
-    count -= static_cast<std::size_t>(got);
-  }
-  return true;
+[[noreturn]] void no_process(int fault) {
+  throw Error("", fmt::format("no trial process can be started: {}", std::strerror(fault)));
 }
-
-bool write_all(int socket, const void* from, std::size_t count) {
-  return send(socket, from, count, MSG_NOSIGNAL) == static_cast<ssize_t>(count);
-}
-
-// The highest resident size since it was last asked to start anew; whole process, in bytes.
-void start_peak() { std::ofstream("/proc/self/clear_refs") << 5; }
-double peak_rss() {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);)
-    if (line.starts_with("VmHWM:")) return std::stod(line.substr(6)) * 1024;
-  return 0;
-}
-
-// The child's side: one arm's model and what it is asked to measure.
-class Worker {
- public:
-  Worker(const Plan& plan, std::size_t arm, std::filesystem::path folder)
-      : plan_(plan), arm_(arm), folder_(std::move(folder)) {}
-
-  void serve(int socket) {
-    Request request;
-    while (read_all(socket, &request, sizeof request)) {
-      report::TrialResult result =
-          trial_frame(plan_, arm_, request.planned_case, static_cast<int>(request.round));
-      measure(plan_.cases[request.planned_case], result);
-      report::write_trial(folder_, result);
-      const char done = 1;
-      if (!write_all(socket, &done, 1)) return;
-    }
-  }
-
- private:
-  void measure(const PlannedCase& planned, report::TrialResult& result) {
-    try {
-      start_peak();
-      if (decoder_ == nullptr) make_model();
-      Measured measured = run(planned, result.round);
-      measured.add("peak_rss_bytes", "bytes", "lower", peak_rss());
-      result.samples = std::move(measured.samples);
-      result.details = std::move(measured.details);
-    } catch (const Error& error) {
-      fail(result, error.problems().front().text());
-    } catch (const std::bad_alloc&) {
-      fail(result, "out of memory");
-    } catch (const std::exception& error) {
-      fail(result, error.what());
-    } catch (...) {
-      fail(result, "something was thrown that is no std::exception");
-    }
-  }
-
-  static void fail(report::TrialResult& result, std::string reason) {
-    result.status = "failed";
-    result.reason = std::move(reason);
-    result.samples.clear();
-  }
-
-  void make_model() {
-    set_threads(plan_.threads);
-    decoder_ = std::make_unique<model::Decoder>(
-        build_decoder(plan_.arms[arm_].resolved, *plan_.source, *plan_.registry,
-                      {.seed = static_cast<std::uint64_t>(plan_.spec.seed), .allow_nonfinite = plan_.allow_nonfinite}));
-  }
-
-  Measured run(const PlannedCase& planned, int round) {
-    const auto seed = static_cast<std::uint64_t>(plan_.spec.seed);
-    const Workload& workload = plan_.spec.workloads[planned.workload];
-    if (const auto* speed = std::get_if<SpeedWorkload>(&workload)) {
-      const bool first = seen_.insert({planned.workload, planned.index}).second;
-      (void)round;
-      return measure_speed(*decoder_, speed->cases[planned.index], seed, first, sees_all_rows());
-    }
-    if (const auto* recall = std::get_if<RecallWorkload>(&workload))
-      return measure_recall(*decoder_, *recall, seed, prediction());
-    if (tokenizer_ == nullptr) tokenizer_ = plan_.source->tokenizer();
-    if (const auto* perplexity = std::get_if<PerplexityWorkload>(&workload))
-      return measure_perplexity(*decoder_, *tokenizer_, *perplexity);
-    return measure_generate(*decoder_, *tokenizer_, std::get<GenerateWorkload>(workload), seed);
-  }
-
-  // Only the constructed model answers whatever its cache still holds.
-  std::optional<RecallPrediction> prediction() const {
-    if (plan_.source->constructed() != "recall") return std::nullopt;
-    return predict_recall(plan_.arms[arm_].resolved);
-  }
-
-  // No layer's attention looks at a window of its rows; evictions are seen in the cache itself.
-  bool sees_all_rows() const {
-    for (const ResolvedLayer& layer : plan_.arms[arm_].resolved.layers) {
-      const auto found = layer.attention.options.find("window");
-      if (found != layer.attention.options.end() && found->second != OptionValue(std::int64_t{0})) return false;
-    }
-    return true;
-  }
-
-  const Plan& plan_;
-  std::size_t arm_;
-  std::filesystem::path folder_;
-  std::unique_ptr<model::Decoder> decoder_;
-  std::unique_ptr<model::Tokenizer> tokenizer_;
-  std::set<std::pair<std::size_t, std::size_t>> seen_;
-};
 
 }  // namespace
 
-std::string component_text(const LayeredChoice& choice) {
-  const nlohmann::ordered_json written = choice.written();
-  return written.is_string() ? written.get<std::string>() : written.dump();
-}
-
-report::TrialResult trial_frame(const Plan& plan, std::size_t arm, std::size_t planned_case, int round) {
-  const PlannedArm& planned = plan.arms[arm];
-  const PlannedCase& of = plan.cases[planned_case];
-  report::TrialResult result;
-  result.id = trial_id(plan, planned, of, plan.spec.seed, round);
-  result.arm = planned.arm.name;
-  result.attention = component_text(planned.arm.attention);
-  result.position = component_text(planned.arm.position);
-  result.cache = component_text(planned.arm.cache);
-  result.workload = of.workload_name;
-  result.case_name = of.label;
-  result.round = round;
-  return result;
-}
-
-TrialProcess::TrialProcess(const Plan& plan, std::size_t arm, std::filesystem::path trials_folder) {
+TrialProcess::TrialProcess(const Plan& plan, std::size_t arm, std::int64_t seed,
+                           const std::filesystem::path& trials_folder)
+    : plan_(plan), arm_(arm), seed_(seed) {
   int sockets[2];
-  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0)
-    throw Error("", fmt::format("no trial process can be started: {}", std::strerror(errno)));
-  stderr_file_ = memfd_create("attnlab-trial", MFD_CLOEXEC);
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0) no_process(errno);
+  output_ = memfd_create("attnlab-trial", MFD_CLOEXEC);
+  std::fflush(nullptr);
   const pid_t parent = getpid();
   pid_ = fork();
   if (pid_ < 0) {
     const int fault = errno;
-    close(sockets[0]);
-    close(sockets[1]);
-    throw Error("", fmt::format("no trial process can be started: {}", std::strerror(fault)));
+    for (const int descriptor : {sockets[0], sockets[1], output_})
+      if (descriptor >= 0) close(descriptor);
+    no_process(fault);
   }
   if (pid_ == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(1);
+    leave_interrupts_to_parent();
     close(sockets[0]);
-    if (stderr_file_ >= 0) dup2(stderr_file_, STDERR_FILENO);
+    if (output_ >= 0) {
+      dup2(output_, STDOUT_FILENO);
+      dup2(output_, STDERR_FILENO);
+    }
     int code = 0;
     try {
-      Worker(plan, arm, std::move(trials_folder)).serve(sockets[1]);
-    } catch (const std::exception& error) {  // the result file could not be written
+      serve_trials(sockets[1], plan, arm, seed, trials_folder);
+    } catch (const std::exception& error) {  // no memory for an answer
       fmt::print(stderr, "{}\n", error.what());
       code = 1;
     }
@@ -199,32 +72,89 @@ TrialProcess::TrialProcess(const Plan& plan, std::size_t arm, std::filesystem::p
 }
 
 TrialProcess::~TrialProcess() {
-  if (socket_ >= 0) {
-    // The child reads the end of its requests and leaves. Closing alone would not do: children that were started later
-    // hold the socket too.
-    shutdown(socket_, SHUT_RDWR);
-    close(socket_);
-  }
   if (pid_ > 0) {
-    int status = 0;
-    while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
-    }
+    kill(pid_, SIGKILL);
+    static_cast<void>(wait_for_end());
   }
-  if (stderr_file_ >= 0) close(stderr_file_);
+  for (const int descriptor : {socket_, output_})
+    if (descriptor >= 0) close(descriptor);
 }
 
-std::string TrialProcess::run(std::size_t planned_case, int round) {
-  const Request request{planned_case, round};
-  char done = 0;
-  if (write_all(socket_, &request, sizeof request) && read_all(socket_, &done, 1)) return {};
-  return cause_of_death();
+report::TrialResult TrialProcess::ask(const TrialRequest& request) {
+  report::TrialResult result =
+      trial_frame(plan_, arm_, request.planned_case, seed_, static_cast<int>(request.round));
+  const double seconds = plan_.spec.limits.seconds;
+  const Clock::time_point deadline =
+      seconds > 0 ? Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds))
+                  : Clock::time_point::max();
+  std::string text;
+  if (!write_all(socket_, &request, sizeof request) || !receive(deadline, text, result)) {
+    if (!is_alive()) return result;  // killed for a limit, which the result says
+    result.status = "failed";
+    result.reason = cause_of_death();
+    return result;
+  }
+  return nlohmann::json::parse(text).get<report::TrialResult>();
 }
 
-std::string TrialProcess::cause_of_death() {
+// False where the stream ended, or the process had to be killed.
+bool TrialProcess::receive(Clock::time_point deadline, std::string& text, report::TrialResult& result) {
+  const Limits& limits = plan_.spec.limits;
+  std::string received;
+  std::uint64_t length = 0;
+  while (received.size() < sizeof length || received.size() < sizeof length + length) {
+    if (limits.memory > 0)
+      if (const std::int64_t held = resident_bytes(pid_); static_cast<std::uint64_t>(held) > limits.memory) {
+        kill_for(result, "failed",
+                 fmt::format("out of memory: the process held {}, the limit is {}",
+                             report::format_bytes(static_cast<double>(held)),
+                             report::format_bytes(static_cast<double>(limits.memory))));
+        return false;
+      }
+    int wait_ms = limits.memory > 0 ? kMemoryWatchMs : -1;
+    if (deadline != Clock::time_point::max()) {
+      const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
+      if (left <= 0) {
+        kill_for(result, "timed_out", fmt::format("it took longer than the limit of {} s", limits.seconds));
+        return false;
+      }
+      const auto bound = static_cast<int>(std::min<std::int64_t>(left, 1'000'000));
+      wait_ms = wait_ms < 0 ? bound : std::min(wait_ms, bound);
+    }
+    pollfd watched{socket_, POLLIN, 0};
+    const int ready = poll(&watched, 1, wait_ms);
+    if (ready < 0 && errno != EINTR) return false;
+    if (ready <= 0) continue;
+    char piece[1 << 16];
+    const ssize_t got = read(socket_, piece, sizeof piece);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return false;
+    received.append(piece, static_cast<std::size_t>(got));
+    if (received.size() >= sizeof length) std::memcpy(&length, received.data(), sizeof length);
+  }
+  text = received.substr(sizeof length);
+  return true;
+}
+
+int TrialProcess::wait_for_end() {
   int status = 0;
   while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
   }
   pid_ = -1;
+  return status;
+}
+
+void TrialProcess::kill_for(report::TrialResult& result, std::string status, std::string reason) {
+  kill(pid_, SIGKILL);
+  static_cast<void>(wait_for_end());
+  result.status = std::move(status);
+  result.reason = std::move(reason);
+  if (const std::string words = last_words(); !words.empty()) result.reason += "; it wrote: " + words;
+}
+
+std::string TrialProcess::cause_of_death() {
+  const int status = wait_for_end();
+  const std::string words = last_words();
   std::string reason;
   if (WIFSIGNALED(status)) {
     reason = fmt::format("the process was ended by signal {} ({})", WTERMSIG(status), strsignal(WTERMSIG(status)));
@@ -232,16 +162,21 @@ std::string TrialProcess::cause_of_death() {
   } else {
     reason = fmt::format("the process ended with exit code {}", WEXITSTATUS(status));
   }
-  if (stderr_file_ < 0) return reason;
-  constexpr off_t shown = 500;
-  const off_t size = lseek(stderr_file_, 0, SEEK_END);
-  const off_t from = std::max<off_t>(0, size - shown);
-  std::string last(static_cast<std::size_t>(size - from), '\0');
-  if (const ssize_t got = pread(stderr_file_, last.data(), last.size(), from); got > 0) {
-    last.resize(static_cast<std::size_t>(got));
-    reason += "; it wrote: " + last;
-  }
+  if (words.find("std::bad_alloc") != std::string::npos) reason = "out of memory: " + reason;
+  if (!words.empty()) reason += "; it wrote: " + words;
   return reason;
+}
+
+std::string TrialProcess::last_words() const {
+  if (output_ < 0) return {};
+  constexpr off_t kShown = 500;
+  const off_t size = lseek(output_, 0, SEEK_END);
+  const off_t from = std::max<off_t>(0, size - kShown);
+  std::string last(static_cast<std::size_t>(std::max<off_t>(size - from, 0)), '\0');
+  const ssize_t got = pread(output_, last.data(), last.size(), from);
+  last.resize(static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+  while (!last.empty() && (last.back() == '\n' || last.back() == '\r')) last.pop_back();
+  return last;
 }
 
 }  // namespace attnlab::experiment

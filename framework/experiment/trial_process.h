@@ -1,42 +1,49 @@
-// A process of its own for the trials of one arm, so that a crash, a leak or a peak of memory belongs to that arm alone.
-// It is a fork of the planning process, which has started no threads: plugins and plan are there already. It may live
-// across rounds, idle while others measure.
+// A process of its own for the trials of one arm in one round, so that a crash, a leak or a peak of memory belongs to
+// that arm alone, and so that what a process is stuck with (layout, page placement) differs from round to round. It is
+// a fork of the planning process, which has started no threads: plugins and plan are there already. Seen from the
+// parent, which enforces the limits. A process that is asked for nothing more is killed, and ends with its parent.
 #pragma once
 
 #include <sys/types.h>
 
+#include <chrono>
+#include <filesystem>
 #include <string>
 
 #include "experiment/plan.h"
+#include "experiment/trial_worker.h"
 #include "report/trial_result.h"
 
 namespace attnlab::experiment {
 
 class TrialProcess {
  public:
-  /// Forks; the child makes the arm's model at its first trial. Error where no process can be had.
-  TrialProcess(const Plan& plan, std::size_t arm, std::filesystem::path trials_folder);
+  /// Error where no process can be had.
+  TrialProcess(const Plan& plan, std::size_t arm, std::int64_t seed, const std::filesystem::path& trials_folder);
   ~TrialProcess();
   TrialProcess(const TrialProcess&) = delete;
   TrialProcess& operator=(const TrialProcess&) = delete;
 
-  /// Runs one trial to its end; the child has written its result file. Returns an empty text, or why the process died:
-  /// its signal and the last lines that it wrote.
-  [[nodiscard]] std::string run(std::size_t planned_case, int round);
+  /// Waits for the answer, within the limits of a trial. A process that dies or has to be killed gives a result too:
+  /// with the signal or the exit code, and the last that it wrote.
+  [[nodiscard]] report::TrialResult ask(const TrialRequest& request);
   [[nodiscard]] bool is_alive() const noexcept { return pid_ > 0; }
 
  private:
-  [[nodiscard]] std::string cause_of_death();
+  using Clock = std::chrono::steady_clock;
 
+  bool receive(Clock::time_point deadline, std::string& text, report::TrialResult& result);
+  [[nodiscard]] int wait_for_end();
+  [[nodiscard]] std::string cause_of_death();
+  [[nodiscard]] std::string last_words() const;
+  void kill_for(report::TrialResult& result, std::string status, std::string reason);
+
+  const Plan& plan_;
+  std::size_t arm_;
+  std::int64_t seed_;
   pid_t pid_ = -1;
   int socket_ = -1;
-  int stderr_file_ = -1;
+  int output_ = -1;  // a file in memory: what the process writes on stdout and stderr
 };
-
-/// The result's frame: who was measured in which round.
-[[nodiscard]] report::TrialResult trial_frame(const Plan& plan, std::size_t arm, std::size_t planned_case, int round);
-
-/// How arms name their components in results: id, with the options that were written.
-[[nodiscard]] std::string component_text(const LayeredChoice& choice);
 
 }  // namespace attnlab::experiment

@@ -55,6 +55,7 @@ Results read_results(const fs::path& results_folder) {
     throw Error(results_folder.string(), "has no environment.json", "name a folder that `attnlab run` wrote");
   Results results;
   results.environment = read_json(path);
+  results.environment.erase("attnlab_seconds");
   results.trials = read_trials(results_folder / "trials");
   StudyLayout layout = read_layout(results.environment, path);
   if (!layout.trials.empty()) {
@@ -67,8 +68,8 @@ Results read_results(const fs::path& results_folder) {
   return results;
 }
 
-void write_reports(const fs::path& results_folder) {
-  const Results results = read_results(results_folder);
+Results write_reports(const fs::path& results_folder) {
+  Results results = read_results(results_folder);
   // All texts first, so that a failure to make one leaves the files of one another's age.
   const std::string samples = samples_csv(results.layout, results.trials);
   const std::string summary = summary_csv(results.summary);
@@ -76,6 +77,7 @@ void write_reports(const fs::path& results_folder) {
   write_atomically(results_folder / "samples.csv", samples);
   write_atomically(results_folder / "summary.csv", summary);
   write_atomically(results_folder / "report.md", report);
+  return results;
 }
 
 }  // namespace attnlab::report

@@ -15,7 +15,7 @@
 namespace attnlab::report {
 
 struct Results {
-  nlohmann::json environment;  // environment.json as it is
+  nlohmann::json environment;  // environment.json, without the run's own time: it ends behind the reports
   StudyLayout layout;          // completed()
   std::vector<TrialResult> trials;
   Summary summary;
@@ -25,6 +25,7 @@ struct Results {
 [[nodiscard]] ATTNLAB_API Results read_results(const std::filesystem::path& results_folder);
 
 /// Reads the folder and writes samples.csv, summary.csv and report.md, each atomically. What `attnlab report DIR` does.
-ATTNLAB_API void write_reports(const std::filesystem::path& results_folder);
+/// Returns what it read.
+ATTNLAB_API Results write_reports(const std::filesystem::path& results_folder);
 
 }  // namespace attnlab::report

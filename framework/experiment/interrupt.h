@@ -1,0 +1,22 @@
+// Ctrl-C. The first asks the run to end behind the trial in flight and to write its report; the second ends the process
+// at once. SIGTERM counts as one too: batch systems send it before they kill.
+#pragma once
+
+namespace attnlab::experiment {
+
+/// Catches the signals while it lives. One at a time.
+class InterruptGuard {
+ public:
+  InterruptGuard();
+  ~InterruptGuard();
+  InterruptGuard(const InterruptGuard&) = delete;
+  InterruptGuard& operator=(const InterruptGuard&) = delete;
+};
+
+/// The signal that came since the guard was made; 0: none.
+[[nodiscard]] int interrupted() noexcept;
+
+/// For a child behind its fork: the terminal's Ctrl-C is for the parent, which ends the child.
+void leave_interrupts_to_parent() noexcept;
+
+}  // namespace attnlab::experiment

@@ -1,0 +1,33 @@
+// The folder that a run works in: made or found, locked, cleared of what a killed run left half-written.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <nlohmann/json.hpp>
+
+#include "experiment/run_lock.h"
+
+namespace attnlab::experiment {
+
+class RunFolder {
+ public:
+  /// `named`: by the user; empty: results/<study>/<time>, or the newest of these where the run goes on. Error where it
+  /// cannot be used: not empty and not to be resumed, no results folder, not writable, or another run is at work in it.
+  RunFolder(const std::filesystem::path& named, const std::string& study, bool resumes);
+
+  [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
+  [[nodiscard]] std::filesystem::path trials() const { return path_ / "trials"; }
+  /// Removes what a process that was killed left half-written; nobody may be writing.
+  void clear() const;
+  /// environment.json of the run before, as far as it can be read.
+  [[nodiscard]] std::optional<nlohmann::json> earlier_environment() const;
+
+ private:
+  std::filesystem::path path_;
+  std::unique_ptr<RunLock> lock_;
+};
+
+}  // namespace attnlab::experiment

@@ -1,0 +1,154 @@
+#include "experiment/trial_runner.h"
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <system_error>
+
+#include "experiment/interrupt.h"
+#include "report/format.h"
+
+namespace attnlab::experiment {
+namespace fs = std::filesystem;
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+bool has_sample(const report::TrialResult& trial, std::string_view metric) {
+  for (const report::Sample& sample : trial.samples)
+    if (sample.metric == metric) return true;
+  return false;
+}
+
+}  // namespace
+
+// One process, started when it is first needed and again when it died.
+class TrialRunner::Task {
+ public:
+  Task(TrialRunner& runner, const ProcessTask& task) : runner_(runner), task_(task) {}
+  ~Task() {
+    const Clock::time_point start = Clock::now();
+    process_.reset();
+    runner_.measured_seconds_ += seconds_since(start);
+  }
+  Task(const Task&) = delete;
+  Task& operator=(const Task&) = delete;
+
+  report::TrialResult measure(std::size_t planned_case) {
+    report::TrialResult result =
+        trial_frame(runner_.plan_, task_.arm, planned_case, task_.seed, task_.round);
+    const auto end_as = [&](const std::string& status, const std::string& reason) {
+      result.status = status;
+      result.reason = reason;
+      return result;
+    };
+    if (const std::string& failed = runner_.plan_.arms[task_.arm].failed; !failed.empty())
+      return end_as("failed", failed);
+    if (const auto known = runner_.verdicts_.find(arm()); known != runner_.verdicts_.end() && !known->second.empty())
+      return end_as("wrong", known->second);
+    if (no_start_) return end_as(no_start_->status, no_start_->reason);
+    const Clock::time_point start = Clock::now();
+    if (process_ == nullptr) begin(planned_case);
+    if (no_start_)
+      end_as(no_start_->status, no_start_->reason);
+    else
+      result = process_->ask({TrialRequest::What::measure, planned_case, task_.round});
+    if (process_ != nullptr && !process_->is_alive()) process_.reset();
+    runner_.measured_seconds_ += seconds_since(start);
+    return result;
+  }
+
+ private:
+  [[nodiscard]] std::pair<std::size_t, std::int64_t> arm() const { return {task_.arm, task_.seed}; }
+
+  // The model is made; the arm's output is checked in its first process of this run.
+  void begin(std::size_t planned_case) {
+    process_ = std::make_unique<TrialProcess>(runner_.plan_, task_.arm, task_.seed, runner_.folder_);
+    const bool checks = !runner_.verdicts_.contains(arm());
+    report::TrialResult made =
+        process_->ask({checks ? TrialRequest::What::prepare_and_check : TrialRequest::What::prepare, planned_case,
+                       task_.round});
+    if (checks && (made.is_ok() || made.status == "wrong")) runner_.verdicts_[arm()] = made.reason;
+    if (!made.is_ok()) no_start_ = std::move(made);  // what cannot be made for one case cannot be made for the next
+  }
+
+  TrialRunner& runner_;
+  const ProcessTask& task_;
+  std::unique_ptr<TrialProcess> process_;
+  std::optional<report::TrialResult> no_start_;
+};
+
+TrialRunner::TrialRunner(const Plan& plan, fs::path trials_folder, Progress& progress)
+    : plan_(plan), folder_(std::move(trials_folder)), progress_(progress) {}
+
+void TrialRunner::take_done_trials() {
+  std::map<std::string, report::TrialResult> found;
+  for (report::TrialResult& trial : report::read_trials(folder_))
+    if (trial.is_ok()) found[trial.id] = std::move(trial);
+  for (std::size_t index = 0; index < plan_.cases.size(); ++index) {
+    const PlannedCase& planned = plan_.cases[index];
+    for (const std::int64_t seed : plan_.spec.seeds) {
+      const BaselineFile baseline = baseline_file(plan_, plan_.spec.baseline, index, seed, folder_);
+      const bool compares = planned.workload_name == "perplexity" && baseline.role != BaselineFile::Role::none;
+      for (std::size_t arm = 0; arm < plan_.arms.size(); ++arm)
+        for (int round = 0; round < (planned.deterministic ? 1 : plan_.spec.repeats.max); ++round) {
+          const auto trial = found.find(trial_id(plan_, plan_.arms[arm], planned, seed, round));
+          if (trial == found.end()) continue;
+          std::error_code ignored;
+          // Without the baseline's predictions the others have nothing to be compared with; and one that ran while
+          // the baseline had failed was not compared.
+          const bool is_whole = !compares || (arm == plan_.spec.baseline ? fs::exists(baseline.path, ignored)
+                                                                         : has_sample(trial->second, "kl_to_baseline"));
+          if (is_whole) results_[trial->first] = std::move(trial->second);
+        }
+    }
+  }
+}
+
+bool TrialRunner::is_done(std::size_t arm, std::size_t planned_case, std::int64_t seed, int round) const {
+  const auto found = results_.find(trial_id(plan_, plan_.arms[arm], plan_.cases[planned_case], seed, round));
+  return found != results_.end() && found->second.is_ok();
+}
+
+void TrialRunner::run(const ProcessTask& task, const std::string& stage) {
+  Task process(*this, task);
+  for (const std::size_t planned_case : task.cases) {
+    if (must_stop()) return;
+    const PlannedCase& planned = plan_.cases[planned_case];
+    progress_.start(plan_.arms[task.arm].arm.name, report::case_title({planned.workload_name, planned.label}), stage);
+    const Clock::time_point start = Clock::now();
+    const report::TrialResult result = process.measure(planned_case);
+    keep(result);
+    progress_.end(result, seconds_since(start));
+  }
+}
+
+std::vector<report::TrialResult> TrialRunner::run_discarded(const ProcessTask& task, const std::string& stage) {
+  Task process(*this, task);
+  std::vector<report::TrialResult> results;
+  for (const std::size_t planned_case : task.cases) {
+    if (must_stop()) break;
+    const PlannedCase& planned = plan_.cases[planned_case];
+    progress_.start(plan_.arms[task.arm].arm.name, report::case_title({planned.workload_name, planned.label}), stage);
+    results.push_back(process.measure(planned_case));
+  }
+  return results;
+}
+
+bool TrialRunner::must_stop() const {
+  return interrupted() != 0 || (plan_.spec.stops_on_error && has_failed());
+}
+
+bool TrialRunner::has_failed() const {
+  return std::any_of(results_.begin(), results_.end(), [](const auto& one) { return !one.second.is_ok(); });
+}
+
+void TrialRunner::keep(const report::TrialResult& result) {
+  report::write_trial(folder_, result);
+  results_[result.id] = result;
+}
+
+}  // namespace attnlab::experiment
