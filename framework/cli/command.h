@@ -31,6 +31,7 @@ void add_replay(CLI::App& app, std::function<int()>& run);
 void add_validate(CLI::App& app, std::function<int()>& run);
 void add_run(CLI::App& app, std::function<int()>& run);
 void add_report(CLI::App& app, std::function<int()>& run);
+void add_compare(CLI::App& app, std::function<int()>& run);
 void add_new(CLI::App& app, std::function<int()>& run);
 void add_compose(CLI::App& app, std::function<int()>& run);
 void add_check(CLI::App& app, std::function<int()>& run);

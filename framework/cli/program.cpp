@@ -13,7 +13,7 @@
 namespace attnlab::cli {
 namespace {
 
-constexpr Command kCommands[] = {add_run,      add_validate, add_report, add_list, add_describe,
+constexpr Command kCommands[] = {add_run,      add_validate, add_report, add_compare, add_list, add_describe,
                                  add_generate, add_logits,   add_replay, add_tokenize,
                                  add_new, add_compose, add_schema, add_check};
 
