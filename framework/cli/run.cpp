@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "cli/command.h"
+#include "experiment/estimate.h"
 #include "experiment/plan.h"
 #include "experiment/runner.h"
 
@@ -42,7 +43,7 @@ int validate(const Options& options) {
 int run_experiment(const Options& options) {
   experiment::Plan plan = plan_of(options);
   if (options.run.dry_run) {
-    fmt::print("{}", experiment::describe_plan(plan));
+    fmt::print("{}{}", experiment::describe_plan(plan), experiment::describe_estimate(plan));
     return kAllWell;
   }
   const experiment::RunOutcome outcome = experiment::run(plan, options.run);
@@ -64,7 +65,7 @@ void add_run(CLI::App& app, std::function<int()>& run) {
   auto options = std::make_shared<Options>();
   add_shared(*command, *options);
   command->add_option("-o,--out", options->run.folder, "Results folder; default: results/<name>/<time>");
-  command->add_flag("--dry-run", options->run.dry_run, "Show arms and trials, run nothing");
+  command->add_flag("--dry-run", options->run.dry_run, "Show arms, trials, and an estimate of time and memory; run nothing");
   command->add_flag("--resume", options->run.resume, "Continue in the results folder: trials that are done stay");
   command->add_flag("--quiet", options->run.quiet, "Print only where the report is, and on stderr what went wrong");
   command->callback([=, &run] { run = [=] { return run_experiment(*options); }; });

@@ -6,6 +6,7 @@
 
 #include <attnlab/error.h>
 
+#include "experiment/estimate.h"
 #include "experiment/prompt.h"
 #include "experiment/recall_prediction.h"
 #include "parallel/parallel.h"
@@ -76,6 +77,7 @@ void check_model(PlannedArm& arm, const Plan& plan, int length) {
   arm.kv_heads = session.shape(0).kv_heads;
   for (int layer = 1; layer < session.layers(); ++layer)
     if (session.shape(layer).kv_heads != arm.kv_heads) arm.kv_heads = 0;
+  arm.cost = cost_of(arm.resolved, decoder, session);
   const std::vector<std::string>& of_weights = decoder.notes();
   arm.notes = arm.resolved.notes;
   arm.notes.insert(arm.notes.end(), of_weights.begin(), of_weights.end());

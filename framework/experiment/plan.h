@@ -25,6 +25,16 @@ struct PlanOptions {
   std::vector<std::filesystem::path> plugins;   // --plugin
 };
 
+/// What one forward pass of the arm's model has to do, for estimates before anything runs.
+struct ArmCost {
+  double layer_weights = 0;     // every token is multiplied with them
+  double head_weights = 0;
+  double weight_bytes_read = 0;  // by one decode step
+  double pair_width = 0;         // components that a query and a key before it are multiplied over, all layers and heads
+  double row_bytes = 0;          // of one token in the caches of all layers, as the storages hold it
+  double state_bytes = 0;        // of one sequence, beside its rows
+};
+
 struct PlannedArm {
   Arm arm;
   ResolvedArm resolved;
@@ -33,6 +43,7 @@ struct PlannedArm {
   std::vector<std::string> notes;    // what the report has to say: converted heads, lengths beyond the trained one
   std::size_t weight_bytes = 0;
   int kv_heads = 0;                  // as the model has them in the end; 0: none, or not the same in every layer
+  ArmCost cost;
   std::string identity;              // a hash of the arm with all its options, and of its plugins' files
 };
 

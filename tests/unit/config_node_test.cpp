@@ -188,7 +188,7 @@ TEST(ConfigNode, FilesThatAreNoneAreNamed) {
   EXPECT_EQ(error_of([&] { (void)parse_file(folder); }), folder.string() + ": is a folder; name a YAML file");
   const std::string large = (folder / "large.yaml").string();
   std::ofstream(large) << repeated("# ten bytes\n", 1'000'000);
-  EXPECT_EQ(error_of([&] { (void)parse_file(large); }), large + ": is larger than 1 MB");
+  EXPECT_EQ(error_of([&] { (void)parse_file(large); }), large + ": is larger than 1 MB; include: takes it in pieces");
   const std::string good = (folder / "good.yaml").string();
   std::ofstream(good) << "a: 1\n";
   EXPECT_EQ(parse_file(good).find("a")->mark().text(), good + ":1:4");

@@ -1,0 +1,36 @@
+// How long a plan will take, and how much memory, before anything runs: operations and bytes are counted from the shapes
+// of weights and caches, and held against what this machine does in a short probe. An estimate, not a measurement: what a
+// plugin computes beside the products and reads is not in it, and a cache is taken for as large as if it forgot nothing.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include <attnlab/api.h>
+
+#include "experiment/plan.h"
+#include "experiment/roof.h"
+
+namespace attnlab::experiment {
+
+/// `session`: one of the decoder's, for the shapes of its rows.
+[[nodiscard]] ArmCost cost_of(const ResolvedArm& arm, const model::Decoder& decoder, const model::Session& session);
+
+struct Estimate {
+  double least_seconds = 0;   // of the whole run: fewest rounds, two rounds of warm-up
+  double most_seconds = 0;    // most rounds, all rounds of warm-up
+  std::size_t weight_bytes = 0;  // of the largest arm's process, weights and caches
+  std::size_t kv_bytes = 0;
+  std::string largest_arm;
+};
+
+[[nodiscard]] ATTNLAB_API Estimate estimate(const Plan& plan, const RoofProbe& roof);
+
+/// Seconds of one trial in a process that is there already.
+[[nodiscard]] ATTNLAB_API double trial_seconds(const Plan& plan, const PlannedArm& arm, const PlannedCase& planned,
+                                               const RoofProbe& roof);
+
+/// For people, with how it was made. Probes the machine for a fraction of a second.
+[[nodiscard]] ATTNLAB_API std::string describe_estimate(const Plan& plan);
+
+}  // namespace attnlab::experiment

@@ -1,0 +1,111 @@
+// What is said of a plan before it runs: its estimate, and the names of its trials.
+#include <set>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "experiment/estimate.h"
+#include "model_test_files.h"
+
+namespace attnlab::experiment {
+namespace {
+
+const RoofProbe kRoof{.fma_flops_per_second = 1e10, .read_bytes_per_second = 1e10, .buffer_bytes = 1 << 20};
+
+class Plans : public testing::Test {
+ protected:
+  // Two layers, two kv heads of 16 components.
+  Plan plan(const std::string& workloads, const std::string& more = "", const std::string& arms = "[{}]") const {
+    const std::string tiny = std::string(ATTNLAB_SOURCE_DIR) + "/configs/models/tiny.yaml";
+    return make_plan(folder_.write("f.yaml", "name: x\nmodel: " + tiny + "\nthreads: 1\narms: " + arms + "\nworkloads: " +
+                                                 workloads + "\n" + more + "\n"),
+                     {});
+  }
+  static std::set<std::string> ids(const Plan& plan) {
+    std::set<std::string> ids;
+    for (const PlannedArm& arm : plan.arms)
+      for (const PlannedCase& planned : plan.cases)
+        for (const std::int64_t seed : plan.spec.seeds)
+          for (int round = 0; round < plan.spec.repeats.max; ++round) ids.insert(trial_id(plan, arm, planned, seed, round));
+    return ids;
+  }
+
+  model_test::TempFolder folder_;
+};
+
+TEST_F(Plans, CachesAreCountedRowByRow) {
+  const Plan f32 = plan("[speed: {batch: [8q1s1k]}]");
+  const std::size_t row = 32 * sizeof(float) + sizeof(Position);  // key, value, and the position of the token
+  EXPECT_EQ(estimate(f32, kRoof).kv_bytes, row * 8 * 1024 * 2 * f32.arms[0].kv_heads);
+  const Plan one = plan("[speed: {batch: [q64, q1s1k]}]");
+  EXPECT_EQ(estimate(one, kRoof).kv_bytes * 8, estimate(f32, kRoof).kv_bytes) << "the longest case counts";
+  const Plan int8 = plan("[speed: {batch: [8q1s1k]}]", "", "[{cache: {full: {storage: int8}}}]");
+  EXPECT_LT(estimate(int8, kRoof).kv_bytes, estimate(f32, kRoof).kv_bytes / 2);
+  EXPECT_EQ(estimate(f32, kRoof).weight_bytes, f32.arms[0].weight_bytes);
+}
+
+TEST_F(Plans, TakeLongerWithMoreToDo) {
+  const auto seconds = [&](const std::string& workloads, const std::string& more = "", const std::string& arms = "[{}]") {
+    return estimate(plan(workloads, more, arms), kRoof).most_seconds;
+  };
+  const double once = seconds("[speed: {batch: [q1s4k]}]", "repeats: 1\nwarmup: 0");
+  EXPECT_NEAR(seconds("[speed: {batch: [q1s4k]}]", "repeats: 10\nwarmup: 0"), 10 * once, 1e-9);
+  EXPECT_NEAR(seconds("[speed: {batch: [q1s4k]}]", "repeats: 10\nwarmup: 5"), 15 * once, 1e-9);
+  EXPECT_NEAR(seconds("[speed: {batch: [q1s4k]}]", "repeats: 1\nwarmup: 0\nseed: [1, 2, 3]"), 3 * once, 1e-9);
+  EXPECT_GT(seconds("[speed: {batch: [q1s8k]}]", "repeats: 1\nwarmup: 0"), once);
+  const std::string recall = "[recall: {length: 64, pairs: 4, examples: 4, vocab: 512}]";
+  EXPECT_EQ(seconds(recall, "repeats: 1"), seconds(recall, "repeats: 9")) << "what cannot vary is measured once";
+  const Plan adaptive = plan("[speed: {batch: [q1s4k]}]", "repeats: {min: 5, max: 20, until: 2%}\nwarmup: 0");
+  EXPECT_NEAR(estimate(adaptive, kRoof).most_seconds, 4 * estimate(adaptive, kRoof).least_seconds, 1e-9);
+}
+
+TEST_F(Plans, ArmsThatAreRefusedTakeNoTime) {
+  const std::string grid = "{grid: {position: [rope, sinusoidal], cache: [full, {sink: {sinks: 4, window: 8}}]}}";
+  const Plan all = plan("[speed: {batch: [q64]}]", "warmup: 0", grid);
+  std::size_t refused = 0;
+  double seconds = 0;
+  for (const PlannedArm& arm : all.arms) {
+    refused += arm.refused.empty() ? 0 : 1;
+    if (arm.refused.empty()) seconds += 7 * trial_seconds(all, arm, all.cases[0], kRoof);
+  }
+  EXPECT_EQ(refused, 1U) << "renumbered positions with positions in the embeddings";
+  const Estimate estimated = estimate(all, kRoof);
+  EXPECT_GT(estimated.most_seconds, seconds);
+  EXPECT_LT(estimated.most_seconds, seconds + 3 * 7 * 0.1) << "a process start each";
+}
+
+TEST_F(Plans, SayHowTheyWereEstimated) {
+  const std::string text = describe_estimate(plan("[speed: {batch: [q1s1k]}]"));
+  for (const char* part : {"estimated: ", "weights 0.5 MiB", "An estimate: operations at 60 % of ", "both probed just now"})
+    EXPECT_NE(text.find(part), std::string::npos) << part << " is not in " << text;
+}
+
+TEST_F(Plans, EveryTrialHasAnIdOfItsOwnThatStays) {
+  const std::string workloads = "[speed: {batch: [q8, q16]}, generate: {prompt: a, tokens: 2}]";
+  const std::string more = "seed: [1, 2]\nrepeats: 3";
+  const std::string arms = "[{}, {cache: {window: {window: 8}}}]";
+  const std::set<std::string> before = ids(plan(workloads, more, arms));
+  EXPECT_EQ(before.size(), 2U * 3 * 2 * 3);
+  EXPECT_EQ(ids(plan(workloads, more, arms)), before);
+  EXPECT_EQ(ids(plan(workloads, more + "\nquestion: Why?\nwarmup: 1\nlimits: {seconds: 9}", arms)), before)
+      << "what no outcome depends on";
+}
+
+TEST_F(Plans, IdsChangeWithAllThatAnOutcomeDependsOn) {
+  const auto text = folder_.write("text.txt", "some text that is long enough\n");
+  const std::string workloads = "[perplexity: {text: " + text.string() + ", context: 8}]";
+  const std::string arms = "[{name: a}, {name: b, cache: {window: {window: 8}}}]";
+  const std::set<std::string> before = ids(plan(workloads, "repeats: 1", arms));
+  const auto expect_other = [&](const std::string& why, const std::set<std::string>& after) {
+    for (const std::string& id : after) EXPECT_FALSE(before.contains(id)) << why;
+  };
+  expect_other("another seed", ids(plan(workloads, "repeats: 1\nseed: 2", arms)));
+  expect_other("another baseline to be compared with", ids(plan(workloads, "repeats: 1\nbaseline: b", arms)));
+  expect_other("other options and names",
+               ids(plan(workloads, "repeats: 1", "[{name: c}, {name: b, cache: {window: {window: 9}}}]")));
+  folder_.write("text.txt", "some text that is long enough too\n");
+  expect_other("another text", ids(plan(workloads, "repeats: 1", arms)));
+}
+
+}  // namespace
+}  // namespace attnlab::experiment
