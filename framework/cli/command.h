@@ -35,6 +35,7 @@ void add_compare(CLI::App& app, std::function<int()>& run);
 void add_new(CLI::App& app, std::function<int()>& run);
 void add_compose(CLI::App& app, std::function<int()>& run);
 void add_check(CLI::App& app, std::function<int()>& run);
+void add_bench(CLI::App& app, std::function<int()>& run);
 void add_schema(CLI::App& app, std::function<int()>& run);
 
 /// --attention, --position, --cache, --plugin, --threads, --seed, --allow-nonfinite: what every command that runs a

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 
 #include <attnlab/error.h>
 
@@ -193,40 +192,43 @@ ordered_json describe_arm(const ResolvedArm& arm) {
   return described;
 }
 
+model::LayerComponents make_components(const ResolvedLayer& chosen, const Registry& registry,
+                                       const model::ModelConfig& config, int layer, std::uint64_t seed,
+                                       SharedSchemes& schemes) {
+  const CreateContext context = context_of(config, layer, seed);
+  model::LayerComponents components;
+  components.attention = make_component(chosen.attention, [&] {
+    return registry.attention(chosen.attention.descriptor->id, chosen.attention.options, context);
+  });
+  // The scheme turns what the variant's keys have to turn, which is not always a whole head.
+  CreateContext of_position = context;
+  if (const KvShape shape = components.attention->kv_shape(); shape.kv_heads > 0)
+    of_position.head_dim = shape.rotation_width();
+  auto& shared = schemes[{chosen.position.descriptor, chosen.position.options, of_position.head_dim}];
+  if (shared == nullptr || has_layer_parameters(*shared))
+    shared = make_component(chosen.position, [&] {
+      return registry.position(chosen.position.descriptor->id, chosen.position.options, of_position);
+    });
+  components.position = shared;
+  components.cache = make_component(chosen.cache, [&] {
+    return registry.cache(chosen.cache.descriptor->id, chosen.cache.options, context);
+  });
+  components.key_form = chosen.cache.key_form;
+  components.make_rows = [storage = chosen.cache.storage](const KvShape& shape, int sequences, int capacity) {
+    return make_rows(storage, shape, sequences, capacity);
+  };
+  components.row_bytes = [storage = chosen.cache.storage](const KvShape& shape) { return row_bytes(storage, shape); };
+  components.seed = seed;
+  return components;
+}
+
 model::Decoder build_decoder(const ResolvedArm& arm, const ModelSource& source, const Registry& registry,
                              const BuildOptions& options) {
   const model::ModelConfig& config = source.config();
   std::vector<model::LayerComponents> layers;
-  // A scheme without weights of the layer's own holds tables that can be large: layers with the same options share one.
-  std::map<std::tuple<const Descriptor*, OptionValues, int>, std::shared_ptr<PositionScheme>> schemes;
-  for (int layer = 0; layer < config.layers; ++layer) {
-    const ResolvedLayer& chosen = arm.layers[layer];
-    const CreateContext context = context_of(config, layer, options.seed);
-    model::LayerComponents components;
-    components.attention = make_component(chosen.attention, [&] {
-      return registry.attention(chosen.attention.descriptor->id, chosen.attention.options, context);
-    });
-    // The scheme turns what the variant's keys have to turn, which is not always a whole head.
-    CreateContext of_position = context;
-    if (const KvShape shape = components.attention->kv_shape(); shape.kv_heads > 0)
-      of_position.head_dim = shape.rotation_width();
-    auto& shared = schemes[{chosen.position.descriptor, chosen.position.options, of_position.head_dim}];
-    if (shared == nullptr || has_layer_parameters(*shared))
-      shared = make_component(chosen.position, [&] {
-        return registry.position(chosen.position.descriptor->id, chosen.position.options, of_position);
-      });
-    components.position = shared;
-    components.cache = make_component(chosen.cache, [&] {
-      return registry.cache(chosen.cache.descriptor->id, chosen.cache.options, context);
-    });
-    components.key_form = chosen.cache.key_form;
-    components.make_rows = [storage = chosen.cache.storage](const KvShape& shape, int sequences, int capacity) {
-      return make_rows(storage, shape, sequences, capacity);
-    };
-    components.row_bytes = [storage = chosen.cache.storage](const KvShape& shape) { return row_bytes(storage, shape); };
-    components.seed = options.seed;
-    layers.push_back(std::move(components));
-  }
+  SharedSchemes schemes;
+  for (int layer = 0; layer < config.layers; ++layer)
+    layers.push_back(make_components(arm.layers[layer], registry, config, layer, options.seed, schemes));
   model::WeightStore weights = source.weights(options.seed, options.allow_nonfinite);
   weights.limit_bytes(static_cast<std::size_t>(memory_limit_bytes()));
   if (options.check_only) weights.check_only();

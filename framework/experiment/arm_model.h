@@ -2,8 +2,11 @@
 // checked, components made for every layer.
 #pragma once
 
+#include <map>
+#include <memory>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include <nlohmann/json.hpp>
@@ -49,6 +52,15 @@ struct ResolvedArm {
 /// For plan.yaml: {attention: {gqa: {...}}, position: ..., cache: ...} with every option, defaults included; layers
 /// that are alike are written once.
 [[nodiscard]] ATTNLAB_API nlohmann::ordered_json describe_arm(const ResolvedArm& arm);
+
+/// Schemes that were made: one without weights of the layer's own holds tables that can be large, so layers with the
+/// same options share it.
+using SharedSchemes = std::map<std::tuple<const Descriptor*, OptionValues, int>, std::shared_ptr<PositionScheme>>;
+
+/// The components of one layer, made but not bound to weights.
+[[nodiscard]] model::LayerComponents make_components(const ResolvedLayer& chosen, const Registry& registry,
+                                                     const model::ModelConfig& config, int layer, std::uint64_t seed,
+                                                     SharedSchemes& schemes);
 
 struct BuildOptions {
   std::uint64_t seed = 1;

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
 #include <numeric>
 
 #include <attnlab/attention_variant.h>
@@ -10,6 +9,7 @@
 #include <attnlab/ops.h>
 
 #include "experiment/arm_model.h"
+#include "experiment/layer_run.h"
 #include "model/checkpoint.h"
 #include "model/safetensors.h"
 #include "registry/composition.h"
@@ -70,7 +70,6 @@ class Layer {
   std::unique_ptr<CachePolicy> policy_;
   std::unique_ptr<LayerCache> cache_;
   Scratch scratch_;
-  CausalMask causal_;
 };
 
 Layer::Layer(const std::filesystem::path& streams, const Registry& registry, const std::string& cache_text,
@@ -123,16 +122,9 @@ void Layer::feed(int first, int count, Phase phase, int prompt_length, TensorVie
   std::iota(positions.begin(), positions.end(), first);
   const Position length = std::max(first + count, prompt_length);
   const ChunkView chunk{offsets, positions, {&phase, 1}, {&length, 1}};
-  append_rows({chunk, *cache_, *position_, scratch_}, k_.view().slice(first, count), v_.view().slice(first, count));
-  const ScoreHook* bias = position_->score_bias();
-  attend({.queries = q_.view().slice(first, count),
-          .chunk = chunk,
-          .source = *cache_,
-          .scale = 1.0F / std::sqrt(static_cast<float>(head_dim())),
-          .rotation = position_->rotation(),
-          .hooks = {&bias, bias == nullptr ? 0U : 1U},
-          .mask = causal_},
-         out);
+  const LayerContext layer{chunk, *cache_, *position_, scratch_};
+  append_rows(layer, k_.view().slice(first, count), v_.view().slice(first, count));
+  attend_cached(layer, q_.view().slice(first, count), out);
   cache_->end_chunk(chunk);
 }
 

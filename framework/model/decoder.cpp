@@ -49,6 +49,24 @@ struct Decoder::Layer {
   std::vector<float> input_norm, post_attention_norm;
 };
 
+std::unique_ptr<LayerCache> make_cache(const LayerComponents& components, const CachePlace& place) {
+  const KvShape shape = components.attention->kv_shape();
+  LayerCacheContext context{.layer = place.layer,
+                            .layers = place.layers,
+                            .sequences = place.sequences,
+                            .capacity = place.capacity,
+                            .heads = place.heads,
+                            .shape = shape,
+                            .key_form = components.key_form,
+                            .rotation = components.position->rotation(),
+                            .row_bytes = components.row_bytes(shape),
+                            .seed = components.seed};
+  context.make_rows = [&] { return components.make_rows(shape, place.sequences, place.capacity); };
+  auto cache = components.cache->create(context);
+  if (cache == nullptr) throw Error("", "a cache policy made no cache", "its create() must not return null");
+  return cache;
+}
+
 Session::~Session() = default;
 Session::Session(Session&&) noexcept = default;
 
@@ -213,21 +231,11 @@ Session Decoder::make_session(int sequences, int capacity) const {
   session.lengths_.resize(sequences);
   for (std::size_t index = 0; index < layers_.size(); ++index) {
     const LayerComponents& components = layers_[index].components;
-    const KvShape shape = components.attention->kv_shape();
-    LayerCacheContext context{.layer = static_cast<int>(index),
-                              .layers = config_.layers,
-                              .sequences = sequences,
-                              .capacity = capacity,
-                              .heads = config_.heads,
-                              .shape = shape,
-                              .key_form = components.key_form,
-                              .rotation = components.position->rotation(),
-                              .row_bytes = components.row_bytes(shape),
-                              .seed = components.seed};
-    context.make_rows = [&] { return components.make_rows(shape, sequences, capacity); };
-    auto cache = components.cache->create(context);
-    if (cache == nullptr) throw Error("", "a cache policy made no cache", "its create() must not return null");
-    session.caches_.push_back(std::move(cache));
+    session.caches_.push_back(make_cache(components, {.layer = static_cast<int>(index),
+                                                      .layers = config_.layers,
+                                                      .heads = config_.heads,
+                                                      .sequences = sequences,
+                                                      .capacity = capacity}));
     session.states_.emplace_back(static_cast<std::size_t>(sequences) * components.attention->state_floats());
   }
   return session;

@@ -30,6 +30,18 @@ struct LayerComponents {
   std::uint64_t seed = 1;
 };
 
+/// What the cache of a layer is for.
+struct CachePlace {
+  int layer = 0;
+  int layers = 1;
+  int heads = 0;
+  int sequences = 1;
+  int capacity = 0;  // tokens that a sequence may reach; 0: not known
+};
+
+/// The cache that a layer's components ask for. Error where the policy makes none.
+[[nodiscard]] std::unique_ptr<LayerCache> make_cache(const LayerComponents& components, const CachePlace& place);
+
 /// New tokens of one sequence.
 struct SequenceTokens {
   int sequence = 0;

@@ -51,6 +51,7 @@ TEST(Walls, EachLibraryIsIncludedInItsOwnRoomOnly) {
       {R"(^(oneapi/)?dnnl.*)", {"ops"}},
       {R"(^hwy/.*)", {"ops", "core", "base"}},
       {R"(^CLI/.*)", {"cli"}},
+      {R"(^benchmark/.*)", {"bench"}},
       {R"(^(sentencepiece.*|unicode/.*))", {"model"}},
   };
   int checked = 0;
@@ -85,7 +86,8 @@ TEST(Walls, RoomsKnowOnlyTheRoomsBelowThem) {
       {"model", {"base", "parallel", "core", "ops"}},
       {"report", {}},
       {"experiment", {"base", "parallel", "core", "ops", "registry", "config", "model", "report"}},
-      {"cli", {"base", "parallel", "core", "ops", "registry", "config", "model", "report", "experiment"}},
+      {"bench", {"base", "parallel", "core", "registry", "model", "report", "experiment"}},
+      {"cli", {"base", "parallel", "core", "ops", "registry", "config", "model", "report", "experiment", "bench"}},
   };
   for (const Include& include : all_includes()) {
     if (include.room == "plugins") continue;

@@ -1,0 +1,47 @@
+// What there is to measure: every loaded plugin of every kind, and every storage, over head widths, contexts and phases.
+// Not here: how one of them is run (kernel), and the command line (bench).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "experiment/compose.h"
+#include "experiment/layer_run.h"
+
+namespace attnlab::bench {
+
+/// What varies; the rest of the layer is the plain arm.
+enum class Subject : std::uint8_t { attention, position, cache, storage };
+[[nodiscard]] std::string_view subject_name(Subject subject);
+
+/// The arm that everything is held against: its attention, position, cache and storage.
+inline constexpr const char* kPlain[] = {"mha", "rope", "full", "f32"};
+
+struct Entry {
+  Subject subject;
+  std::string id;  // of the plugin or storage that is measured
+  int head_dim = 64;
+  int context = 512;     // rows that the last query sees
+  bool decodes = false;  // one new token; else the last chunk of a prompt
+  experiment::Composition parts;
+
+  /// "cache/h2o/head_dim:64/context:8192/decode".
+  [[nodiscard]] std::string name() const;
+  [[nodiscard]] experiment::LayerSize size() const;
+};
+
+/// What cannot be measured, and why.
+struct LeftOut {
+  std::string name;  // "cache/h2o/head_dim:64"
+  std::string reason;
+};
+
+struct Suite {
+  std::vector<Entry> entries;
+  std::vector<LeftOut> left_out;
+};
+
+/// Decided from what components declare: nothing is made and nothing runs.
+[[nodiscard]] Suite make_suite(const Registry& registry);
+
+}  // namespace attnlab::bench

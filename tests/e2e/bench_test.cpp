@@ -1,0 +1,177 @@
+// attnlab bench: which benchmarks there are, what their JSON holds, wrong flags, plugins from outside, and the study that
+// is made of them. What they measure is not judged here.
+#include <algorithm>
+
+#include <nlohmann/json.hpp>
+
+#include "core/storage.h"
+#include "e2e/experiments.h"
+#include "reference/plugins.h"
+
+namespace attnlab::program_test {
+namespace {
+
+using nlohmann::json;
+
+std::vector<std::string> bench(std::vector<std::string> more) {
+  std::vector<std::string> words{"bench", "--threads", "1", "--benchmark_min_time=0.01"};
+  words.insert(words.end(), more.begin(), more.end());
+  return words;
+}
+
+bool has_counter(const json& run, const char* name) { return run.contains(name) && run.at(name).is_number(); }
+
+// A scheme that cannot be made for heads of 128.
+constexpr const char* kFussy = R"(#include <attnlab/error.h>
+#include <attnlab/plugin.h>
+
+namespace {
+using namespace attnlab;
+
+class Fussy final : public PositionScheme {
+ public:
+  Fussy(const NoOptions&, const CreateContext& context) {
+    if (context.head_dim == 128) throw Error("", "fussy wants small heads", "use heads of 64");
+  }
+  static Traits traits(const NoOptions&) { return {}; }
+};
+
+constexpr Component<PositionScheme> kPosition[] = {
+    component<PositionScheme, Fussy>({.id = "fussy", .summary = "Does nothing, for small heads.", .reference = "none"})};
+}  // namespace
+
+ATTNLAB_PLUGIN(.name = "fussy", .version = "0.1", .position = kPosition);
+)";
+
+TEST(Bench, ListsEveryLoadedPluginOfEveryKindWithoutRunningAnything) {
+  const Sandbox sandbox;
+  const Outcome listed = sandbox.run({"bench", "--benchmark_list_tests"});
+  expect_well(listed);
+  const std::vector<std::string> names = lines_of(listed.out);
+  const auto expect_all = [&](const std::string& what) {
+    for (const char* head_dim : {"64", "128"})
+      for (const char* context : {"512", "2048", "8192", "32768"})
+        for (const char* phase : {"prefill", "decode"}) {
+          const std::string name = what + "/head_dim:" + head_dim + "/context:" + context + "/" + phase + "/real_time";
+          EXPECT_EQ(std::ranges::count(names, name), 1) << name;
+        }
+  };
+  std::size_t kinds = 0;
+  for (const Descriptor& component : reference::plugins().components()) {
+    expect_all(std::string(kind_name(component.kind)) + "/" + component.id);
+    ++kinds;
+  }
+  for (const char* storage : {"f32", "bf16", "int8", "int4", "kivi", "paged"}) expect_all(std::string("storage/") + storage);
+  EXPECT_EQ(names.size(), (kinds + 6) * 16);
+}
+
+TEST(Bench, JsonHasTheCountersOfEveryKindOfBenchmark) {
+  const Sandbox sandbox;
+  const Outcome outcome = sandbox.run(bench({"--benchmark_format=json",
+                                             "--benchmark_filter=/(mha|rope|alibi|window|int8|linear)/head_dim:64/context:512/"}));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome;
+  const json found = json::parse(outcome.out);
+  const json& context = found.at("context");
+  EXPECT_EQ(context.at("threads"), "1");
+  EXPECT_GT(std::stod(context.at("fma_flops_per_second").get<std::string>()), 0);
+  EXPECT_GT(std::stod(context.at("read_bytes_per_second").get<std::string>()), 0);
+
+  ASSERT_EQ(found.at("benchmarks").size(), 12u);
+  for (const json& run : found.at("benchmarks")) {
+    const std::string name = run.at("name");
+    EXPECT_GT(run.at("real_time").get<double>(), 0) << name;
+    for (const char* counter : {"GB/s", "tokens/s", "bytes_per_token", "cache_resident"})
+      EXPECT_TRUE(has_counter(run, counter)) << counter << " of " << name;
+    for (const char* share : {"fma_share", "bandwidth_share"})
+      if (run.contains(share)) {
+        EXPECT_GT(run.at(share).get<double>(), 0) << name;
+        EXPECT_LE(run.at(share).get<double>(), 1) << name;
+      }
+    if (run.at("cache_resident") == 1) {
+      EXPECT_FALSE(run.contains("bandwidth_share")) << name;
+      EXPECT_TRUE(run.at("label").get<std::string>().starts_with("cache-resident")) << name;
+    }
+    const bool is_position = name.starts_with("position/");
+    EXPECT_EQ(has_counter(run, "GFLOP/s"), !is_position) << name;
+    EXPECT_EQ(has_counter(run, "kv_bytes"), !is_position) << name;
+  }
+}
+
+TEST(Bench, CountsTheBytesOfADecodeStepFromTheStorage) {
+  const Sandbox sandbox;
+  const Outcome outcome = sandbox.run(
+      bench({"--benchmark_format=json", "--benchmark_filter=(storage/int8|cache/window)/head_dim:64/context:2048/decode"}));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome;
+  const json found = json::parse(outcome.out);
+  const auto run_of = [&](const std::string& start) -> const json& {
+    for (const json& run : found.at("benchmarks"))
+      if (run.at("name").get<std::string>().starts_with(start)) return run;
+    throw std::runtime_error(start);
+  };
+  const KvShape shape{.kv_heads = 12, .key_dim = 64, .value_dim = 64};
+  const double int8_row = row_bytes({.keys = "int8", .values = "int8"}, shape);
+  const json& int8 = run_of("storage/int8");
+  EXPECT_DOUBLE_EQ(int8.at("kv_bytes_per_token").get<double>(), 12 * int8_row);
+  // Rows grow by 64 to the context, and are then filled anew.
+  EXPECT_GE(int8.at("bytes_per_token").get<double>(), (2048 - 64) * 12 * int8_row);
+  EXPECT_LE(int8.at("bytes_per_token").get<double>(), 2048 * 12 * int8_row);
+  // What was evicted is not read.
+  EXPECT_DOUBLE_EQ(run_of("cache/window").at("bytes_per_token").get<double>(), 256 * 12 * row_bytes({}, shape));
+}
+
+TEST(Bench, WrongFlagsAreRefused) {
+  const Sandbox sandbox;
+  expect_refused(sandbox, {"bench", "--benchmark_filtre=x"}, {"unknown flag", "--benchmark_filter"});
+  expect_refused(sandbox, {"bench", "stray"}, {"unexpected argument \"stray\""});
+  expect_refused(sandbox, {"bench", "--speed=1"}, {"unexpected argument \"--speed=1\""});
+  expect_refused(sandbox, {"bench", "--benchmark_min_time=long"}, {"wrong value", "--benchmark_min_time=long"});
+  expect_refused(sandbox, {"bench", "--benchmark_format=xml"}, {"--benchmark_format=xml", "json"});
+  expect_refused(sandbox, {"bench", "--benchmark_filter=("}, {"--benchmark_filter=(", "regular expression"});
+  expect_refused(sandbox, {"bench", "--benchmark_filter=no-such-plugin"}, {"no benchmark matches"});
+  expect_refused(sandbox, {"bench", "--benchmark_out=no/such/folder.json"}, {"no/such/folder.json", "cannot be written"});
+  expect_refused(sandbox, {"bench", "-o", "somewhere"}, {"--study"});
+  expect_refused(sandbox, {"bench", "--study", "--from", "nothing.json"}, {"nothing.json"});
+}
+
+TEST(Bench, AnErrorEndsOneBenchmarkAndNotTheOthers) {
+  const Sandbox sandbox;
+  setenv("XDG_CACHE_HOME", (sandbox / "kept").c_str(), 1);
+  sandbox.write("fussy.cpp", kFussy);
+  const Outcome outcome = sandbox.run(bench({"--plugin", "fussy.cpp", "--benchmark_format=json",
+                                             "--benchmark_filter=position/fussy/.*/context:512/decode"}));
+  EXPECT_EQ(outcome.exit_code, 1) << outcome;
+  const json runs = json::parse(outcome.out).at("benchmarks");
+  ASSERT_EQ(runs.size(), 2u);
+  for (const json& run : runs) {
+    const bool fails = run.at("name").get<std::string>().find("head_dim:128") != std::string::npos;
+    EXPECT_EQ(run.value("error_occurred", false), fails) << run;
+    if (fails) expect_mentions(run.at("error_message"), {"fussy wants small heads"});
+  }
+}
+
+TEST(Bench, AStudyHasTheReportsOfAnExperimentAndCanBeMadeAgainFromItsJson) {
+  const Sandbox sandbox;
+  const Outcome outcome = sandbox.run(bench({"--study", "-o", "study", "--benchmark_repetitions=2",
+                                             "--benchmark_filter=(storage/int8|storage/f32|attention/gqa)/head_dim:64/context:512/"}));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome;
+  for (const char* file : {"benchmark.json", "environment.json", "samples.csv", "summary.csv", "report.md"})
+    EXPECT_TRUE(fs::exists(sandbox / "study" / file)) << file;
+  const auto trials = std::distance(fs::directory_iterator(sandbox / "study/trials"), fs::directory_iterator());
+  EXPECT_EQ(trials, 3 * 2 * 2);
+
+  const std::string summary = read_file(sandbox / "study/summary.csv");
+  expect_mentions(summary, {"mha/rope/full,mha,rope,full,storage,head_dim:64 context:512 decode,decode_tokens_per_second",
+                            "int8,mha,rope,full (int8),storage,head_dim:64 context:512 prefill,prefill_tokens_per_second",
+                            "gqa,gqa,rope,full,attention,", ",kv_bytes_allocated,", ",bytes_per_token,"});
+  const json layout = json::parse(read_file(sandbox / "study/environment.json")).at("study");
+  EXPECT_EQ(layout.at("baseline"), "mha/rope/full");
+  EXPECT_EQ(layout.at("rounds"), 2);
+
+  expect_refused(sandbox, {"bench", "--study", "--from", "study/benchmark.json", "-o", "study"}, {"not empty"});
+  const Outcome again = sandbox.run({"bench", "--study", "--from", "study/benchmark.json", "-o", "again"});
+  EXPECT_EQ(again.exit_code, 0) << again;
+  EXPECT_EQ(read_file(sandbox / "again/summary.csv"), summary);
+}
+
+}  // namespace
+}  // namespace attnlab::program_test
