@@ -32,8 +32,9 @@ class Quality : public testing::Test {
     command.insert(command.end(), more.begin(), more.end());
     return sandbox_.run(command);
   }
+  // BOS first.
   std::vector<int> ids_of_text() const {
-    const Outcome outcome = sandbox_.run({"tokenize", kTinyModel, "--file", "text.txt"});
+    const Outcome outcome = sandbox_.run({"tokenize", kTinyModel, "--file", "text.txt", "--special"});
     expect_well(outcome);
     std::istringstream words(outcome.out);
     return {std::istream_iterator<int>(words), {}};
@@ -111,11 +112,12 @@ TEST_F(Quality, KlAndSameTopTokenAreThoseOfTheLogits) {
   double kl = 0;
   int counted = 0, same = 0;
   std::vector<double> kl_of_window;
-  // A model YAML has no tokenizer of its own, so no BOS: pieces of the context, whose first token is the prompt.
-  for (std::size_t first = 0; first < ids.size(); first += kContext) {
-    const std::vector<int> window(ids.begin() + static_cast<std::ptrdiff_t>(first),
-                                  ids.begin() + static_cast<std::ptrdiff_t>(std::min(first + kContext, ids.size())));
-    if (window.size() < 2) continue;
+  // Every window is BOS, the prompt, and the next piece of the text.
+  constexpr std::size_t piece = kContext - 1;
+  for (std::size_t first = 1; first < ids.size(); first += piece) {
+    std::vector<int> window{ids.front()};
+    window.insert(window.end(), ids.begin() + static_cast<std::ptrdiff_t>(first),
+                  ids.begin() + static_cast<std::ptrdiff_t>(std::min(first + piece, ids.size())));
     const auto p = log_probabilities(window, "full"), q = log_probabilities(window, "{window: {window: 6}}");
     kl_of_window.push_back(0);
     for (std::size_t token = 0; token + 1 < window.size(); ++token) {
