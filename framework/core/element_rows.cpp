@@ -106,9 +106,13 @@ class ElementRows final : public KvRows {
     keys_.prefetch(list, next, of_next);
     if (has_values_) {
       values_.prefetch(list, next, of_next);
-      tile.keys = {channel_major(list, first, rows, scratch.keys.data()), {rows, shape_.key_dim}, {1, kTileRows}};
-      tile.values = {row_major(values_, list, first, rows, scratch.values.data(), shape_.value_dim),
-                     {rows, shape_.value_dim}};
+      if (scratch.takes_codes) tile.key_codes = keys_.coded_tile(list, first, rows, scratch.keys);
+      if (scratch.takes_codes) tile.value_codes = values_.coded_tile(list, first, rows, scratch.values);
+      if (tile.key_codes.codes == nullptr)
+        tile.keys = {channel_major(list, first, rows, scratch.keys.data()), {rows, shape_.key_dim}, {1, kTileRows}};
+      if (tile.value_codes.codes == nullptr)
+        tile.values = {row_major(values_, list, first, rows, scratch.values.data(), shape_.value_dim),
+                       {rows, shape_.value_dim}};
     } else {
       const float* both = row_major(keys_, list, first, rows, scratch.keys.data(), shape_.key_dim);
       tile.keys = {both, {rows, shape_.key_dim}};
@@ -121,6 +125,25 @@ class ElementRows final : public KvRows {
     std::size_t sum = keys_.bytes() + values_.bytes();
     for (const std::vector<Position>& positions : positions_) sum += positions.size() * sizeof(Position);
     return sum;
+  }
+
+  void save(int sequence, StateWriter& to) const override {
+    for (int head = 0; head < shape_.kv_heads; ++head) {
+      const std::size_t list = index(sequence, head);
+      to.put_all(positions_[list]);
+      keys_.save(list, to);
+      values_.save(list, to);
+    }
+  }
+
+  void restore(int sequence, StateReader& from) override {
+    clear(sequence);
+    for (int head = 0; head < shape_.kv_heads; ++head) {
+      const std::size_t list = index(sequence, head);
+      from.get_all(positions_[list]);
+      keys_.restore(list, from);
+      values_.restore(list, from);
+    }
   }
 
  private:

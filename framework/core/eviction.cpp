@@ -50,6 +50,14 @@ class RowsCache final : public LayerCache {
     return rows_->tile(sequence, kv_head, index, scratch);
   }
   std::size_t bytes() const noexcept override { return rows_->bytes() + (rule_ == nullptr ? 0 : rule_->bytes()); }
+  void save(int sequence, StateWriter& to) const override {
+    rows_->save(sequence, to);
+    if (rule_ != nullptr) rule_->save(sequence, to);
+  }
+  void restore(int sequence, StateReader& from) override {
+    rows_->restore(sequence, from);
+    if (rule_ != nullptr) rule_->restore(sequence, from);
+  }
 
  private:
   KvShape shape_;
@@ -63,6 +71,8 @@ class RowsCache final : public LayerCache {
 EvictionRule::~EvictionRule() = default;
 void EvictionRule::appended(const ChunkView&, TensorView<const float, 3>, TensorView<const float, 3>) {}
 void EvictionRule::clear(int) {}
+void EvictionRule::save(int, StateWriter&) const {}
+void EvictionRule::restore(int, StateReader&) {}
 
 std::unique_ptr<LayerCache> rows_cache(const LayerCacheContext& context, std::unique_ptr<EvictionRule> rule) {
   return std::make_unique<RowsCache>(context, std::move(rule));
@@ -124,6 +134,23 @@ void RowMass::add(int sequence, int kv_head, std::span<const float> mass) noexce
 void RowMass::clear(int sequence) {
   first_query_[sequence] = kNobody;
   for (int head = 0; head < kv_heads_; ++head) at(sequence, head).clear();
+}
+
+void RowMass::grow(const ChunkView& chunk, int sequence) {
+  for (int head = 0; head < kv_heads_; ++head) {
+    std::vector<double>& mass = at(sequence, head);
+    mass.resize(mass.size() + chunk.tokens_of(sequence));
+  }
+}
+
+void RowMass::save(int sequence, StateWriter& to) const {
+  to.put(first_query_[sequence]);
+  for (int head = 0; head < kv_heads_; ++head) to.put_all(mass_[index(sequence, head)]);
+}
+
+void RowMass::restore(int sequence, StateReader& from) {
+  first_query_[sequence] = from.get<Position>();
+  for (int head = 0; head < kv_heads_; ++head) from.get_all(at(sequence, head));
 }
 
 std::size_t RowMass::bytes() const noexcept {

@@ -95,6 +95,27 @@ class F32Rows final : public KvRows {
     return sum;
   }
 
+  void save(int sequence, StateWriter& to) const override {
+    for (int head = 0; head < shape_.kv_heads; ++head) {
+      const List& list = at(sequence, head);
+      to.put_all(list.positions);
+      for (int block = 0; block < tiles(sequence, head); ++block)
+        to.put_bytes(std::as_bytes(std::span(list.blocks[block], block_floats(shape_))));
+    }
+  }
+
+  void restore(int sequence, StateReader& from) override {
+    clear(sequence);
+    for (int head = 0; head < shape_.kv_heads; ++head) {
+      List& list = at(sequence, head);
+      from.get_all(list.positions);
+      for (int block = 0; block < tiles(sequence, head); ++block) {
+        list.blocks.push_back(pool_.acquire());
+        from.get_bytes(std::as_writable_bytes(std::span(list.blocks.back(), block_floats(shape_))));
+      }
+    }
+  }
+
  private:
   // One (sequence, kv head): row r is in column r % kTileRows of block r / kTileRows.
   struct List {

@@ -1,6 +1,7 @@
 #include "core/kivi_rows.h"
 
 #include <algorithm>
+#include <array>
 #include <vector>
 
 #include "core/panel_rows.h"
@@ -24,6 +25,9 @@ struct Parts {
                   PageLayout::of_groups(page, format.group), lists, capacity),
         value_codes(make({codes(format), Panel::Order::by_row, PageLayout::of_rows(page).cell_rows, shape.value_dim},
                          page, lists, capacity)) {}
+
+  std::array<PanelRows*, 4> all() { return {&plain_keys, &plain_values, &key_codes, &value_codes}; }
+  std::array<const PanelRows*, 4> all() const { return {&plain_keys, &plain_values, &key_codes, &value_codes}; }
 
  private:
   static Panel plain(Panel::Order order, int page, int width) {
@@ -136,6 +140,27 @@ class KiviRows final : public KvRows {
     return sum;
   }
 
+  void save(int sequence, StateWriter& to) const override {
+    for (int head = 0; head < shape_.kv_heads; ++head) {
+      const std::size_t list = index(sequence, head);
+      to.put_all(lists_[list].positions);
+      to.put(lists_[list].coded_keys);
+      to.put(lists_[list].coded_values);
+      for (const PanelRows* part : parts_.all()) part->save(list, to);
+    }
+  }
+
+  void restore(int sequence, StateReader& from) override {
+    clear(sequence);
+    for (int head = 0; head < shape_.kv_heads; ++head) {
+      const std::size_t list = index(sequence, head);
+      from.get_all(lists_[list].positions);
+      lists_[list].coded_keys = from.get<int>();
+      lists_[list].coded_values = from.get<int>();
+      for (PanelRows* part : parts_.all()) part->restore(list, from);
+    }
+  }
+
  private:
   struct List {  // one (sequence, kv head)
     std::vector<Position> positions;
@@ -148,8 +173,7 @@ class KiviRows final : public KvRows {
     return static_cast<std::size_t>(sequence) * shape_.kv_heads + head;
   }
   void forget(std::size_t list) {
-    for (PanelRows* part : {&parts_.plain_keys, &parts_.plain_values, &parts_.key_codes, &parts_.value_codes})
-      part->clear(list);
+    for (PanelRows* part : parts_.all()) part->clear(list);
     lists_[list].positions.clear();
     lists_[list].coded_keys = lists_[list].coded_values = 0;
   }

@@ -46,6 +46,8 @@ class BestObserved final : public EvictionRule {
   }
 
   void clear(int sequence) override { observed_.clear(sequence); }
+  void save(int sequence, StateWriter& to) const override { observed_.save(sequence, to); }
+  void restore(int sequence, StateReader& from) override { observed_.restore(sequence, from); }
   std::size_t bytes() const noexcept override { return observed_.bytes(); }
 
  private:
@@ -93,6 +95,7 @@ ObservedWindow::ObservedWindow(const ObservedWindowOptions& options, const Layer
       group_(context.heads / context.shape.kv_heads),
       window_(options.window),
       kernel_(options.kernel),
+      pooling_(options.pooling),
       mass_(context.sequences, context.shape.kv_heads),
       rows_(static_cast<std::size_t>(context.sequences) * context.shape.kv_heads) {}
 
@@ -122,11 +125,15 @@ std::vector<double> ObservedWindow::scores(int sequence, int kv_head, std::span<
 
   std::vector<double> scores(rows);
   const int older = std::max(rows - window_, 0);
-  const double divisor = static_cast<double>(kernel_) * window_ * group_;
+  const double queries = static_cast<double>(window_) * group_;
   for (int i = 0; i < older; ++i) {
     double sum = 0;
-    for (int j = std::max(i - kernel_ / 2, 0); j <= std::min(i + kernel_ / 2, older - 1); ++j) sum += mass[order[j]];
-    scores[order[i]] = sum / divisor;
+    double largest = 0;  // of masses, which are not negative
+    for (int j = std::max(i - kernel_ / 2, 0); j <= std::min(i + kernel_ / 2, older - 1); ++j) {
+      sum += mass[order[j]];
+      largest = std::max(largest, mass[order[j]]);
+    }
+    scores[order[i]] = pooling_ == Pooling::average ? sum / (kernel_ * queries) : largest / queries;
   }
   return scores;
 }
@@ -139,6 +146,19 @@ void ObservedWindow::forget(int sequence, int kv_head, int rows) {
 void ObservedWindow::clear(int sequence) {
   mass_.clear(sequence);
   for (int head = 0; head < kv_heads_; ++head) rows_of(sequence, head) = 0;
+}
+
+void ObservedWindow::save(int sequence, StateWriter& to) const {
+  mass_.save(sequence, to);
+  to.put_all(std::span<const int>(rows_).subspan(static_cast<std::size_t>(sequence) * kv_heads_, kv_heads_));
+}
+
+void ObservedWindow::restore(int sequence, StateReader& from) {
+  mass_.restore(sequence, from);
+  std::vector<int> rows;
+  from.get_all(rows);
+  ATTNLAB_CHECK(static_cast<int>(rows.size()) == kv_heads_, "the state of another number of kv heads");
+  std::ranges::copy(rows, rows_.begin() + static_cast<std::ptrdiff_t>(sequence) * kv_heads_);
 }
 
 std::unique_ptr<EvictionRule> best_observed(const ObservedWindowOptions& options, int keep,

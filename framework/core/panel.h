@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <attnlab/core.h>
+
 namespace attnlab {
 
 /// How the numbers of one vector are held. Codes as in KIVI (Liu et al. 2024), rounded to nearest, ties to even.
@@ -34,7 +36,15 @@ class Panel {
   [[nodiscard]] bool is_codes() const noexcept {
     return codec_.form == Codec::Form::symmetric || codec_.form == Codec::Form::affine;
   }
+  [[nodiscard]] int width() const noexcept { return width_; }
+  [[nodiscard]] bool is_symmetric() const noexcept { return codec_.form == Codec::Form::symmetric; }
   [[nodiscard]] bool is_f32() const noexcept { return codec_.form == Codec::Form::f32; }
+
+  /// Its codes and scales where they are 8 bits and symmetric; else null.
+  [[nodiscard]] CodedRows symmetric(const std::byte* panel) const noexcept {
+    if (!is_symmetric()) return {};
+    return {reinterpret_cast<const std::int8_t*>(codes(panel)), parameters(panel)};
+  }
 
   /// vector [width]
   void store(std::byte* panel, int row, const float* vector) const;

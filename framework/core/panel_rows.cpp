@@ -41,6 +41,25 @@ void PanelRows::clear(std::size_t list) {
   of.released = 0;
 }
 
+void PanelRows::save(std::size_t list, StateWriter& to) const {
+  const List& of = lists_[list];
+  to.put(of.pages.size());
+  to.put(of.released);
+  for (const float* page : of.pages)
+    if (page != nullptr) to.put_bytes({reinterpret_cast<const std::byte*>(page), layout_.page_bytes(panel_.bytes())});
+}
+
+void PanelRows::restore(std::size_t list, StateReader& from) {
+  List& of = lists_[list];
+  const auto pages = from.get<std::size_t>();
+  of.released = from.get<int>();
+  of.pages.assign(of.released, nullptr);
+  while (of.pages.size() < pages) {
+    of.pages.push_back(pool_.acquire());
+    from.get_bytes({reinterpret_cast<std::byte*>(of.pages.back()), layout_.page_bytes(panel_.bytes())});
+  }
+}
+
 void PanelRows::store(std::size_t list, int row, const float* vector) {
   panel_.store(cell(list, row), row_in_cell(row), vector);
 }
@@ -67,6 +86,26 @@ void PanelRows::prefetch(std::size_t list, int first, int count) const noexcept 
 const float* PanelRows::in_place(std::size_t list, int first) const noexcept {
   const bool is_tile = panel_.is_f32() && has_whole_tiles() && first % kTileRows == 0;
   return is_tile ? reinterpret_cast<const float*>(cell(list, first)) : nullptr;
+}
+
+CodedRows PanelRows::coded_tile(std::size_t list, int first, int rows, std::span<float> room) const noexcept {
+  if (panel_.width() < 2) return {};  // the room would be too small
+  if (has_whole_tiles()) return panel_.symmetric(cell(list, first));
+  if (!panel_.is_symmetric()) return {};
+  float* scales = room.data();
+  auto* codes = reinterpret_cast<std::int8_t*>(scales + kTileRows);
+  const int width = panel_.width();
+  for_each_piece(list, first, rows, [&](const std::byte* from, int row, int count, int done) {
+    const CodedRows part = panel_.symmetric(from);
+    std::copy_n(part.scales + row, count, scales + done);
+    if (panel_.order() == Panel::Order::by_row) {
+      std::copy_n(part.codes + std::int64_t{row} * width, count * width, codes + std::int64_t{done} * width);
+      return;
+    }
+    for (int channel = 0; channel < width; ++channel)
+      std::copy_n(part.codes + channel * layout_.cell_rows + row, count, codes + channel * kTileRows + done);
+  });
+  return {codes, scales};
 }
 
 std::byte* PanelRows::cell(std::size_t list, int row) const noexcept {

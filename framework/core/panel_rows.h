@@ -6,9 +6,11 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <span>
 #include <vector>
 
 #include <attnlab/core.h>
+#include <attnlab/state.h>
 
 #include "core/block_pool.h"
 #include "core/panel.h"
@@ -48,6 +50,9 @@ class PanelRows {
   void release_front(std::size_t list, int row);
   /// Takes all pages from the list; their memory is kept for the next.
   void clear(std::size_t list);
+  /// All pages of the list as they are; back into an empty list.
+  void save(std::size_t list, StateWriter& to) const;
+  void restore(std::size_t list, StateReader& from);
 
   void store(std::size_t list, int row, const float* vector);
   void copy(std::size_t list, int from_row, int to_row);
@@ -58,6 +63,9 @@ class PanelRows {
   void prefetch(std::size_t list, int first, int count) const noexcept;
   /// The tile that begins at this row as it stands, null if it does not stand as a tile of f32.
   [[nodiscard]] const float* in_place(std::size_t list, int first) const noexcept;
+  /// The tile of `rows` that begins at this row as 8-bit codes, null if it has none: in place, or put together in
+  /// `room` [width x kTileRows], so that the layout of pages changes no bit of what is computed with it.
+  [[nodiscard]] CodedRows coded_tile(std::size_t list, int first, int rows, std::span<float> room) const noexcept;
   [[nodiscard]] bool has_whole_tiles() const noexcept { return layout_.cell_rows == kTileRows; }
 
   [[nodiscard]] const Panel& panel() const noexcept { return panel_; }

@@ -10,6 +10,7 @@ namespace attnlab {
 namespace {
 
 constexpr float kLowest = -std::numeric_limits<float>::infinity();
+constexpr int kCodedRows = 16;   // up to so many rows of a block are multiplied with codes as they are
 constexpr int kMaskQueries = 8;  // granularity at which queries that see nothing of a tile are left out
 
 }  // namespace
@@ -36,6 +37,9 @@ QueryBlock::QueryBlock(const AttendArgs& args, const QueryRange& range, Scratch&
   tile_.keys = scratch.floats(static_cast<std::int64_t>(shape_.key_dim) * kTileRows);
   tile_.values = scratch.floats(static_cast<std::int64_t>(kTileRows) * value_stride_);
   static_assert(sizeof(Position) == sizeof(float));
+  // Codes are read once for a few queries; for many, a tile is decoded once. Quest cuts tiles, rotation needs floats.
+  tile_.takes_codes = rows_ <= kCodedRows && args.source.selector() == nullptr && shape_.value_dim % 16 == 0 &&
+                      (args.rotation == nullptr || args.source.key_form() == KeyForm::rotated);
   tile_.positions = {reinterpret_cast<Position*>(floats(kTileRows)), kTileRows};
   capped_positions_ = {reinterpret_cast<Position*>(floats(range.count)), static_cast<std::size_t>(range.count)};
   std::fill_n(out_, rows * value_stride_, 0.0F);
@@ -124,16 +128,23 @@ TileScores QueryBlock::score(const KvTile& tile) {
 
   TileScores scored{.first_row = first * group_, .rows = (end - first) * group_};
   scored.scores = scores_ + static_cast<std::int64_t>(scored.first_row) * kTileRows;
-  tile_product({.a = queries + static_cast<std::int64_t>(scored.first_row) * shape_.key_dim,
-                .a_stride = shape_.key_dim,
-                .b = channel_major(tile),
-                .b_stride = kTileRows,
-                .out = scored.scores,
-                .out_stride = kTileRows,
-                .rows = scored.rows,
-                .columns = rows,
-                .depth = shape_.key_dim,
-                .accumulate = false});
+  TileProduct product{.a = queries + static_cast<std::int64_t>(scored.first_row) * shape_.key_dim,
+                      .a_stride = shape_.key_dim,
+                      .b_stride = kTileRows,
+                      .out = scored.scores,
+                      .out_stride = kTileRows,
+                      .rows = scored.rows,
+                      .columns = rows,
+                      .depth = shape_.key_dim,
+                      .accumulate = false};
+  if (tile.key_codes.codes != nullptr) {
+    tile_product_codes(product, tile.key_codes.codes);
+    for (int row = 0; row < scored.rows; ++row)
+      multiply(tile.key_codes.scales, rows, scored.scores + static_cast<std::int64_t>(row) * kTileRows);
+  } else {
+    product.b = channel_major(tile);
+    tile_product(product);
+  }
 
   ScoreTile view{.scores = {scored.scores, {group_, end - first, rows}, {kTileRows, group_ * kTileRows, 1}},
                  .query_positions = positions.subspan(first, end - first),
@@ -152,6 +163,21 @@ void QueryBlock::add(const KvTile& tile, const TileScores& scored) {
     const float keep = softmax_step(scores_ + static_cast<std::int64_t>(row) * kTileRows, rows, maximum_[row], sum_[row]);
     if (keep != 1.0F) scale_row(out_ + static_cast<std::int64_t>(row) * value_stride_, value_stride_, keep);
   }
+  TileProduct product{.a = scored.scores,
+                      .a_stride = kTileRows,
+                      .out = out_ + static_cast<std::int64_t>(scored.first_row) * value_stride_,
+                      .out_stride = value_stride_,
+                      .rows = scored.rows,
+                      .columns = shape_.value_dim,
+                      .depth = rows,
+                      .accumulate = true};
+  if (tile.value_codes.codes != nullptr) {
+    for (int row = 0; row < scored.rows; ++row)
+      multiply(tile.value_codes.scales, rows, scored.scores + static_cast<std::int64_t>(row) * kTileRows);
+    product.b_stride = shape_.value_dim;
+    tile_product_codes(product, tile.value_codes.codes);
+    return;
+  }
   const float* values = tile.values.data();
   std::int64_t stride = tile.values.stride(0);
   if (shape_.value_dim % 16 != 0) {  // the product reads whole vectors, which must not leave the source's memory
@@ -163,16 +189,9 @@ void QueryBlock::add(const KvTile& tile, const TileScores& scored) {
     values = values_;
     stride = value_stride_;
   }
-  tile_product({.a = scored.scores,
-                .a_stride = kTileRows,
-                .b = values,
-                .b_stride = stride,
-                .out = out_ + static_cast<std::int64_t>(scored.first_row) * value_stride_,
-                .out_stride = value_stride_,
-                .rows = scored.rows,
-                .columns = shape_.value_dim,
-                .depth = rows,
-                .accumulate = true});
+  product.b = values;
+  product.b_stride = stride;
+  tile_product(product);
 }
 
 }  // namespace attnlab

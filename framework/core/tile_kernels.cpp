@@ -19,13 +19,20 @@ namespace hn = hwy::HWY_NAMESPACE;
 using F32 = hn::ScalableTag<float>;
 using V = hn::Vec<F32>;
 
+HWY_INLINE V load_b(F32 d, const float* b) { return hn::LoadU(d, b); }
+HWY_INLINE V load_b(F32 d, const std::int8_t* codes) {
+  const hn::Rebind<std::int8_t, F32> narrow;
+  const hn::Rebind<std::int32_t, F32> wide;
+  return hn::ConvertTo(d, hn::PromoteTo(wide, hn::LoadU(narrow, codes)));
+}
+
 // Rows x Vectors sums in registers; b streams through once for each block of rows.
-template <int Rows, int Vectors>
-HWY_INLINE void product_block(const TileProduct& p, int row, int column) {
+template <int Rows, int Vectors, class B>
+HWY_INLINE void product_block(const TileProduct& p, const B* all_b, int row, int column) {
   const F32 d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   const float* a = p.a + row * p.a_stride;
-  const float* b = p.b + column;
+  const B* b = all_b + column;
   float* out = p.out + row * p.out_stride + column;
   V sums[Rows][Vectors];
   for (int r = 0; r < Rows; ++r)
@@ -33,7 +40,7 @@ HWY_INLINE void product_block(const TileProduct& p, int row, int column) {
       sums[r][v] = p.accumulate ? hn::LoadU(d, out + r * p.out_stride + v * lanes) : hn::Zero(d);
   for (int k = 0; k < p.depth; ++k, b += p.b_stride) {
     V column_of_b[Vectors];
-    for (int v = 0; v < Vectors; ++v) column_of_b[v] = hn::LoadU(d, b + v * lanes);
+    for (int v = 0; v < Vectors; ++v) column_of_b[v] = load_b(d, b + v * lanes);
     for (int r = 0; r < Rows; ++r) {
       const V x = hn::Set(d, a[r * p.a_stride + k]);
       for (int v = 0; v < Vectors; ++v) sums[r][v] = hn::MulAdd(x, column_of_b[v], sums[r][v]);
@@ -45,30 +52,34 @@ HWY_INLINE void product_block(const TileProduct& p, int row, int column) {
 
 // Registers hold Rows x Vectors sums, Vectors of b and one of a. What is left over is one block of its own, so that b
 // is never read twice for the few rows of a decode step.
-template <int Rows, int Vectors>
-HWY_INLINE void product_rows(const TileProduct& p, int column) {
+template <int Rows, int Vectors, class B>
+HWY_INLINE void product_rows(const TileProduct& p, const B* b, int column) {
   int row = 0;
-  for (; row + Rows <= p.rows; row += Rows) product_block<Rows, Vectors>(p, row, column);
+  for (; row + Rows <= p.rows; row += Rows) product_block<Rows, Vectors>(p, b, row, column);
   switch (p.rows - row) {
-    case 1: return product_block<1, Vectors>(p, row, column);
-    case 2: return product_block<2, Vectors>(p, row, column);
-    case 3: return product_block<3, Vectors>(p, row, column);
-    case 4: return product_block<4, Vectors>(p, row, column);
-    case 5: return product_block<5, Vectors>(p, row, column);
+    case 1: return product_block<1, Vectors>(p, b, row, column);
+    case 2: return product_block<2, Vectors>(p, b, row, column);
+    case 3: return product_block<3, Vectors>(p, b, row, column);
+    case 4: return product_block<4, Vectors>(p, b, row, column);
+    case 5: return product_block<5, Vectors>(p, b, row, column);
     default: return;
   }
 }
 
-void tile_product_target(const TileProduct& p) {
+template <class B>
+HWY_INLINE void product(const TileProduct& p, const B* b) {
   const auto lanes = static_cast<int>(hn::Lanes(F32()));
   const int columns = (p.columns + 15) / 16 * 16;
   int column = 0;
 #if HWY_MAX_BYTES >= 64
-  for (; column + 4 * lanes <= columns; column += 4 * lanes) product_rows<6, 4>(p, column);
+  for (; column + 4 * lanes <= columns; column += 4 * lanes) product_rows<6, 4>(p, b, column);
 #endif
-  for (; column + 2 * lanes <= columns; column += 2 * lanes) product_rows<6, 2>(p, column);
-  for (; column < columns; column += lanes) product_rows<6, 1>(p, column);
+  for (; column + 2 * lanes <= columns; column += 2 * lanes) product_rows<6, 2>(p, b, column);
+  for (; column < columns; column += lanes) product_rows<6, 1>(p, b, column);
 }
+
+void tile_product_target(const TileProduct& p) { product(p, p.b); }
+void tile_product_codes_target(const TileProduct& p, const std::int8_t* codes) { product(p, codes); }
 
 void transpose_tile_target(const float* from, std::int64_t from_stride, int rows, int width, float* to,
                            int to_stride) {
@@ -178,12 +189,20 @@ void add_scaled_target(const float* from, int count, float factor, float* to) {
   });
 }
 
+void multiply_target(const float* factors, int count, float* to) {
+  for_each_vector(count, [&](auto d, int i) {
+    hn::StoreU(hn::Mul(hn::LoadU(d, factors + i), hn::LoadU(d, to + i)), d, to + i);
+  });
+}
+
 }  // namespace attnlab::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace attnlab {
 HWY_EXPORT(tile_product_target);
+HWY_EXPORT(tile_product_codes_target);
+HWY_EXPORT(multiply_target);
 HWY_EXPORT(transpose_tile_target);
 HWY_EXPORT(softmax_step_target);
 HWY_EXPORT(add_probabilities_target);
@@ -191,6 +210,12 @@ HWY_EXPORT(scale_copy_target);
 HWY_EXPORT(add_scaled_target);
 
 void tile_product(const TileProduct& product) { HWY_DYNAMIC_DISPATCH(tile_product_target)(product); }
+void tile_product_codes(const TileProduct& product, const std::int8_t* codes) {
+  HWY_DYNAMIC_DISPATCH(tile_product_codes_target)(product, codes);
+}
+void multiply(const float* factors, int count, float* to) {
+  HWY_DYNAMIC_DISPATCH(multiply_target)(factors, count, to);
+}
 void transpose_tile(const float* from, std::int64_t from_stride, int rows, int width, float* to, int to_stride) {
   HWY_DYNAMIC_DISPATCH(transpose_tile_target)(from, from_stride, rows, width, to, to_stride);
 }

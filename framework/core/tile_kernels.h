@@ -11,8 +11,8 @@ namespace attnlab {
 struct TileProduct {
   const float* a;
   std::int64_t a_stride;
-  const float* b;
-  std::int64_t b_stride;
+  const float* b = nullptr;
+  std::int64_t b_stride = 0;
   float* out;
   std::int64_t out_stride;
   int rows;
@@ -21,6 +21,8 @@ struct TileProduct {
   bool accumulate;
 };
 void tile_product(const TileProduct& product);
+/// The same where b is 8-bit codes, b_stride apart; `product.b` is not looked at.
+void tile_product_codes(const TileProduct& product, const std::int8_t* codes);
 
 /// to [width, to_stride] = transposed from [rows, width]; columns rows .. to_stride are set to zero.
 void transpose_tile(const float* from, std::int64_t from_stride, int rows, int width, float* to, int to_stride);
@@ -33,6 +35,8 @@ float softmax_step(float* scores, int count, float& maximum, float& sum);
 /// mass[i] += exp(scores[i] - maximum) * share, for i below count. Scores of what is not seen are -infinity.
 void add_probabilities(const float* scores, int count, float maximum, float share, float* mass);
 
+/// to[i] *= factors[i]
+void multiply(const float* factors, int count, float* to);
 /// row *= factor
 void scale_row(float* row, int count, float factor);
 /// to = from * factor

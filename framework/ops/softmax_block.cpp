@@ -128,8 +128,8 @@ KvShape SoftmaxBlock::kv_shape() const {
   return {.kv_heads = parts_->kv_heads, .key_dim = parts_->head_dim, .value_dim = parts_->head_dim};
 }
 
-void SoftmaxBlock::forward(const LayerContext& layer, TensorView<const float, 2> hidden,
-                           TensorView<float, 2> out) const {
+void SoftmaxBlock::forward(const LayerContext& layer, TensorView<const float, 2> hidden, TensorView<float, 2> out,
+                           std::span<const ScoreHook* const> hooks) const {
   const Parts& p = *parts_;
   const int tokens = layer.chunk.tokens();
   const Scratch::Scope scope(layer.scratch);
@@ -146,16 +146,17 @@ void SoftmaxBlock::forward(const LayerContext& layer, TensorView<const float, 2>
     norm_heads(k, p.k_norm, p.eps);
   }
   append_rows(layer, k, v);
-  const ScoreHook* hooks[2];
-  int count = 0;
-  if (const ScoreHook* bias = layer.position.score_bias()) hooks[count++] = bias;
-  if (p.modifiers.softcap > 0) hooks[count++] = &p.softcap;
+  thread_local std::vector<const ScoreHook*> all_hooks;
+  all_hooks.clear();
+  if (const ScoreHook* bias = layer.position.score_bias()) all_hooks.push_back(bias);
+  if (p.modifiers.softcap > 0) all_hooks.push_back(&p.softcap);
+  all_hooks.insert(all_hooks.end(), hooks.begin(), hooks.end());
   attend({.queries = q,
           .chunk = layer.chunk,
           .source = layer.cache,
           .scale = p.scale,
           .rotation = layer.position.rotation(),
-          .hooks = {hooks, static_cast<std::size_t>(count)},
+          .hooks = all_hooks,
           .mask = p.mask,
           .sink_logits = p.sinks},
          mixed);

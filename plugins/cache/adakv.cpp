@@ -72,6 +72,8 @@ class SharedBudget final : public attnlab::EvictionRule {
 
   void clear(int sequence) override { observed_.clear(sequence); }
   std::size_t bytes() const noexcept override { return observed_.bytes(); }
+  void save(int sequence, attnlab::StateWriter& to) const override { observed_.save(sequence, to); }
+  void restore(int sequence, attnlab::StateReader& from) override { observed_.restore(sequence, from); }
 
  private:
   void evict(int sequence, attnlab::KvRows& rows) {
@@ -124,7 +126,8 @@ class AdaKv final : public attnlab::CachePolicy {
  public:
   AdaKv(const AdaKvOptions& options, const attnlab::CreateContext&) : options_(options) {}
   static attnlab::Traits traits(const AdaKvOptions&) {
-    return {.provides = {Feature::token_eviction, Feature::per_head_eviction, Feature::mass_based},
+    return {.provides = {Feature::token_eviction, Feature::per_head_eviction, Feature::mass_based,
+                         Feature::evicts_after_prompt_only},
             .needs = {Feature::kv_rows, Feature::attention_mass}};
   }
   std::unique_ptr<attnlab::LayerCache> create(const attnlab::LayerCacheContext& context) const override {

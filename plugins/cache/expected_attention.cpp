@@ -85,6 +85,22 @@ class SeenQueries final : public attnlab::QuerySink {
   void forget(int sequence) {
     for (int head = 0; head < heads_; ++head) sums_[sequence * heads_ + head] = {};
   }
+  void save(int sequence, attnlab::StateWriter& to) const {
+    for (int head = 0; head < heads_; ++head) {
+      const QuerySums& sums = of(sequence, head);
+      to.put(sums.queries);
+      to.put_all(sums.sum);
+      to.put_all(sums.product);
+    }
+  }
+  void restore(int sequence, attnlab::StateReader& from) {
+    for (int head = 0; head < heads_; ++head) {
+      QuerySums& sums = sums_[sequence * heads_ + head];
+      sums.queries = from.get<std::int64_t>();
+      from.get_all(sums.sum);
+      from.get_all(sums.product);
+    }
+  }
   std::size_t bytes() const noexcept {
     std::size_t numbers = 0;
     for (const QuerySums& sums : sums_) numbers += sums.sum.size() + sums.product.size();
@@ -174,6 +190,8 @@ class Expected final : public attnlab::EvictionRule {
   }
 
   void clear(int sequence) override { seen_.forget(sequence); }
+  void save(int sequence, attnlab::StateWriter& to) const override { seen_.save(sequence, to); }
+  void restore(int sequence, attnlab::StateReader& from) override { seen_.restore(sequence, from); }
   std::size_t bytes() const noexcept override { return seen_.bytes(); }
 
  private:
@@ -277,7 +295,8 @@ class ExpectedAttention final : public attnlab::CachePolicy {
  public:
   ExpectedAttention(const ExpectedAttentionOptions& options, const attnlab::CreateContext&) : options_(options) {}
   static attnlab::Traits traits(const ExpectedAttentionOptions&) {
-    return {.provides = {Feature::token_eviction, Feature::per_head_eviction}, .needs = {Feature::kv_rows}};
+    return {.provides = {Feature::token_eviction, Feature::per_head_eviction, Feature::evicts_after_prompt_only},
+            .needs = {Feature::kv_rows}};
   }
   std::unique_ptr<attnlab::LayerCache> create(const attnlab::LayerCacheContext& context) const override {
     const int keep = attnlab::require_protected(options_.budget.rows(context), options_.protected_rows());

@@ -43,10 +43,7 @@ class HeavyHitters final : public attnlab::EvictionRule {
                 attnlab::TensorView<const float, 3>) override {
     for (int sequence = 0; sequence < chunk.sequences(); ++sequence) {
       mass_.count_from(sequence, 0);
-      for (int head = 0; head < kv_heads_; ++head) {
-        const auto rows = static_cast<int>(mass_.at(sequence, head).size());
-        mass_.grow(sequence, head, rows + chunk.tokens_of(sequence));
-      }
+      mass_.grow(chunk, sequence);
     }
   }
 
@@ -62,6 +59,8 @@ class HeavyHitters final : public attnlab::EvictionRule {
 
   void clear(int sequence) override { mass_.clear(sequence); }
   std::size_t bytes() const noexcept override { return mass_.bytes(); }
+  void save(int sequence, attnlab::StateWriter& to) const override { mass_.save(sequence, to); }
+  void restore(int sequence, attnlab::StateReader& from) override { mass_.restore(sequence, from); }
 
  private:
   int keep_;

@@ -39,7 +39,8 @@ class PyramidKv final : public attnlab::CachePolicy {
  public:
   PyramidKv(const PyramidKvOptions& options, const attnlab::CreateContext&) : options_(options) {}
   static attnlab::Traits traits(const PyramidKvOptions&) {
-    return {.provides = {Feature::token_eviction, Feature::per_head_eviction, Feature::mass_based},
+    return {.provides = {Feature::token_eviction, Feature::per_head_eviction, Feature::mass_based,
+                         Feature::evicts_after_prompt_only},
             .needs = {Feature::kv_rows, Feature::attention_mass}};
   }
   std::unique_ptr<attnlab::LayerCache> create(const attnlab::LayerCacheContext& context) const override {

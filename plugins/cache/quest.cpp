@@ -75,6 +75,14 @@ class PageBounds {
     bounds_.clear();
   }
   std::size_t bytes() const noexcept { return bounds_.size() * sizeof(float); }
+  void save(attnlab::StateWriter& to) const {
+    to.put(rows_);
+    to.put_all(bounds_);
+  }
+  void restore(attnlab::StateReader& from) {
+    rows_ = from.get<std::int64_t>();
+    from.get_all(bounds_);
+  }
 
  private:
   int page_;
@@ -127,6 +135,19 @@ class QuestCache final : public attnlab::LayerCache, public attnlab::TileSelecto
     chooses_[sequence] = false;
     if (is_dense_) return;
     for (int head = 0; head < shape_.kv_heads; ++head) of(sequence, head).clear();
+  }
+
+  void save(int sequence, attnlab::StateWriter& to) const override {
+    rows_->save(sequence, to);
+    to.put(chooses_[sequence]);
+    if (is_dense_) return;
+    for (int head = 0; head < shape_.kv_heads; ++head) bounds_[sequence * shape_.kv_heads + head].save(to);
+  }
+  void restore(int sequence, attnlab::StateReader& from) override {
+    rows_->restore(sequence, from);
+    chooses_[sequence] = from.get<char>();
+    if (is_dense_) return;
+    for (int head = 0; head < shape_.kv_heads; ++head) of(sequence, head).restore(from);
   }
 
   int rows(int sequence, int kv_head) const noexcept override { return rows_->rows(sequence, kv_head); }

@@ -64,6 +64,13 @@ class AtRandom final : public attnlab::EvictionRule {
   }
 
   void clear(int sequence) override { std::ranges::copy(fresh_, generators_.begin() + sequence * kv_heads_); }
+  void save(int sequence, attnlab::StateWriter& to) const override {
+    to.put_bytes(std::as_bytes(std::span(generators_).subspan(sequence * kv_heads_, kv_heads_)));
+  }
+  void restore(int sequence, attnlab::StateReader& from) override {
+    const std::span<Generator> of_sequence = std::span(generators_).subspan(sequence * kv_heads_, kv_heads_);
+    from.get_bytes(std::as_writable_bytes(of_sequence));
+  }
   std::size_t bytes() const noexcept override { return (fresh_.size() + generators_.size()) * sizeof(Generator); }
 
  private:

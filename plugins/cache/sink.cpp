@@ -124,6 +124,14 @@ class SinkCache final : public attnlab::LayerCache {
     return tile;
   }
   std::size_t bytes() const noexcept override { return sinks_->bytes() + recent_->bytes(); }
+  void save(int sequence, attnlab::StateWriter& to) const override {
+    sinks_->save(sequence, to);
+    recent_->save(sequence, to);
+  }
+  void restore(int sequence, attnlab::StateReader& from) override {
+    sinks_->restore(sequence, from);
+    recent_->restore(sequence, from);
+  }
 
  private:
   SinkOptions options_;

@@ -13,7 +13,8 @@ class SnapKv final : public attnlab::CachePolicy {
  public:
   SnapKv(const SnapKvOptions& options, const attnlab::CreateContext&) : options_(options) {}
   static attnlab::Traits traits(const SnapKvOptions&) {
-    return {.provides = {Feature::token_eviction, Feature::per_head_eviction, Feature::mass_based},
+    return {.provides = {Feature::token_eviction, Feature::per_head_eviction, Feature::mass_based,
+                         Feature::evicts_after_prompt_only},
             .needs = {Feature::kv_rows, Feature::attention_mass}};
   }
   std::unique_ptr<attnlab::LayerCache> create(const attnlab::LayerCacheContext& context) const override {

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <new>
 
+#include <attnlab/error.h>
 #include <attnlab/plugin.h>
 
 namespace attnlab {
@@ -37,6 +38,28 @@ KvRows::~KvRows() = default;
 void KvRows::settle(int) {}
 LayerCache::~LayerCache() = default;
 void LayerCache::end_chunk(const ChunkView&) {}
+namespace {
+[[noreturn]] void refuse_state() {
+  throw Error("", "this cache does not say what its state is", "write save and restore beside its clear");
+}
+}  // namespace
+void LayerCache::save(int, StateWriter&) const { refuse_state(); }
+void LayerCache::restore(int, StateReader&) { refuse_state(); }
+
+void StateWriter::put_bytes(std::span<const std::byte> bytes) {
+  bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
+}
+void StateReader::get_bytes(std::span<std::byte> to) {
+  if (to.size() > bytes_.size()) throw Error("", "the state ends too early", "restore a cache that was made alike");
+  std::copy_n(bytes_.begin(), to.size(), to.begin());
+  bytes_ = bytes_.subspan(to.size());
+}
+std::size_t StateReader::count(std::size_t element_bytes) {
+  const auto count = get<std::size_t>();
+  if (count > bytes_.size() / element_bytes)
+    throw Error("", "the state ends too early", "restore a cache that was made alike");
+  return count;
+}
 
 void Problems::add(std::string option, std::string what) { entries_.push_back({std::move(option), std::move(what)}); }
 

@@ -11,6 +11,7 @@
 #include <attnlab/chunk.h>
 #include <attnlab/core.h>
 #include <attnlab/module.h>
+#include <attnlab/state.h>
 
 namespace attnlab {
 
@@ -36,6 +37,9 @@ class ATTNLAB_API KvRows {
   virtual KvTile tile(int sequence, int kv_head, int index, TileScratch& scratch) const noexcept = 0;
   /// Really allocated, indices included.
   [[nodiscard]] virtual std::size_t bytes() const noexcept = 0;
+  /// The rows of a sequence as they are held, and back into rows of the same kind and shape, whatever they hold.
+  virtual void save(int sequence, StateWriter& to) const = 0;
+  virtual void restore(int sequence, StateReader& from) = 0;
 };
 
 /// What `KvRows::drop` does to the order, for a policy's own per-row data.
@@ -79,6 +83,11 @@ class ATTNLAB_API LayerCache : public KvSource {
   [[nodiscard]] virtual int rows(int sequence, int kv_head) const noexcept = 0;
   /// Really allocated, indices and scores included.
   [[nodiscard]] virtual std::size_t bytes() const noexcept = 0;
+  /// All that a sequence goes on from: rows, scores, random numbers; and back into a cache that was made alike. What
+  /// follows is the same to the bit. An Error where the cache does not say how (the default), or where the state is of
+  /// another kind of cache.
+  virtual void save(int sequence, StateWriter& to) const;
+  virtual void restore(int sequence, StateReader& from);
 };
 
 class ATTNLAB_API CachePolicy : public Module {

@@ -38,12 +38,22 @@ ATTNLAB_API void rotate_columns(const Rotation& rotation, const RotateArgs& args
 /// A tile that its source did not number anew.
 inline constexpr Position kNoCap = std::numeric_limits<Position>::max();
 
+/// Rows as 8-bit codes, each row with a factor of its own. Null: there are none.
+struct CodedRows {
+  const std::int8_t* codes = nullptr;
+  const float* scales = nullptr;  // [rows]
+};
+
 /// At most kTileRows rows of one kv head of one sequence.
 struct KvTile {
   TensorView<const float, 2> keys;       // [rows, key_dim], any strides. Stored channel by channel (stride 1 from row
                                          // to row, kTileRows from channel to channel, readable to kTileRows rows)
                                          // it is used in place; else the core transposes it once per task.
   TensorView<const float, 2> values;     // [rows, value_dim], dense rows
+  // In place of `keys` and `values`, each for itself, where the scratch takes them: key codes channel by channel,
+  // kTileRows from channel to channel and readable to kTileRows rows; value codes row by row.
+  CodedRows key_codes;
+  CodedRows value_codes;
   std::span<const Position> positions;   // [rows], as the scheme should see them; any order
   PositionRange range;                   // of positions, so that a mask can skip the tile
   Position query_cap = kNoCap;           // against this tile a query counts as min(its position, query_cap)
@@ -55,6 +65,7 @@ struct TileScratch {
   std::span<float> keys;          // [key_dim x kTileRows], 64-byte aligned
   std::span<float> values;        // [kTileRows x value_dim], 64-byte aligned
   std::span<Position> positions;  // [kTileRows]
+  bool takes_codes = false;       // the reader computes with codes as they are; no source has to give any
 };
 
 /// Whether keys come out of a source rotated or still have to be rotated, by the core, at the tile's positions.

@@ -31,6 +31,9 @@ class ATTNLAB_API EvictionRule {
   virtual void clear(int sequence);
   /// What the rule holds itself: scores, statistics.
   [[nodiscard]] virtual std::size_t bytes() const noexcept { return 0; }
+  /// What it holds of a sequence. Nothing by default, which is right for rules without data of their own.
+  virtual void save(int sequence, StateWriter& to) const;
+  virtual void restore(int sequence, StateReader& from);
 };
 
 /// A cache whose rows live until the rule drops them. Null rule: for ever.
@@ -62,8 +65,12 @@ class ATTNLAB_API RowMass final : public MassSink {
   void count_from(int sequence, Position first) noexcept { first_query_[sequence] = first; }
   /// Room for rows that were appended, with mass 0.
   void grow(int sequence, int kv_head, int rows) { at(sequence, kv_head).resize(rows); }
+  /// The same for all rows of the chunk, in every kv head.
+  void grow(const ChunkView& chunk, int sequence);
   [[nodiscard]] std::vector<double>& at(int sequence, int kv_head) noexcept { return mass_[index(sequence, kv_head)]; }
   void clear(int sequence);
+  void save(int sequence, StateWriter& to) const;
+  void restore(int sequence, StateReader& from);
   [[nodiscard]] std::size_t bytes() const noexcept;
 
  private:

@@ -22,6 +22,7 @@ enum class Feature : std::uint32_t {
   several_maps,               // attention: mass is summed over more than one softmax, or a part of it belongs to no row
   token_eviction,             // cache: drops single rows
   per_head_eviction,          // cache: each kv head has its own decision
+  evicts_after_prompt_only,   // cache: acts once, at the end of the prompt; then it grows by a row a step
   mass_based,                 // cache: decides by attention mass
   whole_groups,               // storage: rows become codes in groups, which cannot lose single rows
 };

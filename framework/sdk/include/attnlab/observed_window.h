@@ -4,6 +4,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -39,10 +40,17 @@ ATTNLAB_API void check_protected(const Budget& budget, Protect protect, Problems
 /// For `create`: the rows; an Error where they are fewer than the protected ones.
 [[nodiscard]] ATTNLAB_API int require_protected(int rows, Protect protect);
 
+/// How a score is mixed with its neighbours'.
+enum class Pooling : std::uint8_t { average, maximum };
+template <>
+inline constexpr std::array<Choice<Pooling>, 2> kChoices<Pooling>{
+    {{"average", Pooling::average}, {"maximum", Pooling::maximum}}};
+
 struct ATTNLAB_API ObservedWindowOptions : ProtectOptions {
   Budget budget = 256;
   std::int32_t window = 32;
   std::int32_t kernel = 7;
+  Pooling pooling = Pooling::average;
 
   static constexpr auto fields() {
     using O = ObservedWindowOptions;
@@ -53,9 +61,10 @@ struct ATTNLAB_API ObservedWindowOptions : ProtectOptions {
                          {.min = 1, .unit = "tokens",
                           .doc = "Newest of the prompt: their queries score, their rows stay."}),
                    field("kernel", &O::kernel,
-                         {.min = 1, .unit = "tokens", .doc = "Width of the average over neighbouring scores, odd; the "
-                                                             "divisor is the width at the ends too. (Some published "
-                                                             "runs take the maximum instead.)"})},
+                         {.min = 1, .unit = "tokens", .doc = "Width of the pooling over neighbouring scores, odd; the "
+                                                             "divisor of an average is the width at the ends too."}),
+                   field("pooling", &O::pooling,
+                         {.doc = "Average as in the paper, or maximum as in some of its authors' runs."})},
         ProtectOptions::fields());
   }
   static void check(const ObservedWindowOptions& options, Problems& problems);
@@ -74,12 +83,14 @@ class ATTNLAB_API ObservedWindow {
   /// From the rule's `appended`: the newest `window` queries of a prompt count, in decode nobody does.
   void appended(const ChunkView& chunk);
   /// [rows] in the order of `positions`, at the end of a prompt. Mean attention that a row received from the window's
-  /// queries and the group's heads, averaged with its neighbours by position; the window's own rows are no neighbours
+  /// queries and the group's heads, pooled with its neighbours by position; the window's own rows are no neighbours
   /// and have score 0.
   [[nodiscard]] std::vector<double> scores(int sequence, int kv_head, std::span<const Position> positions);
   /// The decision is made and `rows` are left: the masses are not needed any more.
   void forget(int sequence, int kv_head, int rows);
   void clear(int sequence);
+  void save(int sequence, StateWriter& to) const;
+  void restore(int sequence, StateReader& from);
   [[nodiscard]] std::size_t bytes() const noexcept { return mass_.bytes(); }
 
  private:
@@ -89,6 +100,7 @@ class ATTNLAB_API ObservedWindow {
   int group_;
   int window_;
   int kernel_;
+  Pooling pooling_;
   RowMass mass_;
   std::vector<int> rows_;  // [sequences x kv_heads] in the cache; masses exist in a prompt only
 };

@@ -64,7 +64,9 @@ class ATTNLAB_API SoftmaxBlock {
   [[nodiscard]] std::vector<ParameterSpec> parameters() const;
   void bind(const ParameterSet& parameters);
   [[nodiscard]] KvShape kv_shape() const;
-  void forward(const LayerContext& layer, TensorView<const float, 2> hidden, TensorView<float, 2> out) const;
+  /// `hooks`: the variant's own changes of scores, after the position bias and the softcap.
+  void forward(const LayerContext& layer, TensorView<const float, 2> hidden, TensorView<float, 2> out,
+               std::span<const ScoreHook* const> hooks = {}) const;
 
  private:
   struct Parts;
