@@ -41,6 +41,7 @@ class Run : public testing::Test {
   void expect_a_row_for_every_arm_case_and_metric() const;
   void expect_figures_that_mean_something() const;
   void expect_every_file() const;
+  static void expect_the_books_of_the_run(const nlohmann::json& environment);
   void expect_the_same_reports_from_the_trials() const;
 
   Sandbox sandbox_;
@@ -131,12 +132,38 @@ void Run::expect_every_file() const {
   }
   EXPECT_EQ(trials, 2U * (3 * 2 + 1));
   const auto environment = nlohmann::json::parse(read_file(sandbox_ / "out/environment.json"));
-  for (const char* key : {"cpu", "cpu_flags", "memory_bytes", "build", "plugins", "roof", "study", "threads"})
+  for (const char* key : {"cpu", "cpu_flags", "memory_bytes", "build", "plugins", "roof", "study", "threads", "rounds",
+                          "warmup", "attnlab_seconds"})
     EXPECT_TRUE(environment.contains(key)) << key;
+  expect_the_books_of_the_run(environment);
   EXPECT_GT(environment.at("roof").at("fma_flops_per_second").get<double>(), 0);
   EXPECT_GT(environment.at("roof").at("read_bytes_per_second").get<double>(), 0);
   expect_mentions(read_file(sandbox_ / "out/plan.yaml"),
                   {"mqa/rope/full", "gqa/rope/window", "window: 16", "storage: f32", "keys: rotated", "theta: 10000"});
+}
+
+// What could have disturbed the rounds, how the machine settled before them, and whose time it was.
+void Run::expect_the_books_of_the_run(const nlohmann::json& environment) {
+  std::map<int, int> attempts;
+  for (const nlohmann::json& round : environment.at("rounds")) {
+    const int attempt = round.at("attempt");
+    EXPECT_EQ(attempt, ++attempts[round.at("round").get<int>()]);
+    EXPECT_LE(attempt, 2) << "a round is repeated once at most";
+    EXPECT_TRUE(round.at("disturbed").get<bool>() || !round.at("repeated").get<bool>());
+    for (const char* share : {"other_cpu_share", "steal_share"}) {
+      EXPECT_GE(round.at(share).get<double>(), 0) << share;
+      EXPECT_LE(round.at(share).get<double>(), 1) << share;
+    }
+    EXPECT_GE(round.at("load_average").get<double>(), 0);
+  }
+  EXPECT_EQ(attempts.size(), 2U);
+  const int warmups = environment.at("warmup").at("rounds");
+  EXPECT_EQ(environment.at("warmup").at("most"), 3);
+  EXPECT_TRUE(warmups == 2 || warmups == 3) << warmups;
+  EXPECT_TRUE(environment.at("warmup").at("agreed").get<bool>() || warmups == 3);
+  const auto& seconds = environment.at("attnlab_seconds");
+  EXPECT_GT(seconds.at("measured").get<double>(), 0);
+  EXPECT_GT(seconds.at("total").get<double>(), seconds.at("measured").get<double>());
 }
 
 void Run::expect_the_same_reports_from_the_trials() const {
@@ -208,6 +235,51 @@ TEST_F(Run, ResumesWithAnotherSeedWithoutMixingTheOldTrialsIn) {
   with_seed("out", "seed=2", true);
   with_seed("fresh", "seed=2", false);
   EXPECT_EQ(losses("out"), losses("fresh"));
+}
+
+TEST_F(Run, SaysWhichArmsAChangedExperimentAddsAndDrops) {
+  expect_well(run({"--set", "repeats=1"}));
+  Experiment other = two_arms();
+  other.arms = "[{attention: gqa, cache: {window: {window: 16}}}, {attention: mha}]";
+  sandbox_.write("study.yaml", other.yaml());
+  const Outcome outcome = run({"--set", "repeats=1", "--resume"});
+  expect_well(outcome);
+  expect_mentions(outcome.out, {"adds arm mha/rope/full", "drops arm mqa/rope/full"});
+  EXPECT_EQ(summary_of(sandbox_ / "out").distinct("arm"),
+            (std::vector<std::string>{"gqa/rope/window", "mha/rope/full"}));
+}
+
+TEST_F(Run, IsQuietWhereItIsAskedTo) {
+  const Outcome outcome = run({"--set", "repeats=1", "--only", "mqa*", "--quiet"});
+  expect_well(outcome);
+  EXPECT_EQ(outcome.out, "report: out/report.md\n");
+}
+
+// Every seed has weights of its own, so every loss is another; the rounds of one seed share it.
+TEST_F(Run, MeasuresEverySeed) {
+  expect_well(run({"--set", "seed=[1, 2, 3]", "--set", "repeats=1", "--only", "gqa*"}));
+  const CsvTable samples(read_file(sandbox_ / "out/samples.csv"));
+  std::map<std::string, std::set<std::string>> losses;
+  for (const std::size_t row : samples.where({{"metric", "nll_per_token"}}))
+    losses[samples.at(row, "seed")].insert(samples.at(row, "value"));
+  EXPECT_EQ(losses.size(), 3U);
+  std::set<std::string> all;
+  for (const auto& [seed, values] : losses) all.insert(values.begin(), values.end());
+  EXPECT_EQ(all.size(), 3U);
+}
+
+// Whatever the machine does, an interval as wide as its median is narrow here, and one of next to nothing never is.
+TEST_F(Run, StopsBehindTheRoundAfterWhichEveryIntervalIsNarrow) {
+  const auto rounds = [&](const std::string& folder, const std::string& until) {
+    expect_well(sandbox_.run({"run", "study.yaml", "-o", folder, "--set", "repeats={min: 6, max: 8, until: " + until + "}",
+                              "--set", "workloads=[{speed: {batch: [q8]}}]"}));
+    const auto environment = nlohmann::json::parse(read_file(sandbox_ / folder / "environment.json"));
+    EXPECT_FALSE(environment.at("study").at("stopped").get<std::string>().empty());
+    EXPECT_EQ(environment.at("study").at("trials").size(), 2 * environment.at("study").at("rounds").get<std::size_t>());
+    return environment.at("study").at("rounds").get<int>();
+  };
+  EXPECT_EQ(rounds("wide", "99%"), 6);
+  EXPECT_EQ(rounds("narrow", "0.0001%"), 8);
 }
 
 TEST_F(Run, TakesOnlyTheArmsThatAreAskedFor) {

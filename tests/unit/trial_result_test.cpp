@@ -28,6 +28,7 @@ std::string error_of(const auto& action) {
 
 TrialResult every_field() {
   TrialResult result = trial(arm("gqa", "sink"), 3, {prefill(1.0 / 3.0), kv_bytes(440401920)});
+  result.seed = 5;
   result.status = "failed";
   result.reason = "killed by signal 9";
   result.details = {{"text", "once"}, {"notes", {"converted"}}, {"deep", {{"a", 1}}}};
@@ -49,6 +50,7 @@ TEST(TrialResult, EveryFieldComesBackFromItsFile) {
   EXPECT_EQ(read.workload, written.workload);
   EXPECT_EQ(read.case_name, written.case_name);
   EXPECT_EQ(read.round, written.round);
+  EXPECT_EQ(read.seed, written.seed);
   EXPECT_EQ(read.status, written.status);
   EXPECT_EQ(read.reason, written.reason);
   EXPECT_EQ(read.samples, written.samples);
@@ -83,7 +85,7 @@ TEST(TrialResult, GeneratedTextThatIsNotUtf8IsReplacedInsteadOfLost) {
 
 TEST(TrialResult, KeysOfANewerWriterAreLeftAlone) {
   nlohmann::json json = trial(arm("mha"), 2, {prefill(5)});
-  json["seed"] = 7;
+  json["mood"] = 7;
   json["samples"][0]["blocks"] = {1, 2, 3};
   EXPECT_EQ(json.get<TrialResult>().samples.front().value, 5);
 }
