@@ -20,6 +20,7 @@ OptionValues model_defaults(const model::ModelConfig& config, int layer) {
   values["rope_theta"] = config.rope_theta;
   values["rope_traditional"] = config.rope_traditional;
   values["partial_rotary_factor"] = config.partial_rotary_factor;
+  for (const auto& [key, width] : config.latent_dims) values[key] = std::int64_t{width};
   if (!config.rope_scaling) return values;
   const model::RopeScaling& scaling = *config.rope_scaling;
   values["rope_scaling.rope_type"] = scaling.type;

@@ -139,7 +139,15 @@ void read_qwen_window(const ConfigFields& fields, ModelConfig& config) {
   config.window_first_layer = first;
 }
 
+// Of any architecture: what a variant that an arm chooses may take from the model.
+void read_latent_dims(const ConfigFields& fields, ModelConfig& config) {
+  constexpr int most = 1 << 16;
+  for (const std::string key : {"kv_lora_rank", "q_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim"})
+    if (fields.has(key)) config.latent_dims[key] = fields.count(key, 0, key == "q_lora_rank" ? 0 : 1, most);
+}
+
 void read_attention(const ConfigFields& fields, ModelConfig& config) {
+  read_latent_dims(fields, config);
   switch (config.architecture) {
     case Architecture::llama:
       config.qkv_bias = config.o_bias = fields.flag("attention_bias", false);

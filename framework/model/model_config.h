@@ -4,6 +4,8 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -46,6 +48,9 @@ struct ModelConfig {
   bool o_bias = false;
   bool mlp_bias = false;
   bool qk_norm = false;  // RMS norm of every query and key head before the rotation
+
+  // Widths of latent attention by the keys of DeepSeek's configs, those that were given; q_lora_rank may be 0.
+  std::map<std::string, int, std::less<>> latent_dims;
 
   std::optional<bool> tie_word_embeddings;  // only if it was given: absent means tied if lm_head.weight is absent
   std::optional<int> sliding_window;        // a query sees this many newest positions, its own included

@@ -41,14 +41,19 @@ struct MlaOptions {
     using attnlab::field;
     constexpr int most = 1 << 16;
     return std::tuple{
-        field("kv_lora_rank", &M::kv_lora_rank, {.min = 1, .max = most, .doc = "Width of the latent."}),
+        field("kv_lora_rank", &M::kv_lora_rank,
+              {.min = 1, .max = most, .doc = "Width of the latent.", .from_model = "kv_lora_rank"}),
         field("q_lora_rank", &M::q_lora_rank,
-              {.min = 0, .max = most, .doc = "Width of the compressed queries; 0: queries are not compressed."}),
+              {.min = 0, .max = most, .doc = "Width of the compressed queries; 0: queries are not compressed.",
+               .from_model = "q_lora_rank"}),
         field("qk_nope_head_dim", &M::qk_nope_head_dim,
-              {.min = 1, .max = most, .doc = "Channels of a key that come from the latent, without positions."}),
+              {.min = 1, .max = most, .doc = "Channels of a key that come from the latent, without positions.",
+               .from_model = "qk_nope_head_dim"}),
         field("qk_rope_head_dim", &M::qk_rope_head_dim,
-              {.min = 1, .max = most, .doc = "Channels of the key that all heads share, which carry the position."}),
-        field("v_head_dim", &M::v_head_dim, {.min = 1, .max = most, .doc = "Channels of a head's value."}),
+              {.min = 1, .max = most, .doc = "Channels of the key that all heads share, which carry the position.",
+               .from_model = "qk_rope_head_dim"}),
+        field("v_head_dim", &M::v_head_dim,
+              {.min = 1, .max = most, .doc = "Channels of a head's value.", .from_model = "v_head_dim"}),
         field(
             "form", &M::form,
             {.doc = "auto: expanded for a sequence that gets more than one token at once, else absorbed. A cache that "

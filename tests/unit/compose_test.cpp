@@ -200,6 +200,26 @@ INSTANTIATE_TEST_SUITE_P(, EveryRefusal, testing::ValuesIn(every_refusal()),
                          [](const auto& test) { return test.param.name; });
 
 // Whole groups could be evicted; they are not, so no policy that drops rows stands on kivi, and all others do.
+TEST(LatentAttention, TakesItsWidthsFromTheModelUnlessTheArmGivesThem) {
+  model::ModelConfig config = tiny_model();
+  config.latent_dims = {{"kv_lora_rank", 24}, {"qk_nope_head_dim", 16}, {"qk_rope_head_dim", 8}, {"v_head_dim", 12}};
+  const auto widths = [&](const std::string& attention) {
+    Arm arm;
+    arm.attention.base = choice(Kind::attention, attention);
+    arm.position.base = choice(Kind::position, "rope");
+    arm.cache.base = choice(Kind::cache, "full");
+    model::Decoder decoder = build_decoder(resolve_arm(arm, config, plugins()), ModelSource::from_seed(config),
+                                           plugins(), {.seed = 3});
+    const KvShape shape = decoder.make_session(1, 8).shape(0);
+    return std::vector<int>{shape.kv_heads, shape.key_dim, shape.value_dim, shape.rotation_width()};
+  };
+  EXPECT_EQ(widths("mla"), (std::vector<int>{1, 24 + 8, 24, 8}));
+  EXPECT_EQ(widths("{mla: {kv_lora_rank: 40}}"), (std::vector<int>{1, 40 + 8, 40, 8}));
+  EXPECT_EQ(widths("gqa"), (std::vector<int>{2, 16, 16, 16}));
+  config.latent_dims["qk_rope_head_dim"] = 4;
+  EXPECT_EQ(widths("mla"), (std::vector<int>{1, 24 + 4, 24, 4}));
+}
+
 TEST(KiviStorage, IsRefusedByExactlyThePoliciesThatDropRows) {
   for (const std::string& id : plugins().ids(Kind::cache)) {
     ComponentChoice cache = choice(Kind::cache, spelled(id));

@@ -67,6 +67,18 @@ TEST(ModelConfig, GivenValuesReplaceEveryDefault) {
   EXPECT_EQ(config.initializer_range, 0.1);
 }
 
+TEST(ModelConfig, WidthsOfLatentAttentionAreThoseThatWereGiven) {
+  EXPECT_TRUE(checkpoint(llama()).latent_dims.empty());
+  const json config =
+      with(llama(), R"({"kv_lora_rank":24,"qk_nope_head_dim":16,"qk_rope_head_dim":8,"v_head_dim":12})");
+  std::map<std::string, int, std::less<>> right{
+      {"kv_lora_rank", 24}, {"qk_nope_head_dim", 16}, {"qk_rope_head_dim", 8}, {"v_head_dim", 12}};
+  EXPECT_EQ(yaml(config).latent_dims, right);
+  EXPECT_EQ(checkpoint(with_null(config, "q_lora_rank")).latent_dims, right);  // as DeepSeek-V2-Lite has it
+  right["q_lora_rank"] = 20;
+  EXPECT_EQ(checkpoint(with(config, R"({"q_lora_rank":20})")).latent_dims, right);
+}
+
 TEST(ModelConfig, NullMeansNotSetWhereConfigsWriteIt) {
   json config = llama();
   for (const char* key : {"num_key_value_heads", "head_dim", "rope_scaling", "tie_word_embeddings", "bos_token_id"}) {
@@ -242,6 +254,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadConfig{
             "HiddenNotDivisible", R"({"hidden_size":66})", {"hidden_size: 66", "num_attention_heads 4", "head_dim"}},
         BadConfig{"HeadDimIsZero", R"({"head_dim":0})", {"head_dim: 0"}},
+        BadConfig{"LatentIsZero", R"({"kv_lora_rank":0})", {"kv_lora_rank: 0", "1 to 65536"}},
+        BadConfig{"QueryRankIsNegative", R"({"q_lora_rank":-1})", {"q_lora_rank: -1", "0 to 65536"}},
         BadConfig{"OddHeadDim", R"({"head_dim":15})", {"head_dim: 15 of 15", "even"}},
         BadConfig{"OddRotaryDim", R"({"partial_rotary_factor":0.45})", {"partial_rotary_factor: 7 of 16", "even"}},
         BadConfig{"NoRotaryDim", R"({"partial_rotary_factor":0.05})", {"partial_rotary_factor: 0 of 16", "even"}},
