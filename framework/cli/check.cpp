@@ -22,7 +22,7 @@ std::string measured(const conformance::Verdict& verdict) {
     text = worst.deviation == 1 ? "does not hold" : fmt::format("{:.2g} where nothing may differ", worst.deviation);
   else
     text = "exact";
-  if (!worst.what.empty() && (!worst.holds() || worst.allowed > 1)) text += ": " + worst.what;
+  if (!worst.what.empty()) text += ": " + worst.what;
   if (!worst.holds()) text += fmt::format(" ({})", verdict.on);
   return text;
 }

@@ -2,6 +2,7 @@
 #include <attnlab/eviction.h>
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <limits>
 #include <numeric>
@@ -10,6 +11,7 @@ namespace attnlab {
 namespace {
 
 constexpr Position kNobody = std::numeric_limits<Position>::max();
+constexpr double kLowest = -std::numeric_limits<double>::infinity();
 
 class RowsCache final : public LayerCache {
  public:
@@ -100,11 +102,16 @@ std::vector<int> rows_to_drop(std::span<const double> scores, std::span<const Po
                               Protect protect) {
   const int rows = static_cast<int>(positions.size());
   if (rows <= keep) return {};
+  ATTNLAB_CHECK(scores.size() == positions.size(), "an eviction rule whose scores are those of other rows");
   const Position recent = oldest_of_newest(positions, protect.recent);
   const auto is_protected = [&](int row) { return positions[row] < protect.first || positions[row] >= recent; };
+  // Of a row that is no number: the lowest, since an order needs one.
+  const auto score = [&](int row) { return std::isnan(scores[row]) ? kLowest : scores[row]; };
   const auto better = [&](int a, int b) {
     if (is_protected(a) != is_protected(b)) return is_protected(a);
-    if (scores[a] != scores[b]) return scores[a] > scores[b];
+    const double of_a = score(a);
+    const double of_b = score(b);
+    if (of_a != of_b) return of_a > of_b;
     return positions[a] > positions[b];
   };
   if (rows - keep == 1) {  // every decode step of a full cache

@@ -107,6 +107,36 @@ void Session::fill(std::span<const int> lengths, const MakeRows& make) {
   lengths_.assign(lengths.begin(), lengths.end());
 }
 
+void Session::save(int sequence, StateWriter& to) const {
+  to.put(lengths_[sequence]);
+  for (std::size_t layer = 0; layer < caches_.size(); ++layer) {
+    const std::size_t floats = states_[layer].size() / lengths_.size();
+    to.put_all(std::span<const float>(states_[layer]).subspan(sequence * floats, floats));
+    StateWriter of_cache;  // its own, so that no cache reads what another wrote
+    caches_[layer]->save(sequence, of_cache);
+    to.put_all(of_cache.bytes());
+  }
+}
+
+void Session::restore(int sequence, StateReader& from) {
+  lengths_[sequence] = from.get<Position>();
+  std::vector<float> state;
+  std::vector<std::byte> bytes;
+  for (std::size_t layer = 0; layer < caches_.size(); ++layer) {
+    const std::size_t floats = states_[layer].size() / lengths_.size();
+    from.get_all(state);
+    if (state.size() != floats)
+      throw Error("", "the state is that of another attention", "restore a session that was made alike");
+    std::copy(state.begin(), state.end(), states_[layer].begin() + static_cast<std::ptrdiff_t>(sequence * floats));
+    from.get_all(bytes);
+    StateReader of_cache(bytes);
+    caches_[layer]->restore(sequence, of_cache);
+    if (!of_cache.is_at_end())
+      throw Error("", fmt::format("the cache of layer {} reads less of its state than it wrote", layer),
+                  "restore what save writes, in the same order");
+  }
+}
+
 std::size_t Session::kv_bytes() const noexcept {
   std::size_t sum = 0;
   for (const auto& cache : caches_) sum += cache->bytes();

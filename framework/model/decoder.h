@@ -67,6 +67,10 @@ class ATTNLAB_API Session {
   /// rows of a layer's chunk; tokens of different sequences get the same. For timing decode steps without a prefill.
   using MakeRows = std::function<void(int layer, std::span<float> keys, std::span<float> values)>;
   void fill(std::span<const int> lengths, const MakeRows& make);
+  /// All that a sequence goes on from; and back into any sequence of a session that was made alike, whatever it holds.
+  /// An Error where a cache does not say what its state is, or the state is that of another model or arm.
+  void save(int sequence, StateWriter& to) const;
+  void restore(int sequence, StateReader& from);
   [[nodiscard]] LayerCache& cache(int layer) noexcept { return *caches_[layer]; }
   [[nodiscard]] int layers() const noexcept { return static_cast<int>(caches_.size()); }
   [[nodiscard]] KvShape shape(int layer) const noexcept { return caches_[layer]->shape(); }

@@ -55,6 +55,12 @@ class SmallestKeys final : public attnlab::EvictionRule {
   void clear(int sequence) override {
     for (int head = 0; head < kv_heads_; ++head) of(sequence, head).clear();
   }
+  void save(int sequence, attnlab::StateWriter& to) const override {
+    for (int head = 0; head < kv_heads_; ++head) to.put_all(scores_[sequence * kv_heads_ + head]);
+  }
+  void restore(int sequence, attnlab::StateReader& from) override {
+    for (int head = 0; head < kv_heads_; ++head) from.get_all(of(sequence, head));
+  }
   std::size_t bytes() const noexcept override {
     std::size_t sum = 0;
     for (const std::vector<double>& scores : scores_) sum += scores.capacity() * sizeof(double);

@@ -16,7 +16,7 @@
 #include <attnlab/chunk.h>
 #include <attnlab/tensor_view.h>
 
-#include "parallel/parallel.h"
+#include "parallel/keep_threads.h"
 
 namespace attnlab::reference {
 
@@ -109,17 +109,5 @@ inline double normalised_error(const std::vector<float>& found, const std::vecto
 inline bool same_bits(std::span<const float> a, std::span<const float> b) {
   return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size_bytes()) == 0);
 }
-
-/// Puts the number of threads back when a test ends.
-class KeepThreads {
- public:
-  KeepThreads() = default;
-  ~KeepThreads() { set_threads(before_); }
-  KeepThreads(const KeepThreads&) = delete;
-  KeepThreads& operator=(const KeepThreads&) = delete;
-
- private:
-  int before_ = threads();
-};
 
 }  // namespace attnlab::reference

@@ -7,7 +7,7 @@
 
 #include "core/attend_reference.h"
 #include "experiment/feeding.h"
-#include "parallel/parallel.h"
+#include "parallel/keep_threads.h"
 
 namespace attnlab::experiment::conformance {
 namespace {
@@ -91,10 +91,11 @@ class Weigh final : public AttendObserver {
                      .rotation = args.rotation, .hooks = args.hooks, .mask = args.mask,
                      .sink_logits = args.sink_logits};
     std::vector<float> room(out.elements());
-    const int before = threads();
-    set_threads(1);
-    attend(again, {room.data(), {out.extent(0), out.extent(1), out.extent(2)}});
-    set_threads(before);
+    {
+      const KeepThreads keep;
+      set_threads(1);
+      attend(again, {room.data(), {out.extent(0), out.extent(1), out.extent(2)}});
+    }
     const double group = static_cast<double>(args.queries.extent(1)) / args.source.shape().kv_heads;
     for (const auto& [sequence, kv_head, sum] : source.sums.of) {
       const double all = group * args.chunk.tokens_of(sequence);
@@ -106,7 +107,7 @@ class Weigh final : public AttendObserver {
     for (std::int64_t token = 0; token < out.extent(0); ++token)
       for (std::int64_t head = 0; head < out.extent(1); ++head)
         for (std::int64_t j = 0; j < out.extent(2); ++j)
-          if (std::bit_cast<std::uint32_t>(room[i++]) != std::bit_cast<std::uint32_t>(out(token, head, j))) changed = true;
+          changed |= std::bit_cast<std::uint32_t>(room[i++]) != std::bit_cast<std::uint32_t>(out(token, head, j));
   }
   double deviation = 0;
   bool changed = false;  // who looks at the mass must not change the output
@@ -175,7 +176,15 @@ std::optional<Finding> traits_are_true(Subject& subject, Kind kind) {
       return wrong("drops rows, but does not provide token_eviction");
     if (!says(Feature::per_head_eviction))
       for (int head = 1; head < shape.kv_heads; ++head)
-        if (cache.rows(0, head) != cache.rows(0, 0)) return wrong("heads keep different numbers of rows, but it does not provide per_head_eviction");
+        if (cache.rows(0, head) != cache.rows(0, 0))
+          return wrong("heads keep different numbers of rows, but it does not provide per_head_eviction");
+    if (says(Feature::evicts_after_prompt_only))
+      for (const model::TokenId& token : tokens(kSteps, 42)) {
+        const std::int64_t grown = session.live_rows() + std::int64_t{session.layers()} * shape.kv_heads;
+        const model::SequenceTokens fed{.sequence = 0, .tokens = {&token, 1}, .phase = Phase::decode};
+        decoder.forward(session, {&fed, 1});
+        if (session.live_rows() != grown) return wrong("provides evicts_after_prompt_only, but drops rows in decode");
+      }
   }
   return Finding{};
 }

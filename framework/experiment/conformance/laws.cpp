@@ -6,14 +6,12 @@
 #include <algorithm>
 #include <cmath>
 
-#include <attnlab/budget.h>
-#include <attnlab/error.h>
-
 #include "core/block_pool.h"
 #include "experiment/conformance/attend_laws.h"
+#include "experiment/conformance/cache_laws.h"
 #include "experiment/conformance/check.h"
 #include "experiment/feeding.h"
-#include "parallel/parallel.h"
+#include "parallel/keep_threads.h"
 
 namespace attnlab::experiment::conformance {
 namespace {
@@ -21,7 +19,6 @@ namespace {
 constexpr double kClose = 1e-4;  // where sums are split otherwise
 constexpr int kPrompt = 75;      // more than a tile of rows
 constexpr int kSteps = 12;
-constexpr int kBudget = 24;      // of a policy that is to evict something
 
 const std::vector<model::TokenId>& prompt() {
   static const std::vector<model::TokenId> ids = tokens(kPrompt, 1);
@@ -98,18 +95,6 @@ std::optional<Finding> order_changes_nothing(Subject& subject, Kind) {
   return Finding{std::max(deviation(back[1], forth[0]), deviation(back[0], forth[1])), kClose, ""};
 }
 
-// The number of threads is as it was when this ends.
-class KeepThreads {
- public:
-  KeepThreads() = default;
-  ~KeepThreads() { set_threads(before_); }
-  KeepThreads(const KeepThreads&) = delete;
-  KeepThreads& operator=(const KeepThreads&) = delete;
-
- private:
-  int before_ = threads();
-};
-
 std::optional<Finding> threads_change_nothing(Subject& subject, Kind) {
   const KeepThreads keep;
   Hidden alone;
@@ -139,95 +124,6 @@ std::optional<Finding> causal(Subject& subject, Kind) {
   const Hidden of_prompt = first_rows(subject.run(prompt(), {}), kPrompt / 2, kPrompt);
   const Hidden of_changed = first_rows(subject.run(changed, {}), kPrompt / 2, kPrompt);
   return Finding{deviation(of_changed, of_prompt), 1e-6, ""};
-}
-
-const OptionSpec* option_of(const Descriptor& component, std::string_view name) {
-  for (const OptionSpec& option : component.options)
-    if (option.name == name) return &option;
-  return nullptr;
-}
-
-// The policy with so many tokens to keep, where it has a budget that can be said in tokens.
-std::optional<ComponentChoice> with_budget(const Subject& subject, std::int64_t tokens) {
-  ComponentChoice cache = subject.parts().cache;
-  const Descriptor& component = *subject.arm().layers.front().cache.descriptor;
-  const auto set = [&](const char* option, std::int64_t value) {
-    const OptionSpec* spec = option_of(component, option);
-    if (spec == nullptr) return false;
-    if (spec->type == OptionType::budget)
-      cache.options[option] = std::to_string(value);
-    else
-      cache.options[option] = value;
-    return true;
-  };
-  if (set("budget", tokens)) {
-    // An observed window counts inside the budget.
-    if (const OptionSpec* window = option_of(component, "window"); window != nullptr) set("window", std::min<std::int64_t>(8, tokens / 2));
-    return cache;
-  }
-  if (set("heavy", tokens / 2)) return set("recent", tokens - tokens / 2) ? std::optional(cache) : std::nullopt;
-  if (option_of(component, "window") != nullptr) {
-    const bool sinks = set("sinks", 4);
-    set("window", sinks ? tokens - 4 : tokens);
-    return cache;
-  }
-  return std::nullopt;
-}
-
-std::optional<Finding> budget_is_kept(Subject& subject, Kind kind) {
-  if (kind != Kind::cache || !subject.traits(kind).provides.has(Feature::token_eviction)) return std::nullopt;
-  const auto small = with_budget(subject, kBudget);
-  if (!small) return std::nullopt;
-  Subject evicting = subject.with_cache(*small);
-  model::Decoder& decoder = evicting.decoder();
-  model::Session session = decoder.make_session(1, kPrompt + kSteps);
-  const auto live_cells = [&] {
-    std::int64_t heads = 0;
-    for (int layer = 0; layer < session.layers(); ++layer) heads += session.shape(layer).kv_heads;
-    return heads;
-  };
-  feed_prompt(decoder, session, 0, prompt(), kPrompt, {});
-  const std::int64_t cells = live_cells();
-  std::int64_t allowed = cells * kBudget;
-  if (session.live_rows() > allowed)
-    return Finding{static_cast<double>(session.live_rows() - allowed), 0,
-                   std::to_string(session.live_rows()) + " rows after the prompt, budget " + std::to_string(allowed)};
-  for (int step = 0; step < kSteps; ++step) {
-    const std::int64_t before = session.live_rows();
-    const model::SequenceTokens fed{.sequence = 0, .tokens = {&steps()[step], 1}, .phase = Phase::decode};
-    decoder.forward(session, {&fed, 1});
-    // Either the budget again, or, for policies that act once, one row more in every head.
-    const std::int64_t limit = std::max(allowed, before + cells);
-    if (session.live_rows() > limit)
-      return Finding{static_cast<double>(session.live_rows() - limit), 0, "rows after step " + std::to_string(step)};
-    for (int layer = 0; layer < session.layers(); ++layer)
-      for (int head = 0; head < session.shape(layer).kv_heads; ++head)
-        if (session.cache(layer).rows(0, head) > kPrompt + step + 1 || session.cache(layer).rows(0, head) < 1)
-          return Finding{1, 0, "a kv head with " + std::to_string(session.cache(layer).rows(0, head)) + " rows"};
-  }
-  return Finding{};
-}
-
-std::optional<Finding> whole_budget_is_full(Subject& subject, Kind kind) {
-  if (kind != Kind::cache) return std::nullopt;
-  const auto large = with_budget(subject, 4000);  // also where layers get unequal shares
-  if (!large || subject.arm().layers.front().cache.key_form != KeyForm::rotated) return std::nullopt;
-  if (large->id == "full") return std::nullopt;
-  ComponentChoice full{.kind = Kind::cache, .id = "full", .written = "full"};
-  full.storage = subject.parts().cache.storage;
-  full.keys = subject.parts().cache.keys;
-  Subject everything = subject.with_cache(full);
-  Subject roomy = subject.with_cache(*large);
-  const Hidden right = everything.run(prompt(), steps());
-  const Hidden found = roomy.run(prompt(), steps());
-  // The same rows in other tiles (sinks in tiles of their own) are summed in another order.
-  const auto tiles = [](Subject& of) {
-    model::Session session = of.decoder().make_session(1, kPrompt);
-    feed_prompt(of.decoder(), session, 0, prompt(), kPrompt, {});
-    return session.cache(0).tiles(0, 0);
-  };
-  if (tiles(everything) != tiles(roomy)) return Finding{deviation(found, right), 1e-5, ""};
-  return Finding{found == right ? 0 : std::max(deviation(found, right), 1e-300), 0, ""};
 }
 
 // Heap and row blocks of the process.
@@ -266,30 +162,7 @@ std::optional<Finding> nothing_leaks(Subject& subject, Kind) {
   return Finding{std::max(0.0, held_bytes() - before), 4096, "bytes more after 10 runs"};
 }
 
-std::optional<Finding> clears_to_the_start(Subject& subject, Kind) {
-  model::Decoder& decoder = subject.decoder();
-  model::Session session = decoder.make_session(1, kPrompt + kSteps);
-  const auto feed = [&] {
-    Hidden all;
-    feed_prompt(decoder, session, 0, prompt(), kPrompt, [&](int, TensorView<const float, 2> rows) {
-      all.assign(rows.data(), rows.data() + rows.elements());
-    });
-    for (const model::TokenId& token : steps()) {
-      const model::SequenceTokens fed{.sequence = 0, .tokens = {&token, 1}, .phase = Phase::decode};
-      const auto rows = decoder.forward(session, {&fed, 1});
-      all.insert(all.end(), rows.data(), rows.data() + rows.elements());
-    }
-    return all;
-  };
-  const Hidden once = feed();
-  session.clear();
-  const Hidden again = feed();
-  return Finding{once == again ? 0 : std::max(deviation(again, once), 1e-300), 0, ""};
-}
-
 }  // namespace
-
-std::optional<ComponentChoice> evicting(const Subject& subject) { return with_budget(subject, kBudget); }
 
 const std::vector<Law>& laws() {
   static const std::vector<Law> all{
@@ -303,9 +176,10 @@ const std::vector<Law>& laws() {
       {"repeats itself to the bit", repeats_itself},
       {"causal", causal},
       {"budget is kept", budget_is_kept},
-      {"budget of 100 % = full, to the bit", whole_budget_is_full},
+      {"budget of 100 % = full", whole_budget_is_full},
       {"bytes reported = bytes allocated", bytes_are_allocated},
       {"clear goes back to the start", clears_to_the_start},
+      {"save and restore go on identically", goes_on_from_saved_state},
       {"nothing leaks", nothing_leaks},
       {"mass sums to queries x group", mass_sums_up},
       {"declared traits are true", traits_are_true},

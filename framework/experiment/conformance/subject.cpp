@@ -31,6 +31,7 @@ model::ModelConfig small_model() {
   config.rope_theta = 10000;
   config.initializer_range = 0.2;
   config.tie_word_embeddings = true;
+  config.latent_dims = {{"kv_lora_rank", 24}, {"qk_nope_head_dim", 16}, {"qk_rope_head_dim", 8}, {"v_head_dim", 12}};
   return config;
 }
 

@@ -1,0 +1,204 @@
+#include "experiment/conformance/cache_laws.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include <attnlab/budget.h>
+#include <attnlab/state.h>
+
+namespace attnlab::experiment::conformance {
+namespace {
+
+constexpr int kPrompt = 75;     // more than a tile of rows
+constexpr int kFirstPiece = 40;
+constexpr int kSteps = 12;
+constexpr int kCapacity = kPrompt + kSteps;
+constexpr int kBudget = 24;     // of a policy that is to evict something
+constexpr int kWhole = 4000;    // more than everything, also where layers get unequal shares
+
+// What is fed in one call.
+struct Call {
+  int first;
+  int count;
+  Phase phase;
+};
+
+// The prompt in two pieces, then steps.
+const std::vector<Call>& calls() {
+  static const std::vector<Call> all = [] {
+    std::vector<Call> list{{0, kFirstPiece, Phase::prefill}, {kFirstPiece, kPrompt - kFirstPiece, Phase::last_prefill}};
+    for (int token = kPrompt; token < kCapacity; ++token) list.push_back({token, 1, Phase::decode});
+    return list;
+  }();
+  return all;
+}
+
+// Feeds one sequence; the hidden states of all tokens.
+Hidden feed(Subject& subject, model::Session& session, int sequence, std::span<const Call> these,
+            std::uint64_t seed = 1) {
+  const std::vector<model::TokenId> all = tokens(kCapacity, seed);
+  Hidden hidden;
+  for (const Call& call : these) {
+    const model::SequenceTokens fed{.sequence = sequence,
+                                    .tokens = std::span(all).subspan(call.first, call.count),
+                                    .phase = call.phase,
+                                    .prompt_length = call.phase == Phase::decode ? 0 : kPrompt};
+    const auto rows = subject.decoder().forward(session, {&fed, 1});
+    hidden.insert(hidden.end(), rows.data(), rows.data() + rows.elements());
+  }
+  return hidden;
+}
+
+// How far apart results are that have to have the same bits.
+double distance(const Hidden& found, const Hidden& right) {
+  return found == right ? 0 : std::max(deviation(found, right), 1e-300);
+}
+
+// Of every layer and kv head.
+std::vector<int> rows_of(model::Session& session, int sequence) {
+  std::vector<int> rows;
+  for (int layer = 0; layer < session.layers(); ++layer)
+    for (int head = 0; head < session.shape(layer).kv_heads; ++head)
+      rows.push_back(session.cache(layer).rows(sequence, head));
+  return rows;
+}
+
+const OptionSpec* option_of(const Descriptor& component, std::string_view name) {
+  const auto found = std::ranges::find(component.options, name, &OptionSpec::name);
+  return found == component.options.end() ? nullptr : &*found;
+}
+
+// The policy with so many tokens to keep, where it has a budget that can be said in tokens.
+std::optional<ComponentChoice> with_budget(const Subject& subject, std::int64_t tokens) {
+  ComponentChoice cache = subject.parts().cache;
+  const Descriptor& component = *subject.arm().layers.front().cache.descriptor;
+  const auto set = [&](const char* option, std::int64_t value) {
+    const OptionSpec* spec = option_of(component, option);
+    if (spec == nullptr) return false;
+    if (spec->type == OptionType::budget)
+      cache.options[option] = std::to_string(value);
+    else
+      cache.options[option] = value;
+    return true;
+  };
+  if (set("budget", tokens)) {
+    // An observed window counts inside the budget.
+    if (option_of(component, "window") != nullptr) set("window", std::min<std::int64_t>(8, tokens / 2));
+    return cache;
+  }
+  if (set("heavy", tokens / 2)) return set("recent", tokens - tokens / 2) ? std::optional(cache) : std::nullopt;
+  if (option_of(component, "window") != nullptr) {
+    const bool sinks = set("sinks", 4);
+    set("window", sinks ? tokens - 4 : tokens);
+    return cache;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<ComponentChoice> evicting(const Subject& subject) { return with_budget(subject, kBudget); }
+
+std::optional<Finding> budget_is_kept(Subject& subject, Kind kind) {
+  if (kind != Kind::cache || !subject.traits(kind).provides.has(Feature::token_eviction)) return std::nullopt;
+  const auto small = with_budget(subject, kBudget);
+  if (!small) return std::nullopt;
+  Subject evicting = subject.with_cache(*small);
+  const bool acts_once = evicting.traits(kind).provides.has(Feature::evicts_after_prompt_only);
+  model::Session session = evicting.decoder().make_session(1, kCapacity);
+  std::int64_t allowed = 0;
+  for (std::size_t call = 1; call < calls().size(); ++call) {
+    (void)feed(evicting, session, 0, std::span(calls()).subspan(call == 1 ? 0 : call, call == 1 ? 2 : 1));
+    const std::vector<int> rows = rows_of(session, 0);
+    const auto heads = static_cast<std::int64_t>(rows.size());
+    const std::string when = call == 1 ? "after the prompt" : fmt::format("after step {}", call - 1);
+    if (call == 1)
+      allowed = heads * kBudget;
+    else if (acts_once)
+      allowed += heads;
+    const std::int64_t live = session.live_rows();
+    if (live > allowed)
+      return Finding{static_cast<double>(live - allowed), 0,
+                     fmt::format("{} rows {}, budget {}{}", live, when, allowed,
+                                 call > 1 && !acts_once
+                                     ? "; a policy that evicts behind the prompt only has to provide "
+                                       "evicts_after_prompt_only"
+                                     : "")};
+    const auto [fewest, most] = std::ranges::minmax(rows);
+    const int tokens = calls()[call].first + calls()[call].count;
+    if (fewest < 1 || most > tokens)
+      return Finding{1, 0, fmt::format("a kv head with {} rows {}", fewest < 1 ? fewest : most, when)};
+  }
+  return Finding{};
+}
+
+std::optional<Finding> whole_budget_is_full(Subject& subject, Kind kind) {
+  if (kind != Kind::cache) return std::nullopt;
+  const auto large = with_budget(subject, kWhole);
+  if (!large || subject.arm().layers.front().cache.key_form != KeyForm::rotated) return std::nullopt;
+  ComponentChoice full{.kind = Kind::cache, .id = "full", .written = "full"};
+  full.storage = subject.parts().cache.storage;
+  full.keys = subject.parts().cache.keys;
+  Subject everything = subject.with_cache(full);
+  Subject roomy = subject.with_cache(*large);
+  int tiles[2];
+  Hidden hidden[2];
+  for (int i = 0; i < 2; ++i) {
+    Subject& of = i == 0 ? everything : roomy;
+    model::Session session = of.decoder().make_session(1, kCapacity);
+    hidden[i] = feed(of, session, 0, calls());
+    tiles[i] = session.cache(0).tiles(0, 0);
+  }
+  // The same rows in other tiles (sinks in tiles of their own) are summed in another order.
+  if (tiles[0] != tiles[1]) return Finding{deviation(hidden[1], hidden[0]), 1e-5, "the same rows in other tiles"};
+  return Finding{distance(hidden[1], hidden[0]), 0, "the same tiles"};
+}
+
+std::optional<Finding> clears_to_the_start(Subject& subject, Kind) {
+  model::Session session = subject.decoder().make_session(1, kCapacity);
+  const Hidden once = feed(subject, session, 0, calls());
+  session.clear();
+  return Finding{distance(feed(subject, session, 0, calls()), once), 0, ""};
+}
+
+std::optional<Finding> goes_on_from_saved_state(Subject& subject, Kind kind) {
+  if (kind == Kind::position) return std::nullopt;
+  struct Stop {
+    std::size_t calls;
+    const char* where;
+  };
+  constexpr Stop stops[] = {{1, "in the middle of the prompt"}, {2, "behind the prompt"}, {7, "in decode"}};
+  for (const auto& [done, where] : stops) {
+    const std::span<const Call> before = std::span(calls()).first(done);
+    const std::span<const Call> after = std::span(calls()).subspan(done);
+    model::Session original = subject.decoder().make_session(2, kCapacity);
+    (void)feed(subject, original, 0, before);
+    StateWriter saved;
+    original.save(0, saved);
+    const std::vector<int> rows_then = rows_of(original, 0);
+    const Hidden right = feed(subject, original, 0, after);
+    const std::vector<int> rows_at_end = rows_of(original, 0);
+
+    const auto try_in = [&](model::Session& session, int sequence, const char* which) -> std::optional<Finding> {
+      StateReader state(saved.bytes());
+      session.restore(sequence, state);
+      const auto wrong = [&](double off, const char* what) {
+        return Finding{off, 0, fmt::format("{} after it was saved {} and restored into {}", what, where, which)};
+      };
+      if (rows_of(session, sequence) != rows_then) return wrong(1, "has other rows");
+      const double off = distance(feed(subject, session, sequence, after), right);
+      if (off > 0) return wrong(off, "goes on in another way");
+      if (rows_of(session, sequence) != rows_at_end) return wrong(1, "keeps other rows");
+      return std::nullopt;
+    };
+    model::Session fresh = subject.decoder().make_session(2, kCapacity);
+    if (const auto found = try_in(fresh, 1, "a new cache")) return found;
+    if (const auto found = try_in(original, 0, "the same cache, later")) return found;
+    (void)feed(subject, fresh, 0, calls(), 2);
+    if (const auto found = try_in(fresh, 0, "a cache that held something else")) return found;
+  }
+  return Finding{};
+}
+
+}  // namespace attnlab::experiment::conformance
