@@ -1,12 +1,16 @@
 #include "report/markdown.h"
 
-#include <algorithm>
+#include <map>
 #include <set>
+#include <tuple>
 
 #include <fmt/format.h>
 
 #include "report/format.h"
+#include "report/method_words.h"
+#include "report/metrics.h"
 #include "report/verdict_table.h"
+#include "report/verdict_words.h"
 
 namespace attnlab::report {
 namespace {
@@ -33,13 +37,29 @@ std::string bullets(const std::vector<std::string>& texts) {
   return list + "\n";
 }
 
-// "12.3 k [12.1 k, 12.5 k], 1.31 × [1.27, 1.36]"
+// "12.3 k [12.1 k, 12.5 k], **1.31 ×** [1.27, 1.36]"
 std::string cell_text(const VerdictCell& cell) {
   if (cell.value.empty()) return "–";
   std::string text = cell.value;
   if (!cell.interval.empty()) text += " " + cell.interval;
-  if (!cell.ratio.empty()) text += ", " + cell.ratio;
+  if (!cell.ratio.empty()) text += cell.is_marked ? fmt::format(", **{}**", cell.ratio) : ", " + cell.ratio;
   if (!cell.ratio_interval.empty()) text += " " + cell.ratio_interval;
+  return text;
+}
+
+// One line for each number of rounds (or windows) that is too small.
+std::string unmarkable_words(const Results& results) {
+  std::map<std::tuple<bool, int, int>, std::vector<std::string>> families;
+  for (const Family& family : results.summary.families)
+    if (!family.can_mark())
+      families[{family.is_of_text, family.rounds, family.rounds_needed}].push_back(
+          fmt::format("{} ({})", metric_heading(family.metric), case_title({family.workload, family.case_name})));
+  std::string text;
+  for (const auto& [key, names] : families) {
+    const auto [is_of_text, rounds, needed] = key;
+    const char* unit = is_of_text ? "windows of text" : "rounds";
+    text += fmt::format("Nothing can be marked with {} {}, {} would do: {}.\n\n", rounds, unit, needed, joined(names));
+  }
   return text;
 }
 
@@ -49,7 +69,12 @@ std::string results_section(const Results& results) {
   if (tables.empty()) return text + "No trial has ended yet.\n\n";
   if (!results.layout.baseline.empty())
     text += fmt::format("Ratios (×) are to the baseline {}. ", markdown_text(results.layout.baseline));
-  text += "↑ more is better, ↓ less is better.\n\n";
+  text += "↑ more is better, ↓ less is better.";
+  if (!results.summary.families.empty())
+    text +=
+        " A ratio in **bold** is more than chance: its interval, which holds for all arms of the table at once with "
+        "95 %, excludes 1.";
+  text += "\n\n" + unmarkable_words(results);
   for (const VerdictTable& table : tables) {
     text += "### " + markdown_text(case_title(table.entry)) + "\n\n";
     std::vector<std::string> head = {"arm"};
@@ -103,6 +128,20 @@ std::string missing_section(const Results& results) {
   return missing.empty() ? "" : "## Not run yet\n\n" + bullets(missing);
 }
 
+std::string seeds_section(const Results& results) {
+  std::string text;
+  for (const SummaryRow& row : results.summary.rows) {
+    if (!row.over_seeds || row.over_seeds->low == row.over_seeds->high) continue;
+    text += table_line({markdown_text(row.arm), markdown_text(case_title({row.workload, row.case_name})),
+                        markdown_text(metric_heading(row.metric)), format_value(row.over_seeds->low, row.unit),
+                        format_value(row.estimate.median, row.unit), format_value(row.over_seeds->high, row.unit)});
+  }
+  if (text.empty()) return text;
+  return "## Spread over seeds\n\nEach seed's median over its rounds: the least, the median and the greatest of them. "
+         "The intervals above are about rounds, not about seeds.\n\n" +
+         table_head({"arm", "case", "metric", "least", "median", "greatest"}) + text + "\n";
+}
+
 std::string generated_section(const Results& results) {
   std::string text;
   std::set<std::string> shown;
@@ -121,17 +160,8 @@ std::string generated_section(const Results& results) {
 }
 
 std::string method_section(const Results& results) {
-  const StudyLayout& layout = results.layout;
   std::string text = "## Method\n\n";
-  if (layout.rounds > 0) text += fmt::format("Planned rounds: {}. ", layout.rounds);
-  text +=
-      "Every round runs every arm once, in shuffled order; each trial runs in a process of its own. A figure is the "
-      "median over the rounds. [a, b] holds the true median with at least 95 % (order statistics, from the binomial "
-      "distribution, no other assumption); (a to b) is the range of fewer than six rounds, which covers it with less. "
-      "A ratio is the median of the ratios to the baseline within the same round. Intervals are for one arm at a time: "
-      "the more arms, the likelier that one of them misses by chance. Figures without an interval are the same in "
-      "every round or were measured once.\n\n"
-      "All samples are in samples.csv, all medians in summary.csv, every arm fully resolved in plan.yaml.\n\n";
+  for (const std::string& paragraph : method(results)) text += markdown_text(paragraph) + "\n\n";
   return text;
 }
 
@@ -201,7 +231,9 @@ std::string report_markdown(const Results& results) {
   const StudyLayout& layout = results.layout;
   std::string text = "# " + markdown_text(layout.name) + "\n\n";
   if (!layout.question.empty()) text += markdown_text(layout.question) + "\n\n";
-  text += warnings_section(results) + results_section(results) + failures_section(results) + missing_section(results);
+  if (const std::vector<std::string> sentences = verdict(results); !sentences.empty()) text += bullets(sentences);
+  text += warnings_section(results) + results_section(results) + seeds_section(results);
+  text += failures_section(results) + missing_section(results);
   text += generated_section(results) + method_section(results) + EnvironmentTable(results.environment).text();
   return text;
 }

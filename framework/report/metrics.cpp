@@ -7,23 +7,23 @@ namespace attnlab::report {
 namespace {
 
 constexpr std::array kMetrics = {
-    MetricInfo{"prefill_tokens_per_second", "prefill tokens/s", Headline::everywhere},
-    MetricInfo{"decode_tokens_per_second", "decode tokens/s", Headline::everywhere},
+    MetricInfo{kPrefill, "prefill tokens/s", Headline::everywhere},
+    MetricInfo{kDecode, "decode tokens/s", Headline::everywhere},
     MetricInfo{"time_to_first_token_s", "time to first token", Headline::report},
     MetricInfo{"token_latency_p50_s", "token latency p50"},
     MetricInfo{"token_latency_p95_s", "token latency p95", Headline::report},
     MetricInfo{"token_latency_p99_s", "token latency p99"},
     MetricInfo{"attention_core_s", "attention core", Headline::report},
     MetricInfo{"attention_mass_s", "attention mass", Headline::everywhere},
-    MetricInfo{"kv_bytes_allocated", "KV cache", Headline::everywhere},
+    MetricInfo{kKvBytes, "KV cache", Headline::everywhere},
     MetricInfo{"kv_bytes_nominal", "KV nominal"},
     MetricInfo{"peak_rss_bytes", "peak memory", Headline::everywhere},
     MetricInfo{"weight_bytes", "weights"},
-    MetricInfo{"nll_per_token", "nll per token"},
-    MetricInfo{"perplexity", "perplexity", Headline::everywhere},
-    MetricInfo{"kl_to_baseline", "KL to baseline", Headline::everywhere},
-    MetricInfo{"same_top_token", "same top token", Headline::everywhere},
-    MetricInfo{"recall_accuracy", "recall", Headline::everywhere},
+    MetricInfo{kNllPerToken, "nll per token"},
+    MetricInfo{kPerplexity, "perplexity", Headline::everywhere},
+    MetricInfo{kKlToBaseline, "KL to baseline", Headline::everywhere},
+    MetricInfo{kSameTopToken, "same top token", Headline::everywhere},
+    MetricInfo{kRecallAccuracy, "recall", Headline::everywhere},
     MetricInfo{"recall_predicted", "recall predicted", Headline::everywhere},
     MetricInfo{"kv_bytes_mean", "KV mean", Headline::everywhere},
     MetricInfo{"kv_bytes_peak", "KV peak"},
@@ -38,6 +38,11 @@ constexpr std::array kMetrics = {
 
 std::span<const MetricInfo> standard_metrics() {
   return kMetrics;
+}
+
+std::string_view metric_heading(std::string_view name) {
+  const std::size_t rank = metric_rank(name);
+  return rank < kMetrics.size() ? kMetrics[rank].heading : name;
 }
 
 std::size_t metric_rank(std::string_view name) {

@@ -19,6 +19,9 @@ struct MetricInfo {
 /// In the order of the tables.
 [[nodiscard]] std::span<const MetricInfo> standard_metrics();
 
+/// "decode tokens/s"; the name itself of a metric that is not there.
+[[nodiscard]] std::string_view metric_heading(std::string_view name);
+
 /// Index into standard_metrics(), or its size for a metric that is not there.
 [[nodiscard]] std::size_t metric_rank(std::string_view name);
 
@@ -30,5 +33,14 @@ inline constexpr std::string_view kShareOfReadBandwidth = "share_of_read_bandwid
 inline constexpr std::string_view kOperationsPerSecond = "operations_per_second";
 inline constexpr std::string_view kBytesPerSecond = "bytes_read_per_second";
 inline constexpr std::string_view kRowsEvicted = "rows_evicted";
+/// Those that reports know as more than a column: headlines of the verdict, figures of a text.
+inline constexpr std::string_view kPrefill = "prefill_tokens_per_second";
+inline constexpr std::string_view kDecode = "decode_tokens_per_second";
+inline constexpr std::string_view kKvBytes = "kv_bytes_allocated";
+inline constexpr std::string_view kNllPerToken = "nll_per_token";
+inline constexpr std::string_view kPerplexity = "perplexity";
+inline constexpr std::string_view kKlToBaseline = "kl_to_baseline";
+inline constexpr std::string_view kSameTopToken = "same_top_token";
+inline constexpr std::string_view kRecallAccuracy = "recall_accuracy";
 
 }  // namespace attnlab::report

@@ -15,7 +15,7 @@ namespace attnlab::report {
 /// look at, false where one is still missing for want of rounds.
 [[nodiscard]] ATTNLAB_API bool is_narrow_enough(const Summary& summary, double until);
 
-/// "the widest interval is +- 3.1 %: decode tokens/s of gqa/full in speed q512"; empty where there is none to look at.
+/// "the widest interval is ± 3.1 %: decode tokens/s of gqa/full in speed q512"; empty where there is none to look at.
 [[nodiscard]] ATTNLAB_API std::string widest_interval(const Summary& summary);
 
 }  // namespace attnlab::report

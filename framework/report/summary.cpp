@@ -1,31 +1,66 @@
 #include "report/summary.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
+#include <limits>
 #include <map>
+#include <optional>
 #include <tuple>
 
 #include <fmt/format.h>
 
-#include "report/csv.h"
+#include "report/block_bootstrap.h"
 #include "report/format.h"
 #include "report/metrics.h"
+#include "report/paired_ratios.h"
+#include "report/text_windows.h"
 
 namespace attnlab::report {
 namespace {
 
-// All good rounds of one metric of one arm in one case.
+bool is_same(double a, double b) {
+  return a == b || (std::isnan(a) && std::isnan(b));
+}
+
+// All good trials of one metric of one arm in one case.
 struct Series {
   std::string unit, better;
   bool is_deterministic = true;
-  std::map<int, std::vector<double>> samples;  // by round
+  std::map<PairKey, std::vector<double>> samples;
+  std::map<std::int64_t, WindowSums> windows;  // by seed
 
-  // The round is the unit: what was sampled more than once in it counts with its median.
-  [[nodiscard]] std::vector<RoundValue> rounds() const {
-    std::vector<RoundValue> rounds;
-    for (const auto& [round, values] : samples) rounds.push_back({round, median(values)});
-    return rounds;
+  // The trial is the unit: what was sampled more than once in it counts with its median.
+  [[nodiscard]] PairedValues pairs() const {
+    PairedValues pairs;
+    for (const auto& [key, values] : samples) pairs[key] = median(values);
+    return pairs;
+  }
+
+  // The same in every round of a seed.
+  [[nodiscard]] bool is_steady() const {
+    const PairedValues all = pairs();
+    return std::ranges::all_of(all, [&](const auto& entry) {
+      return is_same(entry.second, all.lower_bound({entry.first.seed, std::numeric_limits<int>::min()})->second);
+    });
+  }
+
+  [[nodiscard]] bool counts_once() const { return is_deterministic && is_steady(); }
+
+  // What counts once, once for each seed, whichever round it is from.
+  [[nodiscard]] PairedValues once() const {
+    PairedValues seeds;
+    for (const auto& [key, value] : pairs()) seeds.try_emplace({key.seed, 0}, value);
+    return seeds;
+  }
+
+  // Every seed's windows; nothing where one has none, or not as many as the others.
+  [[nodiscard]] std::vector<WindowSums> text() const {
+    std::vector<WindowSums> seeds;
+    for (const auto& [seed, figure] : windows) seeds.push_back(figure);
+    const bool is_whole = seeds.size() == once().size() && std::ranges::all_of(seeds, [&](const WindowSums& figure) {
+                            return figure.sums.size() == seeds.front().sums.size();
+                          });
+    return is_whole ? seeds : std::vector<WindowSums>();
   }
 };
 
@@ -38,19 +73,11 @@ struct Cell {
   std::string failure;  // of the first that failed
 };
 
-bool is_same(double a, double b) {
-  return a == b || (std::isnan(a) && std::isnan(b));
-}
-
-std::string status_text(const std::string& status, const std::string& reason) {
-  return one_line(reason.empty() ? status : status + ": " + reason);
-}
-
 Cell collect(const Trials& trials) {
   Cell cell;
   for (const TrialResult* trial : trials) {
     if (!trial->is_ok()) {
-      if (cell.failed++ == 0) cell.failure = status_text(trial->status, trial->reason);
+      if (cell.failed++ == 0) cell.failure = status_text(*trial);
       continue;
     }
     for (const Sample& sample : trial->samples) {
@@ -59,11 +86,19 @@ Cell collect(const Trials& trials) {
       series.unit = sample.unit;
       series.better = sample.better;
       series.is_deterministic &= sample.is_deterministic;
-      series.samples[trial->round].push_back(sample.value);
+      series.samples[{trial->seed, trial->round}].push_back(sample.value);
+      if (series.windows.contains(trial->seed)) continue;
+      if (std::optional<WindowSums> figure = window_sums(*trial, sample.metric))
+        series.windows[trial->seed] = std::move(*figure);
     }
   }
   std::ranges::stable_sort(cell.metrics, {}, [](const std::string& metric) { return metric_rank(metric); });
   return cell;
+}
+
+bool has_same_windows(const std::vector<WindowSums>& mine, const std::vector<WindowSums>& theirs) {
+  return !theirs.empty() && mine.size() == theirs.size() &&
+         std::ranges::equal(mine, theirs, {}, &WindowSums::tokens, &WindowSums::tokens);
 }
 
 class Summariser {
@@ -83,15 +118,23 @@ class Summariser {
       add_cell(arm, {});  // what went wrong before any case
       for (const CaseLayout& entry : layout_.cases) add_cell(arm, entry);
     }
+    for (const CaseLayout& entry : layout_.cases) compare(entry);
     return std::move(summary_);
   }
 
  private:
   using Key = std::tuple<std::string, std::string, std::string>;  // arm, workload, case
 
-  static SummaryRow row_of(const ArmLayout& arm, const CaseLayout& entry) {
+  // The rows of one metric of one case, and what they were made from.
+  struct Compared {
+    std::vector<SummaryRow*> rows;
+    std::vector<const Series*> series;
+  };
+
+  [[nodiscard]] SummaryRow row_of(const ArmLayout& arm, const CaseLayout& entry) const {
     SummaryRow row;
     row.arm = arm.name;
+    row.is_baseline = arm.name == layout_.baseline;
     row.attention = arm.attention;
     row.position = arm.position;
     row.cache = arm.cache;
@@ -123,27 +166,117 @@ class Summariser {
   void add_figures(SummaryRow& row, const Series& series) {
     row.unit = series.unit;
     row.better = series.better;
-    const std::vector<RoundValue> rounds = series.rounds();
-    std::vector<double> values;
-    for (const RoundValue& entry : rounds) values.push_back(entry.value);
-    const bool is_steady = std::ranges::all_of(values, [&](double value) { return is_same(value, values.front()); });
-    if (series.is_deterministic && !is_steady)
+    if (series.is_deterministic && !series.is_steady())
       warn(row, "was said to be the same in every round, but differs: treat it with suspicion");
+    const PairedValues pairs = series.pairs();
     if ((row.metric == kShareOfFmaPeak || row.metric == kShareOfReadBandwidth) &&
-        std::ranges::any_of(values, [](double value) { return value > 1; }))
+        std::ranges::any_of(pairs, [](const auto& entry) { return entry.second > 1; }))
       warn(row, "is above 100 %: the roof was measured too low, so no share of it is valid");
 
-    const bool counts_once = series.is_deterministic && is_steady;
-    row.estimate = counts_once ? estimate(std::span(values).first(1)) : estimate(values);
-    const auto baseline = cells_.find({layout_.baseline, row.workload, row.case_name});
+    row.over_seeds = spread_over_seeds(pairs);
+    if (!series.counts_once()) {
+      row.estimate = estimate_over_seeds(pairs);
+      return;
+    }
+    const PairedValues once = series.once();
+    row.estimate = {static_cast<int>(once.size()), median_over_seeds(once), std::nullopt};
+    const std::vector<WindowSums> text = series.text();
+    if (text.empty() || text.front().sums.size() < kLeastWindows) return;
+    row.estimate.interval = bootstrap(text.front().sums.size()).interval(text);
+    if (row.metric == kPerplexity) {
+      row.estimate.interval->low = std::exp(row.estimate.interval->low);
+      row.estimate.interval->high = std::exp(row.estimate.interval->high);
+    }
+  }
+
+  // Ratios of all arms to the baseline, metric by metric.
+  void compare(const CaseLayout& entry) {
+    const auto baseline = cells_.find({layout_.baseline, entry.workload, entry.case_name});
     if (baseline == cells_.end()) return;
-    const auto theirs = baseline->second.series.find(row.metric);
-    if (theirs == baseline->second.series.end()) return;
-    // What counts once is measured once: its round need not be one of the baseline's.
-    row.ratio = counts_once && theirs->second.is_deterministic
-                    ? paired_ratio(std::vector{RoundValue{0, values.front()}},
-                                   std::vector{RoundValue{0, theirs->second.rounds().front().value}})
-                    : paired_ratio(rounds, theirs->second.rounds());
+    for (const std::string& metric : baseline->second.metrics) {
+      const Series& theirs = baseline->second.series.at(metric);
+      Compared once;
+      Compared varying;
+      for (SummaryRow& row : summary_.rows) {
+        if (row.workload != entry.workload || row.case_name != entry.case_name || row.metric != metric) continue;
+        const Series& mine = cells_.at({row.arm, entry.workload, entry.case_name}).series.at(metric);
+        Compared& compared = mine.counts_once() && theirs.counts_once() ? once : varying;
+        compared.rows.push_back(&row);
+        compared.series.push_back(&mine);
+      }
+      compare_rounds(varying, theirs);
+      compare_texts(once, theirs);
+    }
+  }
+
+  void compare_rounds(const Compared& compared, const Series& baseline) {
+    std::vector<SummaryRow*> rows;
+    std::vector<PairedValues> pairs;
+    const PairedValues theirs = baseline.pairs();
+    for (std::size_t i = 0; i < compared.rows.size(); ++i) {
+      if (compared.rows[i]->is_baseline) {
+        compared.rows[i]->ratio = to_itself(compared.rows[i]->estimate.n);
+        continue;
+      }
+      rows.push_back(compared.rows[i]);
+      pairs.push_back(compared.series[i]->pairs());
+    }
+    const std::vector<std::optional<Estimate>> ratios = paired_ratios(theirs, pairs);
+    int most = 0;
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      rows[i]->ratio = ratios[i];
+      if (ratios[i]) most = std::max(most, ratios[i]->n);
+    }
+    add_family(rows, most, kLeastRoundsForMarks, false);
+  }
+
+  void compare_texts(const Compared& compared, const Series& baseline) {
+    const std::vector<WindowSums> theirs = baseline.text();
+    std::vector<SummaryRow*> rows;
+    std::vector<std::vector<WindowSums>> texts;
+    for (std::size_t i = 0; i < compared.rows.size(); ++i) {
+      SummaryRow& row = *compared.rows[i];
+      const PairedValues once = compared.series[i]->once();
+      row.ratio = paired_ratios(baseline.once(), std::span(&once, 1)).front();
+      if (row.ratio) row.ratio->interval.reset();  // seeds are no rounds: their spread is in over_seeds
+      std::vector<WindowSums> text = compared.series[i]->text();
+      if (!row.ratio || row.is_baseline || !has_same_windows(text, theirs)) continue;
+      rows.push_back(&row);
+      texts.push_back(std::move(text));
+    }
+    if (rows.empty()) return;
+    const std::size_t windows = theirs.front().sums.size();
+    if (windows >= kLeastWindows) {
+      const RatioOf kind = rows.front()->metric == kPerplexity ? RatioOf::perplexities : RatioOf::means;
+      const std::vector<std::optional<Interval>> intervals = bootstrap(windows).ratio_intervals(theirs, texts, kind);
+      for (std::size_t i = 0; i < rows.size(); ++i) rows[i]->ratio->interval = intervals[i];
+    }
+    add_family(rows, static_cast<int>(windows), kLeastWindows, true);
+  }
+
+  void add_family(const std::vector<SummaryRow*>& rows, int rounds, int rounds_needed, bool is_of_text) {
+    const auto compared = std::ranges::count_if(rows, [](const SummaryRow* row) { return row->ratio.has_value(); });
+    if (compared == 0) return;
+    for (SummaryRow* row : rows) {
+      if (!row->ratio || !row->ratio->interval) continue;
+      const Interval& interval = *row->ratio->interval;
+      row->is_marked = interval.is_confident() && (interval.low > 1 || interval.high < 1);
+    }
+    summary_.families.push_back({.workload = rows.front()->workload,
+                                 .case_name = rows.front()->case_name,
+                                 .metric = rows.front()->metric,
+                                 .arms = static_cast<int>(compared),
+                                 .rounds = rounds,
+                                 .rounds_needed = rounds_needed,
+                                 .is_of_text = is_of_text});
+  }
+
+  static Estimate to_itself(int n) {
+    return {n, 1, n > 1 ? std::optional(Interval{1, 1, 1}) : std::nullopt};
+  }
+
+  const BlockBootstrap& bootstrap(std::size_t windows) {
+    return bootstraps_.try_emplace(windows, windows).first->second;
   }
 
   void warn(const SummaryRow& row, const std::string& what) {
@@ -153,61 +286,18 @@ class Summariser {
 
   const StudyLayout& layout_;
   std::map<Key, Cell> cells_;
+  std::map<std::size_t, BlockBootstrap> bootstraps_;  // by windows
   Summary summary_;
 };
 
-// The two columns of an interval.
-std::array<std::string, 2> bounds(const std::optional<Interval>& interval) {
-  if (!interval) return {};
-  return {csv_number(interval->low), csv_number(interval->high)};
-}
-
-std::string count_field(int count) {
-  return count > 0 ? std::to_string(count) : std::string();
-}
-
 }  // namespace
+
+std::string status_text(const TrialResult& trial) {
+  return one_line(trial.reason.empty() ? trial.status : trial.status + ": " + trial.reason);
+}
 
 Summary summarise(const StudyLayout& layout, const std::vector<TrialResult>& trials) {
   return Summariser(layout, trials).run();
-}
-
-std::string summary_csv(const Summary& summary) {
-  std::string csv =
-      csv_line({"arm", "attention", "position", "cache", "workload", "case", "metric", "unit", "better", "n", "median",
-                "ci_low", "ci_high", "baseline_ratio", "ratio_low", "ratio_high", "status"});
-  for (const SummaryRow& row : summary.rows) {
-    const auto [low, high] = bounds(row.estimate.interval);
-    const auto [ratio_low, ratio_high] = row.ratio ? bounds(row.ratio->interval) : std::array<std::string, 2>();
-    csv += csv_line({row.arm, row.attention, row.position, row.cache, row.workload, row.case_name, row.metric, row.unit,
-                     row.better, count_field(row.estimate.n), row.is_ok() ? csv_number(row.estimate.median) : "", low,
-                     high, row.ratio ? csv_number(row.ratio->median) : "", ratio_low, ratio_high, row.status});
-  }
-  return csv;
-}
-
-std::string samples_csv(const StudyLayout& layout, const std::vector<TrialResult>& trials) {
-  std::map<std::string, std::size_t> arm_rank;
-  for (const ArmLayout& arm : layout.arms) arm_rank.emplace(arm.name, arm_rank.size());
-  std::vector<std::pair<std::tuple<std::size_t, std::ptrdiff_t, int>, const TrialResult*>> ordered;
-  for (const TrialResult& trial : trials) {
-    const auto entry = std::ranges::find(layout.cases, CaseLayout{trial.workload, trial.case_name});
-    ordered.push_back({{arm_rank[trial.arm], entry - layout.cases.begin(), trial.round}, &trial});
-  }
-  std::ranges::stable_sort(ordered, {}, [](const auto& entry) { return entry.first; });
-
-  std::string csv = csv_line({"arm", "attention", "position", "cache", "workload", "case", "round", "metric", "unit",
-                              "better", "value", "status"});
-  for (const auto& [rank, trial] : ordered) {
-    const auto add = [&](const Sample& sample, const std::string& value) {
-      csv += csv_line({trial->arm, trial->attention, trial->position, trial->cache, trial->workload, trial->case_name,
-                       std::to_string(trial->round), sample.metric, sample.unit, sample.better, value,
-                       status_text(trial->status, trial->reason)});
-    };
-    for (const Sample& sample : trial->samples) add(sample, csv_number(sample.value));
-    if (trial->samples.empty()) add({.better = ""}, "");
-  }
-  return csv;
 }
 
 }  // namespace attnlab::report

@@ -21,6 +21,7 @@ struct SummaryRow {
   std::string metric, unit, better;    // empty where the status is not ok
   Estimate estimate;                   // n: rounds that gave a value, 1 for a deterministic metric; or rounds that failed
   std::optional<Estimate> ratio;       // to the baseline arm in the same case; its interval is simultaneous
+  bool is_baseline = false;            // then the ratio is 1
   bool is_marked = false;              // the simultaneous interval of the ratio excludes 1
   std::optional<Interval> over_seeds;  // the least and the greatest of the seeds' medians, from two seeds on
   std::string status = "ok";           // else "<status>: <reason>", on one line
@@ -32,8 +33,9 @@ struct SummaryRow {
 struct Family {
   std::string workload, case_name, metric;
   int arms = 0;           // compared with the baseline
-  int rounds = 0;         // pairs of the arm that has the fewest
+  int rounds = 0;         // pairs of the arm that has the most; windows of text where `is_of_text`
   int rounds_needed = 0;  // more than `rounds`: nothing can be marked before
+  bool is_of_text = false;
 
   [[nodiscard]] bool can_mark() const { return rounds >= rounds_needed; }
 };
@@ -41,20 +43,24 @@ struct Family {
 struct Summary {
   std::vector<SummaryRow> rows;
   std::vector<std::string> warnings;  // what the samples themselves give away: a roof that was exceeded
-  std::vector<Family> families;       // of all metrics with a ratio that varies, in the order of the cases and metrics
+  std::vector<Family> families;       // of what varies by round or by window of text, by case, then by metric
 };
 
 /// Rows by arm, workload, case (all in the layout's order), metric (see metrics.h). What failed is a row of its own
 /// behind those of the rounds that did not; a refused arm is one row. `layout` must be completed().
 [[nodiscard]] ATTNLAB_API Summary summarise(const StudyLayout& layout, const std::vector<TrialResult>& trials);
 
+/// "failed: killed by signal 9", on one line; "ok" where it is.
+[[nodiscard]] std::string status_text(const TrialResult& trial);
+
 /// Columns: arm, attention, position, cache, workload, case, metric, unit, better, n, median, ci_low, ci_high,
-/// baseline_ratio, ratio_low, ratio_high, status. Intervals as median_interval() has them: from n = 6 at least 95 %,
-/// below the range, empty for n = 1 and for deterministic metrics. Doubles in full.
+/// baseline_ratio, ratio_low, ratio_high, status. Intervals: see statistics.h, sign_flips.h and block_bootstrap.h; from
+/// n = 6 rounds 95 %, below the range; for what counts once from 100 windows of text on, else empty. Doubles in full.
 [[nodiscard]] ATTNLAB_API std::string summary_csv(const Summary& summary);
 
-/// One line per sample, in the order of the layout, then by round; a trial without samples is one line with its status.
-/// Columns: arm, attention, position, cache, workload, case, round, metric, unit, better, value, status.
+/// One line per sample, in the order of the layout, then by round and seed; a trial without samples is one line with
+/// its status. Columns: arm, attention, position, cache, workload, case, round, seed, metric, unit, better, value,
+/// status.
 [[nodiscard]] ATTNLAB_API std::string samples_csv(const StudyLayout& layout, const std::vector<TrialResult>& trials);
 
 }  // namespace attnlab::report

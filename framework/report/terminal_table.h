@@ -1,4 +1,5 @@
-// The table that `attnlab run` prints at its end: the headline medians and their ratios, aligned, without intervals.
+// The table that `attnlab run` prints at its end: the headline medians and their ratios, aligned, without intervals but
+// with a mark where a difference is more than chance; and the verdict in words.
 #pragma once
 
 #include <string>

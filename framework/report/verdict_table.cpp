@@ -21,7 +21,7 @@ std::string interval_text(const Estimate& estimate, const Format& format) {
   if (!estimate.interval || estimate.interval->low == estimate.interval->high) return {};
   const std::string low = format(estimate.interval->low);
   const std::string high = format(estimate.interval->high);
-  return estimate.n >= kLeastForInterval ? fmt::format("[{}, {}]", low, high) : fmt::format("({} to {})", low, high);
+  return estimate.interval->is_confident() ? fmt::format("[{}, {}]", low, high) : fmt::format("({} to {})", low, high);
 }
 
 VerdictCell cell_of(const SummaryRow& row, bool is_baseline) {
@@ -31,6 +31,7 @@ VerdictCell cell_of(const SummaryRow& row, bool is_baseline) {
   if (row.ratio && !is_baseline) {
     cell.ratio = format_ratio(row.ratio->median);
     cell.ratio_interval = interval_text(*row.ratio, [](double ratio) { return fmt::format("{:.3f}", ratio); });
+    cell.is_marked = row.is_marked;
   }
   return cell;
 }
@@ -49,8 +50,7 @@ std::vector<std::string> columns_of(const Rows& rows, Headline least) {
 }
 
 std::string heading_of(const std::string& metric, const Rows& rows) {
-  const std::size_t rank = metric_rank(metric);
-  std::string heading(rank < standard_metrics().size() ? standard_metrics()[rank].heading : metric);
+  std::string heading(metric_heading(metric));
   const auto row = std::ranges::find(rows, metric, &SummaryRow::metric);
   if ((*row)->better == "higher") heading += " ↑";
   if ((*row)->better == "lower") heading += " ↓";
@@ -73,6 +73,10 @@ VerdictRow row_of(const ArmLayout& arm, const Rows& rows, const std::vector<std:
     else if (column != columns.end())
       verdict.cells[static_cast<std::size_t>(column - columns.begin())] = cell_of(*row, is_baseline);
     if (row->is_ok() && evicted_nothing(*row)) add_once(verdict.notes, "evicted nothing");
+    if (row->over_seeds && column != columns.end() && row->over_seeds->low != row->over_seeds->high)
+      add_once(verdict.notes, fmt::format("over seeds {}: {} to {}", metric_heading(row->metric),
+                                          format_value(row->over_seeds->low, row->unit),
+                                          format_value(row->over_seeds->high, row->unit)));
   }
   return verdict;
 }

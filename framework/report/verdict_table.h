@@ -15,6 +15,7 @@ struct VerdictCell {
   std::string interval;  // "[12.1 k, 12.5 k]" from 95 % on, "(12.1 k to 12.5 k)" for a range, or empty
   std::string ratio;     // "1.31 ×", empty for the baseline itself
   std::string ratio_interval;
+  bool is_marked = false;  // more than chance: the simultaneous interval of the ratio excludes 1
 };
 
 struct VerdictRow {

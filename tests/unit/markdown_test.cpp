@@ -52,9 +52,50 @@ TEST(ReportMarkdown, ShowsTheQuestionAndMediansWithIntervalsAndRatios) {
   expect_has(report,
              "### speed q512\n\n| arm | prefill tokens/s ↑ | KV cache ↓ | notes |\n| --- | --- | --- | --- |\n");
   expect_has(report, "| mha/full | 12.3 k [12.3 k, 12.4 k] | 64.0 MiB | baseline |\n");
-  expect_has(report, "| mha/sink | 16.2 k [16.1 k, 16.2 k], 1.311 × [1.309, 1.312] | 16.0 MiB, 0.250 × |");
+  expect_has(report, "| mha/sink | 16.2 k [16.1 k, 16.2 k], **1.311 ×** [1.3");
   expect_has(report, "| CPU | Test CPU |");
   expect_has(report, "## Method");
+}
+
+TEST(ReportMarkdown, SaysWhatCannotBeMarkedAndWhatAMarkMeans) {
+  std::vector<TrialResult> trials = seven_rounds();
+  expect_has(report_markdown(results_of(layout({kMha, kSink}), trials)), "A ratio in **bold** is more than chance");
+  std::erase_if(trials, [](const TrialResult& trial) { return trial.round > 2; });
+  const std::string report = report_markdown(results_of(layout({kMha, kSink}), trials));
+  expect_has(report, "Nothing can be marked with 3 rounds, 6 would do: prefill tokens/s (speed q512).\n");
+  expect_has(report, "- With 3 rounds no difference in prefill tokens/s can be marked, however large; 6 rounds would do.");
+  expect_has_not(report, "**1.3");
+}
+
+TEST(ReportMarkdown, ShowsTheSpreadOverSeedsInATableOfItsOwn) {
+  std::vector<TrialResult> trials = seven_rounds();
+  expect_has_not(report_markdown(results_of(layout({kMha, kSink}), trials)), "Spread over seeds");
+  for (TrialResult other : seven_rounds()) {
+    other.seed = 2;
+    other.samples[0].value *= 2;
+    trials.push_back(other);
+  }
+  const std::string report = report_markdown(results_of(layout({kMha, kSink}), trials));
+  expect_has(report, "## Spread over seeds\n");
+  expect_has(report, "| mha/full | speed q512 | prefill tokens/s | 12.3 k | 18.5 k | 24.7 k |\n");
+}
+
+TEST(ReportMarkdown, SaysHowTheRunWentFromItsEnvironment) {
+  StudyLayout study = layout({kMha, kSink});
+  study.least_rounds = 5;
+  study.most_rounds = 30;
+  study.until = 0.02;
+  study.stopped = "Stopped after 7 rounds: the widest interval is ± 1.9 %";
+  Results results = results_of(study, seven_rounds());
+  results.environment["warmup"] = {{"rounds", 2}, {"agreed", true}, {"difference", 0.012}, {"most", 3}};
+  results.environment["rounds"] = {
+      {{"round", 0}, {"attempt", 1}, {"other_cpu_share", 0.4}, {"steal_share", 0.02}, {"disturbed", true}, {"repeated", true}},
+      {{"round", 0}, {"attempt", 2}, {"other_cpu_share", 0.01}, {"steal_share", 0.0}, {"disturbed", false}, {"repeated", false}}};
+  const std::string report = report_markdown(results);
+  expect_has(report, "at least 5, at most 30, until half of every interval");
+  expect_has(report, "Stopped after 7 rounds: the widest interval is ± 1.9 %. ");
+  expect_has(report, "2 rounds were run before to warm up and discarded; the last two agreed");
+  expect_has(report, "at most 40 % of the processor in a round, the host at most 2 %. Disturbed rounds: 0; repeated once: 0.");
 }
 
 TEST(ReportMarkdown, CallsTheRangeOfFewRoundsARange) {
@@ -152,7 +193,9 @@ TEST(TerminalTable, AlignsColumnsAndKeepsControlCharactersAway) {
             "speed q512\n"
             "  arm        prefill tokens/s ↑            KV cache ↓\n"
             "  mha/full               12.3 k              64.0 MiB   baseline\n"
-            "  mha/sink    16.2 k  (1.311 ×)   16.0 MiB  (0.250 ×)   moves  [2J the cursor\n\n");
+            "  mha/sink   16.2 k  (1.311 ×*)   16.0 MiB  (0.250 ×)   moves  [2J the cursor\n\n"
+            "* more than chance, all arms at once (95 %)\n"
+            "mha/sink prefills 1.311 × [1.310, 1.312] as fast as mha/full; 0.25 × the KV bytes.\n");
   expect_has_not(table, "\x1b");
 }
 

@@ -56,8 +56,20 @@ TEST(MedianInterval, BelowSixValuesIsTheRangeAndSaysItsCoverage) {
   }
 }
 
-// Ranks as tables of the sign test have them.
-TEST(MedianInterval, TakesTheOrderStatisticsOfTheBinomialTable) {
+// Hettmansperger & Sheather's own formula, worked out by hand: at n = 10 the pairs 2 and 3 cover 97.852 and 89.063 %,
+// so the interval ends (10 - 2) I / (2 + 6 I) = 0.6596 past the second, I = (97.852 - 95) / (97.852 - 89.063).
+TEST(MedianInterval, EndsWhereTheFormulaSays) {
+  const auto ten = median_interval(counting(10));
+  EXPECT_NEAR(ten->low, 2.6577, 1e-3);
+  EXPECT_NEAR(ten->high, 11 - 2.6577, 1e-3);
+  EXPECT_EQ(ten->coverage, 0.95);
+  const auto seven = median_interval(counting(7));
+  EXPECT_NEAR(seven->low, 1.7335, 1e-3);  // I = (98.4375 - 95) / (98.4375 - 87.5)
+}
+
+// Ranks as tables of the sign test have them: the interval lies between the pair that covers more and the one that
+// covers less than 95 %.
+TEST(MedianInterval, LiesBetweenTheOrderStatisticsOfTheBinomialTable) {
   struct Row {
     int n, low, high;
   };
@@ -65,59 +77,36 @@ TEST(MedianInterval, TakesTheOrderStatisticsOfTheBinomialTable) {
                         Row{15, 4, 12}, Row{20, 6, 15}, Row{30, 10, 21}, Row{50, 18, 33}}) {
     const auto interval = median_interval(counting(row.n));
     ASSERT_TRUE(interval);
-    EXPECT_EQ(interval->low, row.low) << row.n;
-    EXPECT_EQ(interval->high, row.high) << row.n;
-    EXPECT_GE(interval->coverage, 0.95);
+    EXPECT_GE(interval->low, row.low) << row.n;
+    EXPECT_LT(interval->low, row.low + 1) << row.n;
+    EXPECT_LE(interval->high, row.high) << row.n;
+    EXPECT_GT(interval->high, row.high - 1) << row.n;
   }
 }
 
-TEST(MedianInterval, CoversTheTrueMedianOfSkewedSamplesAsOftenAsItSays) {
+TEST(MedianInterval, CoversTheTrueMedianAsOftenAsItSaysWhateverTheNoise) {
   std::mt19937_64 random(11);
-  std::lognormal_distribution<double> skewed(0, 1);  // median 1
+  std::lognormal_distribution<double> skewed(0, 1);
+  std::normal_distribution<double> normal(1, 1);
+  std::student_t_distribution<double> heavy(2);
   constexpr int kTrials = 20'000;
-  for (const int n : {3, 7, 20}) {
-    int covered = 0;
+  for (const int n : {3, 5, 6, 7, 8, 10, 20}) {
+    int covered[3] = {};
     double claimed = 0;
     for (int i = 0; i < kTrials; ++i) {
-      Values values;
-      for (int k = 0; k < n; ++k) values.push_back(skewed(random));
-      const auto interval = median_interval(values);
-      covered += interval->low <= 1 && 1 <= interval->high;
-      claimed = interval->coverage;
+      for (int kind = 0; kind < 3; ++kind) {
+        Values values;
+        for (int k = 0; k < n; ++k)
+          values.push_back(kind == 0 ? skewed(random) : kind == 1 ? normal(random) : 1 + heavy(random));
+        const auto interval = median_interval(values);
+        covered[kind] += interval->low <= 1 && 1 <= interval->high;
+        claimed = interval->coverage;
+      }
     }
-    // Four standard errors.
-    EXPECT_NEAR(covered / double{kTrials}, claimed, 4 * std::sqrt(claimed * (1 - claimed) / kTrials)) << n;
+    // Four standard errors, and the percent that the formula is off for noise that is not Laplace's.
+    for (const int count : covered)
+      EXPECT_NEAR(count / double{kTrials}, claimed, 0.01 + 4 * std::sqrt(claimed * (1 - claimed) / kTrials)) << n;
   }
-}
-
-TEST(PairedRatio, ComparesWithinTheRound) {
-  // The machine was twice as slow in round 1: unpaired medians would hide that the arm is always 1.5 times as fast.
-  const std::vector<RoundValue> baseline = {{0, 100}, {1, 50}, {2, 110}};
-  const std::vector<RoundValue> arm = {{2, 165}, {0, 150}, {1, 75}};
-  const auto ratio = paired_ratio(arm, baseline);
-  ASSERT_TRUE(ratio);
-  EXPECT_EQ(ratio->n, 3);
-  EXPECT_DOUBLE_EQ(ratio->median, 1.5);
-  EXPECT_DOUBLE_EQ(ratio->interval->low, 1.5);
-  EXPECT_DOUBLE_EQ(ratio->interval->high, 1.5);
-}
-
-TEST(PairedRatio, LeavesOutRoundsThatOnlyOneArmHas) {
-  const auto ratio =
-      paired_ratio(std::vector<RoundValue>{{0, 2}, {1, 9}, {3, 4}}, std::vector<RoundValue>{{0, 1}, {2, 7}, {3, 1}});
-  ASSERT_TRUE(ratio);
-  EXPECT_EQ(ratio->n, 2);
-  EXPECT_DOUBLE_EQ(ratio->median, 3);
-}
-
-TEST(PairedRatio, IsNothingWithoutCommonRoundsOrOverZero) {
-  const std::vector<RoundValue> one = {{0, 1}};
-  EXPECT_FALSE(paired_ratio(one, {}));
-  EXPECT_FALSE(paired_ratio({}, one));
-  EXPECT_FALSE(paired_ratio(one, std::vector<RoundValue>{{1, 1}}));
-  EXPECT_FALSE(paired_ratio(one, std::vector<RoundValue>{{0, 0}}));
-  EXPECT_FALSE(paired_ratio(std::vector<RoundValue>{{0, 0}}, std::vector<RoundValue>{{0, 0}}));
-  EXPECT_FALSE(paired_ratio(std::vector<RoundValue>{{0, NAN}}, one));
 }
 
 }  // namespace

@@ -48,10 +48,101 @@ TEST(Summary, MediansAreOverRoundsAndRatiosWithinThem) {
   EXPECT_DOUBLE_EQ(gqa.estimate.median, 130);
   ASSERT_TRUE(gqa.ratio);
   EXPECT_DOUBLE_EQ(gqa.ratio->median, 1.33);
-  EXPECT_DOUBLE_EQ(gqa.ratio->interval->low, 1.30);
-  EXPECT_DOUBLE_EQ(gqa.ratio->interval->high, 1.36);
+  EXPECT_GT(gqa.ratio->interval->low, 1.30);
+  EXPECT_LT(gqa.ratio->interval->high, 1.36);
+  EXPECT_TRUE(gqa.is_marked);
+  EXPECT_FALSE(gqa.is_baseline);
   const SummaryRow& mha = row_of(summary, kMha, "prefill_tokens_per_second");
   EXPECT_DOUBLE_EQ(mha.ratio->median, 1);
+  EXPECT_TRUE(mha.is_baseline);
+  EXPECT_FALSE(mha.is_marked);
+  ASSERT_EQ(summary.families.size(), 1u);
+  EXPECT_EQ(summary.families[0].metric, "prefill_tokens_per_second");
+  EXPECT_EQ(summary.families[0].arms, 1);
+  EXPECT_EQ(summary.families[0].rounds, 7);
+  EXPECT_TRUE(summary.families[0].can_mark());
+}
+
+TEST(Summary, FiveRoundsCanMarkNothingAndSayHowManyWould) {
+  std::vector<TrialResult> trials;
+  for (int round = 0; round < 5; ++round) {
+    trials.push_back(trial(kMha, round, {prefill(100 + round)}));
+    trials.push_back(trial(kGqa, round, {prefill(900 + round)}));
+  }
+  const Summary summary = summary_of(layout({kMha, kGqa}), trials);
+  EXPECT_FALSE(row_of(summary, kGqa, "prefill_tokens_per_second").is_marked);
+  ASSERT_EQ(summary.families.size(), 1u);
+  EXPECT_FALSE(summary.families[0].can_mark());
+  EXPECT_EQ(summary.families[0].rounds_needed, 6);
+}
+
+// A perplexity trial of so many windows; the arm's NLL is `more` above that of the baseline, but for a window's own.
+TrialResult text_trial(const ArmLayout& arm, std::int64_t seed, int windows, double more) {
+  std::vector<double> nll;
+  double sum = 0;
+  for (int i = 0; i < windows; ++i) {
+    nll.push_back(100 * (3 + 0.1 * (i % 7) + static_cast<double>(seed) + more * (0.9 + 0.2 * (i % 5 == 0))));
+    sum += nll.back();
+  }
+  const double mean = sum / (100 * windows);
+  TrialResult result = trial(arm, 0, {{"nll_per_token", "nats", "lower", mean, true},
+                                      {"perplexity", "", "lower", std::exp(mean), true}});
+  result.id += "-" + std::to_string(seed);
+  result.workload = "perplexity";
+  result.case_name = "";
+  result.seed = seed;
+  result.details["windows"] = {{"tokens", std::vector<double>(static_cast<std::size_t>(windows), 100)}, {"nll", nll}};
+  return result;
+}
+
+TEST(Summary, QualityHasIntervalsFromAHundredWindowsOn) {
+  for (const int windows : {99, 100}) {
+    const std::vector<TrialResult> trials = {text_trial(kMha, 1, windows, 0), text_trial(kGqa, 1, windows, 0.01)};
+    const Summary summary = summary_of(layout({kMha, kGqa}), trials);
+    const SummaryRow& gqa = row_of(summary, kGqa, "perplexity");
+    EXPECT_EQ(gqa.estimate.n, 1);
+    const bool is_enough = windows == 100;
+    EXPECT_EQ(gqa.estimate.interval.has_value(), is_enough);
+    EXPECT_EQ(gqa.ratio->interval.has_value(), is_enough);
+    EXPECT_EQ(gqa.is_marked, is_enough);
+    ASSERT_EQ(summary.families.size(), 2u);  // nll_per_token, perplexity
+    EXPECT_EQ(summary.families[1].rounds, windows);
+    EXPECT_EQ(summary.families[1].rounds_needed, 100);
+    EXPECT_TRUE(summary.families[1].is_of_text);
+    if (!is_enough) continue;
+    // What the two texts share is taken out: the interval of the ratio is much narrower than that of the figure.
+    EXPECT_GT(gqa.ratio->interval->low, 1.0);
+    EXPECT_LT(gqa.ratio->interval->high - gqa.ratio->interval->low, 0.002);
+    EXPECT_GT(gqa.estimate.interval->high / gqa.estimate.interval->low, 1.05);
+    EXPECT_LT(gqa.estimate.interval->low, gqa.estimate.median);
+    EXPECT_GT(gqa.estimate.interval->high, gqa.estimate.median);
+  }
+}
+
+TEST(Summary, SeedsCountOnceEachAndTheirSpreadIsApart) {
+  std::vector<TrialResult> trials;
+  for (const std::int64_t seed : {1, 2, 4}) {
+    trials.push_back(text_trial(kMha, seed, 10, 0));
+    trials.push_back(text_trial(kGqa, seed, 10, 0.5));
+    for (int round = 0; round < 3; ++round)
+      for (const ArmLayout& arm : {kMha, kGqa}) {
+        trials.push_back(trial(arm, round, {prefill(100.0 * static_cast<double>(seed) + round)}));
+        trials.back().seed = seed;
+      }
+  }
+  const Summary summary = summary_of(layout({kMha, kGqa}), trials);
+  const SummaryRow& nll = row_of(summary, kMha, "nll_per_token");
+  EXPECT_EQ(nll.estimate.n, 3);
+  EXPECT_FALSE(nll.estimate.interval);
+  EXPECT_NEAR(nll.over_seeds->high - nll.over_seeds->low, 3, 1e-9);
+  const SummaryRow& speed = row_of(summary, kGqa, "prefill_tokens_per_second");
+  EXPECT_EQ(speed.estimate.n, 9);
+  EXPECT_DOUBLE_EQ(speed.estimate.median, 201);
+  EXPECT_EQ(*speed.over_seeds, (Interval{101, 401, 0}));
+  EXPECT_EQ(speed.ratio->n, 9);
+  EXPECT_DOUBLE_EQ(speed.ratio->median, 1);
+  EXPECT_LT(speed.estimate.interval->high, 203);
+  EXPECT_TRUE(summary.warnings.empty());
 }
 
 TEST(Summary, SamplesOfOneRoundCountOnceWithTheirMedian) {
@@ -195,12 +286,12 @@ TEST(SamplesCsv, HasALinePerSampleInTheOrderOfTheLayout) {
                                            failed, trial(kMha, 0, {prefill(1)})};
   const StudyLayout study = completed(layout({kMha, kGqa}), trials);
   const std::vector<std::string> expected = {
-      "arm,attention,position,cache,workload,case,round,metric,unit,better,value,status",
-      "mha/full,mha,rope,full,speed,q512,0,prefill_tokens_per_second,tokens/s,higher,1,ok",
-      "mha/full,mha,rope,full,speed,q512,1,prefill_tokens_per_second,tokens/s,higher,2,ok",
-      "mha/full,mha,rope,full,speed,q512,1,kv_bytes_allocated,bytes,lower,7,ok",
-      "mha/full,mha,rope,full,speed,q512,2,,,,,failed: signal 9",
-      "gqa/full,gqa,rope,full,speed,q512,0,prefill_tokens_per_second,tokens/s,higher,3,ok"};
+      "arm,attention,position,cache,workload,case,round,seed,metric,unit,better,value,status",
+      "mha/full,mha,rope,full,speed,q512,0,0,prefill_tokens_per_second,tokens/s,higher,1,ok",
+      "mha/full,mha,rope,full,speed,q512,1,0,prefill_tokens_per_second,tokens/s,higher,2,ok",
+      "mha/full,mha,rope,full,speed,q512,1,0,kv_bytes_allocated,bytes,lower,7,ok",
+      "mha/full,mha,rope,full,speed,q512,2,0,,,,,failed: signal 9",
+      "gqa/full,gqa,rope,full,speed,q512,0,0,prefill_tokens_per_second,tokens/s,higher,3,ok"};
   EXPECT_EQ(lines_of(samples_csv(study, trials)), expected);
 }
 

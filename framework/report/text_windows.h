@@ -1,0 +1,16 @@
+// What a perplexity trial says about each window of its text: where the intervals of quality come from.
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "report/block_bootstrap.h"
+#include "report/trial_result.h"
+
+namespace attnlab::report {
+
+/// The sums that `metric` is the mean of (of perplexity: its logarithm), from `windows` of the trial's details. Nothing
+/// where the metric is no figure of a text, or the trial has none, or one is not finite.
+[[nodiscard]] std::optional<WindowSums> window_sums(const TrialResult& trial, std::string_view metric);
+
+}  // namespace attnlab::report
