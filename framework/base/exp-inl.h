@@ -19,7 +19,7 @@ HWY_INLINE Vec exp_approx(D d, Vec x) {
   namespace hn = hwy::HWY_NAMESPACE;
   const hn::RebindToSigned<D> di;
   const Vec lowest = hn::Set(d, -87.33654F);
-  const Vec clamped = hn::Max(x, lowest);
+  const Vec clamped = hn::Max(lowest, x);  // of two operands x86 gives the second where one is NaN
   // Adding 1.5 * 2^23 rounds to an integer that then stands in the low bits.
   const Vec magic = hn::Set(d, 12582912.0F);
   const Vec shifted = hn::MulAdd(clamped, hn::Set(d, 1.44269504F), magic);
@@ -34,7 +34,7 @@ HWY_INLINE Vec exp_approx(D d, Vec x) {
   p = hn::MulAdd(p, r, hn::Set(d, 1.0F));
   const auto exponent = hn::ShiftLeft<23>(hn::BitCast(di, shifted));
   const Vec scaled = hn::BitCast(d, hn::Add(hn::BitCast(di, p), exponent));
-  return hn::IfThenElseZero(hn::Ge(x, lowest), scaled);
+  return hn::IfThenElse(hn::Ge(x, lowest), scaled, hn::Sub(clamped, lowest));  // 0, and NaN for NaN
 }
 
 }  // namespace attnlab::HWY_NAMESPACE
