@@ -176,34 +176,43 @@ inline PolicySimulation::Evict tova(int budget, Protected protect = {}) {
   };
 }
 
+/// The newest queries of a prompt, and how their scores are mixed with their neighbours'.
+struct Observation {
+  int window;
+  int kernel;
+  bool takes_maximum = false;  // else the average
+};
+
 /// Of the rows before the window, by position.
-inline std::map<int, double> snapkv_scores(const PolicySimulation& at, const Operation& now, int kv_head, int window,
-                                           int kernel) {
+inline std::map<int, double> snapkv_scores(const PolicySimulation& at, const Operation& now, int kv_head,
+                                           const Observation& by) {
   const std::vector<int>& cached = at.cached[kv_head];
-  const int older = static_cast<int>(cached.size()) - window;
+  const int older = static_cast<int>(cached.size()) - by.window;
   std::map<int, double> scores;
   for (int n = 0; n < older; ++n) {
-    double sum = 0;
-    for (int m = n - kernel / 2; m <= n + kernel / 2; ++m)
+    std::vector<double> around;
+    for (int m = n - by.kernel / 2; m <= n + by.kernel / 2; ++m)
       if (m >= 0 && m < older)
-        sum += at.mass(now.last - window + 1, now.last, kv_head, cached[m]) / (window * at.streams.group());
-    scores[cached[n]] = sum / kernel;
+        around.push_back(at.mass(now.last - by.window + 1, now.last, kv_head, cached[m]) /
+                         (by.window * at.streams.group()));
+    scores[cached[n]] = by.takes_maximum ? *std::max_element(around.begin(), around.end())
+                                         : std::accumulate(around.begin(), around.end(), 0.0) / by.kernel;
   }
   return scores;
 }
 
-inline PolicySimulation::Evict snapkv(int budget, int window, int kernel, Protected protect = {}) {
+inline PolicySimulation::Evict snapkv(int budget, const Observation& by, Protected protect = {}) {
   return [=](PolicySimulation& at, const Operation& now) {
     if (!now.is_prompt) return;
     for (int g = 0; g < at.streams.kv_heads; ++g) {
-      const std::map<int, double> scores = snapkv_scores(at, now, g, window, kernel);
-      at.cached[g] = best(at.cached[g], budget, {protect.first, std::max(window, protect.recent)},
+      const std::map<int, double> scores = snapkv_scores(at, now, g, by);
+      at.cached[g] = best(at.cached[g], budget, {protect.first, std::max(by.window, protect.recent)},
                           [&](int j) { return scores.contains(j) ? scores.at(j) : 0; });
     }
   };
 }
 
-inline PolicySimulation::Evict adakv(int budget, int window, int kernel, double safeguard, Protected protect = {}) {
+inline PolicySimulation::Evict adakv(int budget, const Observation& by, double safeguard, Protected protect = {}) {
   return [=](PolicySimulation& at, const Operation& now) {
     const int kv_heads = at.streams.kv_heads;
     std::size_t all = 0;
@@ -212,20 +221,21 @@ inline PolicySimulation::Evict adakv(int budget, int window, int kernel, double 
     using Entry = std::tuple<double, int, int>;  // score, position, minus the head: the largest is the best
     std::vector<Entry> pool;
     std::vector<std::vector<int>> kept(kv_heads);
-    int places = kv_heads * (budget - window);
+    int places = kv_heads * (budget - by.window);
     for (int g = 0; g < kv_heads; ++g) {
       std::vector<Entry> older;
       const int count = static_cast<int>(at.cached[g].size());
-      for (const auto& [j, score] : snapkv_scores(at, now, g, window, kernel)) {
+      for (const auto& [j, score] : snapkv_scores(at, now, g, by)) {
         const bool safe = j < protect.first || j > at.cached[g][std::max(count - 1 - protect.recent, 0)];
         older.emplace_back(safe ? std::numeric_limits<double>::infinity() : score, j, -g);
       }
       std::sort(older.rbegin(), older.rend());
-      const int own = std::min(static_cast<int>(safeguard * (budget - window) + 1e-9), static_cast<int>(older.size()));
+      const int share = static_cast<int>(safeguard * (budget - by.window) + 1e-9);
+      const int own = std::min(share, static_cast<int>(older.size()));
       for (int n = 0; n < own; ++n) kept[g].push_back(std::get<1>(older[n]));
       places -= own;
       pool.insert(pool.end(), older.begin() + own, older.end());
-      for (int n = std::max(count - window, 0); n < count; ++n) kept[g].push_back(at.cached[g][n]);
+      for (int n = std::max(count - by.window, 0); n < count; ++n) kept[g].push_back(at.cached[g][n]);
     }
     std::sort(pool.rbegin(), pool.rend());
     for (int n = 0; n < std::min(places, static_cast<int>(pool.size())); ++n)

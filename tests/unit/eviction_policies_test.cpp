@@ -37,8 +37,11 @@ OptionValues with(OptionValues options, Protected protect) {
   return options;
 }
 OptionValues budget_of(int rows) { return {{"budget", std::to_string(rows)}}; }
-OptionValues window_of(int budget, int window, int kernel) {
-  return {{"budget", std::to_string(budget)}, {"window", std::int64_t{window}}, {"kernel", std::int64_t{kernel}}};
+OptionValues window_of(int budget, const Observation& by) {
+  return {{"budget", std::to_string(budget)},
+          {"window", std::int64_t{by.window}},
+          {"kernel", std::int64_t{by.kernel}},
+          {"pooling", std::string(by.takes_maximum ? "maximum" : "average")}};
 }
 
 Policy h2o_policy(const char* name, int heavy, int recent, Protected protect = {}) {
@@ -48,13 +51,13 @@ Policy h2o_policy(const char* name, int heavy, int recent, Protected protect = {
 Policy tova_policy(const char* name, int budget, Protected protect = {}) {
   return {name, "tova", with(budget_of(budget), protect), tova(budget, protect)};
 }
-Policy snapkv_policy(const char* name, int budget, int window, int kernel, Protected protect = {}) {
-  return {name, "snapkv", with(window_of(budget, window, kernel), protect), snapkv(budget, window, kernel, protect)};
+Policy snapkv_policy(const char* name, int budget, const Observation& by, Protected protect = {}) {
+  return {name, "snapkv", with(window_of(budget, by), protect), snapkv(budget, by, protect)};
 }
-Policy adakv_policy(const char* name, int budget, int window, int kernel, double safeguard, Protected protect = {}) {
-  OptionValues options = with(window_of(budget, window, kernel), protect);
+Policy adakv_policy(const char* name, int budget, const Observation& by, double safeguard, Protected protect = {}) {
+  OptionValues options = with(window_of(budget, by), protect);
   options["safeguard"] = safeguard;
-  return {name, "adakv", options, adakv(budget, window, kernel, safeguard, protect)};
+  return {name, "adakv", options, adakv(budget, by, safeguard, protect)};
 }
 Policy knorm_policy(const char* name, int budget, Protected protect = {}) {
   return {name, "knorm", with(budget_of(budget), protect), knorm(budget, protect)};
@@ -86,16 +89,20 @@ std::vector<Policy> every_policy() {
       tova_policy("tova_of_one", 1),
       tova_policy("tova_protected", 20, {4, 6}),
       tova_policy("tova_wide", kTokens),
-      snapkv_policy("snapkv", 24, 6, 5),
-      snapkv_policy("snapkv_window_of_one", 20, 1, 1),
-      snapkv_policy("snapkv_wide_kernel", 30, 8, 63),
-      snapkv_policy("snapkv_protected", 24, 6, 5, {4, 9}),
-      snapkv_policy("snapkv_of_the_prompt", 100, 8, 7),
-      adakv_policy("adakv", 24, 6, 5, 0.2),
-      adakv_policy("adakv_without_safeguard", 20, 4, 3, 0),
-      adakv_policy("adakv_uniform", 20, 4, 3, 1),
-      adakv_policy("adakv_protected", 24, 6, 5, 0.1, {8, 9}),
-      adakv_policy("adakv_window_of_one", 11, 1, 1, 0.7),
+      snapkv_policy("snapkv", 24, {6, 5}),
+      snapkv_policy("snapkv_window_of_one", 20, {1, 1}),
+      snapkv_policy("snapkv_wide_kernel", 30, {8, 63}),
+      snapkv_policy("snapkv_protected", 24, {6, 5}, {4, 9}),
+      snapkv_policy("snapkv_of_the_prompt", 100, {8, 7}),
+      snapkv_policy("snapkv_maximum", 24, {6, 5, true}),
+      snapkv_policy("snapkv_maximum_wide_kernel", 40, {8, 63, true}),
+      snapkv_policy("snapkv_maximum_protected", 30, {4, 7, true}, {4, 9}),
+      adakv_policy("adakv", 24, {6, 5}, 0.2),
+      adakv_policy("adakv_without_safeguard", 20, {4, 3}, 0),
+      adakv_policy("adakv_uniform", 20, {4, 3}, 1),
+      adakv_policy("adakv_protected", 24, {6, 5}, 0.1, {8, 9}),
+      adakv_policy("adakv_window_of_one", 11, {1, 1}, 0.7),
+      adakv_policy("adakv_maximum", 24, {6, 5, true}, 0.2),
       knorm_policy("knorm", 20),
       knorm_policy("knorm_of_one", 1),
       knorm_policy("knorm_protected", 20, {5, 5}),
@@ -319,6 +326,45 @@ TEST_P(EveryPolicy, StartsAgainAfterClear) {
   }
 }
 
+// Saved in a prompt of two pieces, behind it and in decode; restored into a cache that held something else, as another
+// sequence.
+TEST_P(EveryPolicy, GoesOnFromASavedState) {
+  const PolicyStreams streams(54, kTokens);
+  const PolicyStreams other(55, kTokens);
+  struct Part {
+    int first, last, prompt_last;
+    Phase phase;
+  };
+  std::vector<Part> parts{{0, 60, 99, Phase::prefill}};
+  for (const Operation& now : operations())
+    parts.push_back({std::max(now.first, 61), now.last, now.last, now.is_prompt ? Phase::last_prefill : Phase::decode});
+  const RunSpec spec{.cache = GetParam().cache, .options = GetParam().options, .position = "rope"};
+  RunSpec both_spec = spec;
+  both_spec.sequences = 2;
+  for (const std::size_t done : {1, 2, 6, 14, 15}) {
+    PolicyRun run(spec);
+    PolicyRun both(both_spec);
+    for (std::size_t i = 0; i < done + 2; ++i)
+      both.feed({&streams, &other}, parts[i].first, parts[i].last, parts[i].phase, parts[i].prompt_last);
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+      const Part& now = parts[i];
+      if (i == done) {
+        StateWriter saved;
+        run.cache().save(0, saved);
+        StateReader state(saved.bytes());
+        both.cache().restore(1, state);
+        EXPECT_TRUE(state.is_at_end());
+      }
+      const std::vector<float> right = run.feed(streams, now.first, now.last, now.phase, now.prompt_last);
+      if (i < done) continue;
+      const std::vector<float> out =
+          both.feed({nullptr, &streams}, now.first, now.last, now.phase, now.prompt_last);
+      ASSERT_TRUE(same_bits(out, right)) << "saved behind part " << done << ", from position " << now.first;
+      for (int g = 0; g < streams.kv_heads; ++g) ASSERT_EQ(both.kept(1, g), run.kept(0, g)) << now.last;
+    }
+  }
+}
+
 OptionValues random_options(int budget, std::int64_t seed, Protected protect = {}) {
   OptionValues options = with(budget_of(budget), protect);
   options["seed"] = seed;
@@ -387,7 +433,7 @@ TEST(PyramidKv, KeepsInEveryLayerWhatTheTableSays) {
   const PolicyStreams streams(71, 500);
   int rows = 0;
   for (const nlohmann::json& entry : table) {
-    OptionValues options = window_of(entry.at("budget"), entry.at("window"), 3);
+    OptionValues options = window_of(entry.at("budget"), {entry.at("window"), 3});
     options["beta"] = entry.at("beta").get<std::int64_t>();
     const int layers = entry.at("layers");
     for (int layer = 0; layer < layers; ++layer) {
@@ -402,10 +448,10 @@ TEST(PyramidKv, KeepsInEveryLayerWhatTheTableSays) {
 
 TEST(PyramidKv, IsSnapKvWithTheLayersBudget) {
   const PolicyStreams streams(72, kTokens);
-  OptionValues options = with(window_of(24, 6, 5), {3, 0});
+  OptionValues options = with(window_of(24, {6, 5}), {3, 0});
   options["beta"] = std::int64_t{4};
   PolicyRun pyramid({.cache = "pyramidkv", .options = options, .layer = 2, .layers = 3});  // 6 + 18 / 4, half to even
-  PolicySimulation right(streams, snapkv(10, 6, 5, {3, 0}));
+  PolicySimulation right(streams, snapkv(10, {6, 5}, {3, 0}));
   pyramid.feed(streams, 0, 99, Phase::last_prefill, 99);
   right.run({0, 99, true});
   expect_kept(pyramid, right, 99);
@@ -419,10 +465,10 @@ TEST(AdaKv, GivesATieOfHeadsToTheLowerOne) {
   std::ranges::fill(streams.keys, 0.0F);
   std::fill_n(streams.keys.begin() + (90 * 2 + 0) * 16, 16, -1000.0F);
   std::fill_n(streams.keys.begin() + (10 * 2 + 1) * 16, 16, -1000.0F);
-  OptionValues options = window_of(24, 6, 1);
+  OptionValues options = window_of(24, {6, 1});
   options["safeguard"] = 0.0;
   PolicyRun run({.cache = "adakv", .options = options}, streams);
-  PolicySimulation right(streams, adakv(24, 6, 1, 0));
+  PolicySimulation right(streams, adakv(24, {6, 1}, 0));
   run.feed(streams, 0, 99, Phase::last_prefill, 99);
   right.run({0, 99, true});
   expect_kept(run, right, 99);
@@ -467,9 +513,9 @@ TEST(Budgets, ThatCannotHoldWhatIsProtectedAreRefusedWhereTheyAreInTokens) {
   EXPECT_EQ(problems_of("expected_attention", budget_of(3)),
             "protect.first: 4 first and 0 newest rows are protected, but only 3 stay\n");
   for (const char* cache : {"snapkv", "adakv", "pyramidkv"}) {
-    EXPECT_EQ(problems_of(cache, window_of(8, 8, 3)), "budget: 8 must be more than the window of 8\n") << cache;
-    EXPECT_EQ(problems_of(cache, window_of(9, 8, 4)), "kernel: 4 has no middle; it must be odd\n") << cache;
-    EXPECT_EQ(problems_of(cache, with(window_of(9, 8, 3), {2, 0})),
+    EXPECT_EQ(problems_of(cache, window_of(8, {8, 3})), "budget: 8 must be more than the window of 8\n") << cache;
+    EXPECT_EQ(problems_of(cache, window_of(9, {8, 4})), "kernel: 4 has no middle; it must be odd\n") << cache;
+    EXPECT_EQ(problems_of(cache, with(window_of(9, {8, 3}), {2, 0})),
               "protect.first: 2 first and 8 newest rows are protected, but only 9 stay\n")
         << cache;
   }
@@ -500,7 +546,7 @@ TEST(Budgets, ThatTurnOutTooSmallAreErrors) {
               "the budget 0.1 is 15 rows of every kv head, not more than the window of 15; raise the budget or make "
               "the window smaller")
         << cache;
-  RunSpec pyramid{.cache = "pyramidkv", .options = with(window_of(64, 8, 3), {4, 0}), .layer = 3, .layers = 4};
+  RunSpec pyramid{.cache = "pyramidkv", .options = with(window_of(64, {8, 3}), {4, 0}), .layer = 3, .layers = 4};
   EXPECT_EQ(refusal(pyramid),
             "4 first and 8 newest rows are protected, but only 11 stay; raise the budget or protect fewer rows");
   pyramid.layer = 2;

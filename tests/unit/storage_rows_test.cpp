@@ -9,8 +9,7 @@
 
 #include <gtest/gtest.h>
 
-#include "reference/storage_reference.h"
-#include "reference/streams.h"
+#include "reference/storage_pair.h"
 
 namespace attnlab {
 namespace {
@@ -25,138 +24,10 @@ const std::vector<KvShape> kShapes{{.kv_heads = 1, .key_dim = 8, .value_dim = 20
                                    {.kv_heads = 1, .key_dim = 40, .value_dim = 32, .value_is_key_prefix = true},
                                    {.kv_heads = 2, .key_dim = 67, .value_dim = 35, .value_is_key_prefix = true}};
 
-const std::vector<StorageSpec> kStorages{{"f32", "f32", 16},   {"bf16", "bf16"},     {"int8", "int8"},
-                                         {"int4", "int4"},     {"int8", "int4"},     {"f32", "int8"},
-                                         {"bf16", "f32"},      {"int4", "bf16", 48}, {"int8", "int8", 3},
-                                         {"int4", "int4", 128}};
-
-// Random numbers, and vectors in which the definition has an edge: nothing but zeros, constants, halves of a step,
-// numbers far apart, and so small that a scale vanishes.
-std::vector<float> vectors(Stream& stream, int count, int width) {
-  std::vector<float> all = stream.normals(std::int64_t{count} * width);
-  for (int row = 0; row < count; ++row) {
-    const std::span<float> vector = std::span(all).subspan(static_cast<std::size_t>(row) * width, width);
-    switch (stream.between(0, 7)) {
-      case 0: std::ranges::fill(vector, 0.0F); break;
-      case 1: std::ranges::fill(vector, stream.normal()); break;
-      case 2:  // ties of int8 at a scale of 1 / 8
-        for (float& x : vector) x = static_cast<float>(stream.between(-254, 254)) / 16.0F;
-        vector[0] = 127.0F / 8;
-        break;
-      case 3:  // ties of int4 at a scale of 1 / 4, and of bf16
-        for (float& x : vector) x = static_cast<float>(stream.between(0, 30)) / 8.0F + 256.0F;
-        vector[0] = 256.0F;
-        vector.back() = 256.0F + 15.0F / 4;
-        break;
-      case 4:
-        for (float& x : vector) x *= std::exp2(static_cast<float>(stream.between(-60, 60)));
-        break;
-      case 5:
-        for (float& x : vector) x *= 1e-43F;
-        break;
-      default: break;
-    }
-  }
-  return all;
-}
-
-// Storage and model side by side; every change is made to both.
-class Pair {
- public:
-  Pair(const StorageSpec& storage, const KvShape& shape, int sequences, int capacity, std::uint64_t seed)
-      : storage_(storage),
-        shape_(shape),
-        sequences_(sequences),
-        stream_(seed),
-        next_(sequences),
-        model_(static_cast<std::size_t>(sequences) * shape.kv_heads),
-        rows_(make_rows(storage, shape, sequences, capacity)) {}
-
-  void append(int sequence, int count) {
-    const std::vector<float> keys = vectors(stream_, count * shape_.kv_heads, shape_.key_dim);
-    const std::vector<float> values = vectors(stream_, count * shape_.kv_heads, shape_.value_dim);
-    std::vector<Position> positions(count);
-    std::iota(positions.begin(), positions.end(), next_[sequence]);
-    next_[sequence] += count;
-    for (int row = 0; row < count; ++row)
-      for (int head = 0; head < shape_.kv_heads; ++head) {
-        const std::int64_t vector = row * shape_.kv_heads + head;
-        const float* key = keys.data() + vector * shape_.key_dim;
-        const float* value = values.data() + vector * shape_.value_dim;
-        StoredRow& stored = model(sequence, head).emplace_back(StoredRow{positions[row], {}, {}});
-        stored.key = read_back(storage_.keys, {key, key + shape_.key_dim});
-        stored.value = read_back(storage_.values, {value, value + shape_.value_dim});
-        if (shape_.value_is_key_prefix) stored.value.assign(stored.key.begin(), stored.key.begin() + shape_.value_dim);
-      }
-    rows_->append(sequence, positions, rows_view(keys, shape_.kv_heads, shape_.key_dim),
-                  rows_view(values, shape_.kv_heads, shape_.value_dim));
-  }
-  void drop(int sequence, int head, const std::vector<int>& dropped) {
-    drop_entries(model(sequence, head), std::span(dropped));
-    rows_->drop(sequence, head, dropped);
-  }
-  void drop_some(int sequence, int head, double share) {
-    std::vector<int> dropped;
-    for (int row = 0; row < static_cast<int>(model(sequence, head).size()); ++row)
-      if (stream_.uniform() < share) dropped.push_back(row);
-    drop(sequence, head, dropped);
-  }
-  void clear(int sequence) {
-    for (int head = 0; head < shape_.kv_heads; ++head) {
-      kept_pages_ += pages(model(sequence, head).size());
-      model(sequence, head).clear();
-    }
-    rows_->clear(sequence);
-    next_[sequence] = 0;
-  }
-
-  void expect_equal(const char* after) {
-    for (int sequence = 0; sequence < sequences_; ++sequence)
-      for (int head = 0; head < shape_.kv_heads; ++head) {
-        const std::vector<StoredRow>& right = model(sequence, head);
-        ASSERT_EQ(rows_->rows(sequence, head), static_cast<int>(right.size())) << after;
-        ASSERT_TRUE(stored_rows(*rows_, shape_, sequence, head) == right)
-            << after << ", sequence " << sequence << ", head " << head;
-        const std::span<const Position> positions = rows_->positions(sequence, head);
-        ASSERT_TRUE(std::equal(positions.begin(), positions.end(), right.begin(), right.end(),
-                               [](Position position, const StoredRow& row) { return position == row.position; }));
-      }
-  }
-
-  // Whole pages, plus an index a row; at most one page a list and what cleared sequences held is kept beside it.
-  void expect_bytes(const char* after) {
-    const double page_rows = storage_.page == 0 ? kTileRows : storage_.page;
-    const double page_bytes = (row_bytes(storage_, shape_) - sizeof(Position)) * page_rows;
-    double needed = 0;
-    for (const std::vector<StoredRow>& list : model_)
-      needed += static_cast<double>(pages(list.size())) * page_bytes +
-                static_cast<double>(list.size() * sizeof(Position));
-    const auto bytes = static_cast<double>(rows_->bytes());
-    EXPECT_GE(bytes, needed - 0.5) << after;
-    EXPECT_LE(bytes, needed + static_cast<double>(model_.size() + kept_pages_) * page_bytes + 0.5) << after;
-  }
-
-  [[nodiscard]] std::vector<StoredRow>& model(int sequence, int head) {
-    return model_[static_cast<std::size_t>(sequence) * shape_.kv_heads + head];
-  }
-  [[nodiscard]] KvRows& rows() { return *rows_; }
-  [[nodiscard]] Stream& stream() { return stream_; }
-
- private:
-  [[nodiscard]] std::size_t pages(std::size_t rows) const {
-    const std::size_t of_page = storage_.page == 0 ? kTileRows : storage_.page;
-    return (rows + of_page - 1) / of_page;
-  }
-
-  StorageSpec storage_;
-  KvShape shape_;
-  int sequences_;
-  Stream stream_;
-  std::vector<Position> next_;  // [sequences]
-  std::vector<std::vector<StoredRow>> model_;
-  std::unique_ptr<KvRows> rows_;
-  std::size_t kept_pages_ = 0;
-};
+const std::vector<StorageSpec> kStorages{{"f32", "f32"},   {"f32", "f32", 16},   {"bf16", "bf16"},
+                                         {"int8", "int8"}, {"int4", "int4"},     {"int8", "int4"},
+                                         {"f32", "int8"},  {"bf16", "f32"},      {"int4", "bf16", 48},
+                                         {"int8", "int8", 3}, {"int4", "int4", 128}};
 
 class EveryRowStorage : public testing::TestWithParam<StorageSpec> {};
 
@@ -165,7 +36,7 @@ TEST_P(EveryRowStorage, ReadsBackWhatItsDefinitionSays) {
     for (const int capacity : {0, 100, 1000}) {  // not known, too small, enough
       const std::uint64_t seed = 41 + capacity;
       SCOPED_TRACE(testing::Message() << "seed " << seed << ", key_dim " << shape.key_dim);
-      Pair pair(GetParam(), shape, 2, capacity, seed);
+      StoragePair pair(GetParam(), shape, 2, capacity, seed);
       for (const int count : {1, 0, 62, 1, 1, 64, 200, 5, 63, 129}) {
         pair.append(count % 2, count);
         pair.append(1, count / 2);
@@ -179,19 +50,9 @@ TEST_P(EveryRowStorage, AgreesWithAPlainVectorAfterAnySeriesOfChanges) {
   for (std::size_t i = 0; i < kShapes.size(); ++i) {
     const std::uint64_t seed = 100 + i;
     SCOPED_TRACE(testing::Message() << "seed " << seed << ", key_dim " << kShapes[i].key_dim);
-    constexpr int kSequences = 2;
-    Pair pair(GetParam(), kShapes[i], kSequences, seed % 2 == 0 ? 0 : 300, seed);
+    StoragePair pair(GetParam(), kShapes[i], 2, seed % 2 == 0 ? 0 : 300, seed);
     for (int step = 0; step < 40; ++step) {
-      const int sequence = pair.stream().between(0, kSequences - 1);
-      const int head = pair.stream().between(0, kShapes[i].kv_heads - 1);
-      const double choice = pair.stream().uniform();
-      if (choice < 0.55) {
-        pair.append(sequence, pair.stream().between(0, pair.stream().uniform() < 0.5 ? 3 : 150));
-      } else if (choice < 0.95) {
-        pair.drop_some(sequence, head, pair.stream().uniform());
-      } else {
-        pair.clear(sequence);
-      }
+      pair.change_something();
       pair.expect_equal("after a step");
       pair.expect_bytes("after a step");
       if (HasFatalFailure()) return;
@@ -199,9 +60,56 @@ TEST_P(EveryRowStorage, AgreesWithAPlainVectorAfterAnySeriesOfChanges) {
   }
 }
 
+TEST_P(EveryRowStorage, FillsHolesFromTheEndAsDropEntriesDoes) {
+  StoragePair pair(GetParam(), {.kv_heads = 1, .key_dim = 8, .value_dim = 8}, 1, 0, 3);
+  pair.append(0, 130);
+  for (const std::vector<int>& dropped : std::vector<std::vector<int>>{
+           {0}, {128}, {0, 1, 2}, {5, 63, 64, 65, 100}, {118, 119}, {}, {116, 117}}) {
+    pair.drop(0, 0, dropped);
+    pair.expect_equal("after a drop");
+  }
+}
+
+TEST_P(EveryRowStorage, TakesRowsOutOfWiderOnes) {
+  // As the heads of one product lie beside each other: [tokens, q | k | v].
+  const KvShape shape{.kv_heads = 2, .key_dim = 16, .value_dim = 8};
+  constexpr std::int64_t kStride = 100;
+  const std::vector<float> wide = Stream(8).normals(150 * kStride);
+  const TensorView<const float, 3> keys(wide.data() + 3, {150, 2, 16}, {kStride, 16, 1});
+  const TensorView<const float, 3> values(wide.data() + 40, {150, 2, 8}, {kStride, 8, 1});
+  std::vector<float> dense_keys, dense_values;
+  for (int row = 0; row < 150; ++row)
+    for (int head = 0; head < 2; ++head) {
+      for (int i = 0; i < 16; ++i) dense_keys.push_back(keys(row, head, i));
+      for (int i = 0; i < 8; ++i) dense_values.push_back(values(row, head, i));
+    }
+  std::vector<Position> positions(150);
+  std::iota(positions.begin(), positions.end(), 0);
+  const auto of_wide = make_rows(GetParam(), shape, 1, 0);
+  const auto of_dense = make_rows(GetParam(), shape, 1, 0);
+  of_wide->append(0, positions, keys, values);
+  of_dense->append(0, positions, rows_view(std::as_const(dense_keys), 2, 16),
+                   rows_view(std::as_const(dense_values), 2, 8));
+  for (int head = 0; head < 2; ++head) {
+    EXPECT_EQ(stored_rows(*of_wide, shape, 0, head).size(), 150U);
+    EXPECT_TRUE(stored_rows(*of_wide, shape, 0, head) == stored_rows(*of_dense, shape, 0, head)) << "head " << head;
+  }
+}
+
+TEST_P(EveryRowStorage, KeepsSequencesAndHeadsApart) {
+  StoragePair pair(GetParam(), {.kv_heads = 3, .key_dim = 16, .value_dim = 16}, 3, 0, 6);
+  for (int sequence = 0; sequence < 3; ++sequence) pair.append(sequence, 100 + sequence);
+  pair.drop_some(1, 2, 0.7);
+  pair.expect_equal("one head dropped from");
+  pair.append(1, 70);  // heads of one sequence now have different lengths
+  pair.expect_equal("appended to heads of different lengths");
+  pair.clear(0);
+  pair.expect_equal("another sequence cleared");
+}
+
 TEST_P(EveryRowStorage, GivesMemoryBackAndKeepsThatOfAClearedSequence) {
   const KvShape shape{.kv_heads = 2, .key_dim = 64, .value_dim = 64};
-  Pair pair(GetParam(), shape, 2, 4096, 4);
+  StoragePair pair(GetParam(), shape, 2, 4096, 4);
   EXPECT_EQ(pair.rows().bytes(), 0U) << "address space for the capacity is not memory";
   pair.append(0, 1024);
   pair.append(1, 512);
@@ -310,6 +218,21 @@ TEST(Storages, TakeTheBytesOfTheirWidth) {
   EXPECT_NEAR(allocated({"bf16", "bf16"}) / f32, 0.5, 0.05 * 0.5);
   EXPECT_NEAR(allocated({"int8", "int8"}) / f32, 0.27, 0.05 * 0.27);
   EXPECT_NEAR(allocated({"int4", "int4"}) / f32, 0.19, 0.05 * 0.19);
+}
+
+TEST(Storages, HandOutF32InPlace) {
+  const KvShape shape{.kv_heads = 1, .key_dim = 24, .value_dim = 8};
+  const auto rows = make_rows({}, shape, 1, 0);
+  const std::vector<float> numbers = Stream(2).normals(100 * 24);
+  std::vector<Position> positions(100);
+  std::iota(positions.begin(), positions.end(), 0);
+  rows->append(0, positions, rows_view(numbers, 1, 24), {numbers.data(), {100, 1, 8}});
+  TileScratch none;
+  for (int row = 0; row < 100; ++row) {
+    const KvTile tile = rows->tile(0, 0, row / kTileRows, none);
+    for (int i = 0; i < 24; ++i) ASSERT_EQ(tile.keys(row % kTileRows, i), numbers[row * 24 + i]) << "row " << row;
+    for (int i = 0; i < 8; ++i) ASSERT_EQ(tile.values(row % kTileRows, i), numbers[row * 8 + i]) << "row " << row;
+  }
 }
 
 TEST(Storages, HoldTheFrontOfTheKeyOnce) {
