@@ -98,19 +98,22 @@ void TrialRunner::take_done_trials() {
           const auto trial = found.find(trial_id(plan_, plan_.arms[arm], planned, seed, round));
           if (trial == found.end()) continue;
           std::error_code ignored;
-          // Without the baseline's predictions the others have nothing to be compared with; and one that ran while
-          // the baseline had failed was not compared.
-          const bool is_whole = !compares || (arm == plan_.spec.baseline ? fs::exists(baseline.path, ignored)
-                                                                         : has_sample(trial->second, "kl_to_baseline"));
-          if (is_whole) results_[trial->first] = std::move(trial->second);
+          // Without the baseline's predictions the others have nothing to be compared with.
+          if (!compares || arm != plan_.spec.baseline || fs::exists(baseline.path, ignored))
+            results_[trial->first] = std::move(trial->second);
         }
     }
   }
 }
 
 bool TrialRunner::is_done(std::size_t arm, std::size_t planned_case, std::int64_t seed, int round) const {
-  const auto found = results_.find(trial_id(plan_, plan_.arms[arm], plan_.cases[planned_case], seed, round));
-  return found != results_.end() && found->second.is_ok();
+  const PlannedCase& planned = plan_.cases[planned_case];
+  const auto found = results_.find(trial_id(plan_, plan_.arms[arm], planned, seed, round));
+  if (found == results_.end() || !found->second.is_ok()) return false;
+  // What ran while the baseline had failed was not compared with it, and now it can be.
+  const std::size_t baseline = plan_.spec.baseline;
+  return planned.workload_name != "perplexity" || arm == baseline || has_sample(found->second, "kl_to_baseline") ||
+         !is_done(baseline, planned_case, seed, round);
 }
 
 void TrialRunner::run(const ProcessTask& task, const std::string& stage) {
