@@ -1,23 +1,52 @@
-// attnlab report DIR: rebuilds the reports of a results folder from its trial files.
+// attnlab report DIR: rebuilds the reports of a results folder from its trial files, or prints all of it as JSON;
+// attnlab report --index DIR: one page over many runs.
 #include <fmt/format.h>
 
+#include <attnlab/error.h>
+
 #include "cli/command.h"
+#include "report/index_page.h"
+#include "report/report_json.h"
 #include "report/results_folder.h"
 #include "report/terminal_table.h"
+#include "report/trial_result.h"
 
 namespace attnlab::cli {
+namespace {
+
+struct Options {
+  std::filesystem::path folder, index;
+  std::string format;
+};
+
+int report_on(const Options& options) {
+  if (options.folder.empty() == options.index.empty())
+    throw Error("", "report needs a results folder, or --index and a folder of many", "attnlab report DIR");
+  if (!options.index.empty()) {
+    if (!options.format.empty()) throw Error("", "--index has no --format", "leave one of them out");
+    fmt::print("index: {}\n", report::write_index(options.index).string());
+    return kAllWell;
+  }
+  if (options.format == "json") {
+    fmt::print("{}", report::report_json(report::read_results(options.folder)).dump(
+                         1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+    return kAllWell;
+  }
+  fmt::print("{}", report::terminal_table(report::write_reports(options.folder)));
+  fmt::print("report: {}\n", (options.folder / "report.html").string());
+  return kAllWell;
+}
+
+}  // namespace
 
 void add_report(CLI::App& app, std::function<int()>& run) {
-  CLI::App* command = app.add_subcommand("report", "Rebuild the reports of a results folder");
-  auto folder = std::make_shared<std::filesystem::path>();
-  command->add_option("DIR", *folder, "A results folder")->required();
-  command->callback([=, &run] {
-    run = [=] {
-      report::write_reports(*folder);
-      fmt::print("{}", report::terminal_table(report::read_results(*folder)));
-      return kAllWell;
-    };
-  });
+  CLI::App* command = app.add_subcommand("report", "Rebuild the reports of a results folder; an index over many");
+  auto options = std::make_shared<Options>();
+  command->add_option("DIR", options->folder, "A results folder");
+  command->add_option("--format", options->format, "json: print everything that the report has, write nothing")
+      ->check(CLI::IsMember({"json"}));
+  command->add_option("--index", options->index, "Write index.html over all results folders in this folder");
+  command->callback([=, &run] { run = [=] { return report_on(*options); }; });
 }
 
 }  // namespace attnlab::cli

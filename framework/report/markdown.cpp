@@ -9,6 +9,7 @@
 #include "report/format.h"
 #include "report/method_words.h"
 #include "report/metrics.h"
+#include "report/svg_chart.h"
 #include "report/verdict_table.h"
 #include "report/verdict_words.h"
 
@@ -233,6 +234,7 @@ std::string report_markdown(const Results& results) {
   if (!layout.question.empty()) text += markdown_text(layout.question) + "\n\n";
   if (const std::vector<std::string> sentences = verdict(results); !sentences.empty()) text += bullets(sentences);
   text += warnings_section(results) + results_section(results) + seeds_section(results);
+  text += chart_links(results);
   text += failures_section(results) + missing_section(results);
   text += generated_section(results) + method_section(results) + EnvironmentTable(results.environment).text();
   return text;

@@ -5,8 +5,10 @@
 
 #include <attnlab/error.h>
 
+#include "report/html.h"
 #include "report/markdown.h"
 #include "report/metrics.h"
+#include "report/svg_chart.h"
 #include "report/text_file.h"
 
 namespace attnlab::report {
@@ -74,9 +76,13 @@ Results write_reports(const fs::path& results_folder) {
   const std::string samples = samples_csv(results.layout, results.trials);
   const std::string summary = summary_csv(results.summary);
   const std::string report = report_markdown(results);
+  const std::string page = report_html(results);
+  const std::vector<StaticChart> charts = static_charts(results);
   write_atomically(results_folder / "samples.csv", samples);
   write_atomically(results_folder / "summary.csv", summary);
+  write_charts(results_folder, charts);
   write_atomically(results_folder / "report.md", report);
+  write_atomically(results_folder / "report.html", page);
   return results;
 }
 

@@ -24,8 +24,8 @@ struct Results {
 /// Throws Error naming what is missing or damaged.
 [[nodiscard]] ATTNLAB_API Results read_results(const std::filesystem::path& results_folder);
 
-/// Reads the folder and writes samples.csv, summary.csv and report.md, each atomically. What `attnlab report DIR` does.
-/// Returns what it read.
+/// Reads the folder and writes samples.csv, summary.csv, charts/*.svg, report.md and report.html, each atomically. What
+/// `attnlab report DIR` does. Returns what it read.
 ATTNLAB_API Results write_reports(const std::filesystem::path& results_folder);
 
 }  // namespace attnlab::report

@@ -1,0 +1,136 @@
+// The data of the page (the keys are those of `attnlab report --format json`), what is looked up in it often, and how
+// figures are written.
+const data = JSON.parse(document.getElementById("data").textContent);
+
+const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
+const join = (...parts) => parts.join("\n");
+
+const armNames = data.arms.map((arm) => arm.name);
+const armIndex = new Map(armNames.map((name, index) => [name, index]));
+const metricOf = new Map(data.metrics.map((metric) => [metric.name, metric]));
+const caseOf = new Map(data.cases.map((entry) => [join(entry.workload, entry.case), entry]));
+const baseline = data.study.baseline;
+
+const rowOf = new Map(); // arm, workload, case, metric -> a row of the summary
+const badRows = []; // what did not end well
+for (const row of data.summary) {
+  if (row.metric === undefined) badRows.push(row);
+  else rowOf.set(join(row.arm, row.workload, row.case, row.metric), row);
+}
+const rowAt = (arm, entry, metric) => rowOf.get(join(arm, entry.workload, entry.case, metric));
+
+// Cases with the metrics that at least one arm has in them, in the order of the tables.
+const columnsOf = data.cases
+  .map((entry) => ({
+    entry,
+    metrics: data.metrics.filter((metric) => armNames.some((arm) => rowAt(arm, entry, metric.name))),
+  }))
+  .filter((column) => column.metrics.length > 0);
+const isHeadline = (metric) => metric.headline !== "none";
+
+const caseTitle = (workload, name) =>
+  caseOf.get(join(workload, name))?.title ?? (name ? workload + " " + name : workload);
+
+const notesOf = new Map(armNames.map((name) => [name, []]));
+const addNote = (arm, note) => {
+  const notes = notesOf.get(arm);
+  if (notes && note && !notes.includes(note)) notes.push(note);
+};
+for (const arm of data.arms) {
+  if (arm.name === baseline) addNote(arm.name, "baseline");
+  if (arm.refused) addNote(arm.name, "refused: " + arm.refused);
+  for (const note of arm.notes ?? []) addNote(arm.name, note);
+}
+for (const entry of data.notes) for (const note of entry.notes) addNote(entry.arm, note);
+for (const failure of data.failures)
+  addNote(
+    failure.arm,
+    `${failure.status} in ${failure.workload ? caseTitle(failure.workload, failure.case) : "its start"}`,
+  );
+
+// What the reader has chosen: arms that the filter lets through, and those that stand out in every chart.
+const choice = { filter: "", shown: new Set(armNames), highlighted: new Set() };
+const armText = new Map(
+  data.arms.map((arm) => [
+    arm.name,
+    [arm.name, arm.attention, arm.position, arm.cache, ...(arm.tags ?? []), ...notesOf.get(arm.name)]
+      .join(" ")
+      .toLowerCase(),
+  ]),
+);
+function chooseFilter(text) {
+  choice.filter = text;
+  const words = text.toLowerCase().split(/\s+/).filter(Boolean);
+  choice.shown = new Set(armNames.filter((name) => words.every((word) => armText.get(name).includes(word))));
+}
+
+// A colour each for few arms that left data; with many of them only those that stand out have one.
+const paletteSize = 12;
+const hasData = new Set(data.summary.filter((row) => row.metric !== undefined).map((row) => row.arm));
+const colouredArms = () => [...choice.shown].filter((name) => hasData.has(name));
+const isCrowded = () => choice.highlighted.size === 0 && colouredArms().length > paletteSize;
+function colourOf(arm) {
+  if (arm === undefined) return "var(--muted-mark)";
+  if (choice.highlighted.size > 0) {
+    const place = [...choice.highlighted].indexOf(arm);
+    return place < 0 ? "var(--muted-mark)" : `var(--c${place % paletteSize})`;
+  }
+  if (isCrowded()) return arm === baseline ? "var(--c1)" : "var(--c0)";
+  const place = colouredArms().indexOf(arm);
+  return place < 0 ? "var(--muted-mark)" : `var(--c${place})`;
+}
+
+// Figures as people read them, in the form that report.md has them.
+function threeDigits(value) {
+  const size = Math.abs(value);
+  return size < 9.995 ? value.toFixed(2) : size < 99.95 ? value.toFixed(1) : value.toFixed(0);
+}
+function withPrefix(value, step, units) {
+  let unit = 0;
+  while (unit + 1 < units.length && Math.abs(value) >= step - 0.5) {
+    value /= step;
+    ++unit;
+  }
+  const digits = unit === 0 && Number.isInteger(value) ? value.toFixed(0) : threeDigits(value);
+  return units[unit] ? digits + " " + units[unit] : digits;
+}
+const general = (value, digits) => String(Number(value.toPrecision(digits)));
+function formatSi(value) {
+  if (value !== 0 && Math.abs(value) < 0.0995) return general(value, 3);
+  return withPrefix(value, 1000, ["", "k", "M", "G", "T", "P"]);
+}
+function formatSeconds(seconds) {
+  const size = Math.abs(seconds);
+  if (size === 0) return "0 s";
+  if (size < 999.5e-9) return threeDigits(seconds * 1e9) + " ns";
+  if (size < 999.5e-6) return threeDigits(seconds * 1e6) + " µs";
+  if (size < 999.5e-3) return threeDigits(seconds * 1e3) + " ms";
+  return threeDigits(seconds) + " s";
+}
+function formatValue(value, unit) {
+  if (!isNumber(value)) return value === undefined ? "–" : String(value);
+  if (unit === "bytes") return withPrefix(value, 1024, ["B", "KiB", "MiB", "GiB", "TiB", "PiB"]);
+  if (unit === "s") return formatSeconds(value);
+  if (unit === "tokens/s" || unit === "bytes/s" || unit === "FLOP/s") return formatSi(value);
+  if (unit === "share") return (value * 100).toFixed(1) + " %";
+  if (Number.isInteger(value) && Math.abs(value) < 1e9) return String(value);
+  return general(value, 4);
+}
+function formatRatio(ratio) {
+  if (!isNumber(ratio)) return String(ratio);
+  return (Math.abs(ratio) < 0.01 ? general(ratio, 2) : ratio.toFixed(Math.abs(ratio) < 10 ? 3 : 1)) + " ×";
+}
+function betterText(better) {
+  return better === "higher" ? "↑ more is better" : better === "lower" ? "↓ less is better" : "";
+}
+function betterArrow(better) {
+  return better === "higher" ? " ↑" : better === "lower" ? " ↓" : "";
+}
+// An interval in brackets from 95 % on, a range in words below.
+function formatInterval(low, high, coverage, format) {
+  if (low === undefined || low === high) return "";
+  return coverage === undefined || coverage >= 0.95
+    ? `[${format(low)}, ${format(high)}]`
+    : `(${format(low)} to ${format(high)})`;
+}
+const count = (number, one, many = one + "s") => `${number} ${number === 1 ? one : many}`;

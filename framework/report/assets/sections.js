@@ -1,0 +1,293 @@
+// The sections around the charts: the verdict, what failed, how it was measured, where, and what exactly ran.
+const environment = data.environment;
+const at = (path) => path.split("/").reduce((value, key) => value?.[key], environment);
+const percent = (share) => (share * 100).toFixed(share < 0.1 ? 1 : 0) + " %";
+
+const failedArms = [...new Set(data.failures.map((failure) => failure.arm))];
+const refusedArms = data.arms.filter((arm) => arm.refused);
+const compared = data.summary.filter((row) => row.ratio !== undefined && row.arm !== baseline);
+const unmarkable = data.families.filter((family) => family.rounds < family.rounds_needed);
+
+function tile(href, title, value, detail) {
+  return el(
+    "a",
+    { class: "tile", href },
+    el("span", { class: "tile-title" }, title),
+    el("span", { class: "tile-value" }, value),
+    el("span", { class: "tile-detail" }, detail),
+  );
+}
+
+function verdictSection() {
+  const { study } = data;
+  const ran = data.arms.length - refusedArms.length;
+  const familyKeys = new Set(data.families.map((one) => join(one.workload, one.case, one.metric)));
+  const inFamilies = compared.filter((row) => familyKeys.has(join(row.workload, row.case, row.metric)));
+  const marked = inFamilies.filter((row) => row.marked);
+  const rounds = Array.isArray(environment.rounds) ? environment.rounds : [];
+  const disturbed = disturbedRounds();
+  const troubles = [
+    refusedArms.length && `${refusedArms.length} refused`,
+    failedArms.length && `${failedArms.length} with failures`,
+    data.missing.length && `${data.missing.length} trials not run yet`,
+  ].filter(Boolean);
+  return section(
+    "verdict",
+    "What came out",
+    "",
+    data.verdict.length > 0
+      ? el(
+          "ul",
+          { class: "verdict" },
+          data.verdict.map((sentence) => el("li", {}, sentence)),
+        )
+      : el("p", { class: "lead" }, "No trial has ended yet."),
+    el(
+      "div",
+      { class: "tiles" },
+      tile("#failures", "Arms", count(ran, "arm"), troubles.join(", ") || "none refused, none failed"),
+      tile(
+        "#method",
+        "Rounds",
+        study.rounds > 0 ? count(study.rounds, "round") : "–",
+        (study.seeds.length > 1 ? `${study.seeds.length} seeds; ` : "") + "every round runs every arm, shuffled",
+      ),
+      inFamilies.length > 0
+        ? tile(
+            "#method",
+            "How sure",
+            `${marked.length} of ${inFamilies.length}`,
+            unmarkable.length > 0
+              ? "differences are significant; more rounds would be needed for some"
+              : "differences to the baseline are significant",
+          )
+        : "",
+      rounds.length > 0
+        ? tile(
+            "#method",
+            "Quiet machine",
+            `${rounds.length - disturbed.length} of ${rounds.length}`,
+            "rounds ran undisturbed",
+          )
+        : "",
+      tile(
+        "#environment",
+        "Machine",
+        environment.cpu ?? "unknown",
+        environment.threads ? count(environment.threads, "thread") : "",
+      ),
+    ),
+    warningsBox(study.warnings),
+  );
+}
+
+function warningsBox(warnings) {
+  if (warnings.length === 0) return "";
+  const list = (texts) => el("ul", {}, ...texts.map((text) => el("li", {}, text)));
+  const rest = warnings.slice(4);
+  return el(
+    "div",
+    { class: "warnings", role: "note" },
+    el("h3", {}, "Mind"),
+    list(warnings.slice(0, 4)),
+    rest.length > 0 ? el("details", {}, el("summary", {}, `${rest.length} more`), list(rest)) : "",
+  );
+}
+
+// One entry for what went wrong in the same way, whatever the cases and rounds.
+function failureArticle(failures) {
+  const [first] = failures;
+  const places = failures.map((failure) => {
+    const where = failure.workload ? caseTitle(failure.workload, failure.case) : "before its first case";
+    const rounds = failure.rounds.map((round) => round + 1).join(", ");
+    return `${where} (${failure.rounds.length === 1 ? "round" : "rounds"} ${rounds})`;
+  });
+  return el(
+    "article",
+    { class: "failure" },
+    el("p", {}, el("b", {}, first.arm), " ", el("span", { class: "status" }, first.status), " in ", places.join("; ")),
+    el("pre", { tabindex: "0" }, first.reason || "no reason was left"),
+  );
+}
+
+function failuresSection() {
+  const parts = [];
+  if (data.failures.length > 0)
+    parts.push(
+      el("h3", {}, "Failed trials"),
+      d3
+        .groups(data.failures, (failure) => join(failure.arm, failure.status, failure.reason))
+        .map(([, same]) => failureArticle(same)),
+    );
+  if (refusedArms.length > 0)
+    parts.push(
+      el("h3", {}, "Refused arms"),
+      el("p", { class: "note" }, "Their parts do not fit together, so they were not run."),
+      refusedArms.map((arm) =>
+        el(
+          "article",
+          { class: "failure" },
+          el("p", {}, el("b", {}, arm.name)),
+          el("pre", { tabindex: "0" }, arm.refused),
+        ),
+      ),
+    );
+  if (data.missing.length > 0)
+    parts.push(
+      el("h3", {}, "Not run yet"),
+      el("p", { class: "note" }, "The run was interrupted; --resume continues it."),
+      el(
+        "ul",
+        { class: "columns" },
+        data.missing.map((one) => el("li", {}, `${one.arm}, ${caseTitle(one.workload, one.case)}`)),
+      ),
+    );
+  return section(
+    "failures",
+    "What failed",
+    parts.length > 0 ? "" : "Nothing failed, and no arm was refused.",
+    ...parts,
+  );
+}
+
+function generatedSection() {
+  if (data.generated.length === 0) return undefined;
+  return section(
+    "generated",
+    "Generated text",
+    "The prompt, and what each arm wrote after it.",
+    data.generated.map((one) =>
+      el(
+        "article",
+        { class: "failure" },
+        el("p", {}, el("b", {}, one.arm), ", ", caseTitle(one.workload, one.case)),
+        el("pre", { tabindex: "0" }, el("span", { class: "prompt" }, one.prompt), one.text),
+      ),
+    ),
+  );
+}
+
+function methodSection() {
+  const rounds = Array.isArray(environment.rounds) ? environment.rounds : [];
+  const share = (value) => (isNumber(value) ? percent(value) : "");
+  const load = (value) => (Array.isArray(value) ? value.join(", ") : (value ?? ""));
+  return section(
+    "method",
+    "How it was measured",
+    "",
+    data.method.map((paragraph) => el("p", {}, paragraph)),
+    unmarkable.length > 0
+      ? [
+          el("h3", {}, "Too few rounds to mark anything"),
+          plainTable(
+            ["case", "metric", "arms", "rounds", "rounds needed"],
+            unmarkable.map((one) => [
+              caseTitle(one.workload, one.case),
+              metricOf.get(one.metric)?.heading ?? one.metric,
+              one.arms,
+              one.rounds + (one.of_text ? " windows" : ""),
+              one.rounds_needed + (one.of_text ? " windows" : ""),
+            ]),
+            [2, 3, 4],
+          ),
+        ]
+      : "",
+    rounds.length > 0
+      ? el(
+          "details",
+          {},
+          el("summary", {}, "Load of the machine in every round"),
+          plainTable(
+            ["round", "attempt", "load average", "CPU share of others", "stolen", "disturbed", "repeated"],
+            rounds.map((round) => [
+              round.round + 1,
+              round.attempt ?? "",
+              load(round.load_average),
+              share(round.other_cpu_share),
+              share(round.steal_share),
+              round.disturbed ? "yes" : "",
+              round.repeated ? "yes" : "",
+            ]),
+            [0, 1, 2, 3, 4],
+          ),
+        )
+      : "",
+    el(
+      "p",
+      { class: "note" },
+      "To make this page from the raw samples again: ",
+      el("code", {}, "attnlab report FOLDER"),
+      ". The same data for a program: ",
+      el("code", {}, "attnlab report FOLDER --format json"),
+      ".",
+    ),
+  );
+}
+
+function environmentSection() {
+  const known = (value, format = String, after = "") =>
+    value === undefined || value === null || value === "" || value === 0 ? "" : format(value) + after;
+  const bytes = (value) => formatValue(value, "bytes");
+  const caches = ["l1d_bytes", "l2_bytes", "l3_bytes"]
+    .map((key) => known(at("caches/" + key), bytes))
+    .filter(Boolean)
+    .join(", ");
+  const rows = [
+    ["CPU", known(at("cpu"))],
+    ["kernels", known(at("simd_target"))],
+    ["CPU flags", (at("cpu_flags") ?? []).join(" ")],
+    ["threads", known(at("threads")) + known(at("logical_cores"), String, " logical cores").replace(/^(.)/, " of $1")],
+    ["FMA peak (f32)", known(at("roof/fma_flops_per_second"), formatSi, "FLOP/s")],
+    ["read bandwidth", known(at("roof/read_bytes_per_second"), formatSi, "B/s")],
+    ["caches L1d, L2, L3", caches],
+    ["memory", known(at("memory_bytes"), bytes)],
+    ["system", known(at("kernel"))],
+    ["compiler", known(at("build/compiler"))],
+    ["libraries", known(at("build/libraries"))],
+    ["git revision", known(at("build/git_revision"))],
+  ].filter(([, value]) => value !== "");
+  const whole = el("pre", { tabindex: "0" });
+  const details = el(
+    "details",
+    {},
+    el("summary", {}, "environment.json in full, with the hashes of all plugin files"),
+    whole,
+  );
+  details.addEventListener("toggle", () => {
+    whole.textContent = details.open ? JSON.stringify(environment, null, 1) : "";
+  });
+  return section("environment", "Where it ran", "", plainTable(["what", "value"], rows), details);
+}
+
+function armsSection() {
+  return section(
+    "arms",
+    "What exactly ran",
+    "Every arm with all options resolved, as plan.yaml has them.",
+    data.arms.map((arm) => {
+      const body = el("div", {});
+      const details = el(
+        "details",
+        { class: "arm-details" },
+        el(
+          "summary",
+          {},
+          el("b", {}, arm.name),
+          el("span", { class: "parts" }, [arm.attention, arm.position, arm.cache].filter(Boolean).join(" · ")),
+        ),
+        body,
+      );
+      details.addEventListener("toggle", () => {
+        if (!details.open || body.firstChild) return;
+        append(body, [
+          arm.tags?.length > 0 ? el("p", {}, "tags: ", arm.tags.join(", ")) : "",
+          notesOf.get(arm.name).map((note) => el("p", {}, note)),
+          arm.resolved === undefined
+            ? el("p", {}, "The folder does not say more.")
+            : el("pre", { tabindex: "0" }, JSON.stringify(arm.resolved, null, 2)),
+        ]);
+      });
+      return details;
+    }),
+  );
+}

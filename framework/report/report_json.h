@@ -1,0 +1,37 @@
+// Everything that report.html shows, as JSON for other programs: `attnlab report DIR --format json`. The page embeds
+// the same text, so the two cannot differ.
+#pragma once
+
+#include <attnlab/api.h>
+#include <nlohmann/json.hpp>
+
+#include "report/results_folder.h"
+
+namespace attnlab::report {
+
+/// Keys of the object, in this order. Arms are known by their names, cases by workload and case; what has no value has
+/// no key; NaN and infinities are the strings "nan", "inf", "-inf"; all other figures are in full.
+///   format       1; raised when a reader of today could not make sense of it any more
+///   study        name, question, baseline, rounds, seeds, least_rounds, most_rounds, until, stopped, warnings
+///   verdict      sentences
+///   method       paragraphs: how it was measured, what the intervals mean
+///   arms         name, attention, position, cache, notes, tags, numbers, refused, resolved
+///   cases        workload, case, title, numbers
+///   metrics      name, heading, unit, better, headline ("everywhere", "report", "none"), in the order of the tables
+///   summary      arm, workload, case, metric, n, median, low, high, coverage, ratio, ratio_low, ratio_high, marked,
+///                seeds_low, seeds_high; where it did not end well: status instead of a metric
+///   families     workload, case, metric, arms, rounds, rounds_needed; of_text where rounds are windows of text
+///   tradeoffs    quality and cost (workload, case, metric, unit, better), points: arm, cost, quality, cost_low,
+///                cost_high, quality_low, quality_high, front
+///   axes         axis, workload, case, lines: label, points: x, arm, case
+///   series       arm, workload, case, metric, rounds, seeds (where there are several), values: one entry per trial
+///   latency      probabilities, and rows of arm, workload, case, samples, quantiles (seconds), over all rounds
+///   predictions  arm, workload, case, metric, unit, predicted, measured, low, high, in_cache
+///   failures     arm, workload, case, status, reason, rounds
+///   missing      arm, workload, case: planned, and not run yet
+///   generated    arm, workload, case, prompt, text
+///   notes        arm, workload, case, notes
+///   environment  environment.json without its study
+[[nodiscard]] ATTNLAB_API nlohmann::ordered_json report_json(const Results& results);
+
+}  // namespace attnlab::report

@@ -1,0 +1,89 @@
+#include "report/tradeoffs.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <map>
+
+#include "report/metrics.h"
+
+namespace attnlab::report {
+namespace {
+
+constexpr std::array kQualities = {kPerplexity, kKlToBaseline, kRecallAccuracy};
+constexpr std::string_view kOwnBytes = "kv_bytes_mean";
+
+struct Column {
+  Measure measure;
+  std::map<std::string, const SummaryRow*> rows;  // by arm
+};
+
+std::optional<Column> column_of(const Results& results, const CaseLayout& entry, std::string_view metric) {
+  Column column;
+  for (const SummaryRow& row : results.summary.rows) {
+    if (!row.is_ok() || row.metric != metric || row.workload != entry.workload || row.case_name != entry.case_name)
+      continue;
+    if (!std::isfinite(row.estimate.median)) continue;
+    column.measure = {entry, row.metric, row.unit, row.better};
+    column.rows[row.arm] = &row;
+  }
+  if (column.rows.empty()) return std::nullopt;
+  return column;
+}
+
+std::vector<Column> columns_of(const Results& results, std::string_view metric) {
+  std::vector<Column> columns;
+  for (const CaseLayout& entry : results.layout.cases)
+    if (std::optional<Column> column = column_of(results, entry, metric)) columns.push_back(*std::move(column));
+  return columns;
+}
+
+// Positive where `one` is better than `other`.
+double gain(double one, double other, const std::string& better) {
+  return better == "higher" ? one - other : other - one;
+}
+
+void mark_front(Tradeoff& tradeoff) {
+  const auto dominates = [&](const TradeoffPoint& one, const TradeoffPoint& other) {
+    const double quality = gain(one.quality, other.quality, tradeoff.quality.better);
+    const double cost = gain(one.cost, other.cost, tradeoff.cost.better);
+    return quality >= 0 && cost >= 0 && quality + cost > 0;
+  };
+  for (TradeoffPoint& point : tradeoff.points)
+    point.is_on_front = std::ranges::none_of(tradeoff.points, [&](const auto& one) { return dominates(one, point); });
+}
+
+void add(std::vector<Tradeoff>& all, const Results& results, const Column& quality, const Column& cost) {
+  Tradeoff tradeoff{quality.measure, cost.measure, {}};
+  for (const ArmLayout& arm : results.layout.arms) {
+    const auto y = quality.rows.find(arm.name);
+    const auto x = cost.rows.find(arm.name);
+    if (y == quality.rows.end() || x == cost.rows.end()) continue;
+    const Estimate& worth = y->second->estimate;
+    const Estimate& price = x->second->estimate;
+    tradeoff.points.push_back({arm.name, price.median, worth.median, price.interval, worth.interval});
+  }
+  if (tradeoff.points.size() < 2) return;
+  mark_front(tradeoff);
+  all.push_back(std::move(tradeoff));
+}
+
+}  // namespace
+
+std::vector<Tradeoff> tradeoffs(const Results& results) {
+  std::vector<Tradeoff> all;
+  const std::vector<Column> bytes_of_cases = columns_of(results, kKvBytes);
+  const std::vector<Column> speeds = columns_of(results, kDecode);
+  for (std::string_view metric : kQualities)
+    for (const Column& quality : columns_of(results, metric)) {
+      if (const std::optional<Column> own = column_of(results, quality.measure.entry, kOwnBytes)) {
+        add(all, results, quality, *own);
+      } else {
+        for (const Column& bytes : bytes_of_cases) add(all, results, quality, bytes);
+      }
+      for (const Column& speed : speeds) add(all, results, quality, speed);
+    }
+  return all;
+}
+
+}  // namespace attnlab::report
