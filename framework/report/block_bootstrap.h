@@ -19,7 +19,7 @@ namespace attnlab::report {
 inline constexpr int kLeastWindows = 100;
 
 /// A figure of each window, summed over its counted tokens, and their count.
-struct WindowSums {
+struct ATTNLAB_API WindowSums {
   std::vector<double> sums;
   std::vector<double> tokens;
 
