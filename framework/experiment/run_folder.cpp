@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <system_error>
+#include <vector>
 
 #include <attnlab/error.h>
 
@@ -52,9 +53,11 @@ void check_usable(const fs::path& folder, bool resumes) {
 // See report/text_file.
 void remove_temporaries(const fs::path& folder) {
   std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(folder, ignored))
-    if (entry.path().filename().string().starts_with('.') && entry.path().extension() == ".tmp")
-      fs::remove(entry.path(), ignored);
+  std::vector<fs::path> found;
+  for (fs::recursive_directory_iterator entry(folder, ignored), end; !ignored && entry != end; entry.increment(ignored))
+    if (entry->path().filename().string().starts_with('.') && entry->path().extension() == ".tmp")
+      found.push_back(entry->path());
+  for (const fs::path& path : found) fs::remove(path, ignored);
 }
 
 }  // namespace
@@ -71,10 +74,7 @@ RunFolder::RunFolder(const fs::path& named, const std::string& study, bool resum
   clear();
 }
 
-void RunFolder::clear() const {
-  remove_temporaries(path_);
-  remove_temporaries(trials());
-}
+void RunFolder::clear() const { remove_temporaries(path_); }
 
 std::optional<nlohmann::json> RunFolder::earlier_environment() const {
   const fs::path file = path_ / "environment.json";

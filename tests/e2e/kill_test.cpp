@@ -18,14 +18,14 @@ constexpr unsigned kSeed = 4;
 
 std::string study() {
   std::string text;
-  for (int line = 0; line < 24; ++line)
+  for (int line = 0; line < 14; ++line)
     text += "Line " + std::to_string(line) + " of a text that is long enough to be interrupted somewhere in it.\n";
   return text;
 }
 
 Experiment sweep() {
   return {.repeats = "2",
-          .arms = "\n  grid:\n    attention: [gqa, mqa]\n    cache: [full, {window: {window: 24}}, {sink: {sinks: 2, window: 14}}]",
+          .arms = "\n  grid:\n    attention: [gqa, mqa]\n    cache: [full, {window: {window: 24}}]",
           .workloads = "\n  - perplexity: {text: text.txt, context: 64, prefill: 32}\n"
                        "  - perplexity: {text: text.txt, context: 48, prefill: 8}\n"
                        "  - generate: {prompt: \"Once upon a time\", tokens: 8}",
