@@ -57,9 +57,9 @@ Results read_results(const fs::path& results_folder) {
     throw Error(results_folder.string(), "has no environment.json", "name a folder that `attnlab run` wrote");
   Results results;
   results.environment = read_json(path);
+  StudyLayout layout = read_layout(results.environment, path);
   results.environment.erase("attnlab_seconds");
   results.trials = read_trials(results_folder / "trials");
-  StudyLayout layout = read_layout(results.environment, path);
   if (!layout.trials.empty()) {
     const std::set<std::string> planned(layout.trials.begin(), layout.trials.end());
     std::erase_if(results.trials, [&](const TrialResult& trial) { return !planned.contains(trial.id); });

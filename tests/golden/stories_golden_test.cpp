@@ -76,6 +76,7 @@ class StoriesLoss : public Stories {
   [[nodiscard]] Loss measured(const std::string& cache, const std::string& label) const {
     Loss loss;
     for (const auto& entry : fs::directory_iterator(sandbox_ / "out" / "trials")) {
+      if (entry.path().extension() != ".json") continue;
       const nlohmann::json trial = read_manifest(entry.path());
       if (trial.at("arm") != "gqa/rope/" + cache || trial.at("case") != label) continue;
       EXPECT_EQ(trial.at("status"), "ok");
