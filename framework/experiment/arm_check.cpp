@@ -14,17 +14,6 @@ constexpr int kPrompt = 9;           // and a decode step
 constexpr int kRows = 100;           // more than a tile, for a decode step
 constexpr double kMostScores = 3e4;  // that the reference computes: some 50 ms
 
-bool gives_codes(const KvSource& source) {
-  if (source.tiles(0, 0) == 0) return false;
-  const KvShape shape = source.shape();
-  std::vector<float> keys(static_cast<std::size_t>(shape.key_dim + 16) * kTileRows);
-  std::vector<float> values(static_cast<std::size_t>(shape.value_dim + 16) * kTileRows);
-  std::vector<Position> positions(kTileRows);
-  TileScratch scratch{keys, values, positions, true};
-  const KvTile tile = source.tile(0, 0, 0, scratch);
-  return tile.key_codes.codes != nullptr || tile.value_codes.codes != nullptr;
-}
-
 bool is_finite(TensorView<const float, 2> rows) {
   for (std::int64_t row = 0; row < rows.extent(0); ++row)
     for (std::int64_t i = 0; i < rows.extent(1); ++i)
@@ -69,7 +58,6 @@ void ReferenceComparison::attended(const AttendArgs& args, TensorView<const floa
   if (calls_++ % stride_ != 0) return;
   // A decode step that reads only some of the rows is not what the reference computes.
   if (args.source.selector() != nullptr && args.chunk.tokens() == args.chunk.sequences()) return;
-  has_codes_ = has_codes_ || gives_codes(args.source);
   const std::vector<double> right = attend_reference(args);
   double largest = 1e-3;
   for (const double value : right) largest = std::max(largest, std::abs(value));
@@ -103,10 +91,9 @@ std::optional<std::string> check_arm(model::Decoder& decoder, bool allow_nonfini
     feeder.feed(filled, std::span(tokens).subspan(prompt + 1, 1), Phase::decode);
   }
   if (!allow_nonfinite && !feeder.all_finite()) return "the logits hold NaN or Inf";
-  const double tolerance = comparison.has_codes() ? kCodedArmTolerance : kArmTolerance;
-  if (comparison.deviation() > tolerance && !(allow_nonfinite && !feeder.all_finite()))
+  if (comparison.deviation() > kArmTolerance && !(allow_nonfinite && !feeder.all_finite()))
     return fmt::format("attention is off the reference by {:.2g} of its largest output; at most {:.2g} is rounding",
-                       comparison.deviation(), tolerance);
+                       comparison.deviation(), kArmTolerance);
   return std::nullopt;
 }
 

@@ -17,10 +17,11 @@
 
 namespace attnlab::experiment {
 
-/// The largest error that passes, relative to the largest output of the same call. Rows as f32 are within 2e-6. Where
-/// rows are held as 8-bit codes the core multiplies with the codes, so queries and weights are rounded to 8 bits too.
-inline constexpr double kArmTolerance = 1e-4;
-inline constexpr double kCodedArmTolerance = 0.05;
+/// The largest error that passes, relative to the largest output of the same call. The reference reads the rows as they
+/// are held, so that a coarse storage is no error: 345 arms of all kinds and storages with random weights, head_dim 16
+/// and 64, were within 7e-7. A trained model may have scores in the hundreds, whose rounding in f32 is what is allowed
+/// here; a row, a mask or a position that is off costs per cents.
+inline constexpr double kArmTolerance = 1e-3;
 
 /// Holds calls of `attend` against the reference while it is observing.
 class ATTNLAB_API ReferenceComparison final : public AttendObserver {
@@ -33,13 +34,11 @@ class ATTNLAB_API ReferenceComparison final : public AttendObserver {
   [[nodiscard]] int calls() const noexcept { return calls_; }
   /// The largest error of all calls, relative to the largest output of its call (at least 1e-3); infinite for a NaN.
   [[nodiscard]] double deviation() const noexcept { return deviation_; }
-  [[nodiscard]] bool has_codes() const noexcept { return has_codes_; }
 
  private:
   int stride_;
   int calls_ = 0;
   double deviation_ = 0;
-  bool has_codes_ = false;
 };
 
 /// Lets an observer observe for as long as it lives.

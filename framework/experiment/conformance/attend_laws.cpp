@@ -5,7 +5,7 @@
 #include <cmath>
 #include <limits>
 
-#include "core/attend_reference.h"
+#include "experiment/arm_check.h"
 #include "experiment/feeding.h"
 #include "parallel/keep_threads.h"
 
@@ -14,39 +14,6 @@ namespace {
 
 constexpr int kPrompt = 70;  // more than a tile
 constexpr int kSteps = 6;
-
-// Observes for as long as it lives.
-template <class Observer>
-class Watch {
- public:
-  explicit Watch(Observer& observer) : before_(observe_attend(&observer)) {}
-  ~Watch() { observe_attend(before_); }
-  Watch(const Watch&) = delete;
-  Watch& operator=(const Watch&) = delete;
-
- private:
-  AttendObserver* before_;
-};
-
-class Compare final : public AttendObserver {
- public:
-  void attended(const AttendArgs& args, TensorView<const float, 3> out) override {
-    ++calls;
-    if (args.source.selector() != nullptr && args.chunk.tokens() == args.chunk.sequences()) return;  // reads a part
-    const std::vector<double> right = attend_reference(args);
-    double largest = 1e-3;
-    for (const double value : right) largest = std::max(largest, std::abs(value));
-    std::size_t i = 0;
-    for (std::int64_t token = 0; token < out.extent(0); ++token)
-      for (std::int64_t head = 0; head < out.extent(1); ++head)
-        for (std::int64_t j = 0; j < out.extent(2); ++j, ++i) {
-          const double off = std::abs(out(token, head, j) - right[i]) / largest;
-          deviation = std::isfinite(off) ? std::max(deviation, off) : std::numeric_limits<double>::infinity();
-        }
-  }
-  double deviation = 0;
-  int calls = 0;
-};
 
 // The same source, with a mass sink of our own to which every query counts.
 class Weighed final : public KvSource {
@@ -119,17 +86,17 @@ void run(Subject& subject) { (void)subject.run(tokens(kPrompt, 31), tokens(kStep
 }  // namespace
 
 std::optional<Finding> agrees_with_reference(Subject& subject, Kind) {
-  Compare compare;
-  const Watch watch(compare);
+  ReferenceComparison comparison;
+  const AttendWatch watch(comparison);
   run(subject);
-  if (compare.calls == 0) return std::nullopt;  // a variant with a state of its own
-  return Finding{compare.deviation, 2e-5, ""};
+  if (comparison.calls() == 0) return std::nullopt;  // a variant with a state of its own
+  return Finding{comparison.deviation(), 2e-5, ""};
 }
 
 std::optional<Finding> mass_sums_up(Subject& subject, Kind kind) {
   if (kind == Kind::position) return std::nullopt;
   Weigh weigh;
-  const Watch watch(weigh);
+  const AttendWatch watch(weigh);
   run(subject);
   if (weigh.calls == 0) return std::nullopt;
   if (weigh.changed) return Finding{1, 0, "the output changed when the mass was asked for"};
