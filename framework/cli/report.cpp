@@ -28,8 +28,9 @@ int report_on(const Options& options) {
     return kAllWell;
   }
   if (options.format == "json") {
-    fmt::print("{}", report::report_json(report::read_results(options.folder)).dump(
-                         1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
+    fmt::print("{}", report::report_json(report::read_results(options.folder))
+                             .dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) +
+                         "\n");
     return kAllWell;
   }
   fmt::print("{}", report::terminal_table(report::write_reports(options.folder)));

@@ -62,7 +62,7 @@ Axis case_axis(const StudyLayout& layout, const std::string& workload, const std
     for (const ArmLayout& arm : layout.arms)
       if (arm.refused.empty()) maker.add(arm.name + "\n" + rest, arm.name + "\n" + rest, {x, arm.name, entry});
   }
-  Axis axis{name, {workload, ""}, maker.lines()};
+  Axis axis{name, {workload, ""}, true, maker.lines()};
   for (const AxisLine& line : axis.lines) rests.insert(line.label.substr(line.label.find('\n')));
   for (AxisLine& line : axis.lines) {  // the rest is said only where it tells lines of one arm apart
     const std::size_t cut = line.label.rfind('\n');
@@ -122,7 +122,7 @@ Axis arm_axis(const StudyLayout& layout, const CaseLayout& entry, const std::str
     across.add(line(dot != std::string::npos), line(dot != std::string::npos), point);
     apart.add(line(true), line(true), point);
   }
-  Axis axis{name, entry, across.lines()};
+  Axis axis{name, entry, false, across.lines()};
   if (axis.lines.empty()) axis.lines = apart.lines();
   return axis;
 }

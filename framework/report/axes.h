@@ -22,10 +22,12 @@ struct AxisLine {
   std::vector<AxisPoint> points;  // by x, each x once
 };
 
-/// One number within one workload (`entry.case_name` is empty: the cases vary) or within one case (the arms vary).
+/// One number within one workload (the cases vary, and `entry` has the workload only) or within one case (the arms
+/// vary).
 struct Axis {
   std::string name;
   CaseLayout entry;
+  bool is_of_cases = false;
   std::vector<AxisLine> lines;  // each with at least two points
 };
 

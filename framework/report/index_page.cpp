@@ -50,7 +50,8 @@ Run read_run(const fs::path& folder, const fs::path& relative) {
     const Results results = read_results(folder);
     run.name = results.layout.name;
     run.question = results.layout.question;
-    if (const std::vector<std::string> sentences = verdict(results); !sentences.empty()) run.verdict = sentences.front();
+    if (const std::vector<std::string> sentences = verdict(results); !sentences.empty())
+      run.verdict = sentences.front();
     run.arms = results.layout.arms.size();
     std::set<std::string> failed;
     for (const TrialResult& trial : results.trials)
@@ -133,8 +134,10 @@ fs::path write_index(const fs::path& folder) {
   std::string rows;
   for (const Run& run : runs) rows += row_of(run, folder);
   const fs::path file = folder / "index.html";
-  write_atomically(file, filled_page(asset("index.html"),
-                                     {{"rows", rows}, {"count", fmt::format("{} {}", runs.size(), runs.size() == 1 ? "run" : "runs")}}));
+  write_atomically(
+      file,
+      filled_page(asset("index.html"),
+                  {{"rows", rows}, {"count", fmt::format("{} {}", runs.size(), runs.size() == 1 ? "run" : "runs")}}));
   return file;
 }
 

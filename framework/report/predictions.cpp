@@ -33,8 +33,8 @@ bool is_in_cache(const Results& results, const SummaryRow& row) {
 }
 
 Prediction prediction_of(const SummaryRow& row, double predicted) {
-  return {row.arm,  {row.workload, row.case_name}, row.metric, row.unit, predicted, row.estimate.median,
-          row.estimate.interval};
+  return {row.arm,   {row.workload, row.case_name}, row.metric,           row.unit,
+          predicted, row.estimate.median,           row.estimate.interval};
 }
 
 }  // namespace

@@ -68,8 +68,7 @@ std::vector<std::string> warnings(const Results& results) {
 Json arms_json(const StudyLayout& layout) {
   Json arms = Json::array();
   for (const ArmLayout& arm : layout.arms) {
-    Json json = {
-        {"name", arm.name}, {"attention", arm.attention}, {"position", arm.position}, {"cache", arm.cache}};
+    Json json = {{"name", arm.name}, {"attention", arm.attention}, {"position", arm.position}, {"cache", arm.cache}};
     if (!arm.notes.empty()) json["notes"] = arm.notes;
     if (!arm.tags.empty()) json["tags"] = arm.tags;
     if (!arm.numbers.empty()) json["numbers"] = arm.numbers;
@@ -174,7 +173,8 @@ Json tradeoffs_json(const Results& results) {
       if (point.is_on_front) json["front"] = true;
       points.push_back(std::move(json));
     }
-    all.push_back({{"quality", measure_json(tradeoff.quality)}, {"cost", measure_json(tradeoff.cost)}, {"points", points}});
+    all.push_back(
+        {{"quality", measure_json(tradeoff.quality)}, {"cost", measure_json(tradeoff.cost)}, {"points", points}});
   }
   return all;
 }
@@ -190,7 +190,7 @@ Json axes_json(const StudyLayout& layout) {
       lines.push_back({{"label", line.label}, {"points", points}});
     }
     Json json = {{"axis", axis.name}, {"workload", axis.entry.workload}};
-    if (!axis.entry.case_name.empty()) json["case"] = axis.entry.case_name;
+    if (!axis.is_of_cases) json["case"] = axis.entry.case_name;
     json["lines"] = lines;
     all.push_back(std::move(json));
   }
@@ -211,8 +211,7 @@ void for_every_cell(const Results& results, const Use& use) {
   std::vector<CaseLayout> entries = {{"", ""}};  // what went wrong before any case
   entries.insert(entries.end(), results.layout.cases.begin(), results.layout.cases.end());
   for (const ArmLayout& arm : results.layout.arms)
-    for (const CaseLayout& entry : entries)
-      use(arm, entry, cells[{arm.name, entry.workload, entry.case_name}]);
+    for (const CaseLayout& entry : entries) use(arm, entry, cells[{arm.name, entry.workload, entry.case_name}]);
 }
 
 using Trials = std::vector<const TrialResult*>;

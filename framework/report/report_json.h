@@ -23,7 +23,7 @@ namespace attnlab::report {
 ///   families     workload, case, metric, arms, rounds, rounds_needed; of_text where rounds are windows of text
 ///   tradeoffs    quality and cost (workload, case, metric, unit, better), points: arm, cost, quality, cost_low,
 ///                cost_high, quality_low, quality_high, front
-///   axes         axis, workload, case, lines: label, points: x, arm, case
+///   axes         axis, workload, case (none where the cases vary), lines: label, points: x, arm, case
 ///   series       arm, workload, case, metric, rounds, seeds (where there are several), values: one entry per trial
 ///   latency      probabilities, and rows of arm, workload, case, samples, quantiles (seconds), over all rounds
 ///   predictions  arm, workload, case, metric, unit, predicted, measured, low, high, in_cache

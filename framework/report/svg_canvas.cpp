@@ -11,9 +11,9 @@
 namespace attnlab::report {
 namespace {
 
-constexpr double kLetter = 6.6;          // pixels of a letter of 12 px, on average
-constexpr double kLogFrom = 12;          // the ratio of values from which an axis is logarithmic
-constexpr double kMargin = 0.06;         // of the axis left free at either end
+constexpr double kLetter = 6.6;   // pixels of a letter of 12 px, on average
+constexpr double kLogFrom = 12;   // the ratio of values from which an axis is logarithmic
+constexpr double kMargin = 0.06;  // of the axis left free at either end
 
 }  // namespace
 
@@ -81,7 +81,8 @@ std::vector<double> SvgScale::ticks(int count, bool are_bytes) const {
   if (is_log_) {
     for (double power = std::pow(base, std::floor(low_ / std::log(base))); std::log(power) <= high_; power *= base)
       for (const double step : {1.0, 2.0, 5.0})
-        if (const double tick = step * power; (step == 1 || !are_bytes) && std::log(tick) >= low_ && std::log(tick) <= high_)
+        if (const double tick = step * power;
+            (step == 1 || !are_bytes) && std::log(tick) >= low_ && std::log(tick) <= high_)
           all.push_back(tick);
     const std::size_t skip = (all.size() + count - 1) / std::max(1, count);
     std::vector<double> thinned;

@@ -105,7 +105,7 @@ function placeLabels(svg, points, width, mostLabels = 40) {
   let placed = 0;
   for (const { x, y, label, weight } of points) {
     if (!label || placed >= mostLabels) continue;
-    const length = label.length * 6.3;
+    const length = label.length * (weight ? 7.5 : 6.9);
     const places = [
       { left: x + 8, top: y - 7 },
       { left: x - 8 - length, top: y - 7 },
@@ -132,18 +132,24 @@ function placeLabels(svg, points, width, mostLabels = 40) {
   }
 }
 
-/// A scale that shows what differs: logarithmic over a wide positive range.
-function numericScale(values, isLog = undefined) {
+/// A scale that shows what differs: logarithmic over a wide positive range. Of bytes and counts in powers of two, which
+/// is also what keeps Plot from hiding the labels of ticks that are not round in tens.
+function numericScale(values, unit, wideFrom = 12) {
   const [least, most] = d3.extent(values);
-  const wide = isLog ?? (least > 0 && most / least >= 12);
-  return wide && least > 0 ? { type: "log", nice: false } : { type: "linear" };
+  if (!(least > 0 && most / least >= wideFrom)) return { type: "linear" };
+  return { type: "log", nice: false, base: isBinary(unit) ? 2 : 10 };
 }
+const isBinary = (unit) => unit === "bytes" || unit === "count";
 
-/// Ticks of a logarithmic axis at round numbers: powers of two for counts and bytes.
+/// Ticks at round numbers where the scale's own would not be round: on logarithmic axes, and of bytes.
 function ticksOf(scale, values, unit, most) {
-  if (scale.type !== "log") return undefined;
   const [least, greatest] = d3.extent(values);
-  const base = unit === "bytes" || unit === "count" ? 2 : 10;
+  if (scale.type === "linear") {
+    if (unit !== "bytes" || least === greatest) return undefined;
+    const step = 2 ** Math.ceil(Math.log2((greatest - least) / most));
+    return d3.range(Math.ceil(least / step) * step, greatest + step / 2, step);
+  }
+  const { base } = scale;
   const steps = base === 2 ? [1] : [1, 2, 5];
   const ticks = [];
   for (let power = Math.floor(Math.log(least) / Math.log(base)); base ** power <= greatest * base; ++power)

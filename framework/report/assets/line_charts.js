@@ -29,8 +29,8 @@ function drawAxis(axis, metric, width) {
   const ys = points
     .flatMap((point) => [point.row.median, point.row.low ?? point.row.median, point.row.high ?? point.row.median])
     .filter(isNumber);
-  const xScale = numericScale(xs, d3.min(xs) > 0 && d3.max(xs) / d3.min(xs) >= 4);
-  const yScale = numericScale(ys);
+  const xScale = numericScale(xs, "count", 4);
+  const yScale = numericScale(ys, metric.unit);
   const reference =
     axis.case === undefined
       ? undefined
@@ -49,7 +49,6 @@ function drawAxis(axis, metric, width) {
     grid: true,
     x: {
       ...xScale,
-      base: 2,
       label: axisName(axis),
       labelAnchor: "center",
       labelArrow: "none",
@@ -183,7 +182,7 @@ function drawTraces(series, metric, width) {
       labelAnchor: "center",
       labelArrow: "none",
       ticks: rounds.length <= 20 ? rounds : 10,
-      tickFormat: (value) => String(value + 1),
+      tickFormat: (value) => String(value),
     },
     y: {
       label: `${metric.heading} (${betterText(metric.better) || "value"})`,
@@ -224,7 +223,7 @@ function drawTraces(series, metric, width) {
           y: "value",
           maxRadius: 40,
           title: (point) =>
-            `${point.arm}\nround ${point.round + 1}` +
+            `${point.arm}\nround ${point.round}` +
             (point.seed === undefined ? "" : `, seed ${point.seed}`) +
             `\n${format(point.value)}`,
         }),
@@ -248,11 +247,11 @@ function drawTraces(series, metric, width) {
     svg,
     legend: isQuiet ? undefined : shown.map((one) => [one.arm, colourOf(one.arm)]),
     head: ["arm", "round", "seed", metric.heading],
-    rows: points.map((point) => [point.arm, point.round + 1, point.seed ?? "", format(point.value)]),
+    rows: points.map((point) => [point.arm, point.round, point.seed ?? "", format(point.value)]),
     numeric: [1, 3],
     text: extremesText(
       points,
-      (point) => `${point.arm}, round ${point.round + 1}`,
+      (point) => `${point.arm}, round ${point.round}`,
       (point) => point.value,
       format,
     ),

@@ -12,8 +12,8 @@ function drawTradeoff(tradeoff, width) {
     point.quality_low ?? point.quality,
     point.quality_high ?? point.quality,
   ]);
-  const xScale = numericScale(xs);
-  const yScale = numericScale(ys, d3.min(ys) > 0 && d3.max(ys) / d3.min(ys) > 20);
+  const xScale = numericScale(xs, cost.unit);
+  const yScale = numericScale(ys, quality.unit, 20);
   const front = d3.sort(
     points.filter((point) => point.front),
     x,
@@ -43,7 +43,7 @@ function drawTradeoff(tradeoff, width) {
       ...yScale,
       label: axisTitle(quality),
       labelArrow: "none",
-      ticks: 6,
+      ticks: ticksOf(yScale, ys, quality.unit, 7) ?? 6,
       tickFormat: (value) => formatValue(value, quality.unit),
     },
     marks: [
@@ -124,7 +124,7 @@ function drawPrediction(metric, width) {
   const format = (value) => formatValue(value, unit);
   const values = points.flatMap((point) => [point.predicted, point.measured]);
   const [least, most] = d3.extent(values);
-  const scale = numericScale(values, least > 0 && most / least > 4);
+  const scale = numericScale(values, unit, 4);
   const domain =
     unit === "share"
       ? [Math.min(0, least), Math.max(1, most)]

@@ -1,7 +1,7 @@
 // Charts of one row for each arm: a metric with its intervals, the latency of tokens.
 // Rows of names with something beside each: names stand left of the drawing, or above it where it is narrow.
 function rowLayout(names, width) {
-  const isNarrow = width < 460;
+  const isNarrow = width < 365;
   const longest = d3.max(names, (name) => name.length) ?? 0;
   const marginLeft = isNarrow ? 8 : Math.min(Math.max(60, longest * 6.5 + 14), width * 0.4);
   const step = isNarrow ? 36 : names.length > 40 ? 17 : 24;
@@ -16,7 +16,7 @@ function rowLayout(names, width) {
         frameAnchor: "left",
         textAnchor: "start",
         dx: -2,
-        dy: -11,
+        dy: -14,
         fill: "currentColor",
         title: (name) => name,
         ariaDescription: "names",
@@ -57,7 +57,7 @@ function drawByArm(entry, metric, asRatio, width) {
     width,
   );
   const values = rows.flatMap((row) => [value(row), low(row), high(row)]).filter(isNumber);
-  const scale = numericScale(values, d3.min(values) > 0 && d3.max(values) / d3.min(values) > 30);
+  const scale = numericScale(values, asRatio ? "" : metric.unit, 30);
   const reference = asRatio ? 1 : rowAt(baseline, entry, metric.name)?.median;
   const colour = (row) => colourOf(row.arm);
   const isSolid = (row) => !asRatio || row.marked || row.arm === baseline;
@@ -86,7 +86,7 @@ function drawByArm(entry, metric, asRatio, width) {
       ...scale,
       grid: true,
       label: null,
-      ticks: ticksOf(scale, values, metric.unit, ticks) ?? ticks,
+      ticks: ticksOf(scale, values, asRatio ? "" : metric.unit, ticks) ?? ticks,
       tickFormat: format,
     },
     y: layout.y,
@@ -161,7 +161,7 @@ function drawLatency(entry, width) {
   const ticks =
     shown.length > 30 ? [] : shown.flatMap((row) => row.quantiles.map((seconds) => ({ arm: row.arm, seconds })));
   const values = shown.flatMap((row) => [at(row, 0), at(row, 1)]);
-  const scale = numericScale(values, d3.max(values) / d3.min(values) > 4);
+  const scale = numericScale(values, "s", 4);
   const colour = (row) => colourOf(row.arm);
   const tickCount = Math.max(2, Math.floor((width - layout.marginLeft) / 90));
   const svg = plot(width, {

@@ -29,7 +29,7 @@ function verdictSection() {
   const troubles = [
     refusedArms.length && `${refusedArms.length} refused`,
     failedArms.length && `${failedArms.length} with failures`,
-    data.missing.length && `${data.missing.length} trials not run yet`,
+    data.missing.length && `${count(data.missing.length, "case")} not run yet`,
   ].filter(Boolean);
   return section(
     "verdict",
@@ -99,7 +99,7 @@ function failureArticle(failures) {
   const [first] = failures;
   const places = failures.map((failure) => {
     const where = failure.workload ? caseTitle(failure.workload, failure.case) : "before its first case";
-    const rounds = failure.rounds.map((round) => round + 1).join(", ");
+    const rounds = failure.rounds.map(String).join(", ");
     return `${where} (${failure.rounds.length === 1 ? "round" : "rounds"} ${rounds})`;
   });
   return el(
@@ -200,7 +200,7 @@ function methodSection() {
           plainTable(
             ["round", "attempt", "load average", "CPU share of others", "stolen", "disturbed", "repeated"],
             rounds.map((round) => [
-              round.round + 1,
+              round.round,
               round.attempt ?? "",
               load(round.load_average),
               share(round.other_cpu_share),

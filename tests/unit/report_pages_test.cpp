@@ -1,0 +1,156 @@
+// What the pages of a report stand on: texts that cannot become markup, fronts, axes and predictions.
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "report/axes.h"
+#include "report/html.h"
+#include "report/predictions.h"
+#include "report/results_folder.h"
+#include "report/svg_chart.h"
+#include "report/tradeoffs.h"
+#include "unit/report_samples.h"
+
+namespace attnlab::report::test {
+namespace {
+
+Sample perplexity(double value) {
+  return {"perplexity", "", "lower", value, true};
+}
+
+Sample mean_bytes(double bytes) {
+  return {"kv_bytes_mean", "bytes", "lower", bytes, true};
+}
+
+Results results_of(const StudyLayout& study, const std::vector<TrialResult>& trials) {
+  Results results;
+  results.trials = trials;
+  results.layout = completed(study, trials);
+  results.summary = summarise(results.layout, trials);
+  return results;
+}
+
+TEST(ReportPages, DataOfAPageHoldsNothingThatEndsAScriptAndReadsBackTheSame) {
+  const nlohmann::ordered_json json = {{"</script>", "<!-- & \u2028 \u2029 \" \\ ]]>"}, {"number", 1.5}};
+  const std::string text = script_json(json);
+  for (const char* letter : {"<", ">", "&", "\u2028", "\u2029"})
+    EXPECT_EQ(text.find(letter), std::string::npos) << letter;
+  EXPECT_EQ(nlohmann::ordered_json::parse(text), json);
+}
+
+TEST(ReportPages, TextBetweenTagsHasNoTagAndNoQuote) {
+  EXPECT_EQ(html_text("<a href=\"x\">'&'</a>"), "&lt;a href=&quot;x&quot;&gt;&#39;&amp;&#39;&lt;/a&gt;");
+}
+
+TEST(ReportPages, TheFrontIsWhatNoOtherArmBeats) {
+  std::mt19937 random(7);
+  std::uniform_int_distribution<int> few(1, 6);  // so that ties come up
+  for (int study = 0; study < 50; ++study) {
+    std::vector<TrialResult> trials;
+    for (int i = 0; i < 8; ++i) {
+      trials.push_back(trial(arm("a" + std::to_string(i)), 0, {perplexity(few(random)), mean_bytes(few(random))}));
+      trials.back().workload = "perplexity";
+      trials.back().case_name = "";
+    }
+    StudyLayout layout;
+    layout.name = "front";
+    const std::vector<Tradeoff> all = tradeoffs(results_of(layout, trials));
+    ASSERT_EQ(all.size(), 1u);
+    ASSERT_EQ(all.front().points.size(), 8u);
+    for (const TradeoffPoint& point : all.front().points) {
+      bool is_beaten = false;
+      for (const TradeoffPoint& other : all.front().points)
+        is_beaten |= other.cost <= point.cost && other.quality <= point.quality &&
+                     (other.cost < point.cost || other.quality < point.quality);
+      EXPECT_EQ(point.is_on_front, !is_beaten) << "study " << study << ", " << point.arm;
+    }
+  }
+}
+
+StudyLayout study_of(std::vector<ArmLayout> arms, std::vector<CaseLayout> cases) {
+  StudyLayout layout;
+  layout.name = "axes";
+  layout.arms = std::move(arms);
+  layout.cases = std::move(cases);
+  return layout;
+}
+
+ArmLayout with_numbers(ArmLayout arm, std::map<std::string, double> numbers) {
+  arm.numbers = std::move(numbers);
+  return arm;
+}
+
+TEST(ReportPages, LinesAlongACaseNumberJoinCasesThatDifferInNothingElse) {
+  const StudyLayout layout =
+      study_of({arm("mha"), arm("gqa")}, {{"speed", "q1s1k", {{"context", 1024}, {"new_tokens", 1}}},
+                                          {"speed", "q1s4k", {{"context", 4096}, {"new_tokens", 1}}},
+                                          {"speed", "q512", {{"context", 512}, {"new_tokens", 512}}},
+                                          {"speed", "q256", {{"context", 256}, {"new_tokens", 256}}}});
+  const std::vector<Axis> all = axes(layout);
+  const auto context = std::ranges::find(all, "context", &Axis::name);
+  ASSERT_NE(context, all.end());
+  ASSERT_EQ(context->lines.size(), 4u) << "two arms, prefill and decode";
+  EXPECT_TRUE(context->is_of_cases);
+  for (const AxisLine& line : context->lines) {
+    ASSERT_EQ(line.points.size(), 2u) << line.label;
+    EXPECT_LT(line.points[0].x, line.points[1].x) << line.label;
+    EXPECT_EQ(line.points[0].arm, line.points[1].arm);
+  }
+}
+
+TEST(ReportPages, LinesAlongAnOptionJoinArmsThatDifferInNothingElse) {
+  const auto h2o = [](int budget, const char* storage) {
+    const std::string cache = R"({"h2o":{"heavy":)" + std::to_string(budget) + R"(,"recent":)" +
+                              std::to_string(budget) + R"(,"storage":")" + storage + "\"}}";
+    return with_numbers(arm("gqa", cache), {{"cache.heavy", budget}, {"cache.recent", budget}, {"kv_heads", 4}});
+  };
+  const StudyLayout layout =
+      study_of({with_numbers(arm("mha"), {{"kv_heads", 12}}), with_numbers(arm("mqa"), {{"kv_heads", 1}}),
+                h2o(32, "f32"), h2o(64, "f32"), h2o(32, "int8"), h2o(64, "int8")},
+               {{"speed", "q1s1k"}});
+  const std::vector<Axis> all = axes(layout);
+  const auto heavy = std::ranges::find(all, "cache.heavy", &Axis::name);
+  ASSERT_NE(heavy, all.end());
+  EXPECT_EQ(heavy->lines.size(), 2u) << "one for each storage, although heavy and recent vary together";
+  const auto heads = std::ranges::find(all, "kv_heads", &Axis::name);
+  ASSERT_NE(heads, all.end());
+  ASSERT_EQ(heads->lines.size(), 1u) << "mha and mqa over the full cache";
+  EXPECT_EQ(heads->lines.front().points.front().arm, "mqa/full");
+  EXPECT_FALSE(heads->is_of_cases);
+}
+
+TEST(ReportPages, PredictedDecodeIsBandwidthOverTheBytesOfAToken) {
+  TrialResult decode = trial(arm("mha"), 0,
+                             {{"decode_tokens_per_second", "tokens/s", "higher", 200, false},
+                              {"bytes_read_per_second", "bytes/s", "higher", 4e10, false}});
+  decode.details["bytes_per_step"] = 4e8;  // two sequences a step
+  Results results = results_of(layout({arm("mha")}), {decode});
+  results.environment = {{"roof", {{"read_bytes_per_second", 5e10}}}, {"caches", {{"l3_bytes", 1 << 20}}}};
+  const std::vector<Prediction> all = predictions(results);
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_DOUBLE_EQ(all.front().predicted, 250);
+  EXPECT_FALSE(all.front().is_in_cache);
+  results.environment["caches"]["l3_bytes"] = 1 << 30;
+  EXPECT_TRUE(predictions(results).front().is_in_cache);
+}
+
+TEST(ReportPages, AStaticChartHasAMarkForEveryArmAndOnlyEscapedText) {
+  std::vector<TrialResult> trials;
+  for (const char* name : {"<script>", "b&b", "c"})
+    for (int round = 0; round < 7; ++round) trials.push_back(trial(arm(name), round, {prefill(100 + trials.size())}));
+  for (TrialResult& one : trials) one.id = "t" + std::to_string(&one - trials.data());
+  StudyLayout layout;
+  layout.name = "marks";
+  const std::vector<StaticChart> charts = static_charts(results_of(layout, trials));
+  ASSERT_EQ(charts.size(), 1u);
+  const std::string& svg = charts.front().svg;
+  std::size_t circles = 0;
+  for (std::size_t at = svg.find("<circle"); at != std::string::npos; at = svg.find("<circle", at + 1)) ++circles;
+  EXPECT_EQ(circles, 3u);
+  EXPECT_EQ(svg.find("<script>"), std::string::npos);
+  EXPECT_NE(svg.find("&lt;script&gt;/full"), std::string::npos);
+  EXPECT_EQ(charts.front().file, "charts/speed-q512-prefill_tokens_per_second.svg");
+}
+
+}  // namespace
+}  // namespace attnlab::report::test
