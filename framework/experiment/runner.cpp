@@ -34,7 +34,7 @@ namespace {
 constexpr double kFirstProbeSeconds = 0.8;
 constexpr double kLaterProbeSeconds = 0.25;
 constexpr std::chrono::minutes kProbeInterval{10};
-constexpr std::chrono::seconds kLeastProbeGap{10};  // a run that is shorter has the probe of its start only
+constexpr std::chrono::seconds kLeastProbeGap{60};  // a probe takes a second or two, most of it to get its memory
 // After so many repeated rounds that were disturbed again, the machine is as it is, and repeating only takes time.
 constexpr int kVainRepeats = 2;
 
