@@ -124,10 +124,11 @@ Json row_json(const SummaryRow& row) {
   }
   json["median"] = number(row.estimate.median);
   add_interval(json, row.estimate.interval);
-  if (row.estimate.interval) json["coverage"] = row.estimate.interval->coverage;
+  if (row.estimate.interval) json["coverage"] = row.estimate.interval->coverage;  // of a range: what it has
   if (row.ratio) {
     json["ratio"] = number(row.ratio->median);
     add_interval(json, row.ratio->interval, "ratio_");
+    if (row.ratio->interval) json["ratio_coverage"] = row.ratio->interval->coverage;
   }
   if (row.is_marked) json["marked"] = true;
   add_interval(json, row.over_seeds, "seeds_");

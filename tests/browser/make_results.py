@@ -36,9 +36,12 @@ class Study:
         self.name, self.question, self.rounds = name, question, rounds
         self.arms, self.cases, self.trials, self.warnings = [], [], [], []
         self.environment = json.loads(json.dumps(ENVIRONMENT))
+        # Round 1 was disturbed and went well when repeated, round 3 was disturbed both times.
         self.environment["rounds"] = [
-            {"round": r, "attempt": 0, "load_average": 0.5, "other_cpu_share": 0.01 if r != 3 else 0.4,
-             "steal_share": 0.0, "disturbed": r == 3, "repeated": r == 3} for r in range(rounds)]
+            {"round": r, "attempt": attempt, "load_average": 0.5, "other_cpu_share": 0.4 if disturbed else 0.01,
+             "steal_share": 0.0, "disturbed": disturbed, "repeated": disturbed and attempt == 1}
+            for r in range(rounds) for attempt, disturbed in
+            {1: [(1, True), (2, False)], 3: [(1, True), (2, True)]}.get(r, [(1, False)])]
         self.baseline = ""
 
     def add_arm(self, name, attention, cache="full", position="rope", **more):

@@ -87,6 +87,20 @@ class Table(browser.PageTest):
             return [...new Set([...marks].map((one) => one.getAttribute('stroke')))];""")
         self.assertEqual(sorted(colours), ["var(--c0)", "var(--muted-mark)"])
 
+    def test_too_few_rounds_give_ranges_and_no_marks(self):
+        few = self.folder / "few"
+        if not few.exists():
+            browser.report(make_results.large(4, 5), few)
+        self.open(few / "report.html")
+        ratios = [cell.text for cell in self.all("#arms-table .ratio")]
+        self.assertTrue(any("to" in text for text in ratios), ratios)
+        self.assertFalse(any("[" in text or "✓" in text or "✗" in text for text in ratios), ratios)
+        self.assertIn("Nothing can be marked", self.run_script("return document.querySelector('#metrics').textContent"))
+
+    def test_rounds_count_by_their_last_attempt(self):
+        tile = next(one for one in self.all(".tile") if "Quiet machine" in one.text)
+        self.assertIn("6 of 7", tile.text)
+
     def test_the_csv_has_the_figures_of_summary_csv(self):
         self.one("#download-csv").click()
         files = self.wait(lambda: list(self.downloads.glob("*.csv")), "the download")

@@ -48,6 +48,18 @@ for (const failure of data.failures)
     `${failure.status} in ${failure.workload ? caseTitle(failure.workload, failure.case) : "its start"}`,
   );
 
+// The last attempt of every round: a disturbed round is repeated once, and its first attempt does not count.
+const rounds = [
+  ...d3
+    .rollup(
+      data.environment.rounds ?? [],
+      (attempts) => attempts.at(-1),
+      (one) => one.round,
+    )
+    .values(),
+];
+const disturbedRounds = rounds.filter((round) => round.disturbed);
+
 // What the reader has chosen: arms that the filter lets through, and those that stand out in every chart.
 const choice = { filter: "", shown: new Set(armNames), highlighted: new Set() };
 const armText = new Map(
@@ -129,8 +141,6 @@ function betterArrow(better) {
 // An interval in brackets from 95 % on, a range in words below.
 function formatInterval(low, high, coverage, format) {
   if (low === undefined || low === high) return "";
-  return coverage === undefined || coverage >= 0.95
-    ? `[${format(low)}, ${format(high)}]`
-    : `(${format(low)} to ${format(high)})`;
+  return coverage >= 0.95 ? `[${format(low)}, ${format(high)}]` : `(${format(low)} to ${format(high)})`;
 }
 const count = (number, one, many = one + "s") => `${number} ${number === 1 ? one : many}`;

@@ -144,9 +144,6 @@ function formatAxisNumber(value) {
   return Number.isInteger(value) ? String(value) : general(value, 4);
 }
 
-const disturbedRounds = () =>
-  (Array.isArray(data.environment.rounds) ? data.environment.rounds : []).filter((round) => round.disturbed);
-
 /// Every round of one metric: drift, outliers, and whether a round hit all arms alike.
 function drawTraces(series, metric, width) {
   const shown = series.filter((one) => choice.shown.has(one.arm));
@@ -162,8 +159,8 @@ function drawTraces(series, metric, width) {
     )
     .filter((point) => isNumber(point.value));
   if (points.length === 0) return undefined;
-  const rounds = d3.sort(new Set(points.map((point) => point.round)));
-  const disturbed = new Set(disturbedRounds().map((round) => round.round));
+  const measured = d3.sort(new Set(points.map((point) => point.round)));
+  const disturbed = new Set(disturbedRounds.map((round) => round.round));
   const format = (value) => formatValue(value, metric.unit);
   const isQuiet = isCrowded();
   const colour = (point) => (isQuiet && point.arm !== baseline ? "var(--muted-mark)" : colourOf(point.arm));
@@ -181,7 +178,7 @@ function drawTraces(series, metric, width) {
       label: "round",
       labelAnchor: "center",
       labelArrow: "none",
-      ticks: rounds.length <= 20 ? rounds : 10,
+      ticks: measured.length <= 20 ? measured : 10,
       tickFormat: (value) => String(value),
     },
     y: {
@@ -192,7 +189,7 @@ function drawTraces(series, metric, width) {
     },
     marks: [
       Plot.rectX(
-        rounds.filter((round) => disturbed.has(round)),
+        measured.filter((round) => disturbed.has(round)),
         {
           x1: (round) => round - 0.4,
           x2: (round) => round + 0.4,

@@ -70,8 +70,8 @@ function metricsSection() {
   const node = section(
     "metrics",
     "Every metric by arm",
-    "Points are medians, lines 95 % intervals; the dashed line is the baseline. As ratios, intervals are " +
-      "simultaneous and filled points differ significantly.",
+    "Points are medians, lines 95 % intervals or the range of too few rounds; the dashed line is the baseline. " +
+      "As ratios, intervals hold for all arms at once, and filled points differ significantly.",
     el(
       "div",
       { class: "controls" },

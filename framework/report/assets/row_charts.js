@@ -35,6 +35,7 @@ function rowLayout(names, width) {
       });
   return {
     isNarrow,
+    ticks: Math.max(3, Math.floor((width - marginLeft - 80) / 62)),
     marginLeft,
     height: names.length * step + 62,
     labels,
@@ -66,14 +67,14 @@ function drawByArm(entry, metric, asRatio, width) {
     formatInterval(row.low, row.high, row.coverage, (number) => formatValue(number, metric.unit)) +
     (isNumber(row.ratio) && row.arm !== baseline
       ? `\n${formatRatio(row.ratio)} of the baseline ` +
-        formatInterval(row.ratio_low, row.ratio_high, undefined, formatRatio)
+        formatInterval(row.ratio_low, row.ratio_high, row.ratio_coverage, formatRatio)
       : "") +
     (row.seeds_low !== undefined
       ? `\nseeds: ${formatValue(row.seeds_low, metric.unit)} to ${formatValue(row.seeds_high, metric.unit)}`
       : "") +
     `\nn = ${row.n}`;
   const seeds = asRatio ? [] : rows.filter((row) => row.seeds_low !== undefined);
-  const ticks = Math.max(2, Math.floor((width - layout.marginLeft) / 90));
+  const ticks = layout.ticks;
   const svg = plot(width, {
     height: layout.height,
     marginLeft: layout.marginLeft,
@@ -138,7 +139,7 @@ function drawByArm(entry, metric, asRatio, width) {
       formatValue(row.median, metric.unit),
       formatInterval(row.low, row.high, row.coverage, (number) => formatValue(number, metric.unit)),
       isNumber(row.ratio) ? formatRatio(row.ratio) : "",
-      formatInterval(row.ratio_low, row.ratio_high, undefined, formatRatio),
+      formatInterval(row.ratio_low, row.ratio_high, row.ratio_coverage, formatRatio),
       row.n,
     ]),
     numeric: [1, 3, 5],
@@ -163,7 +164,7 @@ function drawLatency(entry, width) {
   const values = shown.flatMap((row) => [at(row, 0), at(row, 1)]);
   const scale = numericScale(values, "s", 4);
   const colour = (row) => colourOf(row.arm);
-  const tickCount = Math.max(2, Math.floor((width - layout.marginLeft) / 90));
+  const tickCount = layout.ticks;
   const svg = plot(width, {
     height: layout.height,
     marginLeft: layout.marginLeft,

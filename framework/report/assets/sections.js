@@ -24,8 +24,6 @@ function verdictSection() {
   const familyKeys = new Set(data.families.map((one) => join(one.workload, one.case, one.metric)));
   const inFamilies = compared.filter((row) => familyKeys.has(join(row.workload, row.case, row.metric)));
   const marked = inFamilies.filter((row) => row.marked);
-  const rounds = Array.isArray(environment.rounds) ? environment.rounds : [];
-  const disturbed = disturbedRounds();
   const troubles = [
     refusedArms.length && `${refusedArms.length} refused`,
     failedArms.length && `${failedArms.length} with failures`,
@@ -58,7 +56,7 @@ function verdictSection() {
             "How sure",
             `${marked.length} of ${inFamilies.length}`,
             unmarkable.length > 0
-              ? "differences are significant; more rounds would be needed for some"
+              ? "differences are significant; some need more rounds"
               : "differences to the baseline are significant",
           )
         : "",
@@ -66,7 +64,7 @@ function verdictSection() {
         ? tile(
             "#method",
             "Quiet machine",
-            `${rounds.length - disturbed.length} of ${rounds.length}`,
+            `${rounds.length - disturbedRounds.length} of ${rounds.length}`,
             "rounds ran undisturbed",
           )
         : "",
@@ -168,7 +166,7 @@ function generatedSection() {
 }
 
 function methodSection() {
-  const rounds = Array.isArray(environment.rounds) ? environment.rounds : [];
+  const attempts = environment.rounds ?? [];
   const share = (value) => (isNumber(value) ? percent(value) : "");
   const load = (value) => (Array.isArray(value) ? value.join(", ") : (value ?? ""));
   return section(
@@ -192,14 +190,14 @@ function methodSection() {
           ),
         ]
       : "",
-    rounds.length > 0
+    attempts.length > 0
       ? el(
           "details",
           {},
           el("summary", {}, "Load of the machine in every round"),
           plainTable(
             ["round", "attempt", "load average", "CPU share of others", "stolen", "disturbed", "repeated"],
-            rounds.map((round) => [
+            attempts.map((round) => [
               round.round,
               round.attempt ?? "",
               load(round.load_average),

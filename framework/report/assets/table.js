@@ -64,7 +64,7 @@ function valueCell(arm, { entry, metric }) {
   const format = (value) => formatValue(value, metric.unit);
   const interval = formatInterval(row.low, row.high, row.coverage, format);
   const showsRatio = arm !== baseline && isNumber(row.ratio);
-  const ratios = formatInterval(row.ratio_low, row.ratio_high, undefined, (value) => value.toFixed(3));
+  const ratios = formatInterval(row.ratio_low, row.ratio_high, row.ratio_coverage, (value) => value.toFixed(3));
   const kind = ratioClass(row, metric);
   return el(
     "td",
