@@ -77,8 +77,8 @@ std::string interval_words() {
       "smoothed bootstrap, its level calibrated for few values (Hettmansperger and Sheather 1986); (a to b) is the "
       "range of fewer than {} rounds, which covers it with less. A ratio is the median of the ratios to the baseline "
       "within the same round and seed. The interval of a ratio holds for all arms of a case and metric at once with "
-      "95 %: max-T over sign flips of the paired log ratios, studentised and clipped, so that more arms do not make more "
-      "false marks. A ratio whose interval excludes 1 is marked. With fewer than {} rounds nothing can be marked.",
+      "95 %: max-T over sign flips of the paired log ratios, studentised, so that more arms do not make more false marks; "
+      "single trials far from their round and arm are pulled in to 2.7 robust standard deviations first. A ratio whose interval excludes 1 is marked. With fewer than {} rounds nothing can be marked.",
       kLeastForInterval, kLeastRoundsForMarks);
 }
 

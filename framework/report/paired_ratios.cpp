@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "report/calm_values.h"
+
 namespace attnlab::report {
 namespace {
 
@@ -34,14 +36,45 @@ bool has_logarithms(const PairedValues& ratios) {
   return std::ranges::all_of(ratios, [](const auto& entry) { return entry.second > 0; });
 }
 
-// In the order of the baseline's pairs; NaN where the arm has none.
-std::vector<double> logarithms(const PairedValues& ratios, const PairedValues& baseline) {
+// In the order of the pairs of `all`; NaN where there is none.
+std::vector<double> logarithms(const PairedValues& values, const PairedValues& all) {
   std::vector<double> logs;
-  for (const auto& [key, value] : baseline) {
-    const auto mine = ratios.find(key);
-    logs.push_back(mine == ratios.end() ? std::numeric_limits<double>::quiet_NaN() : std::log(mine->second));
+  for (const auto& [key, value] : all) {
+    const auto mine = values.find(key);
+    const bool is_there = mine != values.end() && mine->second > 0 && std::isfinite(mine->second);
+    logs.push_back(is_there ? std::log(mine->second) : std::numeric_limits<double>::quiet_NaN());
   }
   return logs;
+}
+
+// Simultaneous intervals of the ratios; arms that have too few pairs for one have no say in those of the others.
+std::vector<std::optional<Interval>> intervals_of(const PairedValues& baseline, std::span<const PairedValues> arms,
+                                                  const std::vector<PairedValues>& ratios) {
+  std::vector<std::vector<double>> logs = {logarithms(baseline, baseline)};
+  std::vector<std::size_t> compared;
+  for (std::size_t arm = 0; arm < arms.size(); ++arm) {
+    if (static_cast<int>(ratios[arm].size()) < kLeastRoundsForMarks || !has_logarithms(ratios[arm])) continue;
+    compared.push_back(arm);
+    logs.push_back(logarithms(arms[arm], baseline));
+  }
+  const std::vector<CalmedArm> calm = calmed(logs);
+  std::vector<std::vector<double>> log_ratios;
+  for (std::size_t i = 1; i < calm.size(); ++i) {
+    log_ratios.push_back(calm[i].values);
+    for (std::size_t round = 0; round < log_ratios.back().size(); ++round)
+      log_ratios.back()[round] -= calm[0].values[round];
+  }
+
+  std::vector<std::optional<Interval>> intervals(arms.size());
+  const std::vector<std::optional<Interval>> found = simultaneous_intervals(log_ratios);
+  for (std::size_t i = 0; i < compared.size(); ++i) {
+    if (!found[i]) continue;
+    const double wider = widening(static_cast<int>(ratios[compared[i]].size()), calm[0].pulled + calm[i + 1].pulled);
+    const double centre = (found[i]->low + found[i]->high) / 2;
+    intervals[compared[i]] = Interval{std::exp(centre + (found[i]->low - centre) * wider),
+                                      std::exp(centre + (found[i]->high - centre) * wider), kConfidence};
+  }
+  return intervals;
 }
 
 // The range of n ratios leaves out their centre with 2 ^ (1 - n); that of any arm at most so many times as likely.
@@ -80,28 +113,22 @@ std::optional<Interval> spread_over_seeds(const PairedValues& values) {
 
 std::vector<std::optional<Estimate>> paired_ratios(const PairedValues& baseline, std::span<const PairedValues> arms) {
   std::vector<PairedValues> ratios;
-  std::vector<std::vector<double>> logs;
-  std::vector<std::size_t> arm_of;  // each row of logs
-  for (std::size_t arm = 0; arm < arms.size(); ++arm) {
-    ratios.push_back(ratios_of(arms[arm], baseline));
-    if (ratios.back().empty() || !has_logarithms(ratios.back())) continue;
-    logs.push_back(logarithms(ratios.back(), baseline));
-    arm_of.push_back(arm);
-  }
+  for (const PairedValues& arm : arms) ratios.push_back(ratios_of(arm, baseline));
+  const auto compared =
+      static_cast<std::size_t>(std::ranges::count_if(ratios, [](const auto& pairs) { return !pairs.empty(); }));
+  const std::vector<std::optional<Interval>> intervals = intervals_of(baseline, arms, ratios);
 
   std::vector<std::optional<Estimate>> estimates(arms.size());
-  for (std::size_t arm = 0; arm < arms.size(); ++arm)
-    if (!ratios[arm].empty())
-      estimates[arm] = Estimate{static_cast<int>(ratios[arm].size()), median_over_seeds(ratios[arm]), std::nullopt};
-  const std::vector<std::optional<Interval>> intervals = simultaneous_intervals(logs);
-  for (std::size_t i = 0; i < arm_of.size(); ++i) {
-    Estimate& estimate = *estimates[arm_of[i]];
-    if (intervals[i])
+  for (std::size_t arm = 0; arm < arms.size(); ++arm) {
+    if (ratios[arm].empty()) continue;
+    Estimate estimate{static_cast<int>(ratios[arm].size()), median_over_seeds(ratios[arm]), std::nullopt};
+    if (intervals[arm])
       // The centre that was tested is not quite the median, which must not lie outside all the same.
-      estimate.interval = Interval{std::min(std::exp(intervals[i]->low), estimate.median),
-                                   std::max(std::exp(intervals[i]->high), estimate.median), intervals[i]->coverage};
-    else if (estimate.n > 1)
-      estimate.interval = range_of(ratios[arm_of[i]], arm_of.size());
+      estimate.interval = Interval{std::min(intervals[arm]->low, estimate.median),
+                                   std::max(intervals[arm]->high, estimate.median), intervals[arm]->coverage};
+    else if (estimate.n > 1 && has_logarithms(ratios[arm]))
+      estimate.interval = range_of(ratios[arm], compared);
+    estimates[arm] = estimate;
   }
   return estimates;
 }

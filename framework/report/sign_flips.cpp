@@ -65,44 +65,31 @@ std::vector<double> present(const std::vector<double>& log_ratios) {
   return values;
 }
 
-// How far from the median a log ratio counts, in median deviations: 4 (2.7 standard deviations of normal noise), and
-// more where there are few, whose median deviation may be small by chance.
-double most_deviations(double rounds) {
-  return 4 * rounds / (rounds - 4);
-}
-
-// One arm's log ratios, clipped, and their sums under every pattern.
+// One arm's log ratios, less their mean for the sake of rounding, and their sums under every pattern.
 class FlippedArm {
  public:
   FlippedArm(const std::vector<double>& log_ratios, const SignPatterns& patterns) {
     const std::vector<double> values = present(log_ratios);
-    const double middle = median(values);
+    rounds_ = static_cast<double>(values.size());
+    mean_ = std::reduce(values.begin(), values.end()) / rounds_;
     std::vector<double> deviations;
-    for (const double value : values) deviations.push_back(std::abs(value - middle));
-    const double most = most_deviations(static_cast<double>(values.size())) * median(deviations);
-
-    std::vector<double> clipped;
     std::vector<double> ones;  // 0 where the round is missing
     for (const double value : log_ratios) {
-      const bool is_missing = std::isnan(value);
-      clipped.push_back(is_missing ? 0 : std::clamp(value - middle, -most, most));
-      ones.push_back(is_missing ? 0 : 1);
-      sum_ += clipped.back();
-      squares_ += clipped.back() * clipped.back();
-      rounds_ += ones.back();
+      deviations.push_back(std::isnan(value) ? 0 : value - mean_);
+      ones.push_back(std::isnan(value) ? 0 : 1);
+      sum_ += deviations.back();
+      squares_ += deviations.back() * deviations.back();
     }
-    middle_ = middle;
-    sums_ = patterns.sums(clipped);
+    sums_ = patterns.sums(deviations);
     counts_ = patterns.sums(ones);
-    const auto [low, high] = std::ranges::minmax(clipped);
-    span_ = std::max(high - low, 1e-12 * std::max(1.0, std::abs(middle)));
+    const auto [low, high] = std::ranges::minmax(values);
+    span_ = std::max(high - low, 1e-12 * std::max(1.0, std::abs(mean_)));
   }
 
-  // Of the clipped log ratios, as all centres here: without the median.
-  [[nodiscard]] double centre() const { return sum_ / rounds_; }
-  [[nodiscard]] double median_of_all() const { return middle_; }
+  [[nodiscard]] double mean() const { return mean_; }
   [[nodiscard]] double span() const { return span_; }
 
+  // Of centres as distances from the mean.
   // What makes |sum| of a pattern comparable: it then grows with Student's t. 0 where nothing deviates.
   [[nodiscard]] double scale(double centre) const {
     const double squares = squares_ - centre * (2 * sum_ - rounds_ * centre);
@@ -113,7 +100,7 @@ class FlippedArm {
   }
 
  private:
-  double middle_ = 0, sum_ = 0, squares_ = 0, rounds_ = 0, span_ = 0;
+  double mean_ = 0, sum_ = 0, squares_ = 0, rounds_ = 0, span_ = 0;
   std::vector<double> sums_, counts_;  // [patterns]
 };
 
@@ -141,10 +128,9 @@ class FlipTest {
  private:
   // Keeps the largest |T| of every pattern and whose it is, so that any one arm can be left out.
   void include(std::size_t arm) {
-    const double centre = arms_[arm]->centre();
-    const double scale = arms_[arm]->scale(centre);
+    const double scale = arms_[arm]->scale(0);
     for (std::size_t i = 0; i < patterns_.size(); ++i) {
-      const double size = arms_[arm]->flipped(i, centre) * scale;
+      const double size = arms_[arm]->flipped(i, 0) * scale;
       second_[i] = std::max(second_[i], std::min(size, largest_[i]));
       if (size <= largest_[i]) continue;
       largest_[i] = size;
@@ -167,8 +153,8 @@ class FlipTest {
 
   // Between a centre that stands and one that is rejected.
   [[nodiscard]] double end_of(std::size_t arm, double step) const {
-    double inside = arms_[arm]->centre();
-    double outside = inside + step;
+    double inside = 0;
+    double outside = step;
     constexpr int kDoublings = 60;
     for (int i = 0; !rejects(arm, outside); ++i) {
       if (i == kDoublings) return std::copysign(std::numeric_limits<double>::infinity(), step);
@@ -180,7 +166,7 @@ class FlipTest {
       const double middle = inside + (outside - inside) / 2;
       (rejects(arm, middle) ? outside : inside) = middle;
     }
-    return arms_[arm]->median_of_all() + outside;
+    return arms_[arm]->mean() + outside;
   }
 
   SignPatterns patterns_;

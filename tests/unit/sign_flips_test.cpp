@@ -15,16 +15,6 @@ namespace {
 using Arms = std::vector<std::vector<double>>;
 
 // The definition, with masks and without any of the sharing.
-std::vector<double> clipped(std::vector<double> values) {
-  const double middle = median(values);
-  std::vector<double> deviations;
-  for (const double value : values) deviations.push_back(std::abs(value - middle));
-  const double n = static_cast<double>(values.size());
-  const double most = 4 * n / (n - 4) * median(deviations);
-  for (double& value : values) value = std::clamp(value, middle - most, middle + most);
-  return values;
-}
-
 // |Student's t| of flipped deviations from `centre`, written with their mean and standard deviation.
 double student(const std::vector<double>& values, double centre, unsigned mask) {
   const double n = static_cast<double>(values.size());
@@ -41,15 +31,13 @@ double mean_of(const std::vector<double>& values) {
 }
 
 bool stands(const Arms& arms, std::size_t arm, double centre) {
-  Arms clean;
-  for (const std::vector<double>& values : arms) clean.push_back(clipped(values));
-  const double observed = student(clean[arm], centre, 0);
+  const double observed = student(arms[arm], centre, 0);
   const unsigned patterns = 1U << arms[arm].size();
   int as_large = 0;
   for (unsigned mask = 0; mask < patterns; ++mask) {
-    double largest = student(clean[arm], centre, mask);
+    double largest = student(arms[arm], centre, mask);
     for (std::size_t other = 0; other < arms.size(); ++other)
-      if (other != arm) largest = std::max(largest, student(clean[other], mean_of(clean[other]), mask));
+      if (other != arm) largest = std::max(largest, student(arms[other], mean_of(arms[other]), mask));
     as_large += largest >= observed * (1 - 1e-9);
   }
   return as_large > 0.05 * patterns;
@@ -108,14 +96,6 @@ TEST(SignFlips, MovingOrScalingAnArmMovesOrScalesItsIntervalAndNoOther) {
   EXPECT_NEAR(after[0]->low, before[0]->low, 1e-9);
   EXPECT_NEAR(after[1]->low, 5 * before[1]->low + 2, 1e-9);
   EXPECT_NEAR(after[1]->high, 5 * before[1]->high + 2, 1e-9);
-}
-
-TEST(SignFlips, OneDisturbedRoundDoesNotWidenTheIntervalWithoutBound) {
-  Arms arms = {{0.05, 0.051, 0.049, 0.05, 0.052, 0.05, 0.048, 0.051, 0.3}};
-  const double some = simultaneous_intervals(arms)[0]->high;
-  arms[0].back() = 30;
-  EXPECT_NEAR(simultaneous_intervals(arms)[0]->high, some, 1e-9);
-  EXPECT_LT(some, 0.06);
 }
 
 TEST(SignFlips, AreTheSameWhateverTheOrderOfTheArms) {

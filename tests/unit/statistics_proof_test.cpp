@@ -102,7 +102,9 @@ TEST_P(ProofOfStatistics, MarksAtMostOneFamilyIn20ByChanceAndCoversWhatWasPlante
     for (const double planted : {0.0, 0.02, 0.05}) {
       const Shares shares = measure(recorded, rounds, planted, kFamilies);
       print(GetParam(), rounds, planted, shares);
-      if (planted == 0) EXPECT_LE(shares.marked, 0.05);
+      if (planted == 0) {
+        EXPECT_LE(shares.marked, 0.05);
+      }
       EXPECT_GE(shares.covered, 0.93);
       EXPECT_LE(shares.covered, 0.97);
       EXPECT_GE(shares.medians, 0.93);
@@ -114,9 +116,21 @@ INSTANTIATE_TEST_SUITE_P(Recorded, ProofOfStatistics,
                          ::testing::Values("prefill_tokens_per_second", "decode_tokens_per_second"),
                          [](const auto& metric) { return std::string(metric.param).substr(0, 6); });
 
-// A machine that others load makes of one prefill in five something that is 10 % off and more. Seven rounds find every
+TEST(PowerOfStatistics, FindsFourInFiveEffectsOfFivePercentWithSevenRoundsOfAQuietMachine) {
+  const std::vector<Round> recorded = recording("noise-quiet-machine.csv", "prefill_tokens_per_second");
+  ASSERT_EQ(recorded.size(), 10u);
+  for (const double planted : {0.0, 0.02, 0.05}) {
+    const Shares shares = measure(recorded, 7, planted, kFamilies);
+    print("quiet machine, prefill", 7, planted, shares);
+    if (planted == 0.05) {
+      EXPECT_GE(shares.found, 0.8);
+    }
+  }
+}
+
+// A machine that others load makes of one prefill in nine something that is more than 10 % off. Seven rounds find every
 // other effect of 5 % in it; with 15 of them four in five are found.
-TEST(PowerOfStatistics, FindsFivePercentInTheNoiseOfASharedMachineWithFifteenRounds) {
+TEST(PowerOfStatistics, FindsFourInFiveEffectsOfFivePercentWithFifteenRoundsOfASharedMachine) {
   const std::vector<Round> recorded = recording("noise-shared-machine.csv", "prefill_tokens_per_second");
   EXPECT_GE(measure(recorded, 15, 0.05, kFamilies).found, 0.8);
 }
