@@ -133,6 +133,9 @@ std::string seeds_section(const Results& results) {
   std::string text;
   for (const SummaryRow& row : results.summary.rows) {
     if (!row.over_seeds || row.over_seeds->low == row.over_seeds->high) continue;
+    if (const std::size_t rank = metric_rank(row.metric);
+        rank < standard_metrics().size() && standard_metrics()[rank].headline == Headline::none)
+      continue;
     text += table_line({markdown_text(row.arm), markdown_text(case_title({row.workload, row.case_name})),
                         markdown_text(metric_heading(row.metric)), format_value(row.over_seeds->low, row.unit),
                         format_value(row.estimate.median, row.unit), format_value(row.over_seeds->high, row.unit)});

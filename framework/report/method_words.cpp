@@ -24,7 +24,7 @@ std::string rounds_words(const Results& results) {
     text += fmt::format("Rounds: at least {}, at most {}, until half of every interval of prefill and decode speed is at "
                         "most {:.3g} % of its figure. ",
                         layout.least_rounds, layout.most_rounds, layout.until * 100);
-    if (!layout.stopped.empty()) text += one_line(layout.stopped) + (layout.stopped.ends_with('.') ? " " : ". ");
+    if (!layout.stopped.empty()) text += "On what they ended: " + one_line(layout.stopped) + (layout.stopped.ends_with('.') ? " " : ". ");
   } else if (layout.rounds > 0) {
     text += fmt::format("Planned rounds: {}. ", layout.rounds);
   }

@@ -73,7 +73,8 @@ VerdictRow row_of(const ArmLayout& arm, const Rows& rows, const std::vector<std:
     else if (column != columns.end())
       verdict.cells[static_cast<std::size_t>(column - columns.begin())] = cell_of(*row, is_baseline);
     if (row->is_ok() && evicted_nothing(*row)) add_once(verdict.notes, "evicted nothing");
-    if (row->over_seeds && column != columns.end() && row->over_seeds->low != row->over_seeds->high)
+    if (row->over_seeds && (row->metric == kPerplexity || row->metric == kRecallAccuracy) &&
+        row->over_seeds->low != row->over_seeds->high)  // the others have their own table in report.md
       add_once(verdict.notes, fmt::format("over seeds {}: {} to {}", metric_heading(row->metric),
                                           format_value(row->over_seeds->low, row->unit),
                                           format_value(row->over_seeds->high, row->unit)));

@@ -85,7 +85,7 @@ TEST(ReportMarkdown, SaysHowTheRunWentFromItsEnvironment) {
   study.least_rounds = 5;
   study.most_rounds = 30;
   study.until = 0.02;
-  study.stopped = "Stopped after 7 rounds: the widest interval is ± 1.9 %";
+  study.stopped = "after 7 of at most 30 rounds: the widest interval is ± 1.9 %";
   Results results = results_of(study, seven_rounds());
   results.environment["warmup"] = {{"rounds", 2}, {"agreed", true}, {"difference", 0.012}, {"most", 3}};
   results.environment["rounds"] = {
@@ -93,7 +93,7 @@ TEST(ReportMarkdown, SaysHowTheRunWentFromItsEnvironment) {
       {{"round", 0}, {"attempt", 2}, {"other_cpu_share", 0.01}, {"steal_share", 0.0}, {"disturbed", false}, {"repeated", false}}};
   const std::string report = report_markdown(results);
   expect_has(report, "at least 5, at most 30, until half of every interval");
-  expect_has(report, "Stopped after 7 rounds: the widest interval is ± 1.9 %. ");
+  expect_has(report, "On what they ended: after 7 of at most 30 rounds: the widest interval is ± 1.9 %. ");
   expect_has(report, "2 rounds were run before to warm up and discarded; the last two agreed");
   expect_has(report, "at most 40 % of the processor in a round, the host at most 2 %. Disturbed rounds: 0; repeated once: 0.");
 }
