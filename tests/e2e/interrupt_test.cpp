@@ -58,7 +58,12 @@ TEST_F(Disturbed, InterruptTwiceEndsAtOnceAndTheTrialProcessWithIt) {
   Background run(sandbox_, command_);
   ASSERT_TRUE(is_under_way(run)) << run.wait();
   std::optional<pid_t> child;
-  ASSERT_TRUE(run.wait_until([&] { return (child = run.child()).has_value(); }));
+  // Not one that was forked a moment ago and has not yet asked to end with its parent.
+  ASSERT_TRUE(run.wait_until([&] {
+    child = run.child();
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    return child.has_value() && run.child() == child;
+  }));
   kill(*child, SIGSTOP);  // a trial that does not end
   run.signal(SIGINT);
   ASSERT_TRUE(run.wait_until([&] {
