@@ -45,7 +45,9 @@ class Background {
   Background& operator=(const Background&) = delete;
 
   [[nodiscard]] pid_t pid() const { return pid_; }
-  void signal(int number) const { ::kill(pid_, number); }
+  void signal(int number) const {
+    if (pid_ > 0) ::kill(pid_, number);  // to -1 it would go to everybody
+  }
 
   /// Its trial process at this moment; none where it has none.
   [[nodiscard]] std::optional<pid_t> child() const {
