@@ -44,7 +44,7 @@ TEST_F(Plans, CachesAreCountedRowByRow) {
   EXPECT_EQ(estimate(f32, kRoof).weight_bytes, f32.arms[0].weight_bytes);
 }
 
-TEST_F(Plans, TakeLongerWithMoreToDo) {
+TEST_F(Plans, TakeLongerWithMoreWork) {
   const auto seconds = [&](const std::string& workloads, const std::string& more = "", const std::string& arms = "[{}]") {
     return estimate(plan(workloads, more, arms), kRoof).most_seconds;
   };
