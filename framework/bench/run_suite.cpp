@@ -14,6 +14,7 @@
 #include "bench/measure.h"
 #include "experiment/roof.h"
 #include "parallel/parallel.h"
+#include "report/metrics.h"
 
 namespace attnlab::bench {
 namespace {
@@ -108,7 +109,7 @@ Outcome run_suite(const Registry& registry, const Suite& suite, GoogleFlags flag
   Stage stage(registry,
               {.fma_flops_per_second = roof.best.fma_flops_per_second,
                .read_bytes_per_second = roof.best.read_bytes_per_second,
-               .cached_bytes = 2.0 * static_cast<double>(outcome.environment.caches.l3_bytes)},
+               .cached_bytes = report::kCachesHold * static_cast<double>(outcome.environment.caches.l3_bytes)},
               gives_all);
   for (const Entry& entry : suite.entries)
     benchmark::RegisterBenchmark(entry.name().c_str(), [&](benchmark::State& state) { stage.run(state, entry); })

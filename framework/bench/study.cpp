@@ -120,7 +120,7 @@ void add_warnings(report::StudyLayout& layout, const std::vector<report::TrialRe
   });
   if (resident > 0)
     layout.warnings.push_back(
-        fmt::format("{} of {} trials go over less memory than twice the L3, which may serve them: they have no share of "
+        fmt::format("{} of {} trials go over less memory than four times the L3, which may serve them: no share of "
                     "the read bandwidth.",
                     resident, trials.size()));
 }

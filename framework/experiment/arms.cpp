@@ -54,6 +54,7 @@ class ArmReader {
       arm.where = item.mark();
       arm.name = read_name(reader, item);
       arm.tags = reader.texts("tags").value_or(arm.tags);
+      arm.threads = reader.count("threads").value_or(arm.threads);
       bool complete = true;
       for (const Kind kind : kKinds) {
         const Node* part = reader.find(kind_name(kind));

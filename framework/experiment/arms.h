@@ -30,6 +30,7 @@ struct ATTNLAB_API Arm {
   LayeredChoice attention;
   LayeredChoice position;
   LayeredChoice cache;
+  int threads = 0;  // 0: as the experiment says
   config::Mark where;
   bool from_grid = false;  // such an arm may be refused without ending the run
 

@@ -18,7 +18,7 @@ namespace {
 
 using Options = std::map<std::string, std::string>;
 
-// The components of an arm in one row: attention, its layers, position, its layers, cache, its layers.
+// The components of an arm in one row: attention, its layers, position, its layers, cache, its layers; its threads.
 struct Piece {
   std::string before;  // what stands between it and the piece before
   std::string id;
@@ -44,6 +44,7 @@ std::vector<Piece> pieces_of(const Arm& arm) {
       pieces.push_back({"+", part.choice.id, all_options(part.choice), "@" + layers});
     }
   }
+  if (arm.threads > 0) pieces.push_back({"/", fmt::format("threads={}", arm.threads), {}, ""});
   return pieces;
 }
 

@@ -75,12 +75,16 @@ class Scores {
     WindowScore& window = windows_.back();
     ++window.tokens;
     window.nll += nll(logits, target);
-    if (writer_) writer_->add(logits);
-    if (writer_) ++window.divergence.same_top;  // the baseline is as it is
+    if (writer_) {
+      writer_->add(logits);
+      ++window.divergence.same_top;
+      ++window.divergence.same_bits;
+    }
     if (reader_) try_reading([&] {
       const Divergence one = reader_->compare(logits);
       window.divergence.kl += one.kl;
       window.divergence.same_top += one.same_top;
+      window.divergence.same_bits += one.same_bits;
     });
   }
 
@@ -99,6 +103,7 @@ class Scores {
       all.nll += window.nll;
       all.divergence.kl += window.divergence.kl;
       all.divergence.same_top += window.divergence.same_top;
+      all.divergence.same_bits += window.divergence.same_bits;
     }
     const auto tokens = static_cast<double>(all.tokens);
     measured.has_nonfinite_logits = !std::isfinite(all.nll);
@@ -112,6 +117,8 @@ class Scores {
     if (!writer_ && !reader_) return;
     measured.add("kl_to_baseline", "nats", "lower", all.divergence.kl / tokens, true);
     measured.add("same_top_token", "share", "higher", static_cast<double>(all.divergence.same_top) / tokens, true);
+    measured.add("same_bits_as_baseline", "share", "none", static_cast<double>(all.divergence.same_bits) / tokens,
+                 true);
     add_windows(measured, "kl", [](const WindowScore& window) { return window.divergence.kl; });
     add_windows(measured, "same_top", [](const WindowScore& window) { return window.divergence.same_top; });
     if (reader_) measured.details["kl_is_exact"] = reader_->is_exact();  // else a lower bound

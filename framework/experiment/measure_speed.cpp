@@ -156,7 +156,21 @@ Measured measure_prefill(model::Decoder& decoder, const Batch& batch, std::uint6
   return measured;
 }
 
-void add_decode(Measured& measured, const model::Decoder& decoder, const model::Session& session,
+// Of one token for every sequence, over the rows that are there; two for each multiply-add.
+double decode_operations(const model::Decoder& decoder, model::Session& session) {
+  double operations = 2.0 * static_cast<double>(decoder.layer_weights() + decoder.head_weights()) * session.sequences();
+  for (int layer = 0; layer < session.layers(); ++layer) {
+    const KvShape shape = session.shape(layer);
+    if (shape.kv_heads == 0) continue;  // no rows
+    const double group = static_cast<double>(decoder.config().heads) / shape.kv_heads;
+    for (int sequence = 0; sequence < session.sequences(); ++sequence)
+      for (int head = 0; head < shape.kv_heads; ++head)
+        operations += 2.0 * session.cache(layer).rows(sequence, head) * group * (shape.key_dim + shape.value_dim);
+  }
+  return operations;
+}
+
+void add_decode(Measured& measured, const model::Decoder& decoder, model::Session& session,
                 const std::vector<double>& steps) {
   const double total = std::accumulate(steps.begin(), steps.end(), 0.0);
   measured.add("decode_tokens_per_second", "tokens/s", "higher",
@@ -169,6 +183,7 @@ void add_decode(Measured& measured, const model::Decoder& decoder, const model::
   measured.add(std::string(report::kBytesPerSecond), "bytes/s", "higher",
                bytes * static_cast<double>(steps.size()) / total);
   measured.details["bytes_per_step"] = bytes;
+  measured.details["operations_per_step"] = decode_operations(decoder, session);
 }
 
 // Steps of one token for every sequence; the last step has the rows that the case names.

@@ -94,6 +94,7 @@ void plan_arms(Plan& plan, int length) {
   std::size_t running = 0;
   for (const Arm& arm : plan.spec.arms) {
     PlannedArm planned{.arm = arm};
+    planned.threads = arm.threads > 0 ? arm.threads : plan.threads;
     planned.resolved = resolve_arm(arm, plan.source->config(), *plan.registry);
     if (plan.source->constructed() == "recall" && planned.resolved.conflicts.empty())
       if (std::string conflict = recall_conflict(planned.resolved, plan.source->config()); !conflict.empty())
@@ -176,8 +177,10 @@ Plan make_plan(const std::filesystem::path& file, const PlanOptions& options) {
   plan_arms(plan, length);
   check_weights(plan);
   identify(plan);
-  if (plan.threads > available_processors())
-    plan.warnings.push_back(fmt::format("{} threads on {} processors: speeds say nothing", plan.threads,
+  int most = 0;
+  for (const PlannedArm& arm : plan.arms) most = std::max(most, arm.threads);
+  if (most > available_processors())
+    plan.warnings.push_back(fmt::format("{} threads on {} processors: speeds say nothing", most,
                                         available_processors()));
   return plan;
 }

@@ -42,6 +42,7 @@ struct PlannedArm {
   std::string failed;                // why its model cannot be made; empty: it can
   std::vector<std::string> notes;    // what the report has to say: converted heads, lengths beyond the trained one
   std::size_t weight_bytes = 0;
+  int threads = 1;
   int kv_heads = 0;                  // as the model has them in the end; 0: none, or not the same in every layer
   ArmCost cost;
   std::string identity;              // a hash of the arm with all its options, and of its plugins' files

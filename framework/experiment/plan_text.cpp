@@ -79,6 +79,7 @@ nlohmann::ordered_json plan_json(const Plan& plan) {
     nlohmann::ordered_json one;
     one["name"] = arm.arm.name;
     if (!arm.arm.tags.empty()) one["tags"] = arm.arm.tags;
+    if (arm.threads != plan.threads) one["threads"] = arm.threads;
     const nlohmann::ordered_json described = describe_arm(arm.resolved);
     for (const auto& [kind, component] : described.items()) one[kind] = component;
     if (!arm.refused.empty()) one["refused"] = arm.refused;

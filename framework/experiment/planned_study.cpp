@@ -69,6 +69,7 @@ report::ArmLayout layout_of(const PlannedArm& arm) {
   layout.resolved = describe_arm(arm.resolved);
   layout.numbers = numbers_of(layout.resolved);
   if (arm.kv_heads > 0) layout.numbers["kv_heads"] = arm.kv_heads;
+  if (arm.arm.threads > 0) layout.numbers["threads"] = arm.threads;
   return layout;
 }
 

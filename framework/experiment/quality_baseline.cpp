@@ -221,7 +221,10 @@ Divergence BaselineReader::compare(std::span<const float> logits) {
   if (std::ranges::any_of(record.ids, [&](std::uint32_t id) { return id >= file.header.vocab; }))
     file.refuse("is damaged: it names a token that is not in the vocabulary");
   const bool is_same = static_cast<std::uint32_t>(model::argmax(logits)) == record.ids.front();
-  return {.kl = kl(record, logits, log_sum_exp(logits)), .same_top = is_same ? 1 : 0};
+  const double own = log_sum_exp(logits);
+  bool is_equal = own == record.log_sum_exp;
+  for (std::size_t i = 0; i < record.ids.size(); ++i) is_equal = is_equal && logits[record.ids[i]] == record.logits[i];
+  return {.kl = kl(record, logits, own), .same_top = is_same ? 1 : 0, .same_bits = is_equal ? 1 : 0};
 }
 
 void BaselineReader::finish() {

@@ -69,6 +69,7 @@ class ATTNLAB_API BaselineWriter {
 struct Divergence {
   double kl = 0;              // KL(baseline || arm), nats
   std::int64_t same_top = 0;  // tokens whose most likely successor is the same
+  std::int64_t same_bits = 0;  // tokens whose kept logits and log-sum-exp are the same to the bit
 };
 
 class ATTNLAB_API BaselineReader {

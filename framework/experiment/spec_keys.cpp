@@ -101,6 +101,9 @@ const KeyTable& arm_keys() {
   static const KeyTable keys = {
       {.name = "name", .doc = "Name of the arm; default: attention/position/cache in their shortest spelling."},
       {.name = "tags", .type = KeyType::texts, .doc = "Words that --only finds the arm by."},
+      {.name = "threads", .type = KeyType::integer,
+       .doc = "Threads of this arm; default: the experiment's, whose roof shares are held against.", .min = 1,
+       .max = 4096},
       kAttention, kPosition, kCache};
   return keys;
 }

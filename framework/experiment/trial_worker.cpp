@@ -91,7 +91,7 @@ class Worker {
   }
 
   void prepare(bool checks, report::TrialResult& result) {
-    set_threads(plan_.threads);
+    set_threads(plan_.arms[arm_].threads);
     decoder_ = std::make_unique<model::Decoder>(
         build_decoder(plan_.arms[arm_].resolved, *plan_.source, *plan_.registry,
                       {.seed = static_cast<std::uint64_t>(seed_), .allow_nonfinite = plan_.allow_nonfinite}));
@@ -107,6 +107,7 @@ class Worker {
     measured.add("peak_rss_bytes", "bytes", "lower", peak_rss());
     result.samples = std::move(measured.samples);
     result.details = std::move(measured.details);
+    if (plan_.arms[arm_].threads != plan_.threads) result.details["threads"] = plan_.arms[arm_].threads;
   }
 
   Measured run(std::size_t planned_case) {

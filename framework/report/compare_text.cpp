@@ -77,24 +77,6 @@ std::vector<std::pair<CaseLayout, std::vector<Line>>> tables(const Comparison& c
   return shown;
 }
 
-// Names to the left, figures to the right.
-std::string aligned(const std::vector<Line>& lines) {
-  std::vector<int> widths(lines.front().size());
-  for (const Line& line : lines)
-    for (std::size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], terminal_width(line[i]));
-  std::string text;
-  for (const Line& line : lines) {
-    std::string row;
-    for (std::size_t i = 0; i < line.size(); ++i) {
-      const std::string padding(static_cast<std::size_t>(widths[i] - terminal_width(line[i])), ' ');
-      row += "  " + (i < 2 || i + 1 == line.size() ? line[i] + padding : padding + line[i]);
-    }
-    row.erase(row.find_last_not_of(' ') + 1);
-    text += row + "\n";
-  }
-  return text;
-}
-
 // What the figures come to, in words; each a line of its own.
 std::vector<std::string> conclusions(const Comparison& comparison, double beyond) {
   std::map<Change, int> counts;
@@ -155,7 +137,7 @@ std::string compare_text(const Comparison& comparison, const ComparedNames& name
   std::string text = one_line("A  " + names.a) + "\n" + one_line("B  " + names.b) + "\n";
   for (const std::string& remark : remarks(comparison)) text += one_line(remark) + "\n";
   for (const auto& [entry, lines] : tables(comparison, beyond, all))
-    text += "\n" + one_line(case_title(entry)) + "\n" + aligned(lines);
+    text += "\n" + one_line(case_title(entry)) + "\n" + aligned(lines, 2);
   text += "\n";
   for (const std::string& said : conclusions(comparison, beyond)) text += said + "\n";
   return text;

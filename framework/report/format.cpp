@@ -128,4 +128,22 @@ int terminal_width(std::string_view text) {
   return static_cast<int>(std::ranges::count_if(text, [](char letter) { return (letter & 0xc0) != 0x80; }));
 }
 
+std::string aligned(const std::vector<std::vector<std::string>>& lines, std::size_t left) {
+  std::vector<int> widths(lines.front().size());
+  for (const std::vector<std::string>& line : lines)
+    for (std::size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], terminal_width(line[i]));
+  std::string text;
+  for (const std::vector<std::string>& line : lines) {
+    std::string row;
+    for (std::size_t i = 0; i < line.size(); ++i) {
+      const std::string padding(static_cast<std::size_t>(widths[i] - terminal_width(line[i])), ' ');
+      const bool is_left = i < left || i + 1 == line.size();
+      row += (i == 0 ? "  " : "   ") + (is_left ? line[i] + padding : padding + line[i]);
+    }
+    row.erase(row.find_last_not_of(' ') + 1);
+    text += row + "\n";
+  }
+  return text;
+}
+
 }  // namespace attnlab::report

@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <attnlab/api.h>
 
@@ -36,5 +37,9 @@ namespace attnlab::report {
 
 /// Columns of a terminal that the UTF-8 text takes, one per code point.
 [[nodiscard]] ATTNLAB_API int terminal_width(std::string_view text);
+
+/// Lines of equally many fields in columns; not empty. The first `left` columns and the last one stand to the left,
+/// figures between them to the right.
+[[nodiscard]] std::string aligned(const std::vector<std::vector<std::string>>& lines, std::size_t left);
 
 }  // namespace attnlab::report

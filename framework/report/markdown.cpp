@@ -9,6 +9,7 @@
 #include "report/format.h"
 #include "report/method_words.h"
 #include "report/metrics.h"
+#include "report/predictions.h"
 #include "report/svg_chart.h"
 #include "report/verdict_table.h"
 #include "report/verdict_words.h"
@@ -129,6 +130,24 @@ std::string missing_section(const Results& results) {
   return missing.empty() ? "" : "## Not run yet\n\n" + bullets(missing);
 }
 
+std::string predictions_section(const Results& results) {
+  std::string text;
+  for (const Prediction& one : predictions(results)) {
+    const double share = one.measured / one.predicted;
+    const std::string note = one.metric == kRecallAccuracy ? "what the cache still holds"
+                             : one.is_in_cache             ? "cache-resident: memory sets no bound"
+                             : one.is_compute_bound        ? "bound by arithmetic"
+                                                           : "bound by memory";
+    text += table_line({markdown_text(one.arm), markdown_text(case_title(one.entry)),
+                        markdown_text(metric_heading(one.metric)), format_value(one.predicted, one.unit),
+                        format_value(one.measured, one.unit), format_value(share, "share"), note});
+  }
+  if (text.empty()) return text;
+  return "## Predicted and measured\n\nDecode: tokens of a step over the larger of its bytes / read bandwidth and its "
+         "operations / FMA peak.\n\n" +
+         table_head({"arm", "case", "figure", "predicted", "measured", "of predicted", "bound"}) + text + "\n";
+}
+
 std::string seeds_section(const Results& results) {
   std::string text;
   for (const SummaryRow& row : results.summary.rows) {
@@ -236,7 +255,7 @@ std::string report_markdown(const Results& results) {
   std::string text = "# " + markdown_text(layout.name) + "\n\n";
   if (!layout.question.empty()) text += markdown_text(layout.question) + "\n\n";
   if (const std::vector<std::string> sentences = verdict(results); !sentences.empty()) text += bullets(sentences);
-  text += warnings_section(results) + results_section(results) + seeds_section(results);
+  text += warnings_section(results) + results_section(results) + seeds_section(results) + predictions_section(results);
   text += chart_links(results);
   text += failures_section(results) + missing_section(results);
   text += generated_section(results) + method_section(results) + EnvironmentTable(results.environment).text();

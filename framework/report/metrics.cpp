@@ -23,6 +23,7 @@ constexpr std::array kMetrics = {
     MetricInfo{kPerplexity, "perplexity", Headline::everywhere},
     MetricInfo{kKlToBaseline, "KL to baseline", Headline::everywhere},
     MetricInfo{kSameTopToken, "same top token", Headline::everywhere},
+    MetricInfo{"same_bits_as_baseline", "same bits", Headline::report},
     MetricInfo{kRecallAccuracy, "recall", Headline::everywhere},
     MetricInfo{"recall_predicted", "recall predicted", Headline::everywhere},
     MetricInfo{"kv_bytes_mean", "KV mean", Headline::everywhere},

@@ -29,6 +29,8 @@ struct MetricInfo {
 /// be given where the bytes that were read cannot have come from a cache.
 inline constexpr std::string_view kShareOfFmaPeak = "share_of_fma_peak";
 inline constexpr std::string_view kShareOfReadBandwidth = "share_of_read_bandwidth";
+/// A step that goes over less than this many times the L3 may be served by it: it has no share of the bandwidth.
+inline constexpr double kCachesHold = 4;
 /// What trials measure; reports hold it against the best roof of the whole run, which is known only at the end.
 inline constexpr std::string_view kOperationsPerSecond = "operations_per_second";
 inline constexpr std::string_view kBytesPerSecond = "bytes_read_per_second";

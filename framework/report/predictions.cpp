@@ -22,14 +22,14 @@ double number(const nlohmann::json& environment, const char* pointer) {
   return environment.at(place);
 }
 
-// The same limit as for shares of the bandwidth: what a step reads may come from the caches.
-bool is_in_cache(const Results& results, const SummaryRow& row) {
-  const double cache = number(results.environment, "/caches/l3_bytes") * 2;
-  return std::ranges::any_of(results.trials, [&](const TrialResult& trial) {
-    if (trial.arm != row.arm || trial.workload != row.workload || trial.case_name != row.case_name) return false;
-    const auto bytes = trial.details.find("bytes_per_step");
-    return bytes != trial.details.end() && bytes->is_number() && bytes->get<double>() <= cache;
-  });
+// A detail of the row's trials that is the same in all of them.
+double detail(const Results& results, const SummaryRow& row, const char* key) {
+  for (const TrialResult& trial : results.trials) {
+    if (trial.arm != row.arm || trial.workload != row.workload || trial.case_name != row.case_name) continue;
+    const auto found = trial.details.find(key);
+    if (found != trial.details.end() && found->is_number()) return found->get<double>();
+  }
+  return 0;
 }
 
 Prediction prediction_of(const SummaryRow& row, double predicted) {
@@ -42,13 +42,21 @@ Prediction prediction_of(const SummaryRow& row, double predicted) {
 std::vector<Prediction> predictions(const Results& results) {
   std::vector<Prediction> all;
   const double bandwidth = number(results.environment, "/roof/read_bytes_per_second");
+  const double peak = number(results.environment, "/roof/fma_flops_per_second");
+  const double caches = number(results.environment, "/caches/l3_bytes") * kCachesHold;
   for (const SummaryRow& row : results.summary.rows) {
     if (!row.is_ok() || row.metric != kDecode || bandwidth <= 0) continue;
-    const SummaryRow* bytes = other_metric(results, row, kBytesPerSecond);
-    // Tokens per byte are those of the trial itself, whatever the number of sequences.
-    if (bytes == nullptr || !(bytes->estimate.median > 0)) continue;
-    all.push_back(prediction_of(row, bandwidth * row.estimate.median / bytes->estimate.median));
-    all.back().is_in_cache = is_in_cache(results, row);
+    const SummaryRow* rate = other_metric(results, row, kBytesPerSecond);
+    const double bytes = detail(results, row, "bytes_per_step");
+    if (detail(results, row, "threads") > 0) continue;  // the roof is that of another number of threads
+    if (rate == nullptr || !(rate->estimate.median > 0) || bytes <= 0) continue;
+    const double steps_per_second = rate->estimate.median / bytes;
+    const double tokens_per_step = row.estimate.median / steps_per_second;
+    const double reading = bytes / bandwidth;
+    const double computing = peak > 0 ? detail(results, row, "operations_per_step") / peak : 0;
+    all.push_back(prediction_of(row, tokens_per_step / std::max(reading, computing)));
+    all.back().is_compute_bound = computing > reading;
+    all.back().is_in_cache = bytes <= caches;
   }
   for (const SummaryRow& row : results.summary.rows) {
     if (!row.is_ok() || row.metric != kRecallAccuracy) continue;

@@ -1,5 +1,5 @@
-// What was known beforehand, beside what came: decode cannot be faster than memory hands over the bytes of a token, and
-// the constructed recall model answers what its cache still holds.
+// What was known beforehand, beside what came: a decode step takes at least as long as memory needs for its bytes and
+// the arithmetic for its operations, and the constructed recall model answers what its cache still holds.
 #pragma once
 
 #include <optional>
@@ -18,6 +18,7 @@ struct Prediction {
   std::string metric, unit;  // of what was measured
   double predicted = 0, measured = 0;
   std::optional<Interval> interval;  // of what was measured
+  bool is_compute_bound = false;     // operations / peak is the larger of the two bounds
   bool is_in_cache = false;  // the bytes of a step fit into the caches: memory sets no bound, and more may be measured
 };
 

@@ -33,8 +33,9 @@ void add_shares(const nlohmann::json& environment, std::vector<TrialResult>& tri
   };
   const double flops = number("/roof/fma_flops_per_second");
   const double bandwidth = number("/roof/read_bytes_per_second");
-  const double cache = number("/caches/l3_bytes") * 2;
+  const double cache = number("/caches/l3_bytes") * kCachesHold;
   for (TrialResult& trial : trials) {
+    if (trial.details.contains("threads")) continue;  // the roof is that of another number of threads
     std::vector<Sample> shares;
     for (const Sample& sample : trial.samples) {
       if (sample.metric == kOperationsPerSecond && flops > 0)

@@ -14,25 +14,6 @@ namespace {
 
 using Line = std::vector<std::string>;
 
-// The first and the last column to the left, figures to the right.
-std::string aligned(const std::vector<Line>& lines) {
-  std::vector<int> widths(lines.front().size());
-  for (const Line& line : lines)
-    for (std::size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], terminal_width(line[i]));
-  std::string text;
-  for (const Line& line : lines) {
-    std::string row;
-    for (std::size_t i = 0; i < line.size(); ++i) {
-      const std::string padding(static_cast<std::size_t>(widths[i] - terminal_width(line[i])), ' ');
-      const bool is_left = i == 0 || i + 1 == line.size();
-      row += (i == 0 ? "  " : "   ") + (is_left ? line[i] + padding : padding + line[i]);
-    }
-    row.erase(row.find_last_not_of(' ') + 1);
-    text += row + "\n";
-  }
-  return text;
-}
-
 std::string cell_text(const VerdictCell& cell) {
   if (cell.value.empty()) return "–";
   return cell.ratio.empty() ? cell.value : fmt::format("{}  ({}{})", cell.value, cell.ratio, cell.is_marked ? "*" : "");
@@ -57,7 +38,7 @@ std::string terminal_table(const Results& results) {
       lines.push_back(std::move(line));
     }
     for (std::string& heading : lines.front()) heading = one_line(heading);
-    text += one_line(case_title(table.entry)) + "\n" + aligned(lines) + "\n";
+    text += one_line(case_title(table.entry)) + "\n" + aligned(lines, 1) + "\n";
   }
   if (has_marks) text += "* more than chance, all arms at once (95 %)\n";
   for (const std::string& sentence : verdict(results)) text += one_line(sentence) + "\n";

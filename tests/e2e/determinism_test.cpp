@@ -56,6 +56,23 @@ INSTANTIATE_TEST_SUITE_P(, EveryArm,
                                          Arm{"sink", {"--cache", "{sink: {sinks: 4, window: 20}}"}}),
                          [](const auto& test) { return test.param.name; });
 
+TEST(ThreadsOfArms, AreComparedToTheBitInOneStudy) {
+  const Sandbox sandbox;
+  sandbox.write("text.txt", "The same text for all of them, and long enough for two windows of thirty-two tokens.\n");
+  sandbox.write("threads.yaml",
+                Experiment{.repeats = "1",
+                           .arms = "[{threads: 1}, {threads: 2}, {threads: 3}, {threads: 3, cache: {full: "
+                                   "{storage: bf16}}}]",
+                           .workloads = "[{perplexity: {text: text.txt, context: 32, prefill: 8}}]"}
+                    .yaml());
+  expect_well(sandbox.run({"run", "threads.yaml", "-o", "out", "--threads", "1"}));
+  const CsvTable summary = summary_of(sandbox / "out");
+  const std::vector<std::size_t> rows = summary.where({{"metric", "same_bits_as_baseline"}});
+  ASSERT_EQ(rows.size(), 4U);
+  for (int arm = 0; arm < 3; ++arm) EXPECT_EQ(std::stod(summary.at(rows[arm], "median")), 1.0) << arm;
+  EXPECT_LT(std::stod(summary.at(rows[3], "median")), 1.0) << "rounded rows give other bits";
+}
+
 TEST(Causality, MeansThatLaterTokensChangeNothing) {
   const Sandbox sandbox;
   const auto logits = [&](const std::string& prompt) {

@@ -85,6 +85,14 @@ TEST(Arms, ExplicitNamesAndTagsStand) {
   EXPECT_EQ(arms[1].name, "mha/rope/full");
 }
 
+TEST(Arms, OfAListMayHaveThreadsOfTheirOwn) {
+  const std::vector<Arm> arms = arms_of("- {threads: 1}\n- {threads: 2}\n- {}\n");
+  EXPECT_EQ(arms[0].threads, 1);
+  EXPECT_EQ(arms[1].name, "mha/rope/full/threads=2");
+  EXPECT_EQ(arms[2].threads, 0);
+  EXPECT_EQ(arms[2].name, "mha/rope/full");
+}
+
 TEST(Arms, SharedNamesAreRefusedWithBothPlaces) {
   EXPECT_EQ(arms_error("- {name: x}\n- {name: x, cache: window}\n"),
             "f.yaml:2:3: the arm \"x\" is there twice, also at f.yaml:1:3; give it another name");

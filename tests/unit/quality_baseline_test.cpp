@@ -151,9 +151,24 @@ TEST_F(QualityBaseline, FindsExactlyNothingBetweenTheSameBits) {
       const Divergence found = reader.compare(logits);
       EXPECT_EQ(found.kl, 0.0) << vocab;
       EXPECT_EQ(found.same_top, 1) << vocab;
+      EXPECT_EQ(found.same_bits, 1) << vocab;
     }
     reader.finish();
   }
+}
+
+TEST_F(QualityBaseline, SeesOneOtherBitInsideAndOutsideOfWhatIsKept) {
+  const auto baseline = random_logits(3, 2000, 8);
+  write(baseline);
+  BaselineReader reader(path_, identity(2000));
+  Logits largest = baseline[0];
+  float& kept = *std::ranges::max_element(largest);
+  kept = std::nextafter(kept, 0.0F);
+  EXPECT_EQ(reader.compare(largest).same_bits, 0);
+  Logits smallest = baseline[1];
+  *std::ranges::min_element(smallest) += 1;
+  EXPECT_EQ(reader.compare(smallest).same_bits, 0) << "the log-sum-exp tells";
+  EXPECT_EQ(reader.compare(baseline[2]).same_bits, 1);
 }
 
 TEST_F(QualityBaseline, KeepsADistributionThatOneTokenHoldsAlone) {

@@ -5,6 +5,7 @@
 
 #include "report/axes.h"
 #include "report/html.h"
+#include "report/markdown.h"
 #include "report/predictions.h"
 #include "report/results_folder.h"
 #include "report/svg_chart.h"
@@ -132,6 +133,22 @@ TEST(ReportPages, PredictedDecodeIsBandwidthOverTheBytesOfAToken) {
   EXPECT_FALSE(all.front().is_in_cache);
   results.environment["caches"]["l3_bytes"] = 1 << 30;
   EXPECT_TRUE(predictions(results).front().is_in_cache);
+  EXPECT_FALSE(all.front().is_compute_bound);
+}
+
+TEST(ReportPages, PredictedDecodeIsThatOfTheLargerOfTheTwoBounds) {
+  TrialResult decode = trial(arm("mha"), 0,
+                             {{"decode_tokens_per_second", "tokens/s", "higher", 200, false},
+                              {"bytes_read_per_second", "bytes/s", "higher", 4e10, false}});
+  decode.details["bytes_per_step"] = 4e8;       // 8 ms, for two tokens
+  decode.details["operations_per_step"] = 2e9;  // 20 ms
+  Results results = results_of(layout({arm("mha")}), {decode});
+  results.environment = {{"roof", {{"read_bytes_per_second", 5e10}, {"fma_flops_per_second", 1e11}}}};
+  const std::vector<Prediction> all = predictions(results);
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_DOUBLE_EQ(all.front().predicted, 100);
+  EXPECT_TRUE(all.front().is_compute_bound);
+  EXPECT_NE(report_markdown(results).find("bound by arithmetic"), std::string::npos);
 }
 
 TEST(ReportPages, AStaticChartHasAMarkForEveryArmAndOnlyEscapedText) {

@@ -43,6 +43,28 @@ function rowLayout(names, width) {
   };
 }
 
+// Marks over the rows of a layout, along one axis of numbers.
+function plotRows(width, layout, { scale, values, unit, format }, marks) {
+  return plot(width, {
+    height: layout.height,
+    marginLeft: layout.marginLeft,
+    marginRight: 76,
+    marginTop: layout.isNarrow ? 22 : 8,
+    marginBottom: 32,
+    insetLeft: 10,
+    insetRight: 10,
+    x: {
+      ...scale,
+      grid: true,
+      label: null,
+      ticks: ticksOf(scale, values, unit, layout.ticks) ?? layout.ticks,
+      tickFormat: format,
+    },
+    y: layout.y,
+    marks,
+  });
+}
+
 /// One metric by arm: the value with its interval, or the ratio to the baseline with its simultaneous interval.
 function drawByArm(entry, metric, asRatio, width) {
   const rows = shownArms()
@@ -74,62 +96,44 @@ function drawByArm(entry, metric, asRatio, width) {
       : "") +
     `\nn = ${row.n}`;
   const seeds = asRatio ? [] : rows.filter((row) => row.seeds_low !== undefined);
-  const ticks = layout.ticks;
-  const svg = plot(width, {
-    height: layout.height,
-    marginLeft: layout.marginLeft,
-    marginRight: 76,
-    marginTop: layout.isNarrow ? 22 : 8,
-    marginBottom: 32,
-    insetLeft: 10,
-    insetRight: 10,
-    x: {
-      ...scale,
-      grid: true,
-      label: null,
-      ticks: ticksOf(scale, values, asRatio ? "" : metric.unit, ticks) ?? ticks,
-      tickFormat: format,
-    },
-    y: layout.y,
-    marks: [
-      isNumber(reference)
-        ? Plot.ruleX([reference], { stroke: "var(--muted)", strokeDasharray: "3 3", ariaDescription: "baseline" })
-        : null,
-      layout.labels,
-      Plot.ruleY(seeds, {
-        y: "arm",
-        x1: "seeds_low",
-        x2: "seeds_high",
-        stroke: colour,
-        strokeOpacity: 0.35,
-        strokeWidth: 8,
-        ariaDescription: "seeds",
-      }),
-      Plot.ruleY(
-        rows.filter((row) => low(row) !== high(row)),
-        { y: "arm", x1: low, x2: high, stroke: colour, strokeWidth: 2, ariaDescription: "intervals" },
-      ),
-      Plot.dot(rows, {
-        y: "arm",
-        x: value,
-        r: 4.5,
-        stroke: colour,
-        strokeWidth: 2,
-        fill: (row) => (isSolid(row) ? colour(row) : "var(--surface)"),
-        ariaDescription: "medians",
-      }),
-      Plot.text(rows, {
-        y: "arm",
-        text: (row) => format(value(row)),
-        frameAnchor: "right",
-        textAnchor: "start",
-        dx: 10,
-        fill: "currentColor",
-        ariaDescription: "values",
-      }),
-      Plot.tip(rows, Plot.pointerY({ y: "arm", x: value, title: describe })),
-    ],
-  });
+  const svg = plotRows(width, layout, { scale, values, unit: asRatio ? "" : metric.unit, format }, [
+    isNumber(reference)
+      ? Plot.ruleX([reference], { stroke: "var(--muted)", strokeDasharray: "3 3", ariaDescription: "baseline" })
+      : null,
+    layout.labels,
+    Plot.ruleY(seeds, {
+      y: "arm",
+      x1: "seeds_low",
+      x2: "seeds_high",
+      stroke: colour,
+      strokeOpacity: 0.35,
+      strokeWidth: 8,
+      ariaDescription: "seeds",
+    }),
+    Plot.ruleY(
+      rows.filter((row) => low(row) !== high(row)),
+      { y: "arm", x1: low, x2: high, stroke: colour, strokeWidth: 2, ariaDescription: "intervals" },
+    ),
+    Plot.dot(rows, {
+      y: "arm",
+      x: value,
+      r: 4.5,
+      stroke: colour,
+      strokeWidth: 2,
+      fill: (row) => (isSolid(row) ? colour(row) : "var(--surface)"),
+      ariaDescription: "medians",
+    }),
+    Plot.text(rows, {
+      y: "arm",
+      text: (row) => format(value(row)),
+      frameAnchor: "right",
+      textAnchor: "start",
+      dx: 10,
+      fill: "currentColor",
+      ariaDescription: "values",
+    }),
+    Plot.tip(rows, Plot.pointerY({ y: "arm", x: value, title: describe })),
+  ]);
   return {
     about: { workload: entry.workload, case: entry.case, metric: metric.name, asRatio },
     svg,
@@ -164,91 +168,73 @@ function drawLatency(entry, width) {
   const values = shown.flatMap((row) => [at(row, 0), at(row, 1)]);
   const scale = numericScale(values, "s", 4);
   const colour = (row) => colourOf(row.arm);
-  const tickCount = layout.ticks;
-  const svg = plot(width, {
-    height: layout.height,
-    marginLeft: layout.marginLeft,
-    marginRight: 76,
-    marginTop: layout.isNarrow ? 22 : 8,
-    marginBottom: 32,
-    insetLeft: 10,
-    insetRight: 10,
-    x: {
-      ...scale,
-      grid: true,
-      label: null,
-      ticks: ticksOf(scale, values, "s", tickCount) ?? tickCount,
-      tickFormat: formatSeconds,
-    },
-    y: layout.y,
-    marks: [
-      layout.labels,
-      Plot.tickX(ticks, {
-        y: "arm",
-        x: "seconds",
-        stroke: colour,
-        strokeOpacity: 0.35,
-        insetTop: 4,
-        insetBottom: 4,
-        ariaDescription: "percentiles",
-      }),
-      Plot.ruleY(shown, {
-        y: "arm",
-        x1: (row) => at(row, 0.05),
-        x2: (row) => at(row, 0.95),
-        stroke: colour,
-        ariaDescription: "5 to 95 percent",
-      }),
-      Plot.ruleY(shown, {
-        y: "arm",
-        x1: (row) => at(row, 0.25),
-        x2: (row) => at(row, 0.75),
-        stroke: colour,
-        strokeWidth: 6,
-        strokeOpacity: 0.55,
-        ariaDescription: "quartiles",
-      }),
-      Plot.dot(shown, {
+  const svg = plotRows(width, layout, { scale, values, unit: "s", format: formatSeconds }, [
+    layout.labels,
+    Plot.tickX(ticks, {
+      y: "arm",
+      x: "seconds",
+      stroke: colour,
+      strokeOpacity: 0.35,
+      insetTop: 4,
+      insetBottom: 4,
+      ariaDescription: "percentiles",
+    }),
+    Plot.ruleY(shown, {
+      y: "arm",
+      x1: (row) => at(row, 0.05),
+      x2: (row) => at(row, 0.95),
+      stroke: colour,
+      ariaDescription: "5 to 95 percent",
+    }),
+    Plot.ruleY(shown, {
+      y: "arm",
+      x1: (row) => at(row, 0.25),
+      x2: (row) => at(row, 0.75),
+      stroke: colour,
+      strokeWidth: 6,
+      strokeOpacity: 0.55,
+      ariaDescription: "quartiles",
+    }),
+    Plot.dot(shown, {
+      y: "arm",
+      x: (row) => at(row, 0.5),
+      r: 4,
+      fill: colour,
+      stroke: "var(--surface)",
+      ariaDescription: "medians",
+    }),
+    Plot.dot(shown, {
+      y: "arm",
+      x: (row) => at(row, 0.99),
+      r: 3.5,
+      symbol: "diamond",
+      stroke: colour,
+      fill: "var(--surface)",
+      ariaDescription: "p99",
+    }),
+    Plot.text(shown, {
+      y: "arm",
+      text: (row) => formatSeconds(at(row, 0.5)),
+      frameAnchor: "right",
+      textAnchor: "start",
+      dx: 10,
+      fill: "currentColor",
+      ariaDescription: "values",
+    }),
+    Plot.tip(
+      shown,
+      Plot.pointerY({
         y: "arm",
         x: (row) => at(row, 0.5),
-        r: 4,
-        fill: colour,
-        stroke: "var(--surface)",
-        ariaDescription: "medians",
+        title: (row) =>
+          [
+            row.arm,
+            ...[0.5, 0.95, 0.99].map((p) => `p${p * 100} ${formatSeconds(at(row, p))}`),
+            `${row.samples} tokens`,
+          ].join("\n"),
       }),
-      Plot.dot(shown, {
-        y: "arm",
-        x: (row) => at(row, 0.99),
-        r: 3.5,
-        symbol: "diamond",
-        stroke: colour,
-        fill: "var(--surface)",
-        ariaDescription: "p99",
-      }),
-      Plot.text(shown, {
-        y: "arm",
-        text: (row) => formatSeconds(at(row, 0.5)),
-        frameAnchor: "right",
-        textAnchor: "start",
-        dx: 10,
-        fill: "currentColor",
-        ariaDescription: "values",
-      }),
-      Plot.tip(
-        shown,
-        Plot.pointerY({
-          y: "arm",
-          x: (row) => at(row, 0.5),
-          title: (row) =>
-            [
-              row.arm,
-              ...[0.5, 0.95, 0.99].map((p) => `p${p * 100} ${formatSeconds(at(row, p))}`),
-              `${row.samples} tokens`,
-            ].join("\n"),
-        }),
-      ),
-    ],
-  });
+    ),
+  ]);
   return {
     about: { workload: entry.workload, case: entry.case },
     svg,
