@@ -14,8 +14,8 @@ constexpr std::size_t kHugePage = std::size_t{2} << 20;
 
 Pages::Pages(std::size_t bytes) {
   if (bytes == 0) return;
-  // Only where several fit: a small region in one huge page would hold more memory than it was asked for.
-  const bool huge = bytes >= 4 * kHugePage;
+  // Only where one fits: the rest of the region stays in small pages, so that no more is held than was asked for.
+  const bool huge = bytes >= kHugePage;
   const std::size_t mapped = huge ? bytes + kHugePage : bytes;
   void* memory = mmap(nullptr, mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) throw std::bad_alloc();

@@ -103,17 +103,19 @@ class ElementRows final : public KvRows {
     for (const Position position : tile.positions) tile.range.include(position);
     const int next = first + kTileRows;
     const int of_next = std::clamp(static_cast<int>(positions_[list].size()) - next, 0, kTileRows);
-    keys_.prefetch(list, next, of_next);
     if (has_values_) {
-      values_.prefetch(list, next, of_next);
       if (scratch.takes_codes) tile.key_codes = keys_.coded_tile(list, first, rows, scratch.keys);
       if (scratch.takes_codes) tile.value_codes = values_.coded_tile(list, first, rows, scratch.values);
+      // Codes that are multiplied as they are fetch ahead for themselves.
+      if (tile.key_codes.codes == nullptr) keys_.prefetch(list, next, of_next);
+      if (tile.value_codes.codes == nullptr) values_.prefetch(list, next, of_next);
       if (tile.key_codes.codes == nullptr)
         tile.keys = {channel_major(list, first, rows, scratch.keys.data()), {rows, shape_.key_dim}, {1, kTileRows}};
       if (tile.value_codes.codes == nullptr)
         tile.values = {row_major(values_, list, first, rows, scratch.values.data(), shape_.value_dim),
                        {rows, shape_.value_dim}};
     } else {
+      keys_.prefetch(list, next, of_next);
       const float* both = row_major(keys_, list, first, rows, scratch.keys.data(), shape_.key_dim);
       tile.keys = {both, {rows, shape_.key_dim}};
       tile.values = {both, {rows, shape_.value_dim}, {shape_.key_dim, 1}};

@@ -19,6 +19,15 @@ namespace hn = hwy::HWY_NAMESPACE;
 using F32 = hn::ScalableTag<float>;
 using V = hn::Vec<F32>;
 
+// Codes are fetched while earlier ones are multiplied: a tile of them is over before the hardware has seen where it goes.
+constexpr std::uintptr_t kAhead = 2048;  // bytes, half a tile of 64 x 64
+HWY_INLINE void fetch_ahead(const float*) {}
+HWY_INLINE void fetch_ahead(const std::int8_t* codes) {
+  constexpr int to_second_level = 2;
+  __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(codes) + kAhead), 0,
+                     to_second_level);
+}
+
 HWY_INLINE V load_b(F32 d, const float* b) { return hn::LoadU(d, b); }
 HWY_INLINE V load_b(F32 d, const std::int8_t* codes) {
   const hn::Rebind<std::int8_t, F32> narrow;
@@ -39,6 +48,7 @@ HWY_INLINE void product_block(const TileProduct& p, const B* all_b, int row, int
     for (int v = 0; v < Vectors; ++v)
       sums[r][v] = p.accumulate ? hn::LoadU(d, out + r * p.out_stride + v * lanes) : hn::Zero(d);
   for (int k = 0; k < p.depth; ++k, b += p.b_stride) {
+    fetch_ahead(b);
     V column_of_b[Vectors];
     for (int v = 0; v < Vectors; ++v) column_of_b[v] = load_b(d, b + v * lanes);
     for (int r = 0; r < Rows; ++r) {
