@@ -146,6 +146,7 @@ void check_weights(const Plan& plan) {
 Plan make_plan(const std::filesystem::path& file, const PlanOptions& options) {
   SpecDocument document = open_spec(file, options.overrides);
   Plan plan;
+  plan.warnings = document.warnings;
   std::vector<std::filesystem::path> plugins = document.plugin_paths();
   plugins.insert(plugins.end(), options.plugins.begin(), options.plugins.end());
   plan.registry = std::make_shared<Registry>(Registry::standard(plugins));

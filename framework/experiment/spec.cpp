@@ -31,7 +31,12 @@ void read_model(const Node& node, const std::filesystem::path& folder, SpecDocum
     document.constructed = reader.choice("constructed").value_or("");
     reader.finish();
   } else {
-    document.model.path = read_path(node, "model", folder, PathKind::any, document.problems).value_or("");
+    std::vector<std::filesystem::path> missing;
+    document.model.path =
+        read_first_path(node, "model", folder, PathKind::any, document.problems, &missing).value_or("");
+    for (const std::filesystem::path& path : missing)
+      document.warnings.push_back(
+          fmt::format("the model {} is not there; {} is used", path.string(), document.model.path.string()));
   }
 }
 

@@ -34,6 +34,7 @@ struct ATTNLAB_API SpecDocument {
   NamedPath model;          // a folder or a YAML file; the path is empty where `problems` says why
   std::string constructed;  // the name of a model that code makes; then the path is empty too
   std::vector<NamedPath> plugins;
+  std::vector<std::string> warnings;
   config::ProblemList problems;  // found so far; the caller may add what is wrong with the model or a plugin
 
   [[nodiscard]] std::vector<std::filesystem::path> plugin_paths() const;

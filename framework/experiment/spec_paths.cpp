@@ -51,4 +51,24 @@ std::optional<fs::path> read_path(const config::Node& node, const std::string& n
   return path;
 }
 
+std::optional<fs::path> read_first_path(const config::Node& node, const std::string& name, const fs::path& folder,
+                                        PathKind kind, config::ProblemList& problems,
+                                        std::vector<fs::path>* passed_over) {
+  if (!node.is_sequence()) return read_path(node, name, folder, kind, problems);
+  if (node.items().empty()) {
+    problems.add(node.mark(), fmt::format("{}: the list is empty", name), "name at least one path");
+    return std::nullopt;
+  }
+  for (const config::Node& item : node.items()) {
+    const auto path = config::as_path(item, name, folder, problems);
+    if (!path) return std::nullopt;
+    std::error_code failure;
+    // The last has to be there, and says so if it is not.
+    if (&item == &node.items().back() || fs::exists(*path, failure))
+      return read_path(item, name, folder, kind, problems);
+    if (passed_over != nullptr) passed_over->push_back(*path);
+  }
+  return std::nullopt;
+}
+
 }  // namespace attnlab::experiment

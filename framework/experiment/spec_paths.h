@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "config/node.h"
 #include "config/problem_list.h"
@@ -18,5 +19,11 @@ enum class PathKind : std::uint8_t { file, any };
 [[nodiscard]] std::optional<std::filesystem::path> read_path(const config::Node& node, const std::string& name,
                                                              const std::filesystem::path& folder, PathKind kind,
                                                              config::ProblemList& problems);
+
+/// The same of a list, of which the first that is there is taken: what a file would rather have comes first.
+/// `passed_over`, where given, gets those before it.
+[[nodiscard]] std::optional<std::filesystem::path> read_first_path(
+    const config::Node& node, const std::string& name, const std::filesystem::path& folder, PathKind kind,
+    config::ProblemList& problems, std::vector<std::filesystem::path>* passed_over = nullptr);
 
 }  // namespace attnlab::experiment

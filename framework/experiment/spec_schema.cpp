@@ -190,8 +190,9 @@ Json experiment_schema(const Registry& registry) {
   schema.update(root(experiment_keys()));
   Json definitions = Json::object();
   const Json path{{"type", "string"}, {"minLength", 1}};
+  const Json list_of_paths{{"type", "array"}, {"items", path}, {"minItems", 1}};
   definitions["include"] = one_or_list(path);
-  definitions["model"] = any_of({path, schema_of(constructed_model_keys())});
+  definitions["model"] = any_of({path, list_of_paths, schema_of(constructed_model_keys())});
   definitions["repeats"] = any_of(
       {{{"type", "integer"}, {"minimum", 1}, {"maximum", kMaxRepeats}}, schema_of(repeats_keys())});
   definitions["limits"] = schema_of(limits_keys());

@@ -110,7 +110,7 @@ Workload read_speed(MapReader& reader, const Reading& reading) {
 Workload read_perplexity(MapReader& reader, const Reading& reading) {
   PerplexityWorkload perplexity;
   if (const Node* text = reader.find("text"))
-    perplexity.text = read_path(*text, "text", reading.folder, PathKind::file, reading.problems).value_or("");
+    perplexity.text = read_first_path(*text, "text", reading.folder, PathKind::file, reading.problems).value_or("");
   const auto context = reader.count("context");
   const auto prefill = reader.count("prefill");
   if (prefill && context && *prefill > *context) {

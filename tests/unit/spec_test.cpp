@@ -221,6 +221,19 @@ TEST_F(Spec, AModelCanBeMadeByCode) {
             "f.yaml:2:9: unknown key \"made\" of model; known keys: constructed");
 }
 
+TEST_F(Spec, OfSeveralModelsAndTextsTheFirstThatIsThereIsTaken) {
+  write("there.yaml", "hidden_size: 8\n");
+  write("text.txt", "words");
+  const std::string workload = "workloads: [perplexity: {text: [no.txt, text.txt], context: 8}]\n";
+  const std::string rest = "arms: [{}]\n" + workload;
+  const ExperimentSpec spec = read("name: x\nmodel: [none/a, none/b, there.yaml, later.yaml]\n" + rest);
+  EXPECT_EQ(spec.model.path.filename(), "there.yaml");
+  EXPECT_EQ(std::get<PerplexityWorkload>(spec.workloads[0]).text.filename(), "text.txt");
+  const std::string none = error("name: x\nmodel: [none/a, none/b]\n" + rest);
+  EXPECT_TRUE(none.starts_with("f.yaml:2:17: model: there is no file or folder ")) << none;
+  EXPECT_EQ(error("name: x\nmodel: []\n" + rest), "f.yaml:2:8: model: the list is empty; name at least one path");
+}
+
 TEST_F(Spec, RecallIsAShapeThatHoldsAnExample) {
   const ExperimentSpec spec = read(kHead + "workloads: [recall: {length: 256, pairs: 16, examples: 32, seed: 7}]\n");
   const auto& recall = std::get<RecallWorkload>(spec.workloads[0]);
