@@ -15,19 +15,30 @@
 
 namespace attnlab::experiment {
 
-void Measured::add_cache(std::span<const double> kv_bytes, std::int64_t evicted) {
-  const double sum = std::accumulate(kv_bytes.begin(), kv_bytes.end(), 0.0);
-  add("kv_bytes_mean", "bytes", "lower", sum / static_cast<double>(kv_bytes.size()), true);
-  add("kv_bytes_peak", "bytes", "lower", *std::max_element(kv_bytes.begin(), kv_bytes.end()), true);
-  add("kv_bytes_allocated", "bytes", "lower", kv_bytes.back(), true);
-  add("rows_evicted", "", "none", static_cast<double>(evicted), true);
+void CacheUse::count_step(const model::Session& session) {
+  after_steps.push_back(static_cast<double>(session.kv_bytes()));
+}
+
+void CacheUse::count_end(const model::Session& session) {
+  at_an_end = std::max(at_an_end, static_cast<double>(session.kv_bytes()));
+  evicted += session.appended_rows() - session.live_rows();
+}
+
+void Measured::add_cache(const CacheUse& use) {
+  const double sum = std::accumulate(use.after_steps.begin(), use.after_steps.end(), 0.0);
+  add("kv_bytes_mean", "bytes", "lower", sum / static_cast<double>(use.after_steps.size()), true);
+  add("kv_bytes_peak", "bytes", "lower", *std::max_element(use.after_steps.begin(), use.after_steps.end()), true);
+  add("kv_bytes_allocated", "bytes", "lower", use.at_an_end, true);
+  add("rows_evicted", "", "none", static_cast<double>(use.evicted), true);
 }
 
 namespace {
 
 using model::TokenId;
 
-double nll(std::span<const float> logits, TokenId target) { return vec::log_sum_exp(logits) - logits[target]; }
+double nll(std::span<const float> logits, TokenId target) {
+  return vec::log_sum_exp(logits) - logits[target];
+}
 
 // Windows of `context` tokens, each BOS and a piece of the text. A tokenizer without BOS: the piece alone, whose first
 // token nothing predicts.
@@ -65,8 +76,7 @@ class Scores {
  public:
   Scores(const BaselineFile& baseline, const BaselineIdentity& identity) {
     if (baseline.role == BaselineFile::Role::written) writer_.emplace(baseline.path, identity);
-    if (baseline.role == BaselineFile::Role::read)
-      try_reading([&] { reader_.emplace(baseline.path, identity); });
+    if (baseline.role == BaselineFile::Role::read) try_reading([&] { reader_.emplace(baseline.path, identity); });
   }
 
   void start_window() { windows_.emplace_back(); }
@@ -80,12 +90,13 @@ class Scores {
       ++window.divergence.same_top;
       ++window.divergence.same_bits;
     }
-    if (reader_) try_reading([&] {
-      const Divergence one = reader_->compare(logits);
-      window.divergence.kl += one.kl;
-      window.divergence.same_top += one.same_top;
-      window.divergence.same_bits += one.same_bits;
-    });
+    if (reader_)
+      try_reading([&] {
+        const Divergence one = reader_->compare(logits);
+        window.divergence.kl += one.kl;
+        window.divergence.same_top += one.same_top;
+        window.divergence.same_bits += one.same_bits;
+      });
   }
 
   // After the last token.
@@ -155,14 +166,9 @@ class Scores {
   std::vector<WindowScore> windows_;
 };
 
-struct CacheUse {
-  std::vector<double> kv_bytes;  // after every step that was counted
-  std::int64_t evicted = 0;
-};
-
 // `whole`: every window is one prompt and all its tokens are counted; else only the tokens after the prompt are.
-void run_window(model::Decoder& decoder, const std::vector<TokenId>& window, int context, int prefill,
-                bool whole, Scores& scores, CacheUse& use) {
+void run_window(model::Decoder& decoder, const std::vector<TokenId>& window, int context, int prefill, bool whole,
+                Scores& scores, CacheUse& use) {
   model::Session session = decoder.make_session(1, context);
   const std::span<const TokenId> prompt = std::span(window).first(std::min<std::size_t>(prefill, window.size()));
   std::vector<float> logits(decoder.config().vocab_size);
@@ -177,15 +183,15 @@ void run_window(model::Decoder& decoder, const std::vector<TokenId>& window, int
       decoder.logits(hidden.slice(hidden.extent(0) - 1, 1), {logits.data(), {1, decoder.config().vocab_size}});
     }
   });
-  use.kv_bytes.push_back(static_cast<double>(session.kv_bytes()));
+  use.count_step(session);
   for (std::size_t token = prompt.size(); token < window.size(); ++token) {
     scores.count(logits, window[token]);
     // The last token is fed too: its rows and the check behind it belong to the window.
     const model::SequenceTokens fed{.sequence = 0, .tokens = {&window[token], 1}, .phase = Phase::decode};
     decoder.logits(decoder.forward(session, {&fed, 1}), {logits.data(), {1, decoder.config().vocab_size}});
-    use.kv_bytes.push_back(static_cast<double>(session.kv_bytes()));
+    use.count_step(session);
   }
-  use.evicted += session.appended_rows() - session.live_rows();
+  use.count_end(session);
 }
 
 }  // namespace
@@ -204,7 +210,7 @@ Measured measure_perplexity(model::Decoder& decoder, const model::Tokenizer& tok
                 "use a longer text or a shorter prefill");
   Measured measured;
   scores.add_to(measured);
-  measured.add_cache(use.kv_bytes, use.evicted);
+  measured.add_cache(use);
   return measured;
 }
 

@@ -14,8 +14,7 @@ struct Tally {
   int answered = 0;
   int predicted = 0;  // to be answered
   int unlike = 0;     // answered although not predicted, or the other way round
-  std::vector<double> kv_bytes;
-  std::int64_t evicted = 0;
+  CacheUse cache;
   std::vector<int> queries_of, right_of;  // by example
   Measured seen;                          // what was wrong with logits
 };
@@ -26,13 +25,13 @@ void run_example(model::Decoder& decoder, const RecallExample& example, int prom
   model::Session session = decoder.make_session(1, static_cast<int>(tokens.size()));
   std::vector<float> logits(decoder.config().vocab_size);
   feed_prompt(decoder, session, 0, tokens.first(prompt), kPrefillChunk);
-  tally.kv_bytes.push_back(static_cast<double>(session.kv_bytes()));
+  tally.cache.count_step(session);
   auto query = example.queries.begin();
   const int answered_before = tally.answered;
   for (int position = prompt; position < static_cast<int>(tokens.size()); ++position) {
     const model::SequenceTokens fed{.sequence = 0, .tokens = tokens.subspan(position, 1), .phase = Phase::decode};
     const auto hidden = decoder.forward(session, {&fed, 1});
-    tally.kv_bytes.push_back(static_cast<double>(session.kv_bytes()));
+    tally.cache.count_step(session);
     if (query == example.queries.end() || query->position != position) continue;
     decoder.logits(hidden, {logits.data(), {1, decoder.config().vocab_size}});
     tally.seen.look_at(logits);
@@ -44,7 +43,7 @@ void run_example(model::Decoder& decoder, const RecallExample& example, int prom
     tally.unlike += answered != predicted ? 1 : 0;
     ++query;
   }
-  tally.evicted += session.appended_rows() - session.live_rows();
+  tally.cache.count_end(session);
   tally.queries_of.push_back(static_cast<int>(example.queries.size()));
   tally.right_of.push_back(tally.answered - answered_before);
 }
@@ -62,7 +61,7 @@ Measured measure_recall(model::Decoder& decoder, const RecallWorkload& workload,
   measured.has_nonfinite_logits = tally.seen.has_nonfinite_logits;
   measured.add("recall_accuracy", "share", "higher", tally.answered / queries, true);
   if (prediction) measured.add("recall_predicted", "share", "none", tally.predicted / queries, true);
-  measured.add_cache(tally.kv_bytes, tally.evicted);
+  measured.add_cache(tally.cache);
   measured.details["queries"] = tally.queries;
   measured.details["answered"] = tally.answered;
   measured.details["examples"] = {{"queries", tally.queries_of}, {"right", tally.right_of}};

@@ -21,6 +21,16 @@
 
 namespace attnlab::experiment {
 
+/// What the caches of a measure of quality held, over its windows or examples.
+struct CacheUse {
+  std::vector<double> after_steps;  // bytes
+  double at_an_end = 0;             // bytes behind the last step; of windows of unlike lengths the most
+  std::int64_t evicted = 0;         // rows
+
+  void count_step(const model::Session& session);
+  void count_end(const model::Session& session);
+};
+
 /// What a workload found out.
 struct Measured {
   std::vector<report::Sample> samples;
@@ -30,8 +40,7 @@ struct Measured {
   /// Of logits that were computed, behind the time that is measured.
   void look_at(std::span<const float> logits);
   void add(std::string metric, std::string unit, std::string better, double value, bool deterministic = false);
-  /// Of a measure of quality: bytes of the cache after every step, and how many rows were evicted in all.
-  void add_cache(std::span<const double> kv_bytes, std::int64_t evicted);
+  void add_cache(const CacheUse& use);
 };
 
 /// Speed of one case. `first`: nothing was run before in this process, so the case runs once unmeasured.

@@ -150,6 +150,18 @@ TEST_F(Quality, TheSameArmUnderAnotherNameIsTheSameToTheBit) {
   EXPECT_EQ(trial("full").at("details").at("windows"), trial("again").at("details").at("windows"));
 }
 
+// The text ends with a piece of a window, which must not stand for all.
+TEST_F(Quality, BytesOfTheCacheAreThoseOfAWholeWindow) {
+  sandbox_.write("study.yaml", Experiment{.arms = "[{cache: {full: {storage: {k: f32, v: f32, page: 4}}}}]",
+                                          .workloads = "[{perplexity: {text: text.txt, context: 24, prefill: 1}}]"}
+                                   .yaml());
+  expect_well(run());
+  ASSERT_NE((ids_of_text().size() - 1) % (kContext - 1), 0U);
+  const nlohmann::json found = trial("gqa/rope/full");
+  EXPECT_GT(value(found, "kv_bytes_allocated").value(), 0);
+  EXPECT_EQ(value(found, "kv_bytes_allocated"), value(found, "kv_bytes_peak"));
+}
+
 TEST_F(Quality, WithoutTheBaselinesPredictionsThereIsANoteAndNoKl) {
   expect_well(run());
   fs::path lost;
