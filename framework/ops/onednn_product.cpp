@@ -55,9 +55,9 @@ Products& products() {
 // Debian's oneDNN is built for OpenMP; inside a task of ours it must not start a team of its own. The number is an
 // attribute of the calling thread.
 dnnl::stream& thread_stream() {
-  thread_local dnnl::stream& stream = *[] {
+  thread_local dnnl::stream stream = [] {
     omp_set_num_threads(1);
-    return new dnnl::stream(products().engine);  // kept: see Products
+    return dnnl::stream(products().engine);
   }();
   return stream;
 }
@@ -72,11 +72,11 @@ void onednn_product(const BlockProduct& p) {
   thread_local Pages scratchpad;
   if (scratchpad.size() < product.scratchpad.get_size()) scratchpad = Pages(product.scratchpad.get_size());
   // const_cast: oneDNN's handles are not const; source and weights are only read.
-  product.primitive.execute(
-      stream, {{DNNL_ARG_SRC, dnnl::memory(product.input, engine, const_cast<float*>(p.input))},
-               {DNNL_ARG_WEIGHTS, dnnl::memory(product.weights, engine, const_cast<float*>(p.panel))},
-               {DNNL_ARG_DST, dnnl::memory(product.out, engine, p.out)},
-               {DNNL_ARG_SCRATCHPAD, dnnl::memory(product.scratchpad, engine, scratchpad.data())}});
+  product.primitive.execute(stream,
+                            {{DNNL_ARG_SRC, dnnl::memory(product.input, engine, const_cast<float*>(p.input))},
+                             {DNNL_ARG_WEIGHTS, dnnl::memory(product.weights, engine, const_cast<float*>(p.panel))},
+                             {DNNL_ARG_DST, dnnl::memory(product.out, engine, p.out)},
+                             {DNNL_ARG_SCRATCHPAD, dnnl::memory(product.scratchpad, engine, scratchpad.data())}});
 }
 
 }  // namespace attnlab
