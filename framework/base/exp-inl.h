@@ -1,6 +1,6 @@
 // exp for vectors of any width; included once per target by the kernels that need it.
-// Range reduction to |r| <= ln2/2 and a polynomial of degree 5 (minimax fit, relative error 1.05e-7 before rounding); about twice as
-// fast as the one of Highway's math library, which also serves arguments that never occur here.
+// Range reduction to |r| <= ln2/2 and a polynomial of degree 5 (minimax fit, relative error 1.05e-7 before rounding);
+// about twice as fast as the one of Highway's math library, which also serves arguments that never occur here.
 #if defined(ATTNLAB_BASE_EXP_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef ATTNLAB_BASE_EXP_INL_H_
 #undef ATTNLAB_BASE_EXP_INL_H_

@@ -16,8 +16,7 @@ class ATTNLAB_API Pages {
   Pages() = default;
   /// Zeroed, 64-byte aligned at least; counted as memory only once touched. Throws std::bad_alloc.
   explicit Pages(std::size_t bytes);
-  Pages(Pages&& other) noexcept
-      : memory_(std::exchange(other.memory_, {})), region_(std::move(other.region_)) {}
+  Pages(Pages&& other) noexcept : memory_(std::exchange(other.memory_, {})), region_(std::move(other.region_)) {}
   Pages& operator=(Pages&& other) noexcept {
     std::swap(memory_, other.memory_);
     std::swap(region_, other.region_);

@@ -112,7 +112,8 @@ void GoogleFlags::initialize() const {
   std::streambuf* const usual = std::cerr.rdbuf(said.rdbuf());
   benchmark::Initialize(&count, arguments.data());
   std::cerr.rdbuf(usual);
-  if (count > 1) throw Error("", fmt::format("wrong value: \"{}\"", arguments[1]), "attnlab bench --help lists the flags");
+  if (count > 1)
+    throw Error("", fmt::format("wrong value: \"{}\"", arguments[1]), "attnlab bench --help lists the flags");
 }
 
 bool GoogleFlags::selects(const std::string& name) const {

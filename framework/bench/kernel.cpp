@@ -6,7 +6,8 @@
 namespace attnlab::bench {
 
 std::unique_ptr<Kernel> make_kernel(const Registry& registry, const Entry& entry) {
-  return entry.subject == Subject::position ? make_position_kernel(registry, entry) : make_layer_kernel(registry, entry);
+  return entry.subject == Subject::position ? make_position_kernel(registry, entry)
+                                            : make_layer_kernel(registry, entry);
 }
 
 }  // namespace attnlab::bench

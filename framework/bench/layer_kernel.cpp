@@ -79,7 +79,8 @@ class LayerKernel final : public Kernel {
 
   double footprint() const override {
     const double weights = has_projections_ ? static_cast<double>(layer_.parameters().bytes()) : 0;
-    return weights + layer_.live_rows() * layer_.row_bytes() + sizeof(float) * static_cast<double>(layer_.state_floats());
+    return weights + layer_.live_rows() * layer_.row_bytes() +
+           sizeof(float) * static_cast<double>(layer_.state_floats());
   }
   int tokens() const noexcept override { return tokens_; }
   double kv_bytes() const override {

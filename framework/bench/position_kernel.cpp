@@ -21,8 +21,9 @@ class PositionKernel final : public Kernel {
   PositionKernel(const Registry& registry, const Entry& entry)
       : layer_(registry, entry.parts, entry.size(), kSeed),
         scheme_(layer_.position()),
-        adds_to_embeddings_(registry.traits(registry.get(Kind::position, entry.id, entry.id), entry.parts.position.options)
-                                .provides.has(Feature::embedded_positions)),
+        adds_to_embeddings_(
+            registry.traits(registry.get(Kind::position, entry.id, entry.id), entry.parts.position.options)
+                .provides.has(Feature::embedded_positions)),
         context_(entry.context),
         tokens_(entry.decodes ? 1 : std::min(entry.context, experiment::kPrefillChunk)),
         key_positions_(entry.context),
@@ -62,8 +63,8 @@ class PositionKernel final : public Kernel {
     return {.bytes = 2 * sizeof(float) * numbers};
   }
   double footprint() const override {
-    return sizeof(float) * static_cast<double>(embeddings_.size() + queries_.size() + keys_.size() + rotated_.size() +
-                                               scores_.size());
+    return sizeof(float) *
+           static_cast<double>(embeddings_.size() + queries_.size() + keys_.size() + rotated_.size() + scores_.size());
   }
   int tokens() const noexcept override { return tokens_; }
   double kv_bytes() const override { return 0; }
@@ -71,7 +72,9 @@ class PositionKernel final : public Kernel {
 
  private:
   [[nodiscard]] std::int64_t query_width() const { return std::int64_t{layer_.size().heads} * layer_.shape().key_dim; }
-  [[nodiscard]] std::int64_t key_width() const { return std::int64_t{layer_.shape().kv_heads} * layer_.shape().key_dim; }
+  [[nodiscard]] std::int64_t key_width() const {
+    return std::int64_t{layer_.shape().kv_heads} * layer_.shape().key_dim;
+  }
   [[nodiscard]] std::vector<float> random(const char* name, std::int64_t width) const {
     std::vector<float> numbers(static_cast<std::size_t>(tokens_ * width));
     model::random_values(kSeed, name, 0, numbers, 1.0F);
@@ -111,7 +114,8 @@ class PositionKernel final : public Kernel {
       const int seen = seen_keys(queries);
       for (int first = 0; first < seen; first += kTileRows) {
         const int rows = std::min(kTileRows, seen - first);
-        ScoreTile tile{.scores = {room, {1, static_cast<std::int64_t>(queries.size()), rows},
+        ScoreTile tile{.scores = {room,
+                                  {1, static_cast<std::int64_t>(queries.size()), rows},
                                   {kBlockRows * kTileRows, kTileRows, 1}},
                        .query_positions = queries,
                        .key_positions = keys.subspan(first, rows),

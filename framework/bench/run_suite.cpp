@@ -112,8 +112,9 @@ Outcome run_suite(const Registry& registry, const Suite& suite, GoogleFlags flag
                .cached_bytes = report::kCachesHold * static_cast<double>(outcome.environment.caches.l3_bytes)},
               gives_all);
   for (const Entry& entry : suite.entries)
-    benchmark::RegisterBenchmark(entry.name().c_str(), [&](benchmark::State& state) { stage.run(state, entry); })
-        ->UseRealTime();
+    benchmark::RegisterBenchmark(entry.name().c_str(), [&](benchmark::State& state) {
+      stage.run(state, entry);
+    })->UseRealTime();
   benchmark::RunSpecifiedBenchmarks();
   benchmark::ClearRegisteredBenchmarks();
   benchmark::Shutdown();

@@ -45,7 +45,9 @@ double seconds_of(const json& run) {
   return run.at("real_time").get<double>() * units.at(run.at("time_unit").get<std::string>());
 }
 
-std::string plain_name() { return fmt::format("{}/{}/{}", kPlain[0], kPlain[1], kPlain[2]); }
+std::string plain_name() {
+  return fmt::format("{}/{}/{}", kPlain[0], kPlain[1], kPlain[2]);
+}
 
 // The arm that a benchmark measures: the plain one where the component is the plain one of its kind.
 report::ArmLayout arm_of(const Name& name, const std::vector<std::string>& ambiguous) {
@@ -83,10 +85,16 @@ constexpr Figure kFigures[] = {
 };
 
 report::TrialResult trial_of(const json& run, const Name& name, const report::ArmLayout& arm) {
-  report::TrialResult trial{.arm = arm.name, .attention = arm.attention, .position = arm.position, .cache = arm.cache,
-                            .workload = name.subject, .case_name = name.case_name(),
-                            .round = run.value("repetition_index", 0), .seed = 1};
-  trial.id = experiment::sha256_of_text(run.at("name").get<std::string>() + "#" + std::to_string(trial.round)).substr(0, 16);
+  report::TrialResult trial{.arm = arm.name,
+                            .attention = arm.attention,
+                            .position = arm.position,
+                            .cache = arm.cache,
+                            .workload = name.subject,
+                            .case_name = name.case_name(),
+                            .round = run.value("repetition_index", 0),
+                            .seed = 1};
+  trial.id =
+      experiment::sha256_of_text(run.at("name").get<std::string>() + "#" + std::to_string(trial.round)).substr(0, 16);
   if (run.value("error_occurred", false)) {
     trial.status = "failed";
     trial.reason = run.value("error_message", "");
@@ -107,14 +115,16 @@ std::vector<std::string> ambiguous_ids(const json& runs) {
   std::vector<std::string> found;
   for (const json& run : runs)
     if (const auto name = parse(run.at("run_name")))
-      if (const auto [entry, is_new] = subject_of.emplace(name->id, name->subject); !is_new && entry->second != name->subject)
+      if (const auto [entry, is_new] = subject_of.emplace(name->id, name->subject);
+          !is_new && entry->second != name->subject)
         found.push_back(name->id);
   return found;
 }
 
 void add_warnings(report::StudyLayout& layout, const std::vector<report::TrialResult>& trials) {
   layout.warnings.emplace_back(
-      "All repetitions ran in one process: the intervals do not cover how layers lie in memory from process to process.");
+      "All repetitions ran in one process: the intervals do not cover how layers lie in memory from process to "
+      "process.");
   const auto resident = std::ranges::count_if(trials, [](const report::TrialResult& trial) {
     return trial.details.value("label", "").starts_with("cache-resident");
   });
@@ -131,7 +141,8 @@ json read_benchmarks(const fs::path& file) {
   json benchmarks = report::read_json(file);
   const auto context = benchmarks.find("context");
   const auto runs = benchmarks.find("benchmarks");
-  if (context == benchmarks.end() || !context->contains("attnlab_revision") || runs == benchmarks.end() || runs->empty())
+  if (context == benchmarks.end() || !context->contains("attnlab_revision") || runs == benchmarks.end() ||
+      runs->empty())
     throw Error(file.string(), "holds no benchmarks of AttnLab",
                 "name a file that attnlab bench --benchmark_out=FILE wrote");
   return benchmarks;
@@ -170,8 +181,9 @@ fs::path make_study_folder(const fs::path& folder) {
 
 void write_study(const json& benchmarks, const experiment::Environment& environment, const fs::path& folder) {
   report::StudyLayout layout{.name = "kernels",
-                             .question = "How fast is every loaded plugin by itself, in one layer, and how near to the "
-                                         "machine's roof?",
+                             .question =
+                                 "How fast is every loaded plugin by itself, in one layer, and how near to the "
+                                 "machine's roof?",
                              .seeds = {1}};
   std::vector<report::TrialResult> trials;
   const json& runs = benchmarks.at("benchmarks");
@@ -186,7 +198,8 @@ void write_study(const json& benchmarks, const experiment::Environment& environm
     } else if (std::ranges::find(known->tags, name->subject) == known->tags.end()) {
       known->tags.push_back(name->subject);
     }
-    const report::CaseLayout entry{name->subject, name->case_name(),
+    const report::CaseLayout entry{name->subject,
+                                   name->case_name(),
                                    {{"context", std::stod(name->context)}, {"head_dim", std::stod(name->head_dim)}}};
     if (std::ranges::find(layout.cases, entry) == layout.cases.end()) layout.cases.push_back(entry);
     trials.push_back(trial_of(run, *name, arm));
@@ -197,7 +210,8 @@ void write_study(const json& benchmarks, const experiment::Environment& environm
     throw Error("", "no benchmark of the file is one that ran",
                 "repetitions must not be reported as aggregates only (--benchmark_report_aggregates_only)");
   // Repetitions come in random order: tables are by subject, then by name.
-  std::ranges::sort(layout.arms, {}, [](const report::ArmLayout& arm) { return std::pair(arm.tags.front(), arm.name); });
+  std::ranges::sort(layout.arms, {},
+                    [](const report::ArmLayout& arm) { return std::pair(arm.tags.front(), arm.name); });
   std::ranges::sort(layout.cases, {}, [](const report::CaseLayout& entry) {
     const bool decodes = entry.case_name.ends_with("decode");
     return std::tuple(entry.workload, decodes, entry.numbers.at("head_dim"), entry.numbers.at("context"));

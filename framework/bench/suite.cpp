@@ -92,8 +92,12 @@ void add(Suite& suite, const Registry& registry, Subject subject, const std::str
       }
       for (const int context : kContexts)
         for (const bool decodes : {false, true})
-          suite.entries.push_back({.subject = subject, .id = id, .head_dim = head_dim, .context = context,
-                                   .decodes = decodes, .parts = parts});
+          suite.entries.push_back({.subject = subject,
+                                   .id = id,
+                                   .head_dim = head_dim,
+                                   .context = context,
+                                   .decodes = decodes,
+                                   .parts = parts});
     } catch (const Error& error) {  // options that a plugin's own check refuses
       leave_out(error.what());
     }
@@ -114,7 +118,10 @@ std::string Entry::name() const {
 
 experiment::LayerSize Entry::size() const {
   const int heads = kHiddenDim / head_dim;
-  return {.hidden_dim = kHiddenDim, .heads = heads, .kv_heads = heads / kHeadsOfGroup, .head_dim = head_dim,
+  return {.hidden_dim = kHiddenDim,
+          .heads = heads,
+          .kv_heads = heads / kHeadsOfGroup,
+          .head_dim = head_dim,
           .context = context};
 }
 

@@ -1,5 +1,5 @@
-// What there is to measure: every loaded plugin of every kind, and every storage, over head widths, contexts and phases.
-// Not here: how one of them is run (kernel), and the command line (bench).
+// What there is to measure: every loaded plugin of every kind, and every storage, over head widths, contexts and
+// phases. Not here: how one of them is run (kernel), and the command line (bench).
 #pragma once
 
 #include <string>

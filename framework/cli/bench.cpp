@@ -88,8 +88,9 @@ void add_bench(CLI::App& app, std::function<int()>& run) {
   command->add_option("-o,--out", options->folder, "Folder of the study; default: results/bench/<time>");
   command->add_option("--from", options->from, "Make the study from a file that --benchmark_out wrote, run nothing");
   command->allow_extras();
-  command->footer("--benchmark_filter=REGEX, --benchmark_list_tests, --benchmark_repetitions=N, --benchmark_min_time=S,\n"
-                  "--benchmark_format=json, --benchmark_out=FILE and the other flags of Google Benchmark are passed on.");
+  command->footer(
+      "--benchmark_filter=REGEX, --benchmark_list_tests, --benchmark_repetitions=N, --benchmark_min_time=S,\n"
+      "--benchmark_format=json, --benchmark_out=FILE and the other flags of Google Benchmark are passed on.");
   command->callback([=, &run] {
     options->google_flags = command->remaining();
     run = [=] { return bench(*options); };

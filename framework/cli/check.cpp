@@ -77,13 +77,15 @@ int check(const std::vector<std::string>& names, std::vector<std::filesystem::pa
   int broken = 0, checked = 0;
   for (const Descriptor& component : registry.components()) {
     const bool named = std::find(wanted.begin(), wanted.end(), component.id) != wanted.end();
-    const bool of_file = std::any_of(files.begin(), files.end(), [&](const std::filesystem::path& file) { return holds(file, component); });
+    const bool of_file = std::any_of(files.begin(), files.end(),
+                                     [&](const std::filesystem::path& file) { return holds(file, component); });
     if (!names.empty() && !named && !of_file) continue;
     ++checked;
     broken += print(registry, component);
   }
   if (checked == 0) throw Error(files.front().string(), "holds no component");
-  fmt::print("{} component{} checked, {} law{} broken\n", checked, checked == 1 ? "" : "s", broken, broken == 1 ? "" : "s");
+  fmt::print("{} component{} checked, {} law{} broken\n", checked, checked == 1 ? "" : "s", broken,
+             broken == 1 ? "" : "s");
   return broken == 0 ? kAllWell : kFailed;
 }
 

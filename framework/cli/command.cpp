@@ -50,7 +50,9 @@ ModelOptions::Loaded ModelOptions::load(const std::filesystem::path& model) cons
   return {std::move(registry), std::move(source), std::move(decoder)};
 }
 
-void warn(const std::string& text) { fmt::print(stderr, "attnlab: warning: {}\n", text); }
+void warn(const std::string& text) {
+  fmt::print(stderr, "attnlab: warning: {}\n", text);
+}
 
 std::string read_text(const std::filesystem::path& path) {
   std::error_code error;

@@ -81,8 +81,9 @@ void add_compare(CLI::App& app, std::function<int()>& run) {
   CLI::App* command = app.add_subcommand("compare", "Two results folders side by side; exit 1 if B is worse than A");
   auto options = std::make_shared<Options>();
   command->add_option("A", options->first, "A results folder")->required();
-  command->add_option("B", options->second,
-                      "Another one; or a git revision (git:REV): then A as it was committed is what A is held against")
+  command
+      ->add_option("B", options->second,
+                   "Another one; or a git revision (git:REV): then A as it was committed is what A is held against")
       ->required();
   command->add_option("--fail-above", options->fail_above,
                       "Exit 1 only for what is surely worse by more than this share, as 5% or 0.05; default 0");

@@ -1,5 +1,5 @@
-// attnlab compose: what goes together. One line for every attention, position and cache, a column for every storage; the
-// reasons of refusals and the notes below, numbered.
+// attnlab compose: what goes together. One line for every attention, position and cache, a column for every storage;
+// the reasons of refusals and the notes below, numbered.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -83,7 +83,8 @@ int compose(const Choices& chosen) {
 }  // namespace
 
 void add_compose(CLI::App& app, std::function<int()>& run) {
-  CLI::App* command = app.add_subcommand("compose", "Which attention, position, cache and storage go together, and why not");
+  CLI::App* command =
+      app.add_subcommand("compose", "Which attention, position, cache and storage go together, and why not");
   auto chosen = std::make_shared<Choices>();
   command->add_option("--attention", chosen->attention, "Only this attention, with options as in YAML");
   command->add_option("--position", chosen->position, "Only this position");

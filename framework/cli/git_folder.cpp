@@ -90,8 +90,8 @@ std::string git(const fs::path& folder, const std::vector<std::string>& words) {
 bool unpack(const fs::path& folder, const std::string& tree, const fs::path& to) {
   const Nothing nothing;
   Pipe pipe;
-  const pid_t archive = start({"git", "-C", folder.string(), "archive", "--format=tar", tree}, nothing.descriptor,
-                              pipe.ends[1]);
+  const pid_t archive =
+      start({"git", "-C", folder.string(), "archive", "--format=tar", tree}, nothing.descriptor, pipe.ends[1]);
   const pid_t tar = start({"tar", "-x", "-f", "-", "-C", to.string()}, pipe.ends[0], nothing.descriptor);
   pipe.close_end(0);
   pipe.close_end(1);

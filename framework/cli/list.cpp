@@ -16,13 +16,20 @@ constexpr std::array kKinds{Kind::attention, Kind::position, Kind::cache};
 
 std::string_view type_name(OptionType type) {
   switch (type) {
-    case OptionType::boolean: return "true or false";
-    case OptionType::integer: return "integer";
-    case OptionType::real: return "number";
-    case OptionType::text: return "text";
-    case OptionType::choice: return "choice";
-    case OptionType::reals: return "list of numbers";
-    case OptionType::budget: return "tokens, share of the context or bytes";
+    case OptionType::boolean:
+      return "true or false";
+    case OptionType::integer:
+      return "integer";
+    case OptionType::real:
+      return "number";
+    case OptionType::text:
+      return "text";
+    case OptionType::choice:
+      return "choice";
+    case OptionType::reals:
+      return "list of numbers";
+    case OptionType::budget:
+      return "tokens, share of the context or bytes";
   }
   return "";
 }
@@ -85,21 +92,23 @@ int describe(const std::string& name, const std::vector<std::filesystem::path>& 
     fmt::print("options:{}\n", component->options.empty() && kind != Kind::cache ? " none" : "");
     for (const OptionSpec& option : component->options) print_option(option);
     if (kind == Kind::cache) {
-      fmt::print("  storage (f32 | bf16 | int8 | int4 | kivi, default f32; every cache)\n"
-                 "      How rows are held: NAME, {{k: NAME, v: NAME, page: ROWS}} or {{kivi: {{bits: 2 | 4, group: 32, "
-                 "residual: 128}}, page: ROWS}}.\n");
-      fmt::print("  keys (choice, auto | rotated | unrotated, default auto; every cache)\n"
-                 "      Whether keys are stored with their rotation; auto: unrotated where the scheme depends on the "
-                 "length.\n");
+      fmt::print(
+          "  storage (f32 | bf16 | int8 | int4 | kivi, default f32; every cache)\n"
+          "      How rows are held: NAME, {{k: NAME, v: NAME, page: ROWS}} or {{kivi: {{bits: 2 | 4, group: 32, "
+          "residual: 128}}, page: ROWS}}.\n");
+      fmt::print(
+          "  keys (choice, auto | rotated | unrotated, default auto; every cache)\n"
+          "      Whether keys are stored with their rotation; auto: unrotated where the scheme depends on the "
+          "length.\n");
     }
   }
   if (found) return kAllWell;
   for (const Refusal& refusal : registry.refusals())
     if (refusal.name == name) throw Error(refusal.file.string(), "plugin refused: " + refusal.reason);
   const std::string nearest = nearest_name(name, all);
-  throw Error("", fmt::format("unknown component \"{}\"", name),
-              nearest.empty() ? fmt::format("known: {}", fmt::join(all, ", "))
-                              : fmt::format("did you mean \"{}\"?", nearest));
+  throw Error(
+      "", fmt::format("unknown component \"{}\"", name),
+      nearest.empty() ? fmt::format("known: {}", fmt::join(all, ", ")) : fmt::format("did you mean \"{}\"?", nearest));
 }
 
 }  // namespace

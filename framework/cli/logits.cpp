@@ -22,9 +22,8 @@ struct Options {
 int logits(const Options& options) {
   if (options.has_prompt == !options.ids.empty()) throw Error("", "logits needs either --ids FILE or --prompt TEXT");
   auto [registry, source, decoder] = options.model_options.load(options.model);
-  const std::vector<model::TokenId> tokens = options.has_prompt
-                                                 ? experiment::encode_prompt(*source.tokenizer(), options.prompt)
-                                                 : read_ids(options.ids);
+  const std::vector<model::TokenId> tokens =
+      options.has_prompt ? experiment::encode_prompt(*source.tokenizer(), options.prompt) : read_ids(options.ids);
   const std::string where = options.has_prompt ? "--prompt" : options.ids.string();
   experiment::check_prompt(tokens, source.config().vocab_size, where);
   if (const auto warning = decoder.check_length(static_cast<int>(tokens.size()))) warn(*warning);
@@ -37,10 +36,8 @@ int logits(const Options& options) {
   experiment::feed_prompt(decoder, session, 0, tokens, chunk, [&](int first, TensorView<const float, 2> hidden) {
     decoder.logits(hidden, {all.data() + first * vocab, {hidden.extent(0), vocab}});
   });
-  const model::OutputTensor tensor{.name = "logits",
-                                   .dtype = model::DType::f32,
-                                   .shape = {count, vocab},
-                                   .bytes = std::as_bytes(std::span(all))};
+  const model::OutputTensor tensor{
+      .name = "logits", .dtype = model::DType::f32, .shape = {count, vocab}, .bytes = std::as_bytes(std::span(all))};
   model::write_safetensors(options.out, {&tensor, 1});
   return kAllWell;
 }

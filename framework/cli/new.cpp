@@ -51,9 +51,10 @@ void check_name(const std::string& name) {
   const Registry registry = Registry::standard();
   for (const Descriptor& component : registry.components())
     if (component.id == name)
-      throw Error("", fmt::format("{} \"{}\" is already there, from {}", kind_name(component.kind), name,
-                                  component.file.string()),
-                  "choose another name");
+      throw Error(
+          "",
+          fmt::format("{} \"{}\" is already there, from {}", kind_name(component.kind), name, component.file.string()),
+          "choose another name");
 }
 
 void check_folder(const fs::path& folder) {

@@ -13,11 +13,13 @@
 namespace attnlab::cli {
 namespace {
 
-constexpr Command kCommands[] = {add_run,      add_validate, add_report, add_compare, add_list, add_describe,
-                                 add_generate, add_logits,   add_replay, add_tokenize,
-                                 add_new, add_compose, add_schema, add_check, add_bench};
+constexpr Command kCommands[] = {add_run,      add_validate, add_report, add_compare, add_list,
+                                 add_describe, add_generate, add_logits, add_replay,  add_tokenize,
+                                 add_new,      add_compose,  add_schema, add_check,   add_bench};
 
-void print_error(const std::string& text) { fmt::print(stderr, "attnlab: {}\n", text); }
+void print_error(const std::string& text) {
+  fmt::print(stderr, "attnlab: {}\n", text);
+}
 
 std::string one_line(std::string text) {
   for (char& c : text)

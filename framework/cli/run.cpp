@@ -28,10 +28,9 @@ void add_shared(CLI::App& command, Options& options) {
 }
 
 experiment::Plan plan_of(const Options& options) {
-  return experiment::make_plan(options.file, {.overrides = options.set,
-                                              .only = options.only,
-                                              .threads = options.threads,
-                                              .plugins = options.plugins});
+  return experiment::make_plan(
+      options.file,
+      {.overrides = options.set, .only = options.only, .threads = options.threads, .plugins = options.plugins});
 }
 
 int validate(const Options& options) {
@@ -65,7 +64,8 @@ void add_run(CLI::App& app, std::function<int()>& run) {
   auto options = std::make_shared<Options>();
   add_shared(*command, *options);
   command->add_option("-o,--out", options->run.folder, "Results folder; default: results/<name>/<time>");
-  command->add_flag("--dry-run", options->run.dry_run, "Show arms, trials, and an estimate of time and memory; run nothing");
+  command->add_flag("--dry-run", options->run.dry_run,
+                    "Show arms, trials, and an estimate of time and memory; run nothing");
   command->add_flag("--resume", options->run.resume, "Continue in the results folder: trials that are done stay");
   command->add_flag("--quiet", options->run.quiet, "Print only where the report is, and on stderr what went wrong");
   command->callback([=, &run] { run = [=] { return run_experiment(*options); }; });

@@ -36,7 +36,8 @@ int tokenize(const Options& options) {
   const auto tokenizer = tokenizer_of(options.model);
   const std::string text = options.has_text ? options.text : read_text(options.file);
   try {
-    fmt::print("{}\n", fmt::join(options.special ? tokenizer->encode_with_special(text) : tokenizer->encode(text), " "));
+    fmt::print("{}\n",
+               fmt::join(options.special ? tokenizer->encode_with_special(text) : tokenizer->encode(text), " "));
   } catch (const Error& error) {
     const Problem& problem = error.problems().front();
     if (options.has_text || !problem.where.empty()) throw;

@@ -1,6 +1,6 @@
 // `include: other.yaml`: what the other file says holds where this one does not say otherwise. Maps are merged key by
-// key, everything else is replaced whole; values keep the file that they stand in as their place, and paths are relative
-// to it.
+// key, everything else is replaced whole; values keep the file that they stand in as their place, and paths are
+// relative to it.
 #pragma once
 
 #include <cstddef>
@@ -15,8 +15,8 @@ namespace attnlab::config {
 inline constexpr std::size_t kMaxIncludeDepth = 16;   // files that include each other in a row
 inline constexpr std::size_t kMaxIncludedFiles = 64;  // in all
 
-/// The file, merged with those that its key `include` (one path, or a list; later ones win over earlier ones) names, and
-/// those that they name. A key of the file whose value is null drops what was included under it. Error with what is
+/// The file, merged with those that its key `include` (one path, or a list; later ones win over earlier ones) names,
+/// and those that they name. A key of the file whose value is null drops what was included under it. Error with what is
 /// wrong in any of the files: no YAML, no such file, a cycle, too many. A file that is no map is returned as it is.
 [[nodiscard]] ATTNLAB_API Node parse_with_includes(const std::filesystem::path& path);
 

@@ -34,7 +34,9 @@ Json any_of(std::initializer_list<Json> forms) {
   return schema;
 }
 
-Json pattern(std::string_view expression) { return {{"type", "string"}, {"pattern", expression}}; }
+Json pattern(std::string_view expression) {
+  return {{"type", "string"}, {"pattern", expression}};
+}
 
 // A choice that is spelled like a number is one in YAML.
 Json choices(const std::vector<std::string>& names) {
@@ -71,34 +73,50 @@ Json described(Json schema, std::string_view doc) {
 Json bare(const Key& key, const SchemaStyle& style) {
   const Json path{{"type", "string"}, {"minLength", 1}};
   switch (key.type) {
-    case KeyType::boolean: return {{"type", "boolean"}};
-    case KeyType::integer: return or_range(bounded("integer", key.min, key.max), style);
+    case KeyType::boolean:
+      return {{"type", "boolean"}};
+    case KeyType::integer:
+      return or_range(bounded("integer", key.min, key.max), style);
     case KeyType::integers: {
       const Json one = any_of({bounded("integer", key.min, key.max), schema_reference("range")});
       return any_of({one, list_of(one, 1)});
     }
-    case KeyType::real: return or_range(bounded("number", key.min, key.max, key.nonzero), style);
-    case KeyType::text: return {{"type", "string"}};
-    case KeyType::texts: return list_of({{"type", "string"}}, 0);
-    case KeyType::choice: return choices(key.choices);
-    case KeyType::bytes: return any_of({{{"type", "integer"}, {"minimum", 1}}, pattern(kBytesPattern)});
+    case KeyType::real:
+      return or_range(bounded("number", key.min, key.max, key.nonzero), style);
+    case KeyType::text:
+      return {{"type", "string"}};
+    case KeyType::texts:
+      return list_of({{"type", "string"}}, 0);
+    case KeyType::choice:
+      return choices(key.choices);
+    case KeyType::bytes:
+      return any_of({{{"type", "integer"}, {"minimum", 1}}, pattern(kBytesPattern)});
     case KeyType::share:
       return any_of({{{"type", "number"}, {"exclusiveMinimum", 0}, {"exclusiveMaximum", 1}}, pattern(kSharePattern)});
-    case KeyType::path: return path;
-    case KeyType::paths: return any_of({path, list_of(path, 0)});
-    case KeyType::form: return schema_reference(style.reference(key.form));
+    case KeyType::path:
+      return path;
+    case KeyType::paths:
+      return any_of({path, list_of(path, 0)});
+    case KeyType::form:
+      return schema_reference(style.reference(key.form));
   }
   return {};
 }
 
 Json bare(const OptionSpec& option, const SchemaStyle& style) {
   switch (option.type) {
-    case OptionType::boolean: return {{"type", "boolean"}};
-    case OptionType::integer: return or_range(bounded("integer", option.min, option.max), style);
-    case OptionType::real: return or_range(bounded("number", option.min, option.max), style);
-    case OptionType::text: return {{"type", "string"}};
-    case OptionType::choice: return choices(option.choices);
-    case OptionType::reals: return list_of(or_range(bounded("number", option.min, option.max), style), 0);
+    case OptionType::boolean:
+      return {{"type", "boolean"}};
+    case OptionType::integer:
+      return or_range(bounded("integer", option.min, option.max), style);
+    case OptionType::real:
+      return or_range(bounded("number", option.min, option.max), style);
+    case OptionType::text:
+      return {{"type", "string"}};
+    case OptionType::choice:
+      return choices(option.choices);
+    case OptionType::reals:
+      return list_of(or_range(bounded("number", option.min, option.max), style), 0);
     case OptionType::budget:
       return or_range(any_of({bounded("integer", 0, 2147483647), bounded("number", 0, 1), pattern(kBudgetPattern)}),
                       style);
@@ -110,7 +128,8 @@ std::string meaning(const OptionSpec& option) {
   std::string text = option.doc;
   if (!option.unit.empty()) text += (text.empty() ? "In " : " In ") + option.unit + ".";
   const std::string value = option_text(option.default_value);
-  if (!option.from_model.empty()) text += " Default: the model's " + option.from_model + (value.empty() ? "." : ", else " + value + ".");
+  if (!option.from_model.empty())
+    text += " Default: the model's " + option.from_model + (value.empty() ? "." : ", else " + value + ".");
   return text;
 }
 
@@ -125,7 +144,9 @@ Json schema_of(const OptionSpec& option, const SchemaStyle& style) {
   return schema;
 }
 
-Json closed() { return {{"type", "object"}, {"properties", Json::object()}, {"additionalProperties", false}}; }
+Json closed() {
+  return {{"type", "object"}, {"properties", Json::object()}, {"additionalProperties", false}};
+}
 
 }  // namespace
 
@@ -135,9 +156,13 @@ std::string SchemaStyle::reference(std::string_view form) const {
   return std::string(form) + (takes_ranges && has_numbers ? "_or_range" : "");
 }
 
-Json schema_reference(const std::string& definition) { return {{"$ref", "#/definitions/" + definition}}; }
+Json schema_reference(const std::string& definition) {
+  return {{"$ref", "#/definitions/" + definition}};
+}
 
-Json schema_of(const Key& key, const SchemaStyle& style) { return described(bare(key, style), key.doc); }
+Json schema_of(const Key& key, const SchemaStyle& style) {
+  return described(bare(key, style), key.doc);
+}
 
 Json schema_of(const KeyTable& keys, const SchemaStyle& style) {
   Json schema = closed();

@@ -71,7 +71,8 @@ void read_entries(const Node& options, const std::string& prefix, const OptionSc
     if (const auto spec = std::ranges::find(schema, name, &OptionSpec::name); spec != schema.end()) {
       if (OptionValue value = read_value(entry.value, *spec, problems); value.index() != 0)
         values.emplace(name, std::move(value));
-    } else if (std::ranges::find(known, entry.key) != known.end() && std::ranges::find(others, entry.key) == others.end()) {
+    } else if (std::ranges::find(known, entry.key) != known.end() &&
+               std::ranges::find(others, entry.key) == others.end()) {
       if (entry.value.is_map())
         read_entries(entry.value, name + ".", schema, owner, problems, {}, values);
       else

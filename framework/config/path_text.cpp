@@ -11,7 +11,8 @@ namespace {
 
 bool is_variable(std::string_view name) {
   constexpr std::string_view kAllowed = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789";
-  return !name.empty() && name.find_first_not_of(kAllowed) == std::string_view::npos && (name[0] < '0' || name[0] > '9');
+  return !name.empty() && name.find_first_not_of(kAllowed) == std::string_view::npos &&
+         (name[0] < '0' || name[0] > '9');
 }
 
 std::optional<std::string> with_variables(const Node& node, std::string_view name, ProblemList& problems) {

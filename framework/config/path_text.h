@@ -17,7 +17,6 @@ namespace attnlab::config {
 /// The path, relative to the folder of the file that the node stands in (of `otherwise` where it stands in none).
 /// Nothing is looked up on the disk. None where a problem was added: no text, an empty one, a variable that is not set.
 ATTNLAB_API std::optional<std::filesystem::path> as_path(const Node& node, std::string_view name,
-                                                         const std::filesystem::path& otherwise,
-                                                         ProblemList& problems);
+                                                         const std::filesystem::path& otherwise, ProblemList& problems);
 
 }  // namespace attnlab::config

@@ -47,17 +47,27 @@ std::string number_text(double value, bool whole_ends) {
 }  // namespace
 
 const KeyTable& range_keys() {
-  static const KeyTable keys = {
-      {.name = "range", .type = KeyType::form, .doc = "The first value and the greatest.", .required = true,
-       .form = "range_ends"},
-      {.name = "factor", .type = KeyType::real, .doc = "Each value is so many times the one before it.", .min = 1,
-       .nonzero = true},
-      {.name = "step", .type = KeyType::real, .doc = "Each value is so much more than the one before it.", .min = 0,
-       .nonzero = true}};
+  static const KeyTable keys = {{.name = "range",
+                                 .type = KeyType::form,
+                                 .doc = "The first value and the greatest.",
+                                 .required = true,
+                                 .form = "range_ends"},
+                                {.name = "factor",
+                                 .type = KeyType::real,
+                                 .doc = "Each value is so many times the one before it.",
+                                 .min = 1,
+                                 .nonzero = true},
+                                {.name = "step",
+                                 .type = KeyType::real,
+                                 .doc = "Each value is so much more than the one before it.",
+                                 .min = 0,
+                                 .nonzero = true}};
   return keys;
 }
 
-bool is_range(const Node& node) { return node.find("range") != nullptr; }
+bool is_range(const Node& node) {
+  return node.find("range") != nullptr;
+}
 
 const Node* find_range(const Node& tree) {
   if (is_range(tree)) return &tree;

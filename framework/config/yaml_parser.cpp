@@ -271,7 +271,8 @@ Problem syntax_problem(const YAML::Exception& error, const TreeBuilder& builder,
 }
 
 Node parse(std::string_view text, const Marker& marker) {
-  if (text.size() > kMaxBytes) throw Error(marker.name, fmt::format("is larger than {} MB", kMaxBytes / 1'000'000), "include: takes it in pieces");
+  if (text.size() > kMaxBytes)
+    throw Error(marker.name, fmt::format("is larger than {} MB", kMaxBytes / 1'000'000), "include: takes it in pieces");
   if (const auto fault = find_fault(text)) throw Error(marker.at(fault->line, fault->column).text(), fault->what);
   // yaml-cpp lets a quote run to the end of the file; the mark of a document's end inside one is an error.
   std::string closed(text);

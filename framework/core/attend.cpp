@@ -120,7 +120,11 @@ void Attend::plan_head(int sequence, int kv_head) {
   const int queries = args_.chunk.tokens_of(sequence);
   const int tiles = args_.source.tiles(sequence, kv_head);
   const bool few = queries * group_ <= kBlockRows / 2;
-  Task task{.range = {sequence, kv_head, 0, queries}, .first_tile = 0, .tiles = tiles, .split = -1, .reading = -1,
+  Task task{.range = {sequence, kv_head, 0, queries},
+            .first_tile = 0,
+            .tiles = tiles,
+            .split = -1,
+            .reading = -1,
             .observed = -1};
   if (selector_ != nullptr && queries == 1 && args_.chunk.phases[sequence] == Phase::decode) {
     task.reading = static_cast<int>(readings_.size());
@@ -266,13 +270,17 @@ float share_of_sum(float maximum, float sum, std::span<const float> sink_logits,
 namespace {
 AttendObserver* the_observer = nullptr;
 double spent = 0;  // seconds in attend; models run on one thread
-}
+}  // namespace
 
 AttendObserver::~AttendObserver() = default;
 
-AttendObserver* observe_attend(AttendObserver* observer) { return std::exchange(the_observer, observer); }
+AttendObserver* observe_attend(AttendObserver* observer) {
+  return std::exchange(the_observer, observer);
+}
 
-AttendTime attend_time() noexcept { return {spent, mass_thread_seconds()}; }
+AttendTime attend_time() noexcept {
+  return {spent, mass_thread_seconds()};
+}
 
 void attend(const AttendArgs& args, TensorView<float, 3> out) {
   const auto start = std::chrono::steady_clock::now();

@@ -36,15 +36,21 @@ class Stopwatch {
 
 }  // namespace
 
-double mass_thread_seconds() noexcept { return static_cast<double>(spent_ns) * 1e-9; }
+double mass_thread_seconds() noexcept {
+  return static_cast<double>(spent_ns) * 1e-9;
+}
 
 AttendMass::AttendMass(const AttendArgs& args, int group)
     : args_(args), sink_(args.source.mass_sink()), group_(group), blocks_(block_list<Block>()) {}
 
 int AttendMass::plan(const QueryRange& range, int tiles) {
   if (sink_ == nullptr || tiles == 0) return -1;
-  Block block{.range = range, .tiles = tiles, .keeps = range.count * group_ <= kBlockRows / 2, .scores = nullptr,
-              .rows_of = nullptr, .mass = nullptr};
+  Block block{.range = range,
+              .tiles = tiles,
+              .keeps = range.count * group_ <= kBlockRows / 2,
+              .scores = nullptr,
+              .rows_of = nullptr,
+              .mass = nullptr};
   if (!counts(block, range.count - 1)) return -1;  // positions ascend, so none counts if the last does not
   blocks_.push_back(block);
   return static_cast<int>(blocks_.size()) - 1;

@@ -11,9 +11,13 @@ std::atomic<std::size_t> held{0};  // counted where memory is taken and given ba
 
 }  // namespace
 
-std::size_t held_block_bytes() noexcept { return held; }
+std::size_t held_block_bytes() noexcept {
+  return held;
+}
 
-BlockPool::~BlockPool() { held -= (in_use_ + spare_.size()) * block_bytes_; }
+BlockPool::~BlockPool() {
+  held -= (in_use_ + spare_.size()) * block_bytes_;
+}
 
 BlockPool::BlockPool(std::size_t block_bytes, std::size_t expected_blocks)
     : block_bytes_((block_bytes + 63) / 64 * 64), next_region_blocks_(std::max<std::size_t>(expected_blocks, 4)) {}

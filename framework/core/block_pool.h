@@ -45,8 +45,8 @@ class BlockPool {
   std::size_t next_region_blocks_;
   std::vector<Pages> regions_;
   std::size_t used_of_last_ = 0;  // blocks of the last region that were ever handed out
-  std::vector<float*> spare_;  // free, memory kept
-  std::vector<float*> free_;   // free, memory given back
+  std::vector<float*> spare_;     // free, memory kept
+  std::vector<float*> free_;      // free, memory given back
   std::size_t in_use_ = 0;
 };
 

@@ -38,9 +38,12 @@ std::optional<Budget> Budget::parse(std::string_view text) {
 
 std::string Budget::text() const {
   switch (unit) {
-    case Unit::tokens: return fmt::format("{}", static_cast<std::int64_t>(amount));
-    case Unit::bytes: return fmt::format("{}KiB", amount / kKibibyte);
-    case Unit::share: break;
+    case Unit::tokens:
+      return fmt::format("{}", static_cast<std::int64_t>(amount));
+    case Unit::bytes:
+      return fmt::format("{}KiB", amount / kKibibyte);
+    case Unit::share:
+      break;
   }
   const std::string share = fmt::format("{}", amount);
   return share.find_first_of(".eE") == std::string::npos ? share + ".0" : share;

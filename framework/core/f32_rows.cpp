@@ -44,7 +44,9 @@ class F32Rows final : public KvRows {
   std::span<const Position> positions(int sequence, int kv_head) const noexcept override {
     return at(sequence, kv_head).positions;
   }
-  int tiles(int sequence, int kv_head) const noexcept override { return (rows(sequence, kv_head) + kTileRows - 1) / kTileRows; }
+  int tiles(int sequence, int kv_head) const noexcept override {
+    return (rows(sequence, kv_head) + kTileRows - 1) / kTileRows;
+  }
 
   void drop(int sequence, int kv_head, std::span<const int> dropped) override {
     List& list = at(sequence, kv_head);
@@ -127,7 +129,9 @@ class F32Rows final : public KvRows {
   static std::size_t block_floats(const KvShape& shape) {
     return static_cast<std::size_t>(kTileRows) * (shape.key_dim + (shape.value_is_key_prefix ? 0 : shape.value_dim));
   }
-  List& at(int sequence, int head) noexcept { return lists_[static_cast<std::size_t>(sequence) * shape_.kv_heads + head]; }
+  List& at(int sequence, int head) noexcept {
+    return lists_[static_cast<std::size_t>(sequence) * shape_.kv_heads + head];
+  }
   const List& at(int sequence, int head) const noexcept {
     return lists_[static_cast<std::size_t>(sequence) * shape_.kv_heads + head];
   }

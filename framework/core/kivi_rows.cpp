@@ -134,8 +134,8 @@ class KiviRows final : public KvRows {
   }
 
   std::size_t bytes() const noexcept override {
-    std::size_t sum = parts_.plain_keys.bytes() + parts_.plain_values.bytes() + parts_.key_codes.bytes() +
-                      parts_.value_codes.bytes();
+    std::size_t sum =
+        parts_.plain_keys.bytes() + parts_.plain_values.bytes() + parts_.key_codes.bytes() + parts_.value_codes.bytes();
     for (const List& list : lists_) sum += list.positions.size() * sizeof(Position);
     return sum;
   }

@@ -73,8 +73,7 @@ int require_protected(int rows, Protect protect) {
 }
 
 void ObservedWindowOptions::check(const ObservedWindowOptions& options, Problems& problems) {
-  if (options.kernel % 2 == 0)
-    problems.add("kernel", fmt::format("{} has no middle; it must be odd", options.kernel));
+  if (options.kernel % 2 == 0) problems.add("kernel", fmt::format("{} has no middle; it must be odd", options.kernel));
   if (options.budget.unit == Budget::Unit::tokens && options.budget.amount <= options.window)
     problems.add("budget", fmt::format("{} must be more than the window of {}", options.budget.amount, options.window));
   else
@@ -84,8 +83,9 @@ void ObservedWindowOptions::check(const ObservedWindowOptions& options, Problems
 int ObservedWindowOptions::rows(const LayerCacheContext& context) const {
   const int rows = budget.rows(context);
   if (rows <= window)
-    throw Error("", fmt::format("the budget {} is {} rows of every kv head, not more than the window of {}",
-                                budget.text(), rows, window),
+    throw Error("",
+                fmt::format("the budget {} is {} rows of every kv head, not more than the window of {}", budget.text(),
+                            rows, window),
                 "raise the budget or make the window smaller");
   return require_protected(rows, protected_rows());
 }

@@ -50,12 +50,18 @@ void copy_lines(const float* from, const LineBlock& block) {
 Panel::Panel(const Codec& codec, Order order, int rows, int width)
     : codec_(codec), order_(order), rows_(rows), width_(width), unit_bytes_(1), units_(width) {
   switch (codec.form) {
-    case Codec::Form::f32: unit_bytes_ = 4; break;
-    case Codec::Form::bf16: unit_bytes_ = 2; break;
-    case Codec::Form::symmetric: parameters_ = 1; break;
+    case Codec::Form::f32:
+      unit_bytes_ = 4;
+      break;
+    case Codec::Form::bf16:
+      unit_bytes_ = 2;
+      break;
+    case Codec::Form::symmetric:
+      parameters_ = 1;
+      break;
     case Codec::Form::affine: {
-      const bool fits = order == Order::by_row ? codec.bits == 2 || codec.bits == 4
-                                               : codec.bits == 4 && codec.group % 2 == 0;
+      const bool fits =
+          order == Order::by_row ? codec.bits == 2 || codec.bits == 4 : codec.bits == 4 && codec.group % 2 == 0;
       ATTNLAB_CHECK(fits && codec.group > 0, "codes have 2 or 4 bits and groups; by channel 4 bits and even groups");
       units_ = (width * codec.bits + 7) / 8;
       groups_ = (width + codec.group - 1) / codec.group;
@@ -70,7 +76,8 @@ Panel::Panel(const Codec& codec, Order order, int rows, int width)
 void Panel::store(std::byte* panel, int row, const float* vector) const {
   auto* parameter = reinterpret_cast<float*>(panel) + row;  // steps of rows_
   switch (codec_.form) {
-    case Codec::Form::f32: return place(panel, row, vector);
+    case Codec::Form::f32:
+      return place(panel, row, vector);
     case Codec::Form::bf16: {
       auto* rounded = reinterpret_cast<std::uint16_t*>(buffer(width_ * sizeof(std::uint16_t)));
       std::transform(vector, vector + width_, rounded, to_bf16);
@@ -109,9 +116,12 @@ void Panel::place(std::byte* panel, int row, const void* units) const {
   }
   to += row * unit_bytes_;
   switch (unit_bytes_) {
-    case 1: return scatter<1>(units, units_, to, stride);
-    case 2: return scatter<2>(units, units_, to, stride);
-    default: return scatter<4>(units, units_, to, stride);
+    case 1:
+      return scatter<1>(units, units_, to, stride);
+    case 2:
+      return scatter<2>(units, units_, to, stride);
+    default:
+      return scatter<4>(units, units_, to, stride);
   }
 }
 
@@ -128,9 +138,12 @@ void Panel::copy(const std::byte* from, int from_row, std::byte* to, int to_row)
   to += to_row * unit_bytes_;
   const auto stride = static_cast<std::size_t>(rows_) * unit_bytes_;
   switch (unit_bytes_) {
-    case 1: return copy_column<1>(from, to, units_, stride);
-    case 2: return copy_column<2>(from, to, units_, stride);
-    default: return copy_column<4>(from, to, units_, stride);
+    case 1:
+      return copy_column<1>(from, to, units_, stride);
+    case 2:
+      return copy_column<2>(from, to, units_, stride);
+    default:
+      return copy_column<4>(from, to, units_, stride);
   }
 }
 
@@ -141,8 +154,10 @@ void Panel::load(const std::byte* panel, int first, int count, float* to, std::i
   const std::byte* from = codes(panel) + static_cast<std::int64_t>(first) * unit_bytes_ * (by_row ? units_ : 1);
   LineBlock block{by_row ? count : width_, by_row ? width_ : count, by_row ? units_ : rows_, to, stride};
   switch (codec_.form) {
-    case Codec::Form::f32: return copy_lines(reinterpret_cast<const float*>(from), block);
-    case Codec::Form::bf16: return expand_bf16(reinterpret_cast<const std::uint16_t*>(from), block);
+    case Codec::Form::f32:
+      return copy_lines(reinterpret_cast<const float*>(from), block);
+    case Codec::Form::bf16:
+      return expand_bf16(reinterpret_cast<const std::uint16_t*>(from), block);
     case Codec::Form::symmetric: {
       const auto* codes = reinterpret_cast<const std::int8_t*>(from);
       return by_row ? scale_lines(codes, scales, block) : scale_columns(codes, scales, block);

@@ -1,6 +1,6 @@
 // Equally long vectors side by side in one piece of memory, each held by a codec: as they are, rounded, or as codes.
-// By row, a vector stands together; by channel, the same component of all vectors does, as the score product reads keys.
-// Not here: which vectors live, and where the memory comes from.
+// By row, a vector stands together; by channel, the same component of all vectors does, as the score product reads
+// keys. Not here: which vectors live, and where the memory comes from.
 #pragma once
 
 #include <cstddef>
@@ -68,7 +68,7 @@ class Panel {
   int groups_ = 0;      // affine: of a vector
   int parameters_ = 0;  // floats of a vector, each of them [rows_]: scales, then minima
   int unit_bytes_;
-  int units_;           // of a vector
+  int units_;  // of a vector
   std::size_t codes_at_;
   std::size_t bytes_;
 };

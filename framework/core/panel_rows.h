@@ -1,7 +1,7 @@
 // Growing lists of vectors, one list a (sequence, kv head), all held by the same codec in pages of one pool. A page is
-// got and given back as one and holds cells, whose rows stand in one panel. Pages of whole tiles have cells of a tile, so
-// that f32 can be read in place; other pages are one cell, and a tile is put together from pieces.
-// Not here: what is a key and what a value, and the positions of rows.
+// got and given back as one and holds cells, whose rows stand in one panel. Pages of whole tiles have cells of a tile,
+// so that f32 can be read in place; other pages are one cell, and a tile is put together from pieces. Not here: what is
+// a key and what a value, and the positions of rows.
 #pragma once
 
 #include <algorithm>

@@ -160,7 +160,8 @@ void QueryBlock::add(const KvTile& tile, const TileScores& scored) {
   const int rows = tile.rows();
   const int end_row = scored.first_row + scored.rows;
   for (int row = scored.first_row; row < end_row; ++row) {
-    const float keep = softmax_step(scores_ + static_cast<std::int64_t>(row) * kTileRows, rows, maximum_[row], sum_[row]);
+    const float keep =
+        softmax_step(scores_ + static_cast<std::int64_t>(row) * kTileRows, rows, maximum_[row], sum_[row]);
     if (keep != 1.0F) scale_row(out_ + static_cast<std::int64_t>(row) * value_stride_, value_stride_, keep);
   }
   TileProduct product{.a = scored.scores,

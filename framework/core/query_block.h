@@ -12,7 +12,9 @@ namespace attnlab {
 inline constexpr int kBlockRows = 96;  // rows (queries x group) of a block: scores and output stay in L1 and L2
 
 /// Widths are rounded up to whole vectors.
-[[nodiscard]] constexpr int padded(int width) { return (width + 15) / 16 * 16; }
+[[nodiscard]] constexpr int padded(int width) {
+  return (width + 15) / 16 * 16;
+}
 
 /// Queries first .. first + count of one sequence's tokens in the chunk, for one kv head.
 struct QueryRange {
@@ -24,7 +26,7 @@ struct QueryRange {
 
 /// Result of a block or of a part of it. Rows are query-major: row = query * group + member.
 struct BlockResult {
-  float* out;      // [rows, stride]
+  float* out;  // [rows, stride]
   int stride;
   float* maximum;  // [rows]
   float* sum;      // [rows]

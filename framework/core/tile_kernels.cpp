@@ -19,7 +19,8 @@ namespace hn = hwy::HWY_NAMESPACE;
 using F32 = hn::ScalableTag<float>;
 using V = hn::Vec<F32>;
 
-// Codes are fetched while earlier ones are multiplied: a tile of them is over before the hardware has seen where it goes.
+// Codes are fetched while earlier ones are multiplied: a tile of them is over before the hardware has seen where it
+// goes.
 constexpr std::uintptr_t kAhead = 2048;  // bytes, half a tile of 64 x 64
 HWY_INLINE void fetch_ahead(const float*) {}
 HWY_INLINE void fetch_ahead(const std::int8_t* codes) {
@@ -28,7 +29,9 @@ HWY_INLINE void fetch_ahead(const std::int8_t* codes) {
                      to_second_level);
 }
 
-HWY_INLINE V load_b(F32 d, const float* b) { return hn::LoadU(d, b); }
+HWY_INLINE V load_b(F32 d, const float* b) {
+  return hn::LoadU(d, b);
+}
 HWY_INLINE V load_b(F32 d, const std::int8_t* codes) {
   const hn::Rebind<std::int8_t, F32> narrow;
   const hn::Rebind<std::int32_t, F32> wide;
@@ -67,12 +70,18 @@ HWY_INLINE void product_rows(const TileProduct& p, const B* b, int column) {
   int row = 0;
   for (; row + Rows <= p.rows; row += Rows) product_block<Rows, Vectors>(p, b, row, column);
   switch (p.rows - row) {
-    case 1: return product_block<1, Vectors>(p, b, row, column);
-    case 2: return product_block<2, Vectors>(p, b, row, column);
-    case 3: return product_block<3, Vectors>(p, b, row, column);
-    case 4: return product_block<4, Vectors>(p, b, row, column);
-    case 5: return product_block<5, Vectors>(p, b, row, column);
-    default: return;
+    case 1:
+      return product_block<1, Vectors>(p, b, row, column);
+    case 2:
+      return product_block<2, Vectors>(p, b, row, column);
+    case 3:
+      return product_block<3, Vectors>(p, b, row, column);
+    case 4:
+      return product_block<4, Vectors>(p, b, row, column);
+    case 5:
+      return product_block<5, Vectors>(p, b, row, column);
+    default:
+      return;
   }
 }
 
@@ -88,11 +97,14 @@ HWY_INLINE void product(const TileProduct& p, const B* b) {
   for (; column < columns; column += lanes) product_rows<6, 1>(p, b, column);
 }
 
-void tile_product_target(const TileProduct& p) { product(p, p.b); }
-void tile_product_codes_target(const TileProduct& p, const std::int8_t* codes) { product(p, codes); }
+void tile_product_target(const TileProduct& p) {
+  product(p, p.b);
+}
+void tile_product_codes_target(const TileProduct& p, const std::int8_t* codes) {
+  product(p, codes);
+}
 
-void transpose_tile_target(const float* from, std::int64_t from_stride, int rows, int width, float* to,
-                           int to_stride) {
+void transpose_tile_target(const float* from, std::int64_t from_stride, int rows, int width, float* to, int to_stride) {
   const hn::CappedTag<float, 4> d;
   constexpr int block = 4;
   int row = 0;
@@ -188,9 +200,8 @@ HWY_INLINE void for_each_vector(int count, const Body& body) {
 }
 
 void scale_copy_target(const float* from, int count, float factor, float* to) {
-  for_each_vector(count, [&](auto d, int i) {
-    hn::StoreU(hn::Mul(hn::LoadU(d, from + i), hn::Set(d, factor)), d, to + i);
-  });
+  for_each_vector(count,
+                  [&](auto d, int i) { hn::StoreU(hn::Mul(hn::LoadU(d, from + i), hn::Set(d, factor)), d, to + i); });
 }
 
 void add_scaled_target(const float* from, int count, float factor, float* to) {
@@ -200,9 +211,8 @@ void add_scaled_target(const float* from, int count, float factor, float* to) {
 }
 
 void multiply_target(const float* factors, int count, float* to) {
-  for_each_vector(count, [&](auto d, int i) {
-    hn::StoreU(hn::Mul(hn::LoadU(d, factors + i), hn::LoadU(d, to + i)), d, to + i);
-  });
+  for_each_vector(
+      count, [&](auto d, int i) { hn::StoreU(hn::Mul(hn::LoadU(d, factors + i), hn::LoadU(d, to + i)), d, to + i); });
 }
 
 }  // namespace attnlab::HWY_NAMESPACE
@@ -219,7 +229,9 @@ HWY_EXPORT(add_probabilities_target);
 HWY_EXPORT(scale_copy_target);
 HWY_EXPORT(add_scaled_target);
 
-void tile_product(const TileProduct& product) { HWY_DYNAMIC_DISPATCH(tile_product_target)(product); }
+void tile_product(const TileProduct& product) {
+  HWY_DYNAMIC_DISPATCH(tile_product_target)(product);
+}
 void tile_product_codes(const TileProduct& product, const std::int8_t* codes) {
   HWY_DYNAMIC_DISPATCH(tile_product_codes_target)(product, codes);
 }
@@ -238,7 +250,9 @@ void add_probabilities(const float* scores, int count, float maximum, float shar
 void scale_copy(const float* from, int count, float factor, float* to) {
   HWY_DYNAMIC_DISPATCH(scale_copy_target)(from, count, factor, to);
 }
-void scale_row(float* row, int count, float factor) { scale_copy(row, count, factor, row); }
+void scale_row(float* row, int count, float factor) {
+  scale_copy(row, count, factor, row);
+}
 void add_scaled(const float* from, int count, float factor, float* to) {
   HWY_DYNAMIC_DISPATCH(add_scaled_target)(from, count, factor, to);
 }

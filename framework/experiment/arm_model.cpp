@@ -26,7 +26,8 @@ ResolvedComponent resolve_component(const ComponentChoice& choice, const OptionV
   if (!problems.entries().empty()) {
     std::vector<Problem> found;
     for (const Problems::Entry& entry : problems.entries())
-      found.push_back({resolved.where, fmt::format("{}.{}: {}", resolved.descriptor->id, entry.option, entry.what), {}});
+      found.push_back(
+          {resolved.where, fmt::format("{}.{}: {}", resolved.descriptor->id, entry.option, entry.what), {}});
     throw Error(std::move(found));
   }
   if (choice.storage) resolved.storage = *choice.storage;
@@ -75,7 +76,8 @@ std::optional<std::string> never_evicts(const ResolvedLayer& layer) {
   if (!seen || *seen == 0) return std::nullopt;
   std::optional<std::int64_t> kept = tokens_of(layer.cache, "budget");
   if (!kept) kept = tokens_of(layer.cache, "window");
-  if (const auto heavy = tokens_of(layer.cache, "heavy"); heavy && !kept) kept = *heavy + tokens_of(layer.cache, "recent").value_or(0);
+  if (const auto heavy = tokens_of(layer.cache, "heavy"); heavy && !kept)
+    kept = *heavy + tokens_of(layer.cache, "recent").value_or(0);
   if (!kept || *kept < *seen) return std::nullopt;
   return fmt::format("attention \"{}\" sees {} tokens and cache \"{}\" keeps {}: it never evicts a row that is seen",
                      layer.attention.descriptor->id, *seen, layer.cache.descriptor->id, *kept);
@@ -114,8 +116,8 @@ CreateContext context_of(const model::ModelConfig& config, int layer, std::uint6
 Traits with_key_form(const ComponentChoice& choice, const Traits& position, Traits cache, KeyForm& form) {
   const StoredKeys keys = choice.keys.value_or(StoredKeys::auto_);
   const bool by_length = position.provides.has(Feature::length_dependent_rotation);
-  form = keys == StoredKeys::unrotated || (keys == StoredKeys::auto_ && by_length) ? KeyForm::unrotated
-                                                                                   : KeyForm::rotated;
+  form =
+      keys == StoredKeys::unrotated || (keys == StoredKeys::auto_ && by_length) ? KeyForm::unrotated : KeyForm::rotated;
   if (keys == StoredKeys::rotated) cache.excludes.add(Feature::length_dependent_rotation);
   return cache;
 }
@@ -130,7 +132,9 @@ Part storage_part(const StorageChoice& storage, KeyForm form) {
   return part;
 }
 
-ArmDefaults arm_defaults(const model::ModelConfig& config) { return {.attention = own_attention(config)}; }
+ArmDefaults arm_defaults(const model::ModelConfig& config) {
+  return {.attention = own_attention(config)};
+}
 
 ResolvedArm resolve_arm(const Arm& choices, const model::ModelConfig& config, const Registry& registry) {
   const auto attention = choices.attention.resolve(config.layers);
@@ -148,8 +152,7 @@ ResolvedArm resolve_arm(const Arm& choices, const model::ModelConfig& config, co
       return registry.traits(*component.descriptor, component.options);
     };
     const Traits of_position = traits(resolved.position);
-    const Traits of_cache =
-        with_key_form(*cache[layer], of_position, traits(resolved.cache), resolved.cache.key_form);
+    const Traits of_cache = with_key_form(*cache[layer], of_position, traits(resolved.cache), resolved.cache.key_form);
     const Part parts[] = {{Kind::attention, resolved.attention.descriptor->id, traits(resolved.attention)},
                           {Kind::position, resolved.position.descriptor->id, of_position},
                           {Kind::cache, resolved.cache.descriptor->id, of_cache},
@@ -162,7 +165,8 @@ ResolvedArm resolve_arm(const Arm& choices, const model::ModelConfig& config, co
     add_new(arm.notes, notes(parts));
     if (const auto idle = never_evicts(resolved)) add_new(arm.notes, {*idle});
     if (layer > 0 && resolved.position.descriptor != arm.layers.front().position.descriptor &&
-        (of_position.provides | registry.traits(*arm.layers.front().position.descriptor, arm.layers.front().position.options).provides)
+        (of_position.provides |
+         registry.traits(*arm.layers.front().position.descriptor, arm.layers.front().position.options).provides)
             .has(Feature::embedded_positions)) {
       const std::string conflict = fmt::format(
           "position \"{}\" of layer {} differs from position \"{}\" of layer 0, but positions that are added to "
@@ -210,9 +214,8 @@ model::LayerComponents make_components(const ResolvedLayer& chosen, const Regist
       return registry.position(chosen.position.descriptor->id, chosen.position.options, of_position);
     });
   components.position = shared;
-  components.cache = make_component(chosen.cache, [&] {
-    return registry.cache(chosen.cache.descriptor->id, chosen.cache.options, context);
-  });
+  components.cache = make_component(
+      chosen.cache, [&] { return registry.cache(chosen.cache.descriptor->id, chosen.cache.options, context); });
   components.key_form = chosen.cache.key_form;
   components.make_rows = [storage = chosen.cache.storage](const KvShape& shape, int sequences, int capacity) {
     return make_rows(storage, shape, sequences, capacity);

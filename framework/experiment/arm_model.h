@@ -28,8 +28,8 @@ namespace attnlab::experiment {
 /// A component with all its options, for one layer.
 struct ResolvedComponent {
   const Descriptor* descriptor = nullptr;
-  OptionValues options;   // written and from the model; what is absent has the component's default
-  StorageChoice storage;  // of a cache
+  OptionValues options;                 // written and from the model; what is absent has the component's default
+  StorageChoice storage;                // of a cache
   KeyForm key_form = KeyForm::rotated;  // of a cache
   std::string where;
 };

@@ -115,7 +115,8 @@ class ArmReader {
     const bool complete = problems_.empty();
     const std::vector<Arm> all = arms;
     std::vector<Node> items;
-    for (const Node& item : node.items()) std::ranges::move(config::expand_ranges(item, problems_), std::back_inserter(items));
+    for (const Node& item : node.items())
+      std::ranges::move(config::expand_ranges(item, problems_), std::back_inserter(items));
     for (const Node& item : items) {
       const auto pattern = read_pattern(item, "exclude", lookup_, problems_);
       if (!pattern) continue;

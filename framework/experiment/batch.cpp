@@ -135,7 +135,8 @@ std::vector<config::Node> expand_batches(const config::Node& node, config::Probl
   reader.finish();
   const auto pattern = each == nullptr ? std::nullopt : config::as_text(*each, "each", problems);
   if (pattern && std::ranges::count(*pattern, '*') != 1)
-    problems.add(each->mark(), fmt::format("each: {} has no place for the value, or several", config::in_quotes(*pattern)),
+    problems.add(each->mark(),
+                 fmt::format("each: {} has no place for the value, or several", config::in_quotes(*pattern)),
                  "write one *, as in q1s*");
   if (problems.size() > before || !pattern) return {};
   std::vector<config::Node::Entry> entries = node.entries();

@@ -26,8 +26,11 @@ Composition compose(const Registry& registry, ComponentChoice attention, Compone
                         {Kind::position, position.id, of_position},
                         {Kind::cache, cache.id, with_key_form(cache, of_position, traits(cache), form)},
                         storage_part(cache.storage.value_or(StorageChoice{}), form)};
-  Composition result{.attention = std::move(attention), .position = std::move(position), .cache = std::move(cache),
-                     .conflicts = conflicts(parts), .notes = notes(parts)};
+  Composition result{.attention = std::move(attention),
+                     .position = std::move(position),
+                     .cache = std::move(cache),
+                     .conflicts = conflicts(parts),
+                     .notes = notes(parts)};
   return result;
 }
 

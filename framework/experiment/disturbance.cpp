@@ -35,8 +35,8 @@ RoundRecord judge(const CpuTimes& before, const CpuTimes& after, double own_seco
   if (total <= 0) return record;
   record.other_cpu_share = std::clamp((after.busy - before.busy - own_seconds) / total, 0.0, 1.0);
   record.steal_share = std::clamp((after.steal - before.steal) / total, 0.0, 1.0);
-  record.disturbed = wall_seconds >= kLeastJudgedSeconds && (record.other_cpu_share > kMostOtherShare ||
-                                                             record.steal_share > kMostStealShare);
+  record.disturbed = wall_seconds >= kLeastJudgedSeconds &&
+                     (record.other_cpu_share > kMostOtherShare || record.steal_share > kMostStealShare);
   return record;
 }
 

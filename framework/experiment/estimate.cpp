@@ -11,16 +11,16 @@
 namespace attnlab::experiment {
 namespace {
 
-constexpr double kShareOfPeak = 0.6;       // of the FMA peak, in a prefill
-constexpr double kShareOfBandwidth = 0.7;  // of the read bandwidth, in a decode step
-constexpr double kLayerSeconds = 20e-6;    // a layer costs at least so much, however small it is
+constexpr double kShareOfPeak = 0.6;           // of the FMA peak, in a prefill
+constexpr double kShareOfBandwidth = 0.7;      // of the read bandwidth, in a decode step
+constexpr double kLayerSeconds = 20e-6;        // a layer costs at least so much, however small it is
 constexpr double kLoadBytesPerSecond = 0.7e9;  // weights read and packed, or made from a seed
 constexpr double kStartSeconds = 0.05;         // a process
 constexpr double kProbeSeconds = 0.15;
 constexpr std::int64_t kProbeBytes = std::int64_t{256} << 20;  // less than a run's probe: nobody waits for an estimate
-constexpr int kChunk = 512;                // tokens of a prompt that are fed at once
-constexpr int kDecodeSteps = 32;           // that a decode case measures, and as many before
-constexpr double kLeastPrefill = 0.15;     // a prefill that is shorter is repeated so long
+constexpr int kChunk = 512;                                    // tokens of a prompt that are fed at once
+constexpr int kDecodeSteps = 32;                               // that a decode case measures, and as many before
+constexpr double kLeastPrefill = 0.15;                         // a prefill that is shorter is repeated so long
 
 class TrialTime {
  public:
@@ -29,7 +29,8 @@ class TrialTime {
   // New tokens of a sequence behind `before` others, in chunks, `heads` of them with logits.
   [[nodiscard]] double prefill(double tokens, double before, double heads) const {
     const double pairs = tokens * before + tokens * (tokens + 1) / 2;
-    const double operations = 2 * (cost_.layer_weights * tokens + cost_.head_weights * heads + cost_.pair_width * pairs);
+    const double operations =
+        2 * (cost_.layer_weights * tokens + cost_.head_weights * heads + cost_.pair_width * pairs);
     const double chunks = std::ceil(tokens / kChunk);
     const double read = chunks * cost_.weight_bytes_read / (kShareOfBandwidth * roof_.read_bytes_per_second);
     return std::max(operations / (kShareOfPeak * roof_.fma_flops_per_second), read) + chunks * layers_ * kLayerSeconds;
@@ -37,8 +38,7 @@ class TrialTime {
   // One token for each of the sequences, which then have `rows` rows together.
   [[nodiscard]] double step(double rows, double sequences = 1) const {
     const double bytes = cost_.weight_bytes_read + cost_.row_bytes * rows + cost_.state_bytes * sequences;
-    const double operations =
-        2 * ((cost_.layer_weights + cost_.head_weights) * sequences + cost_.pair_width * rows);
+    const double operations = 2 * ((cost_.layer_weights + cost_.head_weights) * sequences + cost_.pair_width * rows);
     return std::max(bytes / (kShareOfBandwidth * roof_.read_bytes_per_second),
                     operations / (kShareOfPeak * roof_.fma_flops_per_second)) +
            layers_ * kLayerSeconds;
@@ -52,7 +52,9 @@ class TrialTime {
 };
 
 // Once to warm up, then until it lasted long enough.
-double repeated(double seconds) { return seconds + std::max(seconds, kLeastPrefill); }
+double repeated(double seconds) {
+  return seconds + std::max(seconds, kLeastPrefill);
+}
 
 double speed_seconds(const SpeedCase& one, const TrialTime& time) {
   if (const auto* shape = std::get_if<PromptShape>(&one.shape)) {
@@ -61,7 +63,8 @@ double speed_seconds(const SpeedCase& one, const TrialTime& time) {
            shape->generate * time.step(middle * shape->sequences, shape->sequences);
   }
   const Batch& batch = std::get<Batch>(one.shape);
-  const bool decodes = std::ranges::all_of(batch, [](const BatchPart& part) { return part.new_tokens == 1 && part.total > 1; });
+  const bool decodes =
+      std::ranges::all_of(batch, [](const BatchPart& part) { return part.new_tokens == 1 && part.total > 1; });
   double rows = 0;
   double prompts = 0;
   for (const BatchPart& part : batch) {
@@ -82,7 +85,8 @@ double perplexity_seconds(const PerplexityWorkload& workload, const ModelSource&
 
 double case_seconds(const Plan& plan, const PlannedCase& planned, const TrialTime& time) {
   const Workload& workload = plan.spec.workloads[planned.workload];
-  if (const auto* speed = std::get_if<SpeedWorkload>(&workload)) return speed_seconds(speed->cases[planned.index], time);
+  if (const auto* speed = std::get_if<SpeedWorkload>(&workload))
+    return speed_seconds(speed->cases[planned.index], time);
   if (const auto* perplexity = std::get_if<PerplexityWorkload>(&workload))
     return perplexity_seconds(*perplexity, *plan.source, time);
   if (const auto* generate = std::get_if<GenerateWorkload>(&workload)) {
@@ -111,7 +115,9 @@ std::pair<double, double> most_rows(const Plan& plan, const PlannedCase& planned
   return {static_cast<double>(encode_prompt(*plan.source->tokenizer(), generate.prompt).size()) + generate.tokens, 1};
 }
 
-bool runs(const PlannedArm& arm) { return arm.refused.empty() && arm.failed.empty(); }
+bool runs(const PlannedArm& arm) {
+  return arm.refused.empty() && arm.failed.empty();
+}
 
 std::string duration(double seconds) {
   if (seconds < 60) return fmt::format("{:.{}f} s", seconds, seconds < 10 ? 1 : 0);
@@ -161,7 +167,8 @@ Estimate estimate(const Plan& plan, const RoofProbe& roof) {
       (planned.deterministic ? once : round) += seconds;
       if (planned.workload_name == "speed") speed += seconds;
       const auto [rows, sequences] = most_rows(plan, planned);
-      kv_bytes = std::max(kv_bytes, static_cast<std::size_t>(rows * arm.cost.row_bytes + sequences * arm.cost.state_bytes));
+      kv_bytes =
+          std::max(kv_bytes, static_cast<std::size_t>(rows * arm.cost.row_bytes + sequences * arm.cost.state_bytes));
     }
     const auto seeds = static_cast<double>(plan.spec.seeds.size());
     const auto with = [&](int rounds, int warmup) {
@@ -189,7 +196,8 @@ std::string describe_estimate(const Plan& plan) {
   if (duration(all.most_seconds) != time) time += " to " + duration(all.most_seconds);
   return fmt::format(
       "estimated: {}; {} of memory for \"{}\" (weights {}, caches at their longest case at most {})\n"
-      "  An estimate: operations at {:.0f} % of {:.0f} GFLOP/s, bytes at {:.0f} % of {:.1f} GB/s (both probed just now), "
+      "  An estimate: operations at {:.0f} % of {:.0f} GFLOP/s, bytes at {:.0f} % of {:.1f} GB/s (both probed just "
+      "now), "
       "process starts and loading\n",
       time, size(static_cast<double>(all.weight_bytes + all.kv_bytes)), all.largest_arm,
       size(static_cast<double>(all.weight_bytes)), size(static_cast<double>(all.kv_bytes)), 100 * kShareOfPeak,

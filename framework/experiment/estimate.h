@@ -1,6 +1,7 @@
-// How long a plan will take, and how much memory, before anything runs: operations and bytes are counted from the shapes
-// of weights and caches, and held against what this machine does in a short probe. An estimate, not a measurement: what a
-// plugin computes beside the products and reads is not in it, and a cache is taken for as large as if it forgot nothing.
+// How long a plan will take, and how much memory, before anything runs: operations and bytes are counted from the
+// shapes of weights and caches, and held against what this machine does in a short probe. An estimate, not a
+// measurement: what a plugin computes beside the products and reads is not in it, and a cache is taken for as large as
+// if it forgot nothing.
 #pragma once
 
 #include <cstddef>
@@ -17,8 +18,8 @@ namespace attnlab::experiment {
 [[nodiscard]] ArmCost cost_of(const ResolvedArm& arm, const model::Decoder& decoder, const model::Session& session);
 
 struct Estimate {
-  double least_seconds = 0;   // of the whole run: fewest rounds, two rounds of warm-up
-  double most_seconds = 0;    // most rounds, all rounds of warm-up
+  double least_seconds = 0;      // of the whole run: fewest rounds, two rounds of warm-up
+  double most_seconds = 0;       // most rounds, all rounds of warm-up
   std::size_t weight_bytes = 0;  // of the largest arm's process, weights and caches
   std::size_t kv_bytes = 0;
   std::string largest_arm;

@@ -6,8 +6,8 @@
 
 namespace attnlab::experiment {
 
-void feed_prompt(model::Decoder& decoder, model::Session& session, int sequence,
-                 std::span<const model::TokenId> prompt, int chunk, const HiddenRows& each) {
+void feed_prompt(model::Decoder& decoder, model::Session& session, int sequence, std::span<const model::TokenId> prompt,
+                 int chunk, const HiddenRows& each) {
   for (std::size_t first = 0; first < prompt.size(); first += chunk) {
     const std::size_t count = std::min<std::size_t>(chunk, prompt.size() - first);
     const bool last = first + count == prompt.size();

@@ -20,7 +20,7 @@ extern "C" void note_signal(int signal) {
 }
 
 void install(int signal, void (*handler)(int), struct sigaction& before) {
-  struct sigaction action{};
+  struct sigaction action {};
   action.sa_handler = handler;
   action.sa_flags = SA_RESTART;
   sigemptyset(&action.sa_mask);
@@ -43,7 +43,9 @@ InterruptGuard::~InterruptGuard() {
   sigaction(SIGXFSZ, &before_size, nullptr);
 }
 
-int interrupted() noexcept { return the_signal; }
+int interrupted() noexcept {
+  return the_signal;
+}
 
 void leave_interrupts_to_parent() noexcept {
   std::signal(SIGINT, SIG_IGN);

@@ -109,8 +109,8 @@ LayerRun::LayerRun(const Registry& registry, const Composition& parts, const Lay
   model::SharedParameters shared;
   parameters_ = model::bind_parameters(components_, "model.layers.6.self_attn.", weights, shared);
   shape_ = components_.attention->kv_shape();
-  cache_ = model::make_cache(components_, {.layer = kLayer, .layers = kLayers, .heads = size.heads,
-                                           .capacity = size.context});
+  cache_ = model::make_cache(components_,
+                             {.layer = kLayer, .layers = kLayers, .heads = size.heads, .capacity = size.context});
   state_.resize(static_cast<std::size_t>(components_.attention->state_floats()));
 
   const auto numbers = [&](std::vector<float>& values, const char* name, std::int64_t width) {
@@ -145,8 +145,7 @@ void LayerRun::fill(int tokens, int prompt_tokens) {
   length_ = 0;
   while (length_ < tokens) {
     const int count = std::min(kPrefillChunk, tokens - length_);
-    const ChunkView& chunk =
-        next_chunk(count, length_ + count == prompt_tokens ? Phase::last_prefill : Phase::prefill);
+    const ChunkView& chunk = next_chunk(count, length_ + count == prompt_tokens ? Phase::last_prefill : Phase::prefill);
     chunk_length_ = prompt_tokens;
     if (shape_.kv_heads > 0)  // else a state, whose size does not depend on the tokens before
       cache_->append(chunk, {keys_.data(), {count, shape_.kv_heads, shape_.key_dim}},

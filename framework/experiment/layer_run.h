@@ -79,7 +79,7 @@ class ATTNLAB_API LayerRun {
   std::vector<float> state_;
   int length_ = 0;
   // Of one chunk, numbers from the seed.
-  std::vector<float> hidden_, block_out_;                 // [kPrefillChunk, hidden_dim]
+  std::vector<float> hidden_, block_out_;                  // [kPrefillChunk, hidden_dim]
   std::vector<float> queries_, keys_, values_, rows_out_;  // [kPrefillChunk, heads or kv_heads, width]
   std::vector<std::int32_t> offsets_ = {0, 0};
   std::vector<Position> positions_;

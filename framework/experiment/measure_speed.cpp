@@ -26,11 +26,13 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int kDecodeSteps = 32;          // of one trial, the last with the rows that the case names
-constexpr double kLeastSeconds = 0.15;    // a prefill that is shorter is repeated within the trial
+constexpr int kDecodeSteps = 32;        // of one trial, the last with the rows that the case names
+constexpr double kLeastSeconds = 0.15;  // a prefill that is shorter is repeated within the trial
 constexpr int kMostRepeats = 200;
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 // Ids that look like text to the embedding lookup: spread over the vocabulary.
 std::vector<model::TokenId> spread_tokens(int count, int vocab, std::uint64_t seed) {
@@ -82,7 +84,9 @@ void feed_batch(model::Decoder& decoder, model::Session& session, const Batch& b
       const bool decodes = ends && fed[sequence] == 0 && count == 1 && session.length(static_cast<int>(sequence)) > 0;
       input.push_back({.sequence = static_cast<int>(sequence),
                        .tokens = tokens.subspan(fed[sequence], count),
-                       .phase = decodes ? Phase::decode : ends ? Phase::last_prefill : Phase::prefill,
+                       .phase = decodes ? Phase::decode
+                                : ends  ? Phase::last_prefill
+                                        : Phase::prefill,
                        .prompt_length = session.length(static_cast<int>(sequence)) + left[sequence]});
       fed[sequence] += count;
       left[sequence] -= count;
@@ -106,8 +110,7 @@ void add_attention(Measured& measured, model::Session& session, const AttendTime
     }
 }
 
-Measured measure_prefill(model::Decoder& decoder, const Batch& batch, std::uint64_t seed, bool first,
-                         bool counts_all) {
+Measured measure_prefill(model::Decoder& decoder, const Batch& batch, std::uint64_t seed, bool first, bool counts_all) {
   std::vector<int> before;
   std::vector<int> totals;
   int longest = 0;
@@ -250,8 +253,7 @@ Measured measure_shape(model::Decoder& decoder, const PromptShape& shape, std::u
           model::argmax(std::span<const float>(logits).subspan(static_cast<std::size_t>(sequence) * vocab, vocab));
   }
   measured.look_at(logits);
-  std::erase_if(measured.samples,
-                [](const report::Sample& sample) { return sample.metric.starts_with("attention_"); });
+  std::erase_if(measured.samples, [](const report::Sample& sample) { return sample.metric.starts_with("attention_"); });
   add_decode(measured, decoder, session, latencies);
   add_attention(measured, session, attention, shape.generate);
   add_memory(measured, decoder, session);
@@ -265,9 +267,8 @@ Measured measure_speed(model::Decoder& decoder, const SpeedCase& speed_case, std
   if (const auto* shape = std::get_if<PromptShape>(&speed_case.shape))
     return measure_shape(decoder, *shape, seed, first, counts_all);
   const Batch& batch = std::get<Batch>(speed_case.shape);
-  const bool decodes = std::all_of(batch.begin(), batch.end(), [](const BatchPart& part) {
-    return part.new_tokens == 1 && part.total > 1;
-  });
+  const bool decodes = std::all_of(batch.begin(), batch.end(),
+                                   [](const BatchPart& part) { return part.new_tokens == 1 && part.total > 1; });
   return decodes ? measure_decode(decoder, batch, seed, first)
                  : measure_prefill(decoder, batch, seed, first, counts_all);
 }

@@ -37,7 +37,8 @@ std::int64_t total_memory_bytes() {
 
 std::int64_t memory_limit_bytes() {
   std::int64_t limit_bytes = meminfo_bytes("MemTotal").value_or(std::int64_t{1} << 30);
-  if (const auto group_limit = number_in("/sys/fs/cgroup/memory.max")) limit_bytes = std::min(limit_bytes, *group_limit);
+  if (const auto group_limit = number_in("/sys/fs/cgroup/memory.max"))
+    limit_bytes = std::min(limit_bytes, *group_limit);
   rlimit limit{};
   if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
     limit_bytes = static_cast<std::int64_t>(std::min<std::uint64_t>(limit_bytes, limit.rlim_cur));

@@ -11,7 +11,8 @@ namespace attnlab::experiment {
 [[nodiscard]] ATTNLAB_API std::int64_t total_memory_bytes();
 
 /// What this process may come to hold: the least of physical memory, its control group's limit and `ulimit -v`. Not
-/// what is free at the moment: on a virtual machine whose host takes idle pages back, that swings from second to second.
+/// what is free at the moment: on a virtual machine whose host takes idle pages back, that swings from second to
+/// second.
 [[nodiscard]] ATTNLAB_API std::int64_t memory_limit_bytes();
 
 }  // namespace attnlab::experiment

@@ -47,16 +47,17 @@ OptionValues complete_options(const Descriptor& component, const OptionValues& g
     if (option.from_model.empty() || given.contains(option.name)) continue;
     const auto found = defaults.find(option.from_model);
     if (found == defaults.end()) continue;
-    const bool group_given = !option.group.empty() &&
-                             std::any_of(component.options.begin(), component.options.end(), [&](const OptionSpec& other) {
-                               return other.group == option.group && given.contains(other.name);
-                             });
+    const bool group_given =
+        !option.group.empty() &&
+        std::any_of(component.options.begin(), component.options.end(),
+                    [&](const OptionSpec& other) { return other.group == option.group && given.contains(other.name); });
     if (group_given) continue;
     if (const auto* choice = std::get_if<std::string>(&found->second);
         choice != nullptr && option.type == OptionType::choice &&
         std::find(option.choices.begin(), option.choices.end(), *choice) == option.choices.end())
-      throw Error(where, fmt::format("the model asks for {} \"{}\" of {} \"{}\", which is not there", option.name, *choice,
-                                     kind_name(component.kind), component.id),
+      throw Error(where,
+                  fmt::format("the model asks for {} \"{}\" of {} \"{}\", which is not there", option.name, *choice,
+                              kind_name(component.kind), component.id),
                   fmt::format("known: {}", fmt::join(option.choices, ", ")));
     values[option.name] = found->second;
   }

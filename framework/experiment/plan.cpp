@@ -69,9 +69,10 @@ std::string joined(const std::vector<std::string>& sentences) {
 
 // Makes the arm's model without reading weights, and notes what it says about itself.
 void check_model(PlannedArm& arm, const Plan& plan, int length) {
-  const model::Decoder decoder = build_decoder(
-      arm.resolved, *plan.source, *plan.registry,
-      {.seed = static_cast<std::uint64_t>(plan.spec.seed), .allow_nonfinite = plan.allow_nonfinite, .check_only = true});
+  const model::Decoder decoder = build_decoder(arm.resolved, *plan.source, *plan.registry,
+                                               {.seed = static_cast<std::uint64_t>(plan.spec.seed),
+                                                .allow_nonfinite = plan.allow_nonfinite,
+                                                .check_only = true});
   arm.weight_bytes = decoder.weight_bytes();
   const model::Session session = decoder.make_session(1, 0);
   arm.kv_heads = session.shape(0).kv_heads;
@@ -122,7 +123,8 @@ void plan_arms(Plan& plan, int length) {
   if (!problems.empty()) throw Error(std::move(problems));
   if (running == 0) {
     for (const PlannedArm& arm : plan.arms)
-      problems.push_back({arm.arm.where.text(), fmt::format("arm \"{}\" is refused: {}", arm.arm.name, arm.refused), ""});
+      problems.push_back(
+          {arm.arm.where.text(), fmt::format("arm \"{}\" is refused: {}", arm.arm.name, arm.refused), ""});
     problems.push_back({plan.spec.file.string(), "no arm is left", "at least one arm must be sound"});
     throw Error(std::move(problems));
   }
@@ -153,9 +155,9 @@ Plan make_plan(const std::filesystem::path& file, const PlanOptions& options) {
   ArmDefaults defaults;
   if (!document.model.path.empty() || !document.constructed.empty()) {
     try {
-      plan.source = std::make_shared<ModelSource>(document.constructed.empty()
-                                                      ? ModelSource::open(document.model.path)
-                                                      : ModelSource::from_code(document.constructed));
+      plan.source =
+          std::make_shared<ModelSource>(document.constructed.empty() ? ModelSource::open(document.model.path)
+                                                                     : ModelSource::from_code(document.constructed));
       defaults = arm_defaults(plan.source->config());
     } catch (const Error& error) {
       document.problems.add(document.model.where, error);
@@ -164,16 +166,17 @@ Plan make_plan(const std::filesystem::path& file, const PlanOptions& options) {
   plan.spec = read_spec(document, lookup_in(*plan.registry), defaults);
   if (!options.only.empty()) plan.spec.keep_only(options.only);
   plan.allow_nonfinite = plan.spec.allow_nonfinite;
-  plan.threads = options.threads > 0        ? options.threads
-                 : plan.spec.threads > 0    ? plan.spec.threads
-                                            : available_processors();
+  plan.threads = options.threads > 0     ? options.threads
+                 : plan.spec.threads > 0 ? plan.spec.threads
+                                         : available_processors();
   int length = 0;
   for (std::size_t workload = 0; workload < plan.spec.workloads.size(); ++workload) {
     const Workload& one = plan.spec.workloads[workload];
     length = std::max(length, longest(one, *plan.source));
     const std::vector<std::string> labels = case_labels(one);
     for (std::size_t index = 0; index < labels.size(); ++index)
-      plan.cases.push_back({workload, index, std::string(workload_name(one)), labels[index], is_deterministic(one), ""});
+      plan.cases.push_back(
+          {workload, index, std::string(workload_name(one)), labels[index], is_deterministic(one), ""});
   }
   plan_arms(plan, length);
   check_weights(plan);
@@ -181,8 +184,8 @@ Plan make_plan(const std::filesystem::path& file, const PlanOptions& options) {
   int most = 0;
   for (const PlannedArm& arm : plan.arms) most = std::max(most, arm.threads);
   if (most > available_processors())
-    plan.warnings.push_back(fmt::format("{} threads on {} processors: speeds say nothing", most,
-                                        available_processors()));
+    plan.warnings.push_back(
+        fmt::format("{} threads on {} processors: speeds say nothing", most, available_processors()));
   return plan;
 }
 

@@ -19,33 +19,33 @@
 namespace attnlab::experiment {
 
 struct PlanOptions {
-  std::vector<std::string> overrides;           // --set
-  std::string only;                             // --only; empty: all arms
-  int threads = 0;                              // --threads; 0: as the experiment says
-  std::vector<std::filesystem::path> plugins;   // --plugin
+  std::vector<std::string> overrides;          // --set
+  std::string only;                            // --only; empty: all arms
+  int threads = 0;                             // --threads; 0: as the experiment says
+  std::vector<std::filesystem::path> plugins;  // --plugin
 };
 
 /// What one forward pass of the arm's model has to do, for estimates before anything runs.
 struct ArmCost {
-  double layer_weights = 0;     // every token is multiplied with them
+  double layer_weights = 0;  // every token is multiplied with them
   double head_weights = 0;
   double weight_bytes_read = 0;  // by one decode step
-  double pair_width = 0;         // components that a query and a key before it are multiplied over, all layers and heads
-  double row_bytes = 0;          // of one token in the caches of all layers, as the storages hold it
-  double state_bytes = 0;        // of one sequence, beside its rows
+  double pair_width = 0;   // components that a query and a key before it are multiplied over, all layers and heads
+  double row_bytes = 0;    // of one token in the caches of all layers, as the storages hold it
+  double state_bytes = 0;  // of one sequence, beside its rows
 };
 
 struct PlannedArm {
   Arm arm;
   ResolvedArm resolved;
-  std::string refused;               // why it does not run; empty: it runs
-  std::string failed;                // why its model cannot be made; empty: it can
-  std::vector<std::string> notes;    // what the report has to say: converted heads, lengths beyond the trained one
+  std::string refused;             // why it does not run; empty: it runs
+  std::string failed;              // why its model cannot be made; empty: it can
+  std::vector<std::string> notes;  // what the report has to say: converted heads, lengths beyond the trained one
   std::size_t weight_bytes = 0;
   int threads = 1;
-  int kv_heads = 0;                  // as the model has them in the end; 0: none, or not the same in every layer
+  int kv_heads = 0;  // as the model has them in the end; 0: none, or not the same in every layer
   ArmCost cost;
-  std::string identity;              // a hash of the arm with all its options, and of its plugins' files
+  std::string identity;  // a hash of the arm with all its options, and of its plugins' files
 };
 
 /// One measurement of every round (or of the first only, where it is deterministic).

@@ -25,10 +25,10 @@ nlohmann::ordered_json repeats_json(const Repeats& repeats) {
 }  // namespace
 
 std::string describe_plan(const Plan& plan) {
-  std::string text = fmt::format("{}: {} arms, {} cases, {} rounds, {}{} threads\n", plan.spec.name,
-                                 plan.arms.size(), plan.cases.size(), rounds_text(plan.spec.repeats),
-                                 plan.spec.seeds.size() > 1 ? fmt::format("{} seeds, ", plan.spec.seeds.size()) : "",
-                                 plan.threads);
+  std::string text =
+      fmt::format("{}: {} arms, {} cases, {} rounds, {}{} threads\n", plan.spec.name, plan.arms.size(),
+                  plan.cases.size(), rounds_text(plan.spec.repeats),
+                  plan.spec.seeds.size() > 1 ? fmt::format("{} seeds, ", plan.spec.seeds.size()) : "", plan.threads);
   std::size_t least = 0;
   std::size_t most = 0;
   for (const PlannedCase& planned : plan.cases) {

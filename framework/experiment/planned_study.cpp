@@ -117,8 +117,8 @@ report::StudyLayout layout_of(const Plan& plan, int rounds) {
   layout.warnings = plan.warnings;
   for (const PlannedArm& arm : plan.arms) layout.arms.push_back(layout_of(arm));
   for (const PlannedCase& planned : plan.cases)
-    layout.cases.push_back({planned.workload_name, planned.label,
-                            numbers_of(plan.spec.workloads[planned.workload], planned.index)});
+    layout.cases.push_back(
+        {planned.workload_name, planned.label, numbers_of(plan.spec.workloads[planned.workload], planned.index)});
   for (const PlannedArm& arm : plan.arms) {
     if (!arm.refused.empty()) continue;
     for (const PlannedCase& planned : plan.cases)

@@ -18,9 +18,13 @@ std::string text_of(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-double ticks_a_second() { return static_cast<double>(sysconf(_SC_CLK_TCK)); }
+double ticks_a_second() {
+  return static_cast<double>(sysconf(_SC_CLK_TCK));
+}
 
-double seconds_of(const timeval& time) { return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec); }
+double seconds_of(const timeval& time) {
+  return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
+}
 
 // The words behind the name of /proc/PID/stat, which may hold blanks and brackets: the first is the state, field 3.
 std::vector<std::string> fields_behind_name(pid_t process) {
@@ -45,7 +49,9 @@ std::optional<CpuTimes> cpu_times_in(const std::string& stat) {
   return CpuTimes{busy * tick, steal * tick, (busy + idle + wait + steal) * tick};
 }
 
-std::optional<CpuTimes> cpu_times() { return cpu_times_in(text_of("/proc/stat")); }
+std::optional<CpuTimes> cpu_times() {
+  return cpu_times_in(text_of("/proc/stat"));
+}
 
 double own_cpu_seconds() {
   double sum = 0;

@@ -48,7 +48,9 @@ std::string cut(std::string text, int columns) {
 
 Progress::Progress(bool quiet) : quiet_(quiet), terminal_(isatty(STDOUT_FILENO) == 1) {}
 
-void Progress::expect(const std::string& what, int trials) { left_[what].trials += trials; }
+void Progress::expect(const std::string& what, int trials) {
+  left_[what].trials += trials;
+}
 
 void Progress::start(const std::string& arm, const std::string& what, const std::string& stage) {
   arm_ = report::one_line(arm);

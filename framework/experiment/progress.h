@@ -43,8 +43,8 @@ class Progress {
   bool quiet_;
   bool terminal_;
   int done_ = 0;
-  std::map<std::string, Left> left_;  // by case
-  std::string arm_, what_, stage_;    // what is being measured
+  std::map<std::string, Left> left_;                                          // by case
+  std::string arm_, what_, stage_;                                            // what is being measured
   std::map<std::string, std::map<std::string, std::vector<double>>> values_;  // by arm and case, by metric
   std::map<std::string, std::string> units_;                                  // of the metrics
 };

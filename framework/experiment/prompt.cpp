@@ -16,9 +16,10 @@ void check_prompt(const std::vector<model::TokenId>& tokens, int vocab_size, con
   if (tokens.empty()) throw Error(where, "the prompt has no tokens", "at least one is needed");
   for (std::size_t i = 0; i < tokens.size(); ++i)
     if (tokens[i] < 0 || tokens[i] >= vocab_size)
-      throw Error(where, fmt::format("token id {} (the {}th) is outside the model's vocabulary of {}", tokens[i], i + 1,
-                                     vocab_size),
-                  "use the tokenizer of this model");
+      throw Error(
+          where,
+          fmt::format("token id {} (the {}th) is outside the model's vocabulary of {}", tokens[i], i + 1, vocab_size),
+          "use the tokenizer of this model");
 }
 
 std::vector<model::TokenId> read_text_tokens(const std::filesystem::path& path, const model::Tokenizer& tokenizer,

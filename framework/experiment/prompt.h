@@ -19,8 +19,8 @@ namespace attnlab::experiment {
 /// Error (at `where`) for a prompt without tokens, or with ids outside the model's vocabulary.
 ATTNLAB_API void check_prompt(const std::vector<model::TokenId>& tokens, int vocab_size, const std::string& where);
 
-/// Ids of a text file, without BOS, for a workload that predicts them. Error (where = the file) if it cannot be read, is
-/// not UTF-8, or has fewer than two tokens or ids outside the model's vocabulary.
+/// Ids of a text file, without BOS, for a workload that predicts them. Error (where = the file) if it cannot be read,
+/// is not UTF-8, or has fewer than two tokens or ids outside the model's vocabulary.
 [[nodiscard]] ATTNLAB_API std::vector<model::TokenId> read_text_tokens(const std::filesystem::path& path,
                                                                        const model::Tokenizer& tokenizer,
                                                                        int vocab_size);

@@ -77,7 +77,9 @@ void select_largest(std::span<const float> logits, std::vector<std::uint32_t>& o
 }
 
 // One term of the sum; a probability of 0 adds nothing, whatever the other is.
-double term(double log_p, double log_q) { return std::exp(log_p) == 0 ? 0 : std::exp(log_p) * (log_p - log_q); }
+double term(double log_p, double log_q) {
+  return std::exp(log_p) == 0 ? 0 : std::exp(log_p) * (log_p - log_q);
+}
 
 double kl(const Record& baseline, std::span<const float> logits, double arm_log_sum_exp) {
   double sum = 0, inside_p = 0, inside_q = 0;
@@ -232,6 +234,8 @@ void BaselineReader::finish() {
   if (file_->checksum.checksum() != file_->header.checksum) file_->refuse("is damaged: its checksum is wrong");
 }
 
-bool BaselineReader::is_exact() const noexcept { return file_->header.kept == file_->header.vocab; }
+bool BaselineReader::is_exact() const noexcept {
+  return file_->header.kept == file_->header.vocab;
+}
 
 }  // namespace attnlab::experiment

@@ -67,8 +67,8 @@ class ATTNLAB_API BaselineWriter {
 
 /// Of one token, or summed over several.
 struct Divergence {
-  double kl = 0;              // KL(baseline || arm), nats
-  std::int64_t same_top = 0;  // tokens whose most likely successor is the same
+  double kl = 0;               // KL(baseline || arm), nats
+  std::int64_t same_top = 0;   // tokens whose most likely successor is the same
   std::int64_t same_bits = 0;  // tokens whose kept logits and log-sum-exp are the same to the bit
 };
 

@@ -75,8 +75,8 @@ std::string recall_conflict(const ResolvedArm& arm, const model::ModelConfig& co
       if (!is_at_default(attention, modifier))
         return fmt::format("the constructed recall model is made for attention without {}; leave it out", modifier);
     const ResolvedComponent& position = arm.layers[layer].position;
-    const bool fits = is_own_rope(position, config, static_cast<int>(layer)) ||
-                      (layer > 0 && position.descriptor->id == "none");
+    const bool fits =
+        is_own_rope(position, config, static_cast<int>(layer)) || (layer > 0 && position.descriptor->id == "none");
     if (!fits)
       return fmt::format(
           "position \"{}\" in layer {} cannot express the constructed recall model; its first layer finds the token "

@@ -84,7 +84,8 @@ Layer::Layer(const std::filesystem::path& streams, const Registry& registry, con
                 "q is [T, H, d], k and v are [T, G, d], and H is a multiple of G");
 
   const Chosen cache = choose(Kind::cache, cache_text, "--cache", registry);
-  const Chosen position = choose(Kind::position, position_text.empty() ? "none" : position_text, "--position", registry);
+  const Chosen position =
+      choose(Kind::position, position_text.empty() ? "none" : position_text, "--position", registry);
   KeyForm form = KeyForm::rotated;
   const Part parts[] = {
       {Kind::attention, "the recorded streams", {.provides = {Feature::kv_rows, Feature::attention_mass}}},

@@ -14,9 +14,9 @@
 namespace attnlab::experiment {
 
 struct Replayed {
-  std::vector<float> out;                // [T, H, d]
+  std::vector<float> out;  // [T, H, d]
   std::vector<std::int64_t> out_shape;
-  std::vector<std::uint8_t> kept;        // [T - prefill + 1, G, T]: row n is after n decode steps
+  std::vector<std::uint8_t> kept;  // [T - prefill + 1, G, T]: row n is after n decode steps
   std::vector<std::int64_t> kept_shape;
 };
 

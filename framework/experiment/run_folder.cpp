@@ -74,7 +74,9 @@ RunFolder::RunFolder(const fs::path& named, const std::string& study, bool resum
   clear();
 }
 
-void RunFolder::clear() const { remove_temporaries(path_); }
+void RunFolder::clear() const {
+  remove_temporaries(path_);
+}
 
 std::optional<nlohmann::json> RunFolder::earlier_environment() const {
   const fs::path file = path_ / "environment.json";

@@ -67,7 +67,8 @@ class LockFile {
                 fault == ENOSPC || fault == EDQUOT ? "free some space there" : "name a folder that can be written to");
   }
   bool is_still_there() const {
-    struct stat own{}, there{};
+    struct stat own {
+    }, there{};
     return fstat(descriptor_, &own) == 0 && stat(path_.c_str(), &there) == 0 && own.st_ino == there.st_ino &&
            own.st_dev == there.st_dev;
   }
@@ -113,12 +114,12 @@ void refuse_if_held(const std::filesystem::path& path, const std::string& text) 
 RunLock::RunLock(const std::filesystem::path& folder) : path_(folder / kFile) {
   const LockFile file(path_);
   refuse_if_held(path_, file.text());
-  file.write(report::json_text({{"host", host_name()},
-                                {"pid", getpid()},
-                                {"started", start_ticks(getpid()).value_or(0)},
-                                {"boot", boot_id()}}));
+  file.write(report::json_text(
+      {{"host", host_name()}, {"pid", getpid()}, {"started", start_ticks(getpid()).value_or(0)}, {"boot", boot_id()}}));
 }
 
-RunLock::~RunLock() { unlink(path_.c_str()); }
+RunLock::~RunLock() {
+  unlink(path_.c_str());
+}
 
 }  // namespace attnlab::experiment

@@ -69,8 +69,8 @@ class Run {
       } catch (const nlohmann::json::exception&) {  // of another version: measured anew
       }
     }
-    progress_.say(fmt::format("resuming: {} of {} trials were done before", trials_.results().size(),
-                              layout_.trials.size()));
+    progress_.say(
+        fmt::format("resuming: {} of {} trials were done before", trials_.results().size(), layout_.trials.size()));
   }
 
   // Most of the trials may have been measured under the roof and in the rounds of the run before.
@@ -298,6 +298,8 @@ class Run {
 
 }  // namespace
 
-RunOutcome run(const Plan& plan, const RunOptions& options) { return Run(plan, options).execute(); }
+RunOutcome run(const Plan& plan, const RunOptions& options) {
+  return Run(plan, options).execute();
+}
 
 }  // namespace attnlab::experiment

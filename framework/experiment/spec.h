@@ -65,10 +65,10 @@ struct ATTNLAB_API ExperimentSpec {
   std::string constructed;  // as in SpecDocument
   std::vector<NamedPath> plugins;
   std::vector<std::int64_t> seeds = {1};
-  std::int64_t seed = 1;         // the first of them
-  int threads = 0;               // 0: all cores
+  std::int64_t seed = 1;  // the first of them
+  int threads = 0;        // 0: all cores
   Repeats repeats;
-  int warmup = 3;                // at most so many rounds are run and discarded before the first
+  int warmup = 3;  // at most so many rounds are run and discarded before the first
   Limits limits;
   bool stops_on_error = false;   // the first trial that is not ok ends the run
   bool allow_nonfinite = false;  // take weights that hold NaN or Inf

@@ -121,8 +121,7 @@ void check_rules(const Descriptor& component, const ComponentChoice& choice, con
 nlohmann::ordered_json storage_json(const StorageChoice& storage) {
   nlohmann::ordered_json json;
   if (storage.is_kivi())
-    json["kivi"] = {
-        {"bits", storage.kivi.bits}, {"group", storage.kivi.group}, {"residual", storage.kivi.residual}};
+    json["kivi"] = {{"bits", storage.kivi.bits}, {"group", storage.kivi.group}, {"residual", storage.kivi.residual}};
   else if (storage.keys == storage.values && storage.page == 0)
     return storage.keys;
   else

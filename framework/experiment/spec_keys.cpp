@@ -41,14 +41,21 @@ const KeyTable& experiment_keys() {
       form("include", "include", "YAML files whose keys hold where this file does not say otherwise."),
       form("model", "model", "A checkpoint folder, a model YAML, or a model that code makes.", true),
       {.name = "plugins", .type = KeyType::paths, .doc = "Plugin files or folders beside those of the build."},
-      {.name = "seed", .type = KeyType::integers,
-       .doc = "Of weights, data and order. Several: every trial runs with each.", .min = 0, .max = kMostSeed},
+      {.name = "seed",
+       .type = KeyType::integers,
+       .doc = "Of weights, data and order. Several: every trial runs with each.",
+       .min = 0,
+       .max = kMostSeed},
       {.name = "threads", .type = KeyType::integer, .doc = "Threads; default: all processors.", .min = 1, .max = 4096},
       form("repeats", "repeats", "Paired rounds: every round runs every arm once; default 7."),
-      {.name = "warmup", .type = KeyType::integer,
-       .doc = "At most so many rounds are measured and discarded first; default 3.", .min = 0, .max = 100},
+      {.name = "warmup",
+       .type = KeyType::integer,
+       .doc = "At most so many rounds are measured and discarded first; default 3.",
+       .min = 0,
+       .max = 100},
       form("limits", "limits", "What one trial may take."),
-      {.name = "on_error", .type = KeyType::choice,
+      {.name = "on_error",
+       .type = KeyType::choice,
        .doc = "Whether the run goes on behind a trial that is not ok; default continue.",
        .choices = {"continue", "stop"}},
       {.name = "allow_nonfinite", .type = KeyType::boolean, .doc = "Take weights that hold NaN or Inf."},
@@ -59,33 +66,49 @@ const KeyTable& experiment_keys() {
 }
 
 const KeyTable& repeats_keys() {
-  static const KeyTable keys = {
-      {.name = "min", .type = KeyType::integer, .doc = "Rounds at least.", .required = true, .min = 2, .max = kMaxRepeats},
-      {.name = "max", .type = KeyType::integer, .doc = "Rounds at most.", .required = true, .min = 2, .max = kMaxRepeats},
-      {.name = "until", .type = KeyType::share, .doc = "Stop once every interval of interest is this narrow.",
-       .required = true}};
+  static const KeyTable keys = {{.name = "min",
+                                 .type = KeyType::integer,
+                                 .doc = "Rounds at least.",
+                                 .required = true,
+                                 .min = 2,
+                                 .max = kMaxRepeats},
+                                {.name = "max",
+                                 .type = KeyType::integer,
+                                 .doc = "Rounds at most.",
+                                 .required = true,
+                                 .min = 2,
+                                 .max = kMaxRepeats},
+                                {.name = "until",
+                                 .type = KeyType::share,
+                                 .doc = "Stop once every interval of interest is this narrow.",
+                                 .required = true}};
   return keys;
 }
 
 const KeyTable& limits_keys() {
-  static const KeyTable keys = {
-      {.name = "seconds", .type = KeyType::real, .doc = "A trial that takes longer is stopped: timed_out.", .min = 1,
-       .max = 1e7},
-      {.name = "memory", .type = KeyType::bytes, .doc = "A trial that takes more fails."}};
+  static const KeyTable keys = {{.name = "seconds",
+                                 .type = KeyType::real,
+                                 .doc = "A trial that takes longer is stopped: timed_out.",
+                                 .min = 1,
+                                 .max = 1e7},
+                                {.name = "memory", .type = KeyType::bytes, .doc = "A trial that takes more fails."}};
   return keys;
 }
 
 const KeyTable& constructed_model_keys() {
-  static const KeyTable keys = {{.name = "constructed", .type = KeyType::choice,
+  static const KeyTable keys = {{.name = "constructed",
+                                 .type = KeyType::choice,
                                  .doc = "recall: two layers set by hand that answer associative recall.",
-                                 .required = true, .choices = {"recall"}}};
+                                 .required = true,
+                                 .choices = {"recall"}}};
   return keys;
 }
 
 const KeyTable& arms_keys() {
-  static const KeyTable keys = {form("grid", "grid", "The product of the lists; cells that cannot run are refused rows."),
-                                form("list", "arm_list", "Arms one by one; each must be able to run."),
-                                form("exclude", "exclude", "Cells of the grid that are like one of these are dropped.")};
+  static const KeyTable keys = {
+      form("grid", "grid", "The product of the lists; cells that cannot run are refused rows."),
+      form("list", "arm_list", "Arms one by one; each must be able to run."),
+      form("exclude", "exclude", "Cells of the grid that are like one of these are dropped.")};
   return keys;
 }
 
@@ -101,10 +124,14 @@ const KeyTable& arm_keys() {
   static const KeyTable keys = {
       {.name = "name", .doc = "Name of the arm; default: attention/position/cache in their shortest spelling."},
       {.name = "tags", .type = KeyType::texts, .doc = "Words that --only finds the arm by."},
-      {.name = "threads", .type = KeyType::integer,
-       .doc = "Threads of this arm; default: the experiment's, whose roof shares are held against.", .min = 1,
+      {.name = "threads",
+       .type = KeyType::integer,
+       .doc = "Threads of this arm; default: the experiment's, whose roof shares are held against.",
+       .min = 1,
        .max = 4096},
-      kAttention, kPosition, kCache};
+      kAttention,
+      kPosition,
+      kCache};
   return keys;
 }
 
@@ -116,7 +143,8 @@ const KeyTable& pattern_keys() {
 const KeyTable& common_cache_keys() {
   static const KeyTable keys = {
       form("storage", "storage", "How rows are held; default f32."),
-      {.name = "keys", .type = KeyType::choice,
+      {.name = "keys",
+       .type = KeyType::choice,
        .doc = "Whether keys are stored with their rotation; auto: unrotated where the scheme depends on the length.",
        .choices = {"auto", "rotated", "unrotated"}}};
   return keys;
@@ -125,45 +153,70 @@ const KeyTable& common_cache_keys() {
 const KeyTable& storage_keys() {
   static const KeyTable keys = {form("k", "element", "Storage of keys; default f32."),
                                 form("v", "element", "Storage of values; default f32."),
-                                {.name = "page", .type = KeyType::integer,
-                                 .doc = "Rows of a page; without it rows are not paged.", .min = 1, .max = 65'536}};
+                                {.name = "page",
+                                 .type = KeyType::integer,
+                                 .doc = "Rows of a page; without it rows are not paged.",
+                                 .min = 1,
+                                 .max = 65'536}};
   return keys;
 }
 
 const KeyTable& kivi_keys() {
   static const KeyTable keys = {
       {.name = "bits", .type = KeyType::choice, .doc = "Bits of a code; default 2.", .choices = {"2", "4"}},
-      {.name = "group", .type = KeyType::integer, .doc = "Rows or components that share a scale; default 32.",
-       .min = 1, .max = 65'536},
-      {.name = "residual", .type = KeyType::integer, .doc = "Newest rows that are kept exactly; default 128.",
-       .min = 0, .max = kMostRows}};
+      {.name = "group",
+       .type = KeyType::integer,
+       .doc = "Rows or components that share a scale; default 32.",
+       .min = 1,
+       .max = 65'536},
+      {.name = "residual",
+       .type = KeyType::integer,
+       .doc = "Newest rows that are kept exactly; default 128.",
+       .min = 0,
+       .max = kMostRows}};
   return keys;
 }
 
 const std::vector<WorkloadKeys>& workload_keys() {
   static const std::vector<WorkloadKeys> workloads = {
-      {"speed", "Prefill and decode speed, latencies and bytes.",
+      {"speed",
+       "Prefill and decode speed, latencies and bytes.",
        {form("batch", "batches", "Batches as <count>q<new tokens>[k][s<total length>[k]], joined by _: 8q1s1k."),
         {.name = "prompt", .type = KeyType::integers, .doc = "Tokens of the prompt.", .min = 1, .max = kMostCount},
-        {.name = "generate", .type = KeyType::integers, .doc = "Tokens behind it, one at a time.", .min = 1,
+        {.name = "generate",
+         .type = KeyType::integers,
+         .doc = "Tokens behind it, one at a time.",
+         .min = 1,
          .max = kMostCount},
-        {.name = "sequences", .type = KeyType::integers, .doc = "Sequences at once; default 1.", .min = 1,
+        {.name = "sequences",
+         .type = KeyType::integers,
+         .doc = "Sequences at once; default 1.",
+         .min = 1,
          .max = kMostCount}}},
-      {"perplexity", "Negative log-likelihood of a text, through the arm's own cache.",
-       {{.name = "text", .type = KeyType::paths, .doc = "A text file; of several the first that is there.",
+      {"perplexity",
+       "Negative log-likelihood of a text, through the arm's own cache.",
+       {{.name = "text",
+         .type = KeyType::paths,
+         .doc = "A text file; of several the first that is there.",
          .required = true},
         count("context", "Tokens of a window, BOS included.", true, 2),
         count("prefill", "Of these, the prompt; the rest is fed one at a time. Default: the whole window."),
         count("max_windows", "Windows at most; default: all of the text.")}},
-      {"generate", "A continuation of a prompt.",
+      {"generate",
+       "A continuation of a prompt.",
        {{.name = "prompt", .doc = "The prompt.", .required = true},
         count("tokens", "Tokens to generate.", true),
         {.name = "temperature", .type = KeyType::real, .doc = "0, the default, is greedy.", .min = 0},
         count("top_k", "Only the likeliest so many; 0: all.", false, 0),
-        {.name = "top_p", .type = KeyType::real, .doc = "Only the likeliest that make up this share; 1: all.",
-         .min = 0, .max = 1, .nonzero = true},
+        {.name = "top_p",
+         .type = KeyType::real,
+         .doc = "Only the likeliest that make up this share; 1: all.",
+         .min = 0,
+         .max = 1,
+         .nonzero = true},
         seed("Of the sampling; default: the experiment's.")}},
-      {"recall", "Multi-query associative recall: what a policy forgot.",
+      {"recall",
+       "Multi-query associative recall: what a policy forgot.",
        {count("length", "Tokens of an example.", true), count("pairs", "Pairs of a key and a value.", true),
         count("examples", "Examples.", true), count("vocab", "Tokens that examples are made of; default 8192."),
         seed("Of the examples; default: the experiment's.")}}};

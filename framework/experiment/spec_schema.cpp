@@ -22,13 +22,21 @@ using config::SchemaStyle;
 
 constexpr Kind kKinds[] = {Kind::attention, Kind::position, Kind::cache};
 
-Json any_of(std::vector<Json> forms) { return {{"anyOf", std::move(forms)}}; }
+Json any_of(std::vector<Json> forms) {
+  return {{"anyOf", std::move(forms)}};
+}
 
-Json list_of(Json item) { return {{"type", "array"}, {"items", std::move(item)}, {"minItems", 1}}; }
+Json list_of(Json item) {
+  return {{"type", "array"}, {"items", std::move(item)}, {"minItems", 1}};
+}
 
-Json one_or_list(const Json& item) { return any_of({item, list_of(item)}); }
+Json one_or_list(const Json& item) {
+  return any_of({item, list_of(item)});
+}
 
-Json no_options() { return {{"type", {"object", "null"}}, {"maxProperties", 0}}; }
+Json no_options() {
+  return {{"type", {"object", "null"}}, {"maxProperties", 0}};
+}
 
 // A map of one of the names, and of the keys `beside` it.
 Json one_name(Json names, bool takes_others, const std::vector<std::pair<std::string, Json>>& beside) {
@@ -114,7 +122,8 @@ void add_storages(Json& definitions) {
     Json apart = schema_of(storage_keys(), style);
     apart["minProperties"] = 1;
     definitions[style.reference("storage")] =
-        any_of({{{"enum", known}}, apart,
+        any_of({{{"enum", known}},
+                apart,
                 one_name(names, false, {{"page", schema_of(*config::find_key(storage_keys(), "page"), style)}})});
   }
 }
@@ -158,7 +167,8 @@ void add_ranges(Json& definitions) {
     return Json{{"type", "array"}, {"items", end}, {"minItems", 2}, {"maxItems", 2}};
   };
   definitions["range_ends"] = ends({{"type", "number"}});
-  definitions["batch_range_ends"] = ends(any_of({{{"type", "number"}}, {{"type", "string"}, {"pattern", "^[0-9]+k$"}}}));
+  definitions["batch_range_ends"] =
+      ends(any_of({{{"type", "number"}}, {{"type", "string"}, {"pattern", "^[0-9]+k$"}}}));
 }
 
 // What is included may say what a file leaves out, and nothing drops what was included.
@@ -193,8 +203,8 @@ Json experiment_schema(const Registry& registry) {
   const Json list_of_paths{{"type", "array"}, {"items", path}, {"minItems", 1}};
   definitions["include"] = one_or_list(path);
   definitions["model"] = any_of({path, list_of_paths, schema_of(constructed_model_keys())});
-  definitions["repeats"] = any_of(
-      {{{"type", "integer"}, {"minimum", 1}, {"maximum", kMaxRepeats}}, schema_of(repeats_keys())});
+  definitions["repeats"] =
+      any_of({{{"type", "integer"}, {"minimum", 1}, {"maximum", kMaxRepeats}}, schema_of(repeats_keys())});
   definitions["limits"] = schema_of(limits_keys());
   add_arms(definitions);
   add_components(registry, definitions);

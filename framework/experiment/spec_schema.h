@@ -1,6 +1,6 @@
 // The JSON Schema of experiments: the tables of spec_keys and the options that the loaded plugins declare, put together
-// as the readers take them. Names of components that are not loaded are allowed, with any options, so that an editor does
-// not refuse a plugin that lives elsewhere; the options of those that are loaded are closed.
+// as the readers take them. Names of components that are not loaded are allowed, with any options, so that an editor
+// does not refuse a plugin that lives elsewhere; the options of those that are loaded are closed.
 #pragma once
 
 #include <nlohmann/json.hpp>

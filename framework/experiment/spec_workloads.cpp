@@ -67,8 +67,8 @@ void read_prompts(MapReader& reader, std::vector<SpeedCase>& cases, const Readin
   for (const char* key : {"prompt", "generate"}) reader.require(key);
   const auto prompts = reader.integers("prompt");
   const auto generates = reader.integers("generate");
-  const auto sequences = reader.find("sequences") == nullptr ? std::optional(std::vector<std::int64_t>{1})
-                                                             : reader.integers("sequences");
+  const auto sequences =
+      reader.find("sequences") == nullptr ? std::optional(std::vector<std::int64_t>{1}) : reader.integers("sequences");
   if (!prompts || !generates || !sequences) return;
   if (prompts->size() * generates->size() * sequences->size() > kMaxCases) {
     reading.problems.add(reading.where, fmt::format("speed: more than {} cases", kMaxCases));

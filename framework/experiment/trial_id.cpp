@@ -74,14 +74,11 @@ void identify(Plan& plan) {
     for (const ResolvedLayer& layer : arm.resolved.layers)
       for (const ResolvedComponent* component : {&layer.attention, &layer.position, &layer.cache})
         plugins.insert(files.of(component->descriptor->file));
-    const ordered_json all{{"name", arm.arm.name},
-                           {"arm", describe_arm(arm.resolved)},
-                           {"plugins", plugins},
-                           {"threads", arm.threads}};
+    const ordered_json all{
+        {"name", arm.arm.name}, {"arm", describe_arm(arm.resolved)}, {"plugins", plugins}, {"threads", arm.threads}};
     arm.identity = sha256_of_text(all.dump());
   }
-  for (PlannedCase& planned : plan.cases)
-    planned.identity = sha256_of_text(case_identity(plan, planned, files).dump());
+  for (PlannedCase& planned : plan.cases) planned.identity = sha256_of_text(case_identity(plan, planned, files).dump());
   const ordered_json all{{"model", model_identity(*plan.source, files)},
                          {"threads", plan.threads},
                          {"allow_nonfinite", plan.allow_nonfinite},

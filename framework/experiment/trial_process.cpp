@@ -81,8 +81,7 @@ TrialProcess::~TrialProcess() {
 }
 
 report::TrialResult TrialProcess::ask(const TrialRequest& request) {
-  report::TrialResult result =
-      trial_frame(plan_, arm_, request.planned_case, seed_, static_cast<int>(request.round));
+  report::TrialResult result = trial_frame(plan_, arm_, request.planned_case, seed_, static_cast<int>(request.round));
   const double seconds = plan_.spec.limits.seconds;
   const Clock::time_point deadline =
       seconds > 0 ? Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds))

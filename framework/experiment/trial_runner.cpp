@@ -15,7 +15,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 bool has_sample(const report::TrialResult& trial, std::string_view metric) {
   for (const report::Sample& sample : trial.samples)
@@ -38,8 +40,7 @@ class TrialRunner::Task {
   Task& operator=(const Task&) = delete;
 
   report::TrialResult measure(std::size_t planned_case) {
-    report::TrialResult result =
-        trial_frame(runner_.plan_, task_.arm, planned_case, task_.seed, task_.round);
+    report::TrialResult result = trial_frame(runner_.plan_, task_.arm, planned_case, task_.seed, task_.round);
     const auto end_as = [&](const std::string& status, const std::string& reason) {
       result.status = status;
       result.reason = reason;
@@ -68,9 +69,8 @@ class TrialRunner::Task {
   void begin(std::size_t planned_case) {
     process_ = std::make_unique<TrialProcess>(runner_.plan_, task_.arm, task_.seed, runner_.folder_);
     const bool checks = !runner_.verdicts_.contains(arm());
-    report::TrialResult made =
-        process_->ask({checks ? TrialRequest::What::prepare_and_check : TrialRequest::What::prepare, planned_case,
-                       task_.round});
+    report::TrialResult made = process_->ask(
+        {checks ? TrialRequest::What::prepare_and_check : TrialRequest::What::prepare, planned_case, task_.round});
     if (checks && (made.is_ok() || made.status == "wrong")) runner_.verdicts_[arm()] = made.reason;
     if (!made.is_ok()) no_start_ = std::move(made);  // what cannot be made for one case cannot be made for the next
   }

@@ -54,8 +54,9 @@ class TrialRunner {
   const Plan& plan_;
   std::filesystem::path folder_;
   Progress& progress_;
-  std::map<std::string, report::TrialResult> results_;                     // by id
-  std::map<std::pair<std::size_t, std::int64_t>, std::string> verdicts_;  // by arm and seed: what is wrong; empty: sound
+  std::map<std::string, report::TrialResult> results_;  // by id
+  std::map<std::pair<std::size_t, std::int64_t>, std::string>
+      verdicts_;  // by arm and seed: what is wrong; empty: sound
   double measured_seconds_ = 0;
 };
 

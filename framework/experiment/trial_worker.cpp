@@ -25,7 +25,9 @@ namespace attnlab::experiment {
 namespace {
 
 // The highest resident size since it was last asked to start anew; whole process, in bytes.
-void start_peak() { std::ofstream("/proc/self/clear_refs") << 5; }
+void start_peak() {
+  std::ofstream("/proc/self/clear_refs") << 5;
+}
 double peak_rss() {
   std::ifstream status("/proc/self/status");
   for (std::string line; std::getline(status, line);)
@@ -59,8 +61,7 @@ class Worker {
       : plan_(plan), arm_(arm), seed_(seed), folder_(folder) {}
 
   report::TrialResult answer(const TrialRequest& request) {
-    report::TrialResult result =
-        trial_frame(plan_, arm_, request.planned_case, seed_, static_cast<int>(request.round));
+    report::TrialResult result = trial_frame(plan_, arm_, request.planned_case, seed_, static_cast<int>(request.round));
     try {
       const MemoryLimit limit(plan_.spec.limits.memory);
       if (request.what == TrialRequest::What::measure)

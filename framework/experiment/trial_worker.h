@@ -19,7 +19,8 @@ struct TrialRequest {
   std::int64_t round = 0;
 };
 
-/// Answers requests until the socket ends: each with the length of a text (64 bits) and the text, a TrialResult as JSON.
+/// Answers requests until the socket ends: each with the length of a text (64 bits) and the text, a TrialResult as
+/// JSON.
 void serve_trials(int socket, const Plan& plan, std::size_t arm, std::int64_t seed,
                   const std::filesystem::path& trials_folder);
 
@@ -28,8 +29,8 @@ void serve_trials(int socket, const Plan& plan, std::size_t arm, std::int64_t se
                                               std::int64_t seed, int round);
 
 /// Where the predictions are that a perplexity trial is compared with, or keeps for the others.
-[[nodiscard]] BaselineFile baseline_file(const Plan& plan, std::size_t arm, std::size_t planned_case,
-                                         std::int64_t seed, const std::filesystem::path& trials_folder);
+[[nodiscard]] BaselineFile baseline_file(const Plan& plan, std::size_t arm, std::size_t planned_case, std::int64_t seed,
+                                         const std::filesystem::path& trials_folder);
 
 /// How arms name their components in results: id, with the options that were written.
 [[nodiscard]] std::string component_text(const LayeredChoice& choice);

@@ -17,10 +17,8 @@ constexpr double kMedianPenalty = 1.2533;
 }  // namespace
 
 void to_json(nlohmann::json& json, const WarmupRecord& record) {
-  json = {{"rounds", record.rounds},
-          {"agreed", record.agreed},
-          {"difference", record.difference},
-          {"most", record.most}};
+  json = {
+      {"rounds", record.rounds}, {"agreed", record.agreed}, {"difference", record.difference}, {"most", record.most}};
 }
 
 void from_json(const nlohmann::json& json, WarmupRecord& record) {

@@ -12,12 +12,30 @@ namespace {
 
 using Keys = std::vector<std::string>;
 
-const Keys kCommonKeys{
-    "architectures",           "hidden_size",  "num_hidden_layers", "intermediate_size",    "num_attention_heads",
-    "num_key_value_heads",     "head_dim",     "vocab_size",        "rms_norm_eps",         "rope_theta",
-    "rope_traditional",        "rope_scaling", "hidden_act",        "initializer_range",    "tie_word_embeddings",
-    "max_position_embeddings", "bos_token_id", "eos_token_id",      "partial_rotary_factor", "kv_lora_rank",
-    "q_lora_rank",             "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim"};
+const Keys kCommonKeys{"architectures",
+                       "hidden_size",
+                       "num_hidden_layers",
+                       "intermediate_size",
+                       "num_attention_heads",
+                       "num_key_value_heads",
+                       "head_dim",
+                       "vocab_size",
+                       "rms_norm_eps",
+                       "rope_theta",
+                       "rope_traditional",
+                       "rope_scaling",
+                       "hidden_act",
+                       "initializer_range",
+                       "tie_word_embeddings",
+                       "max_position_embeddings",
+                       "bos_token_id",
+                       "eos_token_id",
+                       "partial_rotary_factor",
+                       "kv_lora_rank",
+                       "q_lora_rank",
+                       "qk_nope_head_dim",
+                       "qk_rope_head_dim",
+                       "v_head_dim"};
 
 // Keys for which null means "not set" in configs that exist; null elsewhere is a mistake.
 const Keys kNullableKeys{"architectures", "num_key_value_heads", "head_dim", "rope_scaling", "bos_token_id",

@@ -21,7 +21,7 @@
 namespace attnlab::model {
 namespace {
 
-constexpr int kRotary = 32;               // channels of a head that are rotated; the code's 128 come after them
+constexpr int kRotary = 32;  // channels of a head that are rotated; the code's 128 come after them
 constexpr int kHeadDim = kRotary + kRecallCode;
 constexpr double kTheta = 10;
 // Layer 0. The score of distance n is kTurn x sum of cos((n - 1) theta_j): with these 16 frequencies every distance but
@@ -157,8 +157,7 @@ class Weights {
       for (int i = 0; i < kRecallCode; ++i) v(head * kHeadDim + i, i) = 1;
     View o = matrix("self_attn.o_proj.weight", config_.hidden_dim, config_.heads * kHeadDim);
     for (int head = 0; head < config_.heads; ++head)
-      for (int i = 0; i < kRecallCode; ++i)
-        o(to + i, head * kHeadDim + i) = static_cast<float>(gain / config_.heads);
+      for (int i = 0; i < kRecallCode; ++i) o(to + i, head * kHeadDim + i) = static_cast<float>(gain / config_.heads);
   }
 
   // What an arm may switch on without changing what the layer does.
@@ -204,6 +203,8 @@ ModelConfig constructed_recall_config() {
   return config;
 }
 
-HeldTensors constructed_recall_tensors(const ModelConfig& config) { return Weights(config).make(); }
+HeldTensors constructed_recall_tensors(const ModelConfig& config) {
+  return Weights(config).make();
+}
 
 }  // namespace attnlab::model

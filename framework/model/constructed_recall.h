@@ -16,7 +16,7 @@
 
 namespace attnlab::model {
 
-inline constexpr int kRecallCode = 128;        // entries of a token's code
+inline constexpr int kRecallCode = 128;          // entries of a token's code
 inline constexpr int kMostRecallTokens = 16384;  // codes that there are
 
 /// The code of a token: entries +-1, the first of them +1. Codes of different tokens agree in 56, 64 or 72 of their 128

@@ -228,7 +228,9 @@ void Decoder::load(WeightStore& weights, bool replaced_attention) {
   notes_ = weights.notes();
 }
 
-std::size_t Decoder::weight_bytes() const noexcept { return weight_bytes_per_step() + embedding_.size(); }
+std::size_t Decoder::weight_bytes() const noexcept {
+  return weight_bytes_per_step() + embedding_.size();
+}
 
 std::size_t Decoder::weight_bytes_per_step() const noexcept {
   std::size_t sum = head_->bytes() + final_norm_.size() * sizeof(float);
@@ -248,9 +250,13 @@ std::int64_t Decoder::layer_weights() const noexcept {
   return sum;
 }
 
-std::int64_t Decoder::head_weights() const noexcept { return head_->out_dim() * head_->in_dim(); }
+std::int64_t Decoder::head_weights() const noexcept {
+  return head_->out_dim() * head_->in_dim();
+}
 
-const PositionScheme& Decoder::position(int layer) const noexcept { return *layers_[layer].components.position; }
+const PositionScheme& Decoder::position(int layer) const noexcept {
+  return *layers_[layer].components.position;
+}
 
 std::int64_t Decoder::state_floats(int layer) const noexcept {
   return layers_[layer].components.attention->state_floats();
@@ -275,9 +281,10 @@ std::optional<std::string> Decoder::check_length(int length) const {
   for (const Layer& layer : layers_) {
     const Position limit = layer.components.position->max_positions();
     if (limit > 0 && length > limit)
-      throw Error("", fmt::format("a sequence of {} tokens is longer than the {} positions of the position scheme",
-                                  length, limit),
-                  fmt::format("use at most {} tokens", limit));
+      throw Error(
+          "",
+          fmt::format("a sequence of {} tokens is longer than the {} positions of the position scheme", length, limit),
+          fmt::format("use at most {} tokens", limit));
   }
   if (length > config_.max_positions)
     return fmt::format("a sequence of {} tokens is longer than the {} positions that the model was trained for", length,

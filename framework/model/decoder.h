@@ -102,8 +102,7 @@ class ATTNLAB_API Decoder {
  public:
   /// Declares, loads and binds all parameters. Error where weights are missing or do not fit. `replaced_attention`:
   /// the arm chose the attention itself, so the checkpoint's own attention tensors may stay unused.
-  Decoder(const ModelConfig& config, std::vector<LayerComponents> layers, WeightStore weights,
-          bool replaced_attention);
+  Decoder(const ModelConfig& config, std::vector<LayerComponents> layers, WeightStore weights, bool replaced_attention);
   ~Decoder();
   Decoder(Decoder&&) noexcept;
 
@@ -145,7 +144,7 @@ class ATTNLAB_API Decoder {
   ModelConfig config_;
   std::vector<Layer> layers_;
   ElementType embedding_type_ = ElementType::f32;
-  Pages embedding_;              // [vocab_size, hidden_dim]; empty where the head is tied to it
+  Pages embedding_;               // [vocab_size, hidden_dim]; empty where the head is tied to it
   std::unique_ptr<Matrix> head_;  // [vocab_size, hidden_dim]
   std::vector<float> final_norm_;
   std::vector<std::string> notes_;

@@ -35,8 +35,9 @@ void BoundParameters::load(const ParameterSpec& spec, const std::string& full_na
 std::unique_ptr<BoundParameters> bind_parameters(const LayerComponents& components, const std::string& prefix,
                                                  WeightStore& weights, SharedParameters& shared) {
   auto bound = std::make_unique<BoundParameters>();
-  for (Module* module : {static_cast<Module*>(components.attention.get()),
-                         static_cast<Module*>(components.position.get()), static_cast<Module*>(components.cache.get())}) {
+  for (Module* module :
+       {static_cast<Module*>(components.attention.get()), static_cast<Module*>(components.position.get()),
+        static_cast<Module*>(components.cache.get())}) {
     if (!shared.insert(module).second) continue;
     ParameterSet set;
     for (const ParameterSpec& spec : module->parameters())

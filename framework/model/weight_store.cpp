@@ -20,9 +20,9 @@ struct WeightStore::Stored {
   std::optional<StoredTensor> tensor;  // of a checkpoint
   const HeldTensor* held = nullptr;    // made by code; neither: from the seed
   ElementType type = ElementType::f32;
-  std::int64_t rows = 0;         // that were asked for
-  std::int64_t width = 0;        // elements of a row
-  std::int64_t head_rows = 0;    // rows of one head; 0: no heads
+  std::int64_t rows = 0;       // that were asked for
+  std::int64_t width = 0;      // elements of a row
+  std::int64_t head_rows = 0;  // rows of one head; 0: no heads
   std::int64_t stored_heads = 0;
   std::int64_t heads = 0;
   [[nodiscard]] bool pools() const noexcept { return heads < stored_heads; }
@@ -46,8 +46,7 @@ std::string WeightStore::origin() const {
   return checkpoint_ ? checkpoint_->folder().string() : std::string();
 }
 
-WeightStore::Stored WeightStore::find(const std::string& name, std::span<const std::int64_t> shape,
-                                      int convert_heads) {
+WeightStore::Stored WeightStore::find(const std::string& name, std::span<const std::int64_t> shape, int convert_heads) {
   Stored stored;
   stored.name = name;
   stored.rows = shape.front();

@@ -18,7 +18,9 @@ namespace hn = hwy::HWY_NAMESPACE;
 using F32 = hn::ScalableTag<float>;
 using V = hn::Vec<F32>;
 
-V load(F32 d, const float* from) { return hn::LoadU(d, from); }
+V load(F32 d, const float* from) {
+  return hn::LoadU(d, from);
+}
 V load(F32 d, const hwy::bfloat16_t* from) {
   const hn::Rebind<hwy::bfloat16_t, F32> half;
   return hn::PromoteTo(d, hn::LoadU(half, from));
@@ -84,9 +86,15 @@ void tokens(const PanelProduct& p) {
 
 void stream_product_target(const PanelProduct& p) {
   switch (p.type) {
-    case ElementType::f32: tokens<float>(p); break;
-    case ElementType::bf16: tokens<hwy::bfloat16_t>(p); break;
-    case ElementType::f16: tokens<hwy::float16_t>(p); break;
+    case ElementType::f32:
+      tokens<float>(p);
+      break;
+    case ElementType::bf16:
+      tokens<hwy::bfloat16_t>(p);
+      break;
+    case ElementType::f16:
+      tokens<hwy::float16_t>(p);
+      break;
   }
 }
 
@@ -114,7 +122,9 @@ namespace attnlab {
 HWY_EXPORT(stream_product_target);
 HWY_EXPORT(widen_target);
 
-void stream_product(const PanelProduct& product) { HWY_DYNAMIC_DISPATCH(stream_product_target)(product); }
+void stream_product(const PanelProduct& product) {
+  HWY_DYNAMIC_DISPATCH(stream_product_target)(product);
+}
 void widen(const std::byte* from, ElementType type, std::int64_t count, float* to) {
   HWY_DYNAMIC_DISPATCH(widen_target)(from, type, count, to);
 }

@@ -11,16 +11,16 @@
 namespace attnlab {
 
 struct PanelProduct {
-  const float* input;        // [tokens, in_dim]
+  const float* input;  // [tokens, in_dim]
   std::int64_t input_stride;
   int tokens;
   std::int64_t in_dim;
-  const std::byte* panel;    // [in_dim, panel_stride]
+  const std::byte* panel;  // [in_dim, panel_stride]
   ElementType type;
   std::int64_t panel_stride;  // multiple of 16
-  float* out;                // [tokens, outputs]; only `outputs` columns are written
+  float* out;                 // [tokens, outputs]; only `outputs` columns are written
   std::int64_t out_stride;
-  int outputs;               // <= panel_stride
+  int outputs;  // <= panel_stride
 };
 
 /// Every output is one sum over the inputs in ascending order, whatever the number of tokens.

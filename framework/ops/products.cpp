@@ -59,7 +59,7 @@ void panel_product(TensorView<const float, 2> input, const Matrix& weight, int p
                     .outputs = outputs});
   } else {
     const float* values = weight.type() == ElementType::f32 ? reinterpret_cast<const float*>(weight.panel(panel))
-                                                             : widened_panel(weight, panel);
+                                                            : widened_panel(weight, panel);
     onednn_product({.input = rows,
                     .input_stride = input.stride(0),
                     .tokens = tokens,
@@ -101,7 +101,9 @@ void project(TensorView<const float, 2> input, std::span<const Projection> proje
   });
 }
 
-void project(TensorView<const float, 2> input, const Projection& projection) { project(input, {&projection, 1}); }
+void project(TensorView<const float, 2> input, const Projection& projection) {
+  project(input, {&projection, 1});
+}
 
 void gated_project(TensorView<const float, 2> input, const Matrix& gate, const Matrix& up,
                    std::span<const float> gate_bias, std::span<const float> up_bias, TensorView<float, 2> out) {

@@ -64,7 +64,8 @@ struct SoftmaxBlock::Parts {
 SoftmaxBlock::SoftmaxBlock(const AttentionModifiers& modifiers, int kv_heads, const CreateContext& context)
     : parts_(std::make_unique<Parts>(modifiers, kv_heads, context)) {
   if (kv_heads < 1 || context.heads % kv_heads != 0)
-    throw Error("", std::to_string(context.heads) + " heads are not divisible by " + std::to_string(kv_heads) + " kv heads",
+    throw Error("",
+                std::to_string(context.heads) + " heads are not divisible by " + std::to_string(kv_heads) + " kv heads",
                 "kv_heads must be a divisor of " + std::to_string(context.heads));
 }
 
@@ -100,7 +101,8 @@ std::vector<ParameterSpec> SoftmaxBlock::parameters() const {
     specs.push_back({.name = "k_norm.weight", .shape = {p.head_dim}, .form = values});
   }
   if (p.modifiers.sink_logit) specs.push_back({.name = "sinks", .shape = {p.heads}, .form = values});
-  if (p.modifiers.gate != Gate::none) specs.push_back({.name = "gate_proj.weight", .shape = {p.gate_width(), p.hidden_dim}});
+  if (p.modifiers.gate != Gate::none)
+    specs.push_back({.name = "gate_proj.weight", .shape = {p.gate_width(), p.hidden_dim}});
   return specs;
 }
 
@@ -138,8 +140,8 @@ void SoftmaxBlock::forward(const LayerContext& layer, TensorView<const float, 2>
   auto v = layer.scratch.rows(tokens, p.kv_heads, p.head_dim);
   auto mixed = layer.scratch.rows(tokens, p.heads, p.head_dim);
 
-  const Projection projections[] = {{*p.q_proj, flat(q), p.q_bias}, {*p.k_proj, flat(k), p.k_bias},
-                                    {*p.v_proj, flat(v), p.v_bias}};
+  const Projection projections[] = {
+      {*p.q_proj, flat(q), p.q_bias}, {*p.k_proj, flat(k), p.k_bias}, {*p.v_proj, flat(v), p.v_bias}};
   project(hidden, projections);
   if (p.modifiers.qk_norm) {
     norm_heads(q, p.q_norm, p.eps);

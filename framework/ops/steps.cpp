@@ -10,7 +10,9 @@ namespace {
 
 constexpr int kRowsOfTask = 32;
 
-int row_tasks(std::int64_t rows) { return static_cast<int>((rows + kRowsOfTask - 1) / kRowsOfTask); }
+int row_tasks(std::int64_t rows) {
+  return static_cast<int>((rows + kRowsOfTask - 1) / kRowsOfTask);
+}
 
 }  // namespace
 

@@ -127,7 +127,9 @@ void add_rms_norm(std::span<float> x, std::span<const float> delta, std::span<co
   add(x, delta);
   rms_norm(x, weight, eps, out);
 }
-void softcap(std::span<float> x, float cap) { HWY_DYNAMIC_DISPATCH(softcap_target)(x.data(), x.size(), cap); }
+void softcap(std::span<float> x, float cap) {
+  HWY_DYNAMIC_DISPATCH(softcap_target)(x.data(), x.size(), cap);
+}
 double log_sum_exp(std::span<const float> x) {
   return HWY_DYNAMIC_DISPATCH(log_sum_exp_target)(x.data(), x.size());
 }

@@ -46,7 +46,9 @@ char task_start, task_end;  // only their addresses count
 
 }  // namespace
 
-int available_processors() noexcept { return oneapi::tbb::info::default_concurrency(); }
+int available_processors() noexcept {
+  return oneapi::tbb::info::default_concurrency();
+}
 
 void set_threads(int threads) {
   ATTNLAB_CHECK(threads >= 1, "threads must be at least 1");
@@ -55,7 +57,9 @@ void set_threads(int threads) {
   current() = std::make_unique<Arena>(threads);
 }
 
-int threads() noexcept { return current()->size; }
+int threads() noexcept {
+  return current()->size;
+}
 
 void detail::run_tasks(int count, TaskFunction function, const void* context) {
   if (count <= 0) return;

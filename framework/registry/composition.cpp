@@ -10,8 +10,8 @@ namespace {
 struct FeatureText {
   Feature feature;
   std::string_view name;
-  std::string_view why;     // of an exclusion
-  std::string_view remedy;  // of an exclusion
+  std::string_view why;                       // of an exclusion
+  std::string_view remedy;                    // of an exclusion
   std::string_view remedy_of_attention = {};  // where it is the attention that excludes; empty: the same
 };
 
@@ -76,12 +76,13 @@ std::vector<std::string> conflicts(std::span<const Part> parts) {
         const std::string_view remedy = of_attention ? text.remedy_of_attention : text.remedy;
         for (const Part& other : parts)
           if (&other != &part && other.traits.provides.has(text.feature))
-            found.push_back(name_of(part) + " cannot be combined with " + name_of(other) + ": " + std::string(text.why) +
-                            "; " + std::string(remedy));
+            found.push_back(name_of(part) + " cannot be combined with " + name_of(other) + ": " +
+                            std::string(text.why) + "; " + std::string(remedy));
       }
       if (part.traits.needs.has(text.feature)) {
         bool offered = false;
-        for (const Part& other : parts) offered = offered || (&other != &part && other.traits.provides.has(text.feature));
+        for (const Part& other : parts)
+          offered = offered || (&other != &part && other.traits.provides.has(text.feature));
         if (offered) continue;
         // Rows and mass come from the attention; whatever else is needed is not offered by any of the parts.
         std::string who = "none of the arm's components provides";

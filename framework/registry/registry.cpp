@@ -16,9 +16,12 @@ namespace fs = std::filesystem;
 
 std::string_view kind_name(Kind kind) {
   switch (kind) {
-    case Kind::attention: return "attention";
-    case Kind::position: return "position";
-    case Kind::cache: return "cache";
+    case Kind::attention:
+      return "attention";
+    case Kind::position:
+      return "position";
+    case Kind::cache:
+      return "cache";
   }
   return "";
 }
@@ -33,9 +36,8 @@ void keep_open(boost::dll::shared_library library) {
 }
 
 bool is_name(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](unsigned char c) {
-    return std::isalnum(c) != 0 || c == '_' || c == '-';
-  });
+  return !text.empty() && std::all_of(text.begin(), text.end(),
+                                      [](unsigned char c) { return std::isalnum(c) != 0 || c == '_' || c == '-'; });
 }
 
 // Names between dots: the option is written in maps inside each other.
@@ -84,9 +86,12 @@ struct Registry::Content {
   template <class Function>
   auto with(const Descriptor& component, const Function& function) const {
     switch (component.kind) {
-      case Kind::attention: return function(*table(attention, component.id));
-      case Kind::position: return function(*table(position, component.id));
-      case Kind::cache: break;
+      case Kind::attention:
+        return function(*table(attention, component.id));
+      case Kind::position:
+        return function(*table(position, component.id));
+      case Kind::cache:
+        break;
     }
     return function(*table(cache, component.id));
   }
@@ -108,8 +113,8 @@ struct Registry::Content {
   }
 
   template <class Interface>
-  void take(Kind kind, std::span<const Component<Interface>> of_plugin,
-            std::vector<const Component<Interface>*>& known, const Plugin& plugin, const fs::path& file) {
+  void take(Kind kind, std::span<const Component<Interface>> of_plugin, std::vector<const Component<Interface>*>& known,
+            const Plugin& plugin, const fs::path& file) {
     for (const Component<Interface>& component : of_plugin) {
       known.push_back(&component);
       components.push_back({.kind = kind,
@@ -136,8 +141,8 @@ struct Registry::Content {
     if (StampCheck stamp = check_stamp(canonical); !stamp.fits)
       return refuse(file, requested, std::move(stamp.reason), std::move(stamp.details));
     try {
-      boost::dll::shared_library library(
-          canonical, boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local);
+      boost::dll::shared_library library(canonical,
+                                         boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local);
       if (!library.has("attnlab_plugin")) {
         keep_open(std::move(library));
         return refuse(file, requested, "it lacks the symbol attnlab_plugin");
@@ -262,12 +267,17 @@ Registry Registry::standard(std::span<const fs::path> requested) {
   return registry;
 }
 
-const std::vector<Descriptor>& Registry::components() const noexcept { return content_->components; }
-const std::vector<Refusal>& Registry::refusals() const noexcept { return content_->refusals; }
+const std::vector<Descriptor>& Registry::components() const noexcept {
+  return content_->components;
+}
+const std::vector<Refusal>& Registry::refusals() const noexcept {
+  return content_->refusals;
+}
 
 const Descriptor* Registry::find(Kind kind, std::string_view id) const noexcept {
   const auto& all = content_->components;
-  const auto found = std::find_if(all.begin(), all.end(), [&](const Descriptor& d) { return d.kind == kind && d.id == id; });
+  const auto found =
+      std::find_if(all.begin(), all.end(), [&](const Descriptor& d) { return d.kind == kind && d.id == id; });
   return found == all.end() ? nullptr : &*found;
 }
 
@@ -280,8 +290,7 @@ const Descriptor& Registry::get(Kind kind, std::string_view id, const std::strin
   const std::string nearest = nearest_name(std::string(id), ids(kind));
   std::string all;
   for (const std::string& name : ids(kind)) all += (all.empty() ? "" : ", ") + name;
-  throw Error(where, "unknown " + what,
-              nearest.empty() ? "known: " + all : "did you mean \"" + nearest + "\"?");
+  throw Error(where, "unknown " + what, nearest.empty() ? "known: " + all : "did you mean \"" + nearest + "\"?");
 }
 
 std::vector<std::string> Registry::ids(Kind kind) const {

@@ -34,9 +34,9 @@ struct Descriptor {
 /// A shared object that was not taken in.
 struct Refusal {
   std::filesystem::path file;
-  std::string name;    // what the plugin calls itself, as far as it is known; else the file's stem
-  std::string reason;  // one line
-  std::string details;  // several lines for people: both sides of a mismatch and the remedy; may be empty
+  std::string name;        // what the plugin calls itself, as far as it is known; else the file's stem
+  std::string reason;      // one line
+  std::string details;     // several lines for people: both sides of a mismatch and the remedy; may be empty
   bool requested = false;  // named by the experiment or the command line, not only found in a folder
 };
 
@@ -51,7 +51,8 @@ class ATTNLAB_API Registry {
  public:
   /// Loads every *.so of the folders and every file named, in the order of their paths. A folder that is missing is
   /// an error only where it was requested. Plugins stay open until the process ends.
-  static Registry load(std::span<const std::filesystem::path> folders, std::span<const std::filesystem::path> requested);
+  static Registry load(std::span<const std::filesystem::path> folders,
+                       std::span<const std::filesystem::path> requested);
   /// The folders of the build, of ATTNLAB_PLUGIN_PATH (separated by ':'), and what the experiment names.
   static Registry standard(std::span<const std::filesystem::path> requested = {});
 

@@ -31,7 +31,9 @@ std::string elf_problem(std::string_view bytes) {
   return {};
 }
 
-std::string text(const char* from, std::size_t room) { return std::string(from, strnlen(from, room)); }
+std::string text(const char* from, std::size_t room) {
+  return std::string(from, strnlen(from, room));
+}
 
 std::string describe(const Stamp& stamp) {
   return "SDK " + text(stamp.sdk_version, sizeof stamp.sdk_version) + " (" +
@@ -66,9 +68,9 @@ StampCheck check_stamp(const std::filesystem::path& file) {
   const std::string sides = "  built against   " + describe(theirs) + "\n  this program    " + describe(ours) + "\n";
   const std::string remedy = "rebuild it against this SDK: cmake --build build --target " + file.stem().string();
   const auto refuse = [&](const std::string& what) {
-    return StampCheck{.reason = what + ": built against " + describe(theirs) + ", this program has " + describe(ours) +
-                                "; " + remedy,
-                      .details = sides + "  remedy          " + remedy + "\n"};
+    return StampCheck{
+        .reason = what + ": built against " + describe(theirs) + ", this program has " + describe(ours) + "; " + remedy,
+        .details = sides + "  remedy          " + remedy + "\n"};
   };
   if (std::memcmp(theirs.sdk_fingerprint, ours.sdk_fingerprint, sizeof ours.sdk_fingerprint) != 0 ||
       std::memcmp(theirs.sdk_version, ours.sdk_version, sizeof ours.sdk_version) != 0)

@@ -43,7 +43,8 @@ Interval bca_interval(const std::vector<double>& figures, double acceleration) {
   for (const double draw : draws) below += draw < figures[0] ? 1 : draw == figures[0] ? 0.5 : 0;
   const boost::math::normal_distribution<double> normal;
   const double least = 0.5 / static_cast<double>(draws.size());
-  const double bias = boost::math::quantile(normal, std::clamp(below / static_cast<double>(draws.size()), least, 1 - least));
+  const double bias =
+      boost::math::quantile(normal, std::clamp(below / static_cast<double>(draws.size()), least, 1 - least));
   const auto end = [&](double level) {
     const double shift = bias + boost::math::quantile(normal, level);
     return quantile(draws, boost::math::cdf(normal, bias + shift / (1 - acceleration * shift)));

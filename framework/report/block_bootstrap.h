@@ -26,7 +26,8 @@ struct ATTNLAB_API WindowSums {
   [[nodiscard]] double mean() const;
 };
 
-/// What an arm's ratio to the baseline is made of: of perplexities exp of the difference of the means, else the quotient.
+/// What an arm's ratio to the baseline is made of: of perplexities exp of the difference of the means, else the
+/// quotient.
 enum class RatioOf { perplexities, means };
 
 class ATTNLAB_API BlockBootstrap {

@@ -59,7 +59,8 @@ std::vector<CalmedArm> calmed(std::span<const std::vector<double>> arms) {
   // A polish leaves as many zeros as it took medians out; they say nothing about the noise.
   std::vector<double> pooled;
   for (const std::vector<double>& arm : residuals)
-    std::ranges::copy_if(present(arm), std::back_inserter(pooled), [](double left) { return std::abs(left) > kNothing; });
+    std::ranges::copy_if(present(arm), std::back_inserter(pooled),
+                         [](double left) { return std::abs(left) > kNothing; });
   const double of_all = median_size(pooled);
 
   for (std::size_t arm = 0; arm < arms.size(); ++arm) {

@@ -22,8 +22,8 @@ struct CalmedArm {
 /// One entry for each arm, the baseline among them: its logarithm in each round, NaN where it has none.
 [[nodiscard]] ATTNLAB_API std::vector<CalmedArm> calmed(std::span<const std::vector<double>> arms);
 
-/// How much wider an interval from `rounds` pairs must be of whose 2 * rounds values so many were pulled in: they do not
-/// count in full, so the error grows with the square root of what is left, and the quantile of t a little as well.
+/// How much wider an interval from `rounds` pairs must be of whose 2 * rounds values so many were pulled in: they do
+/// not count in full, so the error grows with the square root of what is left, and the quantile of t a little as well.
 [[nodiscard]] ATTNLAB_API double widening(int rounds, int pulled);
 
 }  // namespace attnlab::report

@@ -7,8 +7,8 @@
 #include <set>
 #include <tuple>
 
-#include <boost/math/distributions/students_t.hpp>
 #include <fmt/format.h>
+#include <boost/math/distributions/students_t.hpp>
 
 #include "report/format.h"
 #include "report/metrics.h"
@@ -16,7 +16,7 @@
 namespace attnlab::report {
 namespace {
 
-constexpr double kCovered = 0.95;          // by all intervals of a comparison at once
+constexpr double kCovered = 0.95;           // by all intervals of a comparison at once
 constexpr std::size_t kLeastWindows = 100;  // below this no interval over texts means what it says
 // Of a loss, which comes from logits in single precision: another order of additions is no change.
 constexpr double kRounding = 1e-6;
@@ -298,8 +298,8 @@ class Comparer {
     compare_field("libraries", "/build/libraries");
     compare_field("revision of AttnLab", "/build/git_revision");
     if (a_.layout.seeds != b_.layout.seeds)
-      comparison_.warnings.push_back(fmt::format("seeds: {} in A, {} in B", fmt::join(a_.layout.seeds, " "),
-                                                 fmt::join(b_.layout.seeds, " ")));
+      comparison_.warnings.push_back(
+          fmt::format("seeds: {} in A, {} in B", fmt::join(a_.layout.seeds, " "), fmt::join(b_.layout.seeds, " ")));
     for (const ArmLayout& arm : a_.layout.arms) {
       const auto other = std::ranges::find(b_.layout.arms, arm.name, &ArmLayout::name);
       if (other != b_.layout.arms.end() && other->resolved != arm.resolved)
@@ -331,6 +331,8 @@ bool Comparison::has_regression(double beyond) const {
          std::ranges::any_of(rows, [&](const ComparedRow& row) { return row.is_regression(beyond); });
 }
 
-Comparison compare(const Results& a, const Results& b) { return Comparer(a, b).run(); }
+Comparison compare(const Results& a, const Results& b) {
+  return Comparer(a, b).run();
+}
 
 }  // namespace attnlab::report

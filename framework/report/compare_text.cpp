@@ -86,15 +86,19 @@ std::vector<std::string> conclusions(const Comparison& comparison, double beyond
     regressions += row.is_regression(beyond) ? 1 : 0;
   }
   std::vector<std::string> said;
-  if (comparison.rows.empty()) said.push_back("nothing can be compared: no arm has a metric in a case of both");
+  if (comparison.rows.empty())
+    said.push_back("nothing can be compared: no arm has a metric in a case of both");
   else
-    said.push_back(fmt::format("{} figures: {} worse, {} better, {} different, {} exactly the same, {} without a clear "
-                               "difference",
-                               comparison.rows.size(), counts[Change::worse], counts[Change::better],
-                               counts[Change::different], counts[Change::none], counts[Change::unclear]));
+    said.push_back(
+        fmt::format("{} figures: {} worse, {} better, {} different, {} exactly the same, {} without a clear "
+                    "difference",
+                    comparison.rows.size(), counts[Change::worse], counts[Change::better], counts[Change::different],
+                    counts[Change::none], counts[Change::unclear]));
   if (comparison.intervals > 0)
-    said.push_back(fmt::format("the intervals hold for all {} rows that have one at once; what changed on the machine "
-                               "between the two runs is in them too", comparison.intervals));
+    said.push_back(
+        fmt::format("the intervals hold for all {} rows that have one at once; what changed on the machine "
+                    "between the two runs is in them too",
+                    comparison.intervals));
   if (beyond > 0) said.push_back(fmt::format("{} worse by more than {:g} %", regressions, beyond * 100));
   return said;
 }
@@ -115,11 +119,16 @@ nlohmann::ordered_json number(double value) {
 }
 
 nlohmann::ordered_json json_of(const ComparedRow& row, double beyond) {
-  nlohmann::ordered_json json = {{"arm", row.arm},         {"workload", row.entry.workload},
-                                 {"case", row.entry.case_name}, {"metric", row.metric},
-                                 {"unit", row.unit},       {"better", row.better},
-                                 {"a", number(row.a)},     {"b", number(row.b)},
-                                 {"n_a", row.n_a},         {"n_b", row.n_b},
+  nlohmann::ordered_json json = {{"arm", row.arm},
+                                 {"workload", row.entry.workload},
+                                 {"case", row.entry.case_name},
+                                 {"metric", row.metric},
+                                 {"unit", row.unit},
+                                 {"better", row.better},
+                                 {"a", number(row.a)},
+                                 {"b", number(row.b)},
+                                 {"n_a", row.n_a},
+                                 {"n_b", row.n_b},
                                  {"exact", row.is_exact}};
   if (row.ratio) json["ratio"] = number(*row.ratio);
   if (row.interval) {

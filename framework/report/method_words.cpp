@@ -21,10 +21,12 @@ std::string rounds_words(const Results& results) {
   const StudyLayout& layout = results.layout;
   std::string text;
   if (layout.until > 0) {
-    text += fmt::format("Rounds: at least {}, at most {}, until half of every interval of prefill and decode speed is at "
-                        "most {:.3g} % of its figure. ",
-                        layout.least_rounds, layout.most_rounds, layout.until * 100);
-    if (!layout.stopped.empty()) text += "On what they ended: " + one_line(layout.stopped) + (layout.stopped.ends_with('.') ? " " : ". ");
+    text += fmt::format(
+        "Rounds: at least {}, at most {}, until half of every interval of prefill and decode speed is at "
+        "most {:.3g} % of its figure. ",
+        layout.least_rounds, layout.most_rounds, layout.until * 100);
+    if (!layout.stopped.empty())
+      text += "On what they ended: " + one_line(layout.stopped) + (layout.stopped.ends_with('.') ? " " : ". ");
   } else if (layout.rounds > 0) {
     text += fmt::format("Planned rounds: {}. ", layout.rounds);
   }
@@ -40,8 +42,8 @@ std::string warmup_words(const Results& results) {
   if (!warmup.is_object()) return {};
   const int rounds = warmup.value("rounds", 0);
   if (rounds == 0) return "There was no warm-up round.";
-  std::string text = rounds == 1 ? "1 round was run before to warm up and discarded" :
-                                   fmt::format("{} rounds were run before to warm up and discarded", rounds);
+  std::string text = rounds == 1 ? "1 round was run before to warm up and discarded"
+                                 : fmt::format("{} rounds were run before to warm up and discarded", rounds);
   const double difference = warmup.value("difference", 0.0) * 100;
   if (warmup.value("agreed", false))
     return text + fmt::format("; the last two agreed within the noise (difference {:.2g} %).", difference);
@@ -64,8 +66,10 @@ std::string disturbance_words(const Results& results) {
     if (round.value("disturbed", false)) disturbed.insert(round.value("round", 0));
     if (round.value("repeated", false)) repeated.insert(round.value("round", 0));
   }
-  const std::string load = fmt::format("Other processes took at most {:.0f} % of the processor in a round, the host at "
-                                       "most {:.0f} %.", most_other * 100, most_steal * 100);
+  const std::string load = fmt::format(
+      "Other processes took at most {:.0f} % of the processor in a round, the host at "
+      "most {:.0f} %.",
+      most_other * 100, most_steal * 100);
   if (disturbed.empty()) return load + " No round was disturbed.";
   return load + fmt::format(" Disturbed rounds: {}; repeated once: {}.", fmt::join(disturbed, ", "),
                             repeated.empty() ? "none" : fmt::format("{}", fmt::join(repeated, ", ")));
@@ -77,23 +81,31 @@ std::string interval_words() {
       "smoothed bootstrap, its level calibrated for few values (Hettmansperger and Sheather 1986); (a to b) is the "
       "range of fewer than {} rounds, which covers it with less. A ratio is the median of the ratios to the baseline "
       "within the same round and seed. The interval of a ratio holds for all arms of a case and metric at once with "
-      "95 %: max-T over sign flips of the paired log ratios, studentised, so that more arms do not make more false marks; "
-      "single trials far from their round and arm are pulled in to 2.7 robust standard deviations first. A ratio whose interval excludes 1 is marked. With fewer than {} rounds nothing can be marked.",
+      "95 %: max-T over sign flips of the paired log ratios, studentised, so that more arms do not make more false "
+      "marks; "
+      "single trials far from their round and arm are pulled in to 2.7 robust standard deviations first. A ratio whose "
+      "interval excludes 1 is marked. With fewer than {} rounds nothing can be marked.",
       kLeastForInterval, kLeastRoundsForMarks);
 }
 
 std::string quality_words() {
   return fmt::format(
-      "Intervals of perplexity, NLL, KL and the same top token are from a bootstrap over the windows of the text, drawn "
-      "alike for all arms: BCa for a figure, studentised max-T over all arms for the ratios. Fewer than {} windows get no "
-      "interval.", kLeastWindows);
+      "Intervals of perplexity, NLL, KL and the same top token are from a bootstrap over the windows of the text, "
+      "drawn "
+      "alike for all arms: BCa for a figure, studentised max-T over all arms for the ratios. Fewer than {} windows get "
+      "no "
+      "interval.",
+      kLeastWindows);
 }
 
 }  // namespace
 
 std::vector<std::string> method(const Results& results) {
-  std::vector<std::string> paragraphs = {rounds_words(results), warmup_words(results), disturbance_words(results),
-                                         interval_words(), quality_words(),
+  std::vector<std::string> paragraphs = {rounds_words(results),
+                                         warmup_words(results),
+                                         disturbance_words(results),
+                                         interval_words(),
+                                         quality_words(),
                                          "All samples are in samples.csv, all medians in summary.csv, every arm fully "
                                          "resolved in plan.yaml."};
   std::erase(paragraphs, std::string());

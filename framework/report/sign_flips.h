@@ -4,9 +4,9 @@
 // patterns of signs are tried (random ones where there are many rounds), the same pattern for all arms since they share
 // the round's baseline, and what a difference must exceed is the 95 % quantile of the largest |T| of any arm,
 // studentised. An arm's interval holds every centre that is not rejected in this way: for the arm itself its own log
-// ratios are flipped about that centre (for one arm alone this is exact for every symmetric noise), for the others about
-// their mean. As all arms flip together, more arms need no more patterns: six rounds always do (2 of 64 are 3.1 %).
-// Not here: what to do about measurements that were disturbed alone (calm_values.h).
+// ratios are flipped about that centre (for one arm alone this is exact for every symmetric noise), for the others
+// about their mean. As all arms flip together, more arms need no more patterns: six rounds always do (2 of 64 are 3.1
+// %). Not here: what to do about measurements that were disturbed alone (calm_values.h).
 #pragma once
 
 #include <optional>

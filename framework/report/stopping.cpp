@@ -22,8 +22,7 @@ struct Width {
 // An arm that fails will not get narrower.
 bool runs_on(const Summary& summary, const SummaryRow& row) {
   return std::ranges::none_of(summary.rows, [&](const SummaryRow& other) {
-    return !other.is_ok() && other.arm == row.arm && other.workload == row.workload &&
-           other.case_name == row.case_name;
+    return !other.is_ok() && other.arm == row.arm && other.workload == row.workload && other.case_name == row.case_name;
   });
 }
 
@@ -53,10 +52,10 @@ bool is_narrow_enough(const Summary& summary, double until) {
 std::string widest_interval(const Summary& summary) {
   const std::optional<Width> found = widest(summary);
   if (!found) return {};
-  const std::string what =
-      fmt::format("{} of {} in {}", metric_heading(found->row->metric), one_line(found->row->arm),
-                  one_line(case_title({found->row->workload, found->row->case_name})));
-  if (found->half == kNone) return fmt::format("no 95 % interval yet of {}, measured {} times", what, found->row->estimate.n);
+  const std::string what = fmt::format("{} of {} in {}", metric_heading(found->row->metric), one_line(found->row->arm),
+                                       one_line(case_title({found->row->workload, found->row->case_name})));
+  if (found->half == kNone)
+    return fmt::format("no 95 % interval yet of {}, measured {} times", what, found->row->estimate.n);
   return fmt::format("the widest interval is ± {:.1f} %: {}", found->half * 100, what);
 }
 

@@ -19,18 +19,10 @@ void to_json(nlohmann::json& json, const StudyLayout& layout) {
   nlohmann::json cases = nlohmann::json::array();
   for (const CaseLayout& entry : layout.cases)
     cases.push_back({{"workload", entry.workload}, {"case", entry.case_name}, {"numbers", entry.numbers}});
-  json = {{"name", layout.name},
-          {"question", layout.question},
-          {"arms", arms},
-          {"cases", cases},
-          {"baseline", layout.baseline},
-          {"rounds", layout.rounds},
-          {"seeds", layout.seeds},
-          {"least_rounds", layout.least_rounds},
-          {"most_rounds", layout.most_rounds},
-          {"until", layout.until},
-          {"stopped", layout.stopped},
-          {"warnings", layout.warnings},
+  json = {{"name", layout.name},    {"question", layout.question},         {"arms", arms},
+          {"cases", cases},         {"baseline", layout.baseline},         {"rounds", layout.rounds},
+          {"seeds", layout.seeds},  {"least_rounds", layout.least_rounds}, {"most_rounds", layout.most_rounds},
+          {"until", layout.until},  {"stopped", layout.stopped},           {"warnings", layout.warnings},
           {"trials", layout.trials}};
 }
 

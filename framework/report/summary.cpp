@@ -271,9 +271,7 @@ class Summariser {
                                  .is_of_text = is_of_text});
   }
 
-  static Estimate to_itself(int n) {
-    return {n, 1, n > 1 ? std::optional(Interval{1, 1, 1}) : std::nullopt};
-  }
+  static Estimate to_itself(int n) { return {n, 1, n > 1 ? std::optional(Interval{1, 1, 1}) : std::nullopt}; }
 
   const BlockBootstrap& bootstrap(std::size_t windows) {
     return bootstraps_.try_emplace(windows, windows).first->second;

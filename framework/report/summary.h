@@ -18,11 +18,11 @@ namespace attnlab::report {
 struct SummaryRow {
   std::string arm, attention, position, cache;
   std::string workload, case_name;
-  std::string metric, unit, better;    // empty where the status is not ok
-  Estimate estimate;                   // n: rounds that gave a value, 1 for a deterministic metric; or rounds that failed
-  std::optional<Estimate> ratio;       // to the baseline arm in the same case; its interval is simultaneous
-  bool is_baseline = false;            // then the ratio is 1
-  bool is_marked = false;              // the simultaneous interval of the ratio excludes 1
+  std::string metric, unit, better;  // empty where the status is not ok
+  Estimate estimate;                 // n: rounds that gave a value, 1 for a deterministic metric; or rounds that failed
+  std::optional<Estimate> ratio;     // to the baseline arm in the same case; its interval is simultaneous
+  bool is_baseline = false;          // then the ratio is 1
+  bool is_marked = false;            // the simultaneous interval of the ratio excludes 1
   std::optional<Interval> over_seeds;  // the least and the greatest of the seeds' medians, from two seeds on
   std::string status = "ok";           // else "<status>: <reason>", on one line
 

@@ -20,7 +20,8 @@ constexpr double kLeastShownChange = 0.00005;  // below, a change is written as 
 
 // Two decimals, three where the ratio is close to 1, small or very sure, as many in the interval.
 std::string ratio_words(const Estimate& ratio) {
-  const bool is_sure = ratio.interval && ratio.interval->is_confident() && ratio.interval->high - ratio.interval->low < 0.02;
+  const bool is_sure =
+      ratio.interval && ratio.interval->is_confident() && ratio.interval->high - ratio.interval->low < 0.02;
   const bool is_fine = std::abs(ratio.median - 1) < 0.1 || ratio.median < 0.1 || is_sure;
   const int decimals = is_fine ? 3 : ratio.median < 10 ? 2 : 1;
   std::string words = fmt::format("{:.{}f} ×", ratio.median, decimals);
@@ -242,11 +243,13 @@ class Verdict {
 
   void add_fastest(const Rows& rows, const char* noun, const char* verb) {
     if (rows.empty()) return;
-    const auto faster = static_cast<std::size_t>(std::ranges::count_if(rows, [](auto* row) { return is_better(*row); }));
+    const auto faster =
+        static_cast<std::size_t>(std::ranges::count_if(rows, [](auto* row) { return is_better(*row); }));
     const auto slower = static_cast<std::size_t>(std::ranges::count_if(rows, [](auto* row) { return is_worse(*row); }));
     const std::string place = where({rows.front()->workload, rows.front()->case_name}, rows.front()->metric);
     if (faster + slower == 0 && family(*rows.front()) != nullptr && family(*rows.front())->can_mark())
-      return add(fmt::format("none of {} arms shows a difference in {} speed to {}{}", rows.size(), noun, baseline_, place));
+      return add(
+          fmt::format("none of {} arms shows a difference in {} speed to {}{}", rows.size(), noun, baseline_, place));
     const SummaryRow* first = extreme(rows, true);
     std::string sentence = fmt::format("{} {} fastest: {} as fast as {}{}", one_line(first->arm), verb,
                                        ratio_words(*first->ratio), baseline_, place);
@@ -306,7 +309,8 @@ class Verdict {
     for (const SummaryRow& row : results_.summary.rows)
       if (!row.is_ok()) (row.status.starts_with("refused") ? refused : failed).insert(row.arm);
     std::vector<std::string> parts;
-    if (!failed.empty()) parts.push_back(count_words(failed.size(), "arm failed at least once", "arms failed at least once"));
+    if (!failed.empty())
+      parts.push_back(count_words(failed.size(), "arm failed at least once", "arms failed at least once"));
     if (!refused.empty()) parts.push_back(count_words(refused.size(), "arm was refused", "arms were refused"));
     if (!parts.empty()) add(fmt::format("{}", fmt::join(parts, "; ")));
   }

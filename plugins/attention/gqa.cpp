@@ -11,7 +11,8 @@ struct GroupedQueryOptions : attnlab::AttentionModifiers {
   static constexpr auto fields() {
     return std::tuple_cat(
         std::tuple{attnlab::field("kv_heads", &GroupedQueryOptions::kv_heads,
-                                  {.min = 0, .doc = "Key/value heads; a divisor of the query heads. 0: as the model has.",
+                                  {.min = 0,
+                                   .doc = "Key/value heads; a divisor of the query heads. 0: as the model has.",
                                    .from_model = "num_key_value_heads"})},
         attnlab::AttentionModifiers::fields());
   }
@@ -23,7 +24,9 @@ class GroupedQuery final : public attnlab::AttentionVariant {
   GroupedQuery(const Options& options, const attnlab::CreateContext& context)
       : block_(options, options.kv_heads > 0 ? options.kv_heads : context.kv_heads, context) {}
 
-  static attnlab::Traits traits(const Options& options) { return attnlab::SoftmaxBlock::traits(options, options.kv_heads); }
+  static attnlab::Traits traits(const Options& options) {
+    return attnlab::SoftmaxBlock::traits(options, options.kv_heads);
+  }
 
   std::vector<attnlab::ParameterSpec> parameters() const override { return block_.parameters(); }
   void bind(const attnlab::ParameterSet& parameters) override { block_.bind(parameters); }

@@ -9,8 +9,7 @@ using Options = attnlab::AttentionModifiers;
 
 class MultiHead final : public attnlab::AttentionVariant {
  public:
-  MultiHead(const Options& options, const attnlab::CreateContext& context)
-      : block_(options, context.heads, context) {}
+  MultiHead(const Options& options, const attnlab::CreateContext& context) : block_(options, context.heads, context) {}
 
   static attnlab::Traits traits(const Options& options) { return attnlab::SoftmaxBlock::traits(options, 0); }
 

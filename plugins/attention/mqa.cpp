@@ -9,8 +9,7 @@ using Options = attnlab::AttentionModifiers;
 
 class MultiQuery final : public attnlab::AttentionVariant {
  public:
-  MultiQuery(const Options& options, const attnlab::CreateContext& context)
-      : block_(options, 1, context) {}
+  MultiQuery(const Options& options, const attnlab::CreateContext& context) : block_(options, 1, context) {}
 
   static attnlab::Traits traits(const Options& options) { return attnlab::SoftmaxBlock::traits(options, 1); }
 

@@ -19,7 +19,8 @@ struct AdaKvOptions : attnlab::ObservedWindowOptions {
   static constexpr auto fields() {
     return std::tuple_cat(
         std::tuple{attnlab::field("safeguard", &AdaKvOptions::safeguard,
-                                  {.min = 0, .max = 1,
+                                  {.min = 0,
+                                   .max = 1,
                                    .doc = "Share of the budget beside the window, rounded down, that every kv head "
                                           "keeps for its own best rows, protected ones first."})},
         attnlab::ObservedWindowOptions::fields());
@@ -140,7 +141,8 @@ class AdaKv final : public attnlab::CachePolicy {
 
 constexpr attnlab::Component<attnlab::CachePolicy> kCache[] = {
     attnlab::component<attnlab::CachePolicy, AdaKv, AdaKvOptions>(
-        {.id = "adakv", .summary = "Keeps what SnapKV keeps, with one budget for the kv heads of a layer.",
+        {.id = "adakv",
+         .summary = "Keeps what SnapKV keeps, with one budget for the kv heads of a layer.",
          .reference = "arXiv:2407.11550"})};
 
 }  // namespace

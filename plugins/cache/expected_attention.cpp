@@ -24,14 +24,15 @@ struct ExpectedAttentionOptions : attnlab::ProtectOptions {
   static constexpr auto fields() {
     using E = ExpectedAttentionOptions;
     return std::tuple_cat(
-        std::tuple{attnlab::field("budget", &E::budget,
-                                  {.doc = "Rows that stay after the prompt, the sinks included."}),
-                   attnlab::field("future", &E::future,
-                                  {.min = 1, .unit = "tokens",
-                                   .doc = "Positions after the prompt over which rotations are averaged."}),
-                   attnlab::field("sinks", &E::sinks,
-                                  {.min = 0, .unit = "tokens",
-                                   .doc = "First tokens that stay and whose queries are no part of the estimate."})},
+        std::tuple{
+            attnlab::field("budget", &E::budget, {.doc = "Rows that stay after the prompt, the sinks included."}),
+            attnlab::field(
+                "future", &E::future,
+                {.min = 1, .unit = "tokens", .doc = "Positions after the prompt over which rotations are averaged."}),
+            attnlab::field("sinks", &E::sinks,
+                           {.min = 0,
+                            .unit = "tokens",
+                            .doc = "First tokens that stay and whose queries are no part of the estimate."})},
         attnlab::ProtectOptions::fields());
   }
   Protect protected_rows() const { return protect({.first = sinks}); }

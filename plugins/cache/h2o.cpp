@@ -90,7 +90,8 @@ class H2o final : public attnlab::CachePolicy {
 
 constexpr attnlab::Component<attnlab::CachePolicy> kCache[] = {
     attnlab::component<attnlab::CachePolicy, H2o, H2oOptions>(
-        {.id = "h2o", .summary = "Keeps the rows with the most attention so far and the newest ones.",
+        {.id = "h2o",
+         .summary = "Keeps the rows with the most attention so far and the newest ones.",
          .reference = "arXiv:2306.14048"})};
 
 }  // namespace

@@ -94,7 +94,8 @@ class KeyDiff final : public attnlab::CachePolicy {
 
 constexpr attnlab::Component<attnlab::CachePolicy> kCache[] = {
     attnlab::component<attnlab::CachePolicy, KeyDiff, KeyDiffOptions>(
-        {.id = "keydiff", .summary = "Keeps the rows whose keys are least like the others.",
+        {.id = "keydiff",
+         .summary = "Keeps the rows whose keys are least like the others.",
          .reference = "arXiv:2504.15364"})};
 
 }  // namespace

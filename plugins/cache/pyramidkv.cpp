@@ -54,7 +54,8 @@ class PyramidKv final : public attnlab::CachePolicy {
 
 constexpr attnlab::Component<attnlab::CachePolicy> kCache[] = {
     attnlab::component<attnlab::CachePolicy, PyramidKv, PyramidKvOptions>(
-        {.id = "pyramidkv", .summary = "Keeps what SnapKV keeps, with budgets that fall with depth.",
+        {.id = "pyramidkv",
+         .summary = "Keeps what SnapKV keeps, with budgets that fall with depth.",
          .reference = "arXiv:2406.02069"})};
 
 }  // namespace

@@ -100,7 +100,8 @@ class Random final : public attnlab::CachePolicy {
 
 constexpr attnlab::Component<attnlab::CachePolicy> kCache[] = {
     attnlab::component<attnlab::CachePolicy, Random, RandomOptions>(
-        {.id = "random", .summary = "Evicts rows uniformly at random: the control arm.",
+        {.id = "random",
+         .summary = "Evicts rows uniformly at random: the control arm.",
          .reference = "a control, not a published method"})};
 
 }  // namespace

@@ -1,7 +1,7 @@
-// Attention sinks: the first `sinks` tokens of a sequence and the newest `window` stay. Xiao et al. 2023 (StreamingLLM).
-// `positions: renumbered`, as published, counts positions over the rows that are kept. Keys inside the window are at
-// their true distances anyway; only the sinks move: a query counts as at most sinks + window - 1 against them. So the
-// sinks are tiles of their own with a query cap, and keys may be stored rotated at their own positions.
+// Attention sinks: the first `sinks` tokens of a sequence and the newest `window` stay. Xiao et al. 2023
+// (StreamingLLM). `positions: renumbered`, as published, counts positions over the rows that are kept. Keys inside the
+// window are at their true distances anyway; only the sinks move: a query counts as at most sinks + window - 1 against
+// them. So the sinks are tiles of their own with a query cap, and keys may be stored rotated at their own positions.
 #include <limits>
 #include <vector>
 
@@ -29,11 +29,13 @@ struct SinkOptions {
   static constexpr auto fields() {
     using S = SinkOptions;
     return std::tuple{
-        attnlab::field("sinks", &S::sinks, {.min = 0, .unit = "tokens", .doc = "First tokens of a sequence that stay."}),
+        attnlab::field("sinks", &S::sinks,
+                       {.min = 0, .unit = "tokens", .doc = "First tokens of a sequence that stay."}),
         attnlab::field("window", &S::window,
                        {.min = 1, .unit = "tokens", .doc = "Newest tokens that stay, the query's own included."}),
-        attnlab::field("positions", &S::positions,
-                       {.doc = "Whether positions count the rows that are kept (as published) or stay the tokens' own."})};
+        attnlab::field(
+            "positions", &S::positions,
+            {.doc = "Whether positions count the rows that are kept (as published) or stay the tokens' own."})};
   }
 };
 
@@ -163,7 +165,8 @@ class Sink final : public attnlab::CachePolicy {
 
 constexpr attnlab::Component<attnlab::CachePolicy> kCache[] = {
     attnlab::component<attnlab::CachePolicy, Sink, SinkOptions>(
-        {.id = "sink", .summary = "Keeps the first tokens and the newest ones (StreamingLLM).",
+        {.id = "sink",
+         .summary = "Keeps the first tokens and the newest ones (StreamingLLM).",
          .reference = "arXiv:2309.17453"})};
 
 }  // namespace

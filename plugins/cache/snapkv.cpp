@@ -27,7 +27,8 @@ class SnapKv final : public attnlab::CachePolicy {
 
 constexpr attnlab::Component<attnlab::CachePolicy> kCache[] = {
     attnlab::component<attnlab::CachePolicy, SnapKv, SnapKvOptions>(
-        {.id = "snapkv", .summary = "Keeps, once after the prompt, the rows that its newest queries look at.",
+        {.id = "snapkv",
+         .summary = "Keeps, once after the prompt, the rows that its newest queries look at.",
          .reference = "arXiv:2404.14469"})};
 
 }  // namespace

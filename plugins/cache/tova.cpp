@@ -81,7 +81,8 @@ class Tova final : public attnlab::CachePolicy {
 
 constexpr attnlab::Component<attnlab::CachePolicy> kCache[] = {
     attnlab::component<attnlab::CachePolicy, Tova, TovaOptions>(
-        {.id = "tova", .summary = "Keeps the rows to which the last query paid the most attention.",
+        {.id = "tova",
+         .summary = "Keeps the rows to which the last query paid the most attention.",
          .reference = "arXiv:2401.06104"})};
 
 }  // namespace

@@ -11,9 +11,9 @@ using attnlab::Position;
 struct WindowOptions {
   std::int32_t window = 256;
   static constexpr auto fields() {
-    return std::tuple{attnlab::field("window", &WindowOptions::window,
-                                     {.min = 1, .unit = "tokens",
-                                      .doc = "Newest tokens that stay, the query's own included."})};
+    return std::tuple{
+        attnlab::field("window", &WindowOptions::window,
+                       {.min = 1, .unit = "tokens", .doc = "Newest tokens that stay, the query's own included."})};
   }
 };
 

@@ -11,8 +11,7 @@ namespace {
 std::vector<float> slopes(int heads) {
   const auto series = [](int count) {
     std::vector<float> slopes;
-    for (int head = 0; head < count; ++head)
-      slopes.push_back(static_cast<float>(std::exp2(-8.0 * (head + 1) / count)));
+    for (int head = 0; head < count; ++head) slopes.push_back(static_cast<float>(std::exp2(-8.0 * (head + 1) / count)));
     return slopes;
   };
   int power = 1;
@@ -54,10 +53,10 @@ class Alibi final : public attnlab::PositionScheme {
   DistancePenalty penalty_;
 };
 
-constexpr attnlab::Component<attnlab::PositionScheme> kPosition[] = {
-    attnlab::component<attnlab::PositionScheme, Alibi>(
-        {.id = "alibi", .summary = "Scores fall linearly with distance, one slope per head.",
-         .reference = "arXiv:2108.12409"})};
+constexpr attnlab::Component<attnlab::PositionScheme> kPosition[] = {attnlab::component<attnlab::PositionScheme, Alibi>(
+    {.id = "alibi",
+     .summary = "Scores fall linearly with distance, one slope per head.",
+     .reference = "arXiv:2108.12409"})};
 
 }  // namespace
 

@@ -11,7 +11,8 @@ class NoPositions final : public attnlab::PositionScheme {
 
 constexpr attnlab::Component<attnlab::PositionScheme> kPosition[] = {
     attnlab::component<attnlab::PositionScheme, NoPositions>(
-        {.id = "none", .summary = "No position information; only the causal mask orders tokens.",
+        {.id = "none",
+         .summary = "No position information; only the causal mask orders tokens.",
          .reference = "arXiv:2305.19466"})};
 
 }  // namespace

@@ -52,44 +52,61 @@ struct RopeOptions {
         field("traditional", &R::traditional,
               {.doc = "Rotate the pairs (2j, 2j + 1) instead of (j, j + d/2).", .from_model = "rope_traditional"}),
         field("partial_rotary_factor", &R::partial_rotary_factor,
-              {.min = 0, .max = 1, .doc = "Share of each head, from its front, that is rotated.",
+              {.min = 0,
+               .max = 1,
+               .doc = "Share of each head, from its front, that is rotated.",
                .from_model = "partial_rotary_factor"}),
         field("scaling", &R::scaling,
-              {.doc = "How frequencies are stretched for longer contexts.", .from_model = "rope_scaling.rope_type",
+              {.doc = "How frequencies are stretched for longer contexts.",
+               .from_model = "rope_scaling.rope_type",
                .group = "scaling"}),
         field("factor", &R::factor,
               {.min = 0,
                .doc = "Stretch of linear, dynamic, ntk, llama3 and yarn, at least 1; of longrope only for its default "
                       "attention_factor. 0: 1, in longrope max_position_embeddings / original_max_position_embeddings.",
-               .from_model = "rope_scaling.factor", .group = "scaling"}),
+               .from_model = "rope_scaling.factor",
+               .group = "scaling"}),
         field("original_max_position_embeddings", &R::original_max_position_embeddings,
-              {.min = 0, .unit = "tokens", .doc = "Length before the stretch; 0: the model's max_position_embeddings.",
+              {.min = 0,
+               .unit = "tokens",
+               .doc = "Length before the stretch; 0: the model's max_position_embeddings.",
                .from_model = "rope_scaling.original_max_position_embeddings"}),
         field("low_freq_factor", &R::low_freq_factor,
-              {.min = 0, .doc = "llama3: wavelengths above original / this are divided by the factor.",
-               .from_model = "rope_scaling.low_freq_factor", .group = "scaling"}),
+              {.min = 0,
+               .doc = "llama3: wavelengths above original / this are divided by the factor.",
+               .from_model = "rope_scaling.low_freq_factor",
+               .group = "scaling"}),
         field("high_freq_factor", &R::high_freq_factor,
-              {.min = 0, .doc = "llama3: wavelengths below original / this are kept.",
-               .from_model = "rope_scaling.high_freq_factor", .group = "scaling"}),
+              {.min = 0,
+               .doc = "llama3: wavelengths below original / this are kept.",
+               .from_model = "rope_scaling.high_freq_factor",
+               .group = "scaling"}),
         field("beta_fast", &R::beta_fast,
-              {.min = 0, .doc = "yarn: channels that turn more often than this in the original length are kept.",
-               .from_model = "rope_scaling.beta_fast", .group = "scaling"}),
+              {.min = 0,
+               .doc = "yarn: channels that turn more often than this in the original length are kept.",
+               .from_model = "rope_scaling.beta_fast",
+               .group = "scaling"}),
         field("beta_slow", &R::beta_slow,
-              {.min = 0, .doc = "yarn: channels that turn less often than this are divided by the factor.",
-               .from_model = "rope_scaling.beta_slow", .group = "scaling"}),
+              {.min = 0,
+               .doc = "yarn: channels that turn less often than this are divided by the factor.",
+               .from_model = "rope_scaling.beta_slow",
+               .group = "scaling"}),
         field("attention_factor", &R::attention_factor,
               {.min = 0,
                .doc = "yarn, longrope: multiplies cos and sin, in longrope at every length. 0: 0.1 ln(factor) + 1; "
                       "in longrope sqrt(1 + ln(factor) / ln(original_max_position_embeddings)).",
-               .from_model = "rope_scaling.attention_factor", .group = "scaling"}),
+               .from_model = "rope_scaling.attention_factor",
+               .group = "scaling"}),
         field("short_factor", &R::short_factor,
               {.min = 0,
                .doc = "longrope: what each pair's frequency is divided by, up to the original length, that included.",
-               .from_model = "rope_scaling.short_factor", .group = "scaling"}),
+               .from_model = "rope_scaling.short_factor",
+               .group = "scaling"}),
         field("long_factor", &R::long_factor,
               {.min = 0,
                .doc = "longrope: the same in longer sequences, for every one of their positions.",
-               .from_model = "rope_scaling.long_factor", .group = "scaling"})};
+               .from_model = "rope_scaling.long_factor",
+               .group = "scaling"})};
   }
   static void check(const RopeOptions& o, attnlab::Problems& problems) {
     if (o.scaling == Scaling::llama3 && o.low_freq_factor >= o.high_freq_factor)
@@ -127,7 +144,8 @@ class Rotary final : public attnlab::Rotation {
   void rotate(const attnlab::RotateArgs& args, attnlab::TensorView<float, 3> rows) const noexcept override {
     const bool is_beyond = by_length(options_.scaling) && args.length > original_length_;
     Angles of_length;  // without a table: they are of this call only
-    if (is_beyond && options_.scaling == Scaling::dynamic) of_length.frequencies = frequencies(dynamic_theta(args.length));
+    if (is_beyond && options_.scaling == Scaling::dynamic)
+      of_length.frequencies = frequencies(dynamic_theta(args.length));
     const Angles& angles = !is_beyond ? usual_ : options_.scaling == Scaling::longrope ? beyond_ : of_length;
     std::vector<float> computed(width_);
     for (std::size_t i = 0; i < args.positions.size(); ++i) {
@@ -241,16 +259,21 @@ class Rotary final : public attnlab::Rotation {
     std::vector<double> all = frequencies(options_.theta);
     switch (options_.scaling) {
       case Scaling::none:
-      case Scaling::dynamic: break;
+      case Scaling::dynamic:
+        break;
       case Scaling::linear:  // Chen et al. 2023
         for (double& frequency : all) frequency /= stretch_;
         break;
-      case Scaling::ntk: return frequencies(stretched_theta(stretch_));
-      case Scaling::longrope: return divided_by(options_.short_factor);
+      case Scaling::ntk:
+        return frequencies(stretched_theta(stretch_));
+      case Scaling::longrope:
+        return divided_by(options_.short_factor);
       case Scaling::llama3:
         for (double& frequency : all) frequency = llama3(frequency);
         break;
-      case Scaling::yarn: yarn(all); break;
+      case Scaling::yarn:
+        yarn(all);
+        break;
     }
     return all;
   }
@@ -303,7 +326,8 @@ class Rope final : public attnlab::PositionScheme {
 
 constexpr attnlab::Component<attnlab::PositionScheme> kPosition[] = {
     attnlab::component<attnlab::PositionScheme, Rope, RopeOptions>(
-        {.id = "rope", .summary = "Queries and keys are rotated by angles that grow with the position.",
+        {.id = "rope",
+         .summary = "Queries and keys are rotated by angles that grow with the position.",
          .reference = "arXiv:2104.09864"})};
 
 }  // namespace

@@ -36,7 +36,8 @@ class Sinusoidal final : public attnlab::PositionScheme {
 
 constexpr attnlab::Component<attnlab::PositionScheme> kPosition[] = {
     attnlab::component<attnlab::PositionScheme, Sinusoidal>(
-        {.id = "sinusoidal", .summary = "Sines and cosines of the position are added to the token embeddings.",
+        {.id = "sinusoidal",
+         .summary = "Sines and cosines of the position are added to the token embeddings.",
          .reference = "arXiv:1706.03762"})};
 
 }  // namespace

@@ -102,7 +102,9 @@ std::function<void()> projection() {
 // Highway's library reads the cycle counter while it is loaded, by an instruction that callgrind refuses where the host
 // does not announce it. Nobody here asks for a timer, so the answer does not matter.
 namespace hwy::platform {
-__attribute__((visibility("default"))) std::uint64_t TimerResolution() { return 1; }
+__attribute__((visibility("default"))) std::uint64_t TimerResolution() {
+  return 1;
+}
 }  // namespace hwy::platform
 
 // Ten times, so that what surrounds a kernel does not count. Named without mangling for --toggle-collect.

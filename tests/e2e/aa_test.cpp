@@ -22,13 +22,12 @@ nlohmann::json windows_of(const fs::path& results, const std::string& arm) {
 TEST(AA, OneAttentionUnderTwoNamesDiffersInNothingButTime) {
   const Sandbox sandbox;
   sandbox.write("text.txt", "The same text for both, and long enough for a few windows of thirty-two tokens each.\n");
-  sandbox.write("aa.yaml",
-                Experiment{.repeats = "2",
-                           .arms = "[{name: first, attention: twin_a}, {name: second, attention: twin_b}]",
-                           .workloads = "[{speed: {batch: [q16, q1s32]}}, "
-                                        "{perplexity: {text: text.txt, context: 32, prefill: 8}}]",
-                           .more = "plugins: [" + kTwins + "twin_a.cpp, " + kTwins + "twin_b.cpp]"}
-                    .yaml());
+  sandbox.write("aa.yaml", Experiment{.repeats = "2",
+                                      .arms = "[{name: first, attention: twin_a}, {name: second, attention: twin_b}]",
+                                      .workloads = "[{speed: {batch: [q16, q1s32]}}, "
+                                                   "{perplexity: {text: text.txt, context: 32, prefill: 8}}]",
+                                      .more = "plugins: [" + kTwins + "twin_a.cpp, " + kTwins + "twin_b.cpp]"}
+                               .yaml());
   expect_well(sandbox.run({"run", "aa.yaml", "-o", "out", "--threads", "2"}));
 
   const CsvTable summary = summary_of(sandbox / "out");

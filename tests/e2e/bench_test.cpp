@@ -1,5 +1,5 @@
-// attnlab bench: which benchmarks there are, what their JSON holds, wrong flags, plugins from outside, and the study that
-// is made of them. What they measure is not judged here.
+// attnlab bench: which benchmarks there are, what their JSON holds, wrong flags, plugins from outside, and the study
+// that is made of them. What they measure is not judged here.
 #include <algorithm>
 
 #include <nlohmann/json.hpp>
@@ -19,7 +19,9 @@ std::vector<std::string> bench(std::vector<std::string> more) {
   return words;
 }
 
-bool has_counter(const json& run, const char* name) { return run.contains(name) && run.at(name).is_number(); }
+bool has_counter(const json& run, const char* name) {
+  return run.contains(name) && run.at(name).is_number();
+}
 
 // A scheme that cannot be made for heads of 128.
 constexpr const char* kFussy = R"(#include <attnlab/error.h>
@@ -61,14 +63,15 @@ TEST(Bench, ListsEveryLoadedPluginOfEveryKindWithoutRunningAnything) {
     expect_all(std::string(kind_name(component.kind)) + "/" + component.id);
     ++kinds;
   }
-  for (const char* storage : {"f32", "bf16", "int8", "int4", "kivi", "paged"}) expect_all(std::string("storage/") + storage);
+  for (const char* storage : {"f32", "bf16", "int8", "int4", "kivi", "paged"})
+    expect_all(std::string("storage/") + storage);
   EXPECT_EQ(names.size(), (kinds + 6) * 16);
 }
 
 TEST(Bench, JsonHasTheCountersOfEveryKindOfBenchmark) {
   const Sandbox sandbox;
-  const Outcome outcome = sandbox.run(bench({"--benchmark_format=json",
-                                             "--benchmark_filter=/(mha|rope|alibi|window|int8|linear)/head_dim:64/context:512/"}));
+  const Outcome outcome = sandbox.run(bench(
+      {"--benchmark_format=json", "--benchmark_filter=/(mha|rope|alibi|window|int8|linear)/head_dim:64/context:512/"}));
   ASSERT_EQ(outcome.exit_code, 0) << outcome;
   const json found = json::parse(outcome.out);
   const json& context = found.at("context");
@@ -99,8 +102,8 @@ TEST(Bench, JsonHasTheCountersOfEveryKindOfBenchmark) {
 
 TEST(Bench, CountsTheBytesOfADecodeStepFromTheStorage) {
   const Sandbox sandbox;
-  const Outcome outcome = sandbox.run(
-      bench({"--benchmark_format=json", "--benchmark_filter=(storage/int8|cache/window)/head_dim:64/context:2048/decode"}));
+  const Outcome outcome = sandbox.run(bench(
+      {"--benchmark_format=json", "--benchmark_filter=(storage/int8|cache/window)/head_dim:64/context:2048/decode"}));
   ASSERT_EQ(outcome.exit_code, 0) << outcome;
   const json found = json::parse(outcome.out);
   const auto run_of = [&](const std::string& start) -> const json& {
@@ -128,7 +131,8 @@ TEST(Bench, WrongFlagsAreRefused) {
   expect_refused(sandbox, {"bench", "--benchmark_format=xml"}, {"--benchmark_format=xml", "json"});
   expect_refused(sandbox, {"bench", "--benchmark_filter=("}, {"--benchmark_filter=(", "regular expression"});
   expect_refused(sandbox, {"bench", "--benchmark_filter=no-such-plugin"}, {"no benchmark matches"});
-  expect_refused(sandbox, {"bench", "--benchmark_out=no/such/folder.json"}, {"no/such/folder.json", "cannot be written"});
+  expect_refused(sandbox, {"bench", "--benchmark_out=no/such/folder.json"},
+                 {"no/such/folder.json", "cannot be written"});
   expect_refused(sandbox, {"bench", "-o", "somewhere"}, {"--study"});
   expect_refused(sandbox, {"bench", "--study", "--from", "nothing.json"}, {"nothing.json"});
 }
@@ -137,8 +141,8 @@ TEST(Bench, AnErrorEndsOneBenchmarkAndNotTheOthers) {
   const Sandbox sandbox;
   setenv("XDG_CACHE_HOME", (sandbox / "kept").c_str(), 1);
   sandbox.write("fussy.cpp", kFussy);
-  const Outcome outcome = sandbox.run(bench({"--plugin", "fussy.cpp", "--benchmark_format=json",
-                                             "--benchmark_filter=position/fussy/.*/context:512/decode"}));
+  const Outcome outcome = sandbox.run(bench(
+      {"--plugin", "fussy.cpp", "--benchmark_format=json", "--benchmark_filter=position/fussy/.*/context:512/decode"}));
   EXPECT_EQ(outcome.exit_code, 1) << outcome;
   const json runs = json::parse(outcome.out).at("benchmarks");
   ASSERT_EQ(runs.size(), 2u);
@@ -151,8 +155,9 @@ TEST(Bench, AnErrorEndsOneBenchmarkAndNotTheOthers) {
 
 TEST(Bench, AStudyHasTheReportsOfAnExperimentAndCanBeMadeAgainFromItsJson) {
   const Sandbox sandbox;
-  const Outcome outcome = sandbox.run(bench({"--study", "-o", "study", "--benchmark_repetitions=2",
-                                             "--benchmark_filter=(storage/int8|storage/f32|attention/gqa)/head_dim:64/context:512/"}));
+  const Outcome outcome =
+      sandbox.run(bench({"--study", "-o", "study", "--benchmark_repetitions=2",
+                         "--benchmark_filter=(storage/int8|storage/f32|attention/gqa)/head_dim:64/context:512/"}));
   ASSERT_EQ(outcome.exit_code, 0) << outcome;
   for (const char* file : {"benchmark.json", "environment.json", "samples.csv", "summary.csv", "report.md"})
     EXPECT_TRUE(fs::exists(sandbox / "study" / file)) << file;
@@ -160,9 +165,10 @@ TEST(Bench, AStudyHasTheReportsOfAnExperimentAndCanBeMadeAgainFromItsJson) {
   EXPECT_EQ(trials, 3 * 2 * 2);
 
   const std::string summary = read_file(sandbox / "study/summary.csv");
-  expect_mentions(summary, {"mha/rope/full,mha,rope,full,storage,head_dim:64 context:512 decode,decode_tokens_per_second",
-                            "int8,mha,rope,full (int8),storage,head_dim:64 context:512 prefill,prefill_tokens_per_second",
-                            "gqa,gqa,rope,full,attention,", ",kv_bytes_allocated,", ",bytes_per_token,"});
+  expect_mentions(summary,
+                  {"mha/rope/full,mha,rope,full,storage,head_dim:64 context:512 decode,decode_tokens_per_second",
+                   "int8,mha,rope,full (int8),storage,head_dim:64 context:512 prefill,prefill_tokens_per_second",
+                   "gqa,gqa,rope,full,attention,", ",kv_bytes_allocated,", ",bytes_per_token,"});
   const json layout = json::parse(read_file(sandbox / "study/environment.json")).at("study");
   EXPECT_EQ(layout.at("baseline"), "mha/rope/full");
   EXPECT_EQ(layout.at("rounds"), 2);

@@ -1,6 +1,6 @@
 // A sweep is killed again and again, at instants that a seed draws, the parent mostly and its trial process sometimes,
-// and goes on each time with --resume. In the end it is what an undisturbed run gives: no trial missing, none twice, none
-// that was done measured again, and figures of quality that are the same to the last byte.
+// and goes on each time with --resume. In the end it is what an undisturbed run gives: no trial missing, none twice,
+// none that was done measured again, and figures of quality that are the same to the last byte.
 #include <sys/stat.h>
 
 #include <random>
@@ -26,9 +26,10 @@ std::string study() {
 Experiment sweep() {
   return {.repeats = "2",
           .arms = "\n  grid:\n    attention: [gqa, mqa]\n    cache: [full, {window: {window: 24}}]",
-          .workloads = "\n  - perplexity: {text: text.txt, context: 64, prefill: 32}\n"
-                       "  - perplexity: {text: text.txt, context: 48, prefill: 8}\n"
-                       "  - generate: {prompt: \"Once upon a time\", tokens: 8}",
+          .workloads =
+              "\n  - perplexity: {text: text.txt, context: 64, prefill: 32}\n"
+              "  - perplexity: {text: text.txt, context: 48, prefill: 8}\n"
+              "  - generate: {prompt: \"Once upon a time\", tokens: 8}",
           .more = "seed: [1, 2]\nwarmup: 0\nthreads: 2"};
 }
 
@@ -36,8 +37,8 @@ Experiment sweep() {
 std::vector<std::string> quality_rows(const fs::path& results) {
   std::vector<std::string> rows;
   for (const std::string& line : lines_of(read_file(results / "summary.csv")))
-    for (const char* metric : {",nll_per_token,", ",perplexity,,", ",kl_to_baseline,", ",same_top_token,", ",kv_bytes_mean,",
-                               ",kv_bytes_peak,", ",rows_evicted,"})
+    for (const char* metric : {",nll_per_token,", ",perplexity,,", ",kl_to_baseline,", ",same_top_token,",
+                               ",kv_bytes_mean,", ",kv_bytes_peak,", ",rows_evicted,"})
       if (line.find(metric) != std::string::npos) rows.push_back(line);
   return rows;
 }
@@ -57,7 +58,7 @@ std::map<std::string, Stamp> done_trials(const fs::path& results) {
     const auto trial = nlohmann::json::parse(read_file(entry.path()), nullptr, false);
     EXPECT_FALSE(trial.is_discarded()) << entry.path() << " is half a file";
     if (trial.is_discarded() || trial.at("status") != "ok") continue;
-    struct stat about{};
+    struct stat about {};
     EXPECT_EQ(stat(entry.path().c_str(), &about), 0);
     done[entry.path().filename().string()] = {about.st_ino, about.st_mtim.tv_sec, about.st_mtim.tv_nsec};
   }
@@ -85,7 +86,8 @@ void Kill::expect_as_undisturbed(const std::string& folder) const {
   std::set<std::string> keys;
   for (std::size_t row = 0; row < samples.rows(); ++row) {
     std::string key;
-    for (const char* column : {"arm", "workload", "case", "round", "seed", "metric"}) key += samples.at(row, column) + ",";
+    for (const char* column : {"arm", "workload", "case", "round", "seed", "metric"})
+      key += samples.at(row, column) + ",";
     EXPECT_TRUE(keys.insert(key).second) << key << " is there twice";
   }
   std::set<std::string> trials, expected;

@@ -276,8 +276,9 @@ TEST_F(Run, MeasuresEverySeed) {
 // Whatever the machine does, an interval as wide as its median is narrow here, and one of next to nothing never is.
 TEST_F(Run, StopsBehindTheRoundAfterWhichEveryIntervalIsNarrow) {
   const auto rounds = [&](const std::string& folder, const std::string& until) {
-    expect_well(sandbox_.run({"run", "study.yaml", "-o", folder, "--set", "repeats={min: 6, max: 8, until: " + until + "}",
-                              "--set", "workloads=[{speed: {batch: [q8]}}]"}));
+    expect_well(
+        sandbox_.run({"run", "study.yaml", "-o", folder, "--set", "repeats={min: 6, max: 8, until: " + until + "}",
+                      "--set", "workloads=[{speed: {batch: [q8]}}]"}));
     const auto environment = nlohmann::json::parse(read_file(sandbox_ / folder / "environment.json"));
     EXPECT_FALSE(environment.at("study").at("stopped").get<std::string>().empty());
     EXPECT_EQ(environment.at("study").at("trials").size(), 2 * environment.at("study").at("rounds").get<std::size_t>());

@@ -24,7 +24,9 @@ std::vector<std::string> wrong_experiments() {
   return names;
 }
 
-TEST(Schema, IsHeldAgainstThirtyWrongExperiments) { EXPECT_GE(wrong_experiments().size(), 30U); }
+TEST(Schema, IsHeldAgainstThirtyWrongExperiments) {
+  EXPECT_GE(wrong_experiments().size(), 30U);
+}
 
 class EveryWrongExperiment : public testing::TestWithParam<std::string> {};
 

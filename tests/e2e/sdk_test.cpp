@@ -72,8 +72,9 @@ class SdkTest : public testing::Test {
 };
 
 std::string study(const std::string& plugins) {
-  return Experiment{.arms = "[{attention: gqa}, {attention: tempered}, {position: nearby}, "
-                            "{cache: {strided: {recent: 4, stride: 4}}}]",
+  return Experiment{.arms =
+                        "[{attention: gqa}, {attention: tempered}, {position: nearby}, "
+                        "{cache: {strided: {recent: 4, stride: 4}}}]",
                     .workloads = "[{speed: {batch: [q24, q1s32]}}]",
                     .more = "plugins: [" + plugins + "]"}
       .yaml();
@@ -98,8 +99,8 @@ TEST_F(PluginSources, AreTakenByEveryCommandThatTakesPlugins) {
   expect_mentions(sandbox_.run({"list", "position", "--plugin", "nearby.cpp"}).out, {"nearby"});
   expect_well(sandbox_.run({"logits", kTinyModel, "--prompt", "abc", "-o", "out.safetensors", "--plugin", file,
                             "--position", "{nearby: {near: 2}}"}));
-  expect_well(sandbox_.run({"generate", kTinyModel, "--prompt", "abc", "-n", "2", "--plugin", "nearby.cpp",
-                            "--position", "nearby"}));
+  expect_well(sandbox_.run(
+      {"generate", kTinyModel, "--prompt", "abc", "-n", "2", "--plugin", "nearby.cpp", "--position", "nearby"}));
   EXPECT_EQ(kept_objects().size(), 1U);
 }
 
@@ -208,8 +209,9 @@ TEST_P(EveryNewProject, BuildsAndRunsAgainstAnInstalledSdk) {
   expect_shell("prefix/bin/attnlab new " + kind() + " my_idea");
   build("my_idea");
   const std::string object = "my_idea/build/plugins/my_idea.so";
-  expect_shell("prefix/bin/attnlab run my_idea/my_idea.yaml -o out --set repeats=1 "
-               "--set 'plugins=[build/plugins/my_idea.so]'");
+  expect_shell(
+      "prefix/bin/attnlab run my_idea/my_idea.yaml -o out --set repeats=1 "
+      "--set 'plugins=[build/plugins/my_idea.so]'");
   expect_results(sandbox_ / "out", 2);
   EXPECT_TRUE(kept_objects().empty());
   if (shell("prefix/bin/attnlab check --help").exit_code == 0) expect_shell("prefix/bin/attnlab check " + object);
@@ -275,8 +277,8 @@ TEST_F(InstalledSdk, WhoseHeaderWasEditedMakesPluginsThatAreRefused) {
   edit_header();
   expect_shell("cmake --build project/build");
   const std::string list = "ATTNLAB_PLUGIN_PATH=project/build/plugins prefix/bin/attnlab list";
-  const std::string ours = "SDK " ATTNLAB_SDK_VERSION " (" + std::string(ATTNLAB_SDK_FINGERPRINT).substr(0, 8) + ")  " +
-                           ATTNLAB_TOOLCHAIN;
+  const std::string ours =
+      "SDK " ATTNLAB_SDK_VERSION " (" + std::string(ATTNLAB_SDK_FINGERPRINT).substr(0, 8) + ")  " + ATTNLAB_TOOLCHAIN;
   const Outcome listed = shell(list);
   EXPECT_EQ(listed.exit_code, 0) << listed;
   expect_mentions(listed.out, {"plugin refused: project/build/plugins/nearby.so\n  built against   SDK ",
@@ -297,8 +299,8 @@ TEST_F(InstalledSdk, WhoseHeaderWasEditedMakesPluginsThatAreRefused) {
 // The author's guide shows what `attnlab new` writes, and the other tests see that it works.
 TEST_F(NewProjects, AreTheWorkedExamplesOfTheGuide) {
   const std::string guide = read_file(fs::path(ATTNLAB_SOURCE_DIR) / "plugins" / "README.md");
-  for (const auto& [kind, name] : std::map<std::string, std::string>{
-           {"attention", "bent"}, {"position", "log_distance"}, {"cache", "thinning"}}) {
+  for (const auto& [kind, name] :
+       std::map<std::string, std::string>{{"attention", "bent"}, {"position", "log_distance"}, {"cache", "thinning"}}) {
     expect_well(sandbox_.run({"new", kind, name}));
     EXPECT_NE(guide.find(read_file(sandbox_ / name / (name + ".cpp"))), std::string::npos) << kind;
   }

@@ -17,7 +17,7 @@ constexpr double kTolerance = 1e-5;  // of the manifests
 struct StorageCase {
   fs::path golden;  // the case's file
   int prefill = 0;
-  std::string storage;  // as YAML has it, without braces, so that a page can be added
+  std::string storage;               // as YAML has it, without braces, so that a page can be added
   std::vector<std::string> tensors;  // of the file
 
   friend std::ostream& operator<<(std::ostream& stream, const StorageCase& test) {
@@ -59,9 +59,8 @@ class EveryStorageGolden : public testing::TestWithParam<StorageCase> {
 
 TEST_P(EveryStorageGolden, IsReproduced) {
   replayed("");
-  EXPECT_LT(
-      largest_difference(read_floats(sandbox_ / "out.safetensors", "out"), read_floats(GetParam().golden, "out")),
-      kTolerance);
+  EXPECT_LT(largest_difference(read_floats(sandbox_ / "out.safetensors", "out"), read_floats(GetParam().golden, "out")),
+            kTolerance);
   if (std::ranges::find(GetParam().tensors, "kept") == GetParam().tensors.end()) return;
   const auto kept = read_tensor<std::uint8_t>(sandbox_ / "out.safetensors", "kept", model::DType::u8);
   const auto golden = read_tensor<std::uint8_t>(GetParam().golden, "kept", model::DType::u8);
@@ -81,7 +80,9 @@ INSTANTIATE_TEST_SUITE_P(, EveryStorageGolden, testing::ValuesIn(every_case()), 
 });
 
 // plain in two folders, bf16, three of kivi.
-TEST(StorageGoldens, AreAllThere) { EXPECT_EQ(every_case().size(), 2U + 1 + 3); }
+TEST(StorageGoldens, AreAllThere) {
+  EXPECT_EQ(every_case().size(), 2U + 1 + 3);
+}
 
 // What is read back after the last step, to the bit.
 TEST(StorageGoldens, AreHeldToTheBit) {

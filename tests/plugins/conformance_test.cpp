@@ -29,19 +29,22 @@ std::vector<Crime> every_crime() {
       {"law_unrepeatable", "repeats itself to the bit", {"where nothing may differ", "unrepeatable/"}},
       {"law_acausal", "causal", {" of 1e-06", "acausal/"}},
       {"law_over_budget", "budget is kept", {"rows after the prompt, budget", "/over_budget)"}},
-      {"law_grows_in_decode", "budget is kept",
+      {"law_grows_in_decode",
+       "budget is kept",
        {"rows after step 1, budget", "has to provide evicts_after_prompt_only"}},
       {"law_lossy", "budget of 100 % = full", {"where nothing may differ", "the same tiles", "/lossy)"}},
       {"law_wrong_bytes", "bytes reported = bytes allocated", {"bytes reported", "allocated", "/wrong_bytes)"}},
       {"law_keeps_after_clear", "clear goes back to the start", {"where nothing may differ", "/keeps_after_clear)"}},
-      {"law_unsaved_scores", "save and restore go on identically",
+      {"law_unsaved_scores",
+       "save and restore go on identically",
        {"where nothing may differ", "saved in the middle of the prompt", "restored into a new cache"}},
       {"law_half_state", "save and restore go on identically", {"layer 0 reads less of its state than it wrote"}},
       {"law_without_state", "save and restore go on identically", {"does not say what its state is", "write save"}},
       {"law_leaky", "nothing leaks", {"bytes more after 10 runs", "/leaky)"}},
       {"law_wrong_mass", "mass sums to queries x group", {" of 0.0001", "wrong_mass/"}},
       {"law_mass_changes_output", "mass sums to queries x group", {"output changed", "mass_changes_output/"}},
-      {"law_evicts_in_decode", "declared traits are true",
+      {"law_evicts_in_decode",
+       "declared traits are true",
        {"provides evicts_after_prompt_only, but drops rows in decode"}},
       {"law_false_traits", "declared traits are true", {"false_"}, 3},
   };
@@ -79,8 +82,8 @@ TEST(FalseTraits, AreNamedInEveryKind) {
   const Sandbox sandbox;
   const fs::path file = fs::path(ATTNLAB_BINARY_DIR) / "tests/plugins/law_false_traits/law_false_traits.so";
   const Outcome outcome = sandbox.run({"check", file.string()});
-  expect_mentions(outcome.out, {"single_kv_head, but has 2", "score_bias is not what it does",
-                                "mass_based is not what it does"});
+  expect_mentions(outcome.out,
+                  {"single_kv_head, but has 2", "score_bias is not what it does", "mass_based is not what it does"});
 }
 
 TEST(LawsOfTheKit, AreKeptByBuiltInPlugins) {

@@ -1,8 +1,8 @@
 // The handshake: what is taken in, what is refused, and in which words. Refused plugins are built for the purpose
 // (broken/), or are files that are no plugins at all.
+#include <elf.h>
 #include <fstream>
 #include <iterator>
-#include <elf.h>
 
 #include <cstring>
 

@@ -20,8 +20,12 @@ namespace attnlab::reference {
 
 using Vector = std::vector<double>;
 
-inline double dot(const Vector& a, const Vector& b) { return std::inner_product(a.begin(), a.end(), b.begin(), 0.0); }
-inline double length(const Vector& a) { return std::sqrt(dot(a, a)); }
+inline double dot(const Vector& a, const Vector& b) {
+  return std::inner_product(a.begin(), a.end(), b.begin(), 0.0);
+}
+inline double length(const Vector& a) {
+  return std::sqrt(dot(a, a));
+}
 
 /// What is fed, before any rotation.
 struct PolicyStreams {
@@ -262,9 +266,8 @@ inline PolicySimulation::Evict keydiff(int budget, Protected protect = {}) {
         const Vector key = at.key(j, g);
         for (int c = 0; c < at.streams.key_dim; ++c) anchor[c] += key[c] / length(key) / at.cached[g].size();
       }
-      at.cached[g] = best(at.cached[g], budget, protect, [&](int j) {
-        return -dot(at.key(j, g), anchor) / (length(at.key(j, g)) * length(anchor));
-      });
+      at.cached[g] = best(at.cached[g], budget, protect,
+                          [&](int j) { return -dot(at.key(j, g), anchor) / (length(at.key(j, g)) * length(anchor)); });
     }
   };
 }

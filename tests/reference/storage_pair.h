@@ -22,8 +22,12 @@ inline std::vector<float> odd_vectors(Stream& stream, int count, int width) {
   for (int row = 0; row < count; ++row) {
     const std::span<float> vector = std::span(all).subspan(static_cast<std::size_t>(row) * width, width);
     switch (stream.between(0, 7)) {
-      case 0: std::ranges::fill(vector, 0.0F); break;
-      case 1: std::ranges::fill(vector, stream.normal()); break;
+      case 0:
+        std::ranges::fill(vector, 0.0F);
+        break;
+      case 1:
+        std::ranges::fill(vector, stream.normal());
+        break;
       case 2:  // ties of int8 at a scale of 1 / 8
         for (float& x : vector) x = static_cast<float>(stream.between(-254, 254)) / 16.0F;
         vector[0] = 127.0F / 8;
@@ -39,7 +43,8 @@ inline std::vector<float> odd_vectors(Stream& stream, int count, int width) {
       case 5:
         for (float& x : vector) x *= 1e-43F;
         break;
-      default: break;
+      default:
+        break;
     }
   }
   return all;
@@ -125,8 +130,8 @@ class StoragePair {
     const double page_bytes = (row_bytes(storage_, shape_) - sizeof(Position)) * page_rows;
     double needed = 0;
     for (const std::vector<StoredRow>& list : model_)
-      needed += static_cast<double>(pages(list.size())) * page_bytes +
-                static_cast<double>(list.size() * sizeof(Position));
+      needed +=
+          static_cast<double>(pages(list.size())) * page_bytes + static_cast<double>(list.size() * sizeof(Position));
     const auto bytes = static_cast<double>(rows_->bytes());
     EXPECT_GE(bytes, needed - 0.5) << after;
     EXPECT_LE(bytes, needed + static_cast<double>(model_.size() + kept_pages_) * page_bytes + 0.5) << after;

@@ -74,9 +74,7 @@ class TileRoom {
       : keys_(static_cast<std::size_t>(shape.key_dim) * kTileRows + kAlign),
         values_(static_cast<std::size_t>(shape.value_dim) * kTileRows + kAlign),
         positions_(kTileRows) {}
-  TileScratch scratch() {
-    return {aligned(keys_), aligned(values_), positions_};
-  }
+  TileScratch scratch() { return {aligned(keys_), aligned(values_), positions_}; }
 
  private:
   static constexpr std::size_t kAlign = 16;

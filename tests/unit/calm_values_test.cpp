@@ -72,7 +72,8 @@ TEST(PairedRatios, OneDisturbedTrialDoesNotDecideHoweverLongItTook) {
   std::vector<PairedValues> arms(3);
   const double noise[] = {1.001, 0.999, 1.002, 0.998, 1, 1.001, 0.999, 1};
   for (int round = 0; round < 8; ++round)
-    for (int arm = 0; arm < 3; ++arm) arms[static_cast<std::size_t>(arm)][{0, round}] = 100 * noise[(3 * arm + round) % 8];
+    for (int arm = 0; arm < 3; ++arm)
+      arms[static_cast<std::size_t>(arm)][{0, round}] = 100 * noise[(3 * arm + round) % 8];
   const auto intervals_with = [&](double disturbed) {
     arms[1][{0, 4}] = disturbed;
     return *paired_ratios(arms[0], std::span(arms).subspan(1))[0]->interval;

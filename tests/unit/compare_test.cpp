@@ -20,8 +20,7 @@ std::vector<TrialResult> rounds(const ArmLayout& of, double mean, double noise, 
   std::normal_distribution<double> normal(0.0, noise);
   std::vector<TrialResult> trials;
   for (int round = 0; round < count; ++round)
-    trials.push_back(
-        test::trial(of, round, {test::prefill(mean * std::exp(normal(random))), test::kv_bytes(bytes)}));
+    trials.push_back(test::trial(of, round, {test::prefill(mean * std::exp(normal(random))), test::kv_bytes(bytes)}));
   return trials;
 }
 
@@ -180,9 +179,8 @@ TEST(Compare, NamesWhatOnlyOneHasAndWhatWasNotTheSame) {
   EXPECT_EQ(found.only_a, std::vector<std::string>{"arm gqa/full"});
   EXPECT_EQ(found.only_b,
             (std::vector<std::string>{"arm mqa/full", "case speed q2k", "weight_bytes of 1 arm and case"}));
-  EXPECT_EQ(found.warnings,
-            (std::vector<std::string>{"processor: one in A, another in B", "threads: 2 in A, 4 in B",
-                                      "revision of AttnLab: abc in A, def in B"}));
+  EXPECT_EQ(found.warnings, (std::vector<std::string>{"processor: one in A, another in B", "threads: 2 in A, 4 in B",
+                                                      "revision of AttnLab: abc in A, def in B"}));
   const std::string shown = compare_text(found, {"old", "new"}, 0, false);
   for (const char* part : {"A  old", "B  new", "warning: threads: 2 in A, 4 in B", "only in B: arm mqa/full"})
     EXPECT_NE(shown.find(part), std::string::npos) << part << " is not in\n" << shown;

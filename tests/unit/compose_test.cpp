@@ -58,7 +58,9 @@ std::string spelled(const std::string& id) {
   return found == options.end() ? id : fmt::format("{{{}: {}}}", id, found->second);
 }
 
-ComponentChoice choice(Kind kind, const std::string& text) { return choices(plugins(), kind, text, "test").front(); }
+ComponentChoice choice(Kind kind, const std::string& text) {
+  return choices(plugins(), kind, text, "test").front();
+}
 
 std::vector<ComponentChoice> all_of(Kind kind) {
   std::vector<ComponentChoice> all;
@@ -142,39 +144,94 @@ std::vector<Refusal> every_refusal() {
   const std::string stale = "stored rotated keys go stale";
   const std::string groups = "rows that share the scales of a group can only go together";
   return {
-      {"RenumberedRowsWithSines", "gqa", "sinusoidal", "{sink: {positions: renumbered}}",
+      {"RenumberedRowsWithSines",
+       "gqa",
+       "sinusoidal",
+       "{sink: {positions: renumbered}}",
        {"cache \"sink\"", "position \"sinusoidal\"", baked, "positions: original", "rope"},
-       "gqa", "sinusoidal", "{sink: {positions: original}}"},
-      {"RenumberedRowsWithATable", "gqa", "learned", "{sink: {positions: renumbered}}",
+       "gqa",
+       "sinusoidal",
+       "{sink: {positions: original}}"},
+      {"RenumberedRowsWithATable",
+       "gqa",
+       "learned",
+       "{sink: {positions: renumbered}}",
        {"cache \"sink\"", "position \"learned\"", baked, "positions: original", "rope"},
-       "gqa", "rope", "{sink: {positions: renumbered}}"},
-      {"DynamicAnglesInRotatedKeys", "gqa", kDynamic, "{full: {keys: rotated}}",
+       "gqa",
+       "rope",
+       "{sink: {positions: renumbered}}"},
+      {"DynamicAnglesInRotatedKeys",
+       "gqa",
+       kDynamic,
+       "{full: {keys: rotated}}",
        {"cache \"full\"", "position \"rope\"", stale, "keys: auto"},
-       "gqa", kDynamic, "{full: {keys: unrotated}}"},
-      {"LongropeInRotatedKeys", "gqa", kLongrope, "{window: {window: 12, keys: rotated}}",
+       "gqa",
+       kDynamic,
+       "{full: {keys: unrotated}}"},
+      {"LongropeInRotatedKeys",
+       "gqa",
+       kLongrope,
+       "{window: {window: 12, keys: rotated}}",
        {"cache \"window\"", "position \"rope\"", stale, "keys: auto"},
-       "gqa", kLongrope, "{window: {window: 12, keys: auto}}"},
-      {"APolicyWithoutRows", "linear", "rope", "{window: {window: 12}}",
+       "gqa",
+       kLongrope,
+       "{window: {window: 12, keys: auto}}"},
+      {"APolicyWithoutRows",
+       "linear",
+       "rope",
+       "{window: {window: 12}}",
        {"cache \"window\" needs kv_rows", "attention \"linear\" does not provide"},
-       "linear", "rope", "full"},
-      {"MassOfALayerWithoutRows", "linear", "rope", "{tova: {budget: 12}}",
+       "linear",
+       "rope",
+       "full"},
+      {"MassOfALayerWithoutRows",
+       "linear",
+       "rope",
+       "{tova: {budget: 12}}",
        {"cache \"tova\" needs attention_mass", "cache \"tova\" needs kv_rows", "attention \"linear\""},
-       "gqa", "rope", "{tova: {budget: 12}}"},
-      {"KiviUnderHeavyHitters", "gqa", "rope", "{h2o: {heavy: 6, recent: 6, storage: kivi}}",
+       "gqa",
+       "rope",
+       "{tova: {budget: 12}}"},
+      {"KiviUnderHeavyHitters",
+       "gqa",
+       "rope",
+       "{h2o: {heavy: 6, recent: 6, storage: kivi}}",
        {"storage \"kivi\"", "cache \"h2o\"", "drops single rows", groups, "int4"},
-       "gqa", "rope", "{h2o: {heavy: 6, recent: 6, storage: int4}}"},
-      {"KiviUnderAWindow", "mla", "none", "{window: {window: 12, storage: {kivi: {bits: 2}}}}",
+       "gqa",
+       "rope",
+       "{h2o: {heavy: 6, recent: 6, storage: int4}}"},
+      {"KiviUnderAWindow",
+       "mla",
+       "none",
+       "{window: {window: 12, storage: {kivi: {bits: 2}}}}",
        {"storage \"kivi\"", "cache \"window\"", "drops single rows", groups, "cache full"},
-       "mla", "none", "{full: {storage: {kivi: {bits: 2}}}}"},
-      {"QuestOnUnrotatedKeys", "gqa", "rope", "{quest: {keys: unrotated}}",
+       "mla",
+       "none",
+       "{full: {storage: {kivi: {bits: 2}}}}"},
+      {"QuestOnUnrotatedKeys",
+       "gqa",
+       "rope",
+       "{quest: {keys: unrotated}}",
        {"\"quest\"", "keys are stored without rotation", "keys: rotated"},
-       "gqa", "rope", "{quest: {keys: rotated}}"},
-      {"QuestOnKeysThatMustBeUnrotated", "gqa", kDynamic, "quest",
+       "gqa",
+       "rope",
+       "{quest: {keys: rotated}}"},
+      {"QuestOnKeysThatMustBeUnrotated",
+       "gqa",
+       kDynamic,
+       "quest",
        {"\"quest\"", "keys are stored without rotation"},
-       "gqa", "rope", "quest"},
-      {"ABiasWithoutScores", "linear", "alibi", "full",
+       "gqa",
+       "rope",
+       "quest"},
+      {"ABiasWithoutScores",
+       "linear",
+       "alibi",
+       "full",
        {"attention \"linear\"", "position \"alibi\"", "it adds to scores, of which there are none", "rope"},
-       "linear", "xpos", "full"},
+       "linear",
+       "xpos",
+       "full"},
   };
 }
 
@@ -182,9 +239,8 @@ class EveryRefusal : public testing::TestWithParam<Refusal> {};
 
 TEST_P(EveryRefusal, NamesBothSidesAndAWayOutThatIsOne) {
   const Refusal& refusal = GetParam();
-  const Composition cell =
-      compose(plugins(), choice(Kind::attention, refusal.attention), choice(Kind::position, refusal.position),
-              choice(Kind::cache, refusal.cache));
+  const Composition cell = compose(plugins(), choice(Kind::attention, refusal.attention),
+                                   choice(Kind::position, refusal.position), choice(Kind::cache, refusal.cache));
   ASSERT_FALSE(cell.conflicts.empty()) << "not refused";
   const std::string text = fmt::format("{}", fmt::join(cell.conflicts, "\n"));
   for (const std::string& part : refusal.mentions)
@@ -208,8 +264,8 @@ TEST(LatentAttention, TakesItsWidthsFromTheModelUnlessTheArmGivesThem) {
     arm.attention.base = choice(Kind::attention, attention);
     arm.position.base = choice(Kind::position, "rope");
     arm.cache.base = choice(Kind::cache, "full");
-    model::Decoder decoder = build_decoder(resolve_arm(arm, config, plugins()), ModelSource::from_seed(config),
-                                           plugins(), {.seed = 3});
+    model::Decoder decoder =
+        build_decoder(resolve_arm(arm, config, plugins()), ModelSource::from_seed(config), plugins(), {.seed = 3});
     const KvShape shape = decoder.make_session(1, 8).shape(0);
     return std::vector<int>{shape.kv_heads, shape.key_dim, shape.value_dim, shape.rotation_width()};
   };
@@ -286,21 +342,42 @@ std::vector<Note> every_note() {
   return {
       {"PerHeadEvictionWithOneHead", "mqa", "knorm", {"cache \"knorm\"", "attention \"mqa\"", one}, "mqa", "window"},
       {"PerHeadEvictionWithLatents", "mla", "h2o", {"cache \"h2o\"", "attention \"mla\"", one}, "gqa", "h2o"},
-      {"PerHeadEvictionWithOneOfGroups", "{gqa: {kv_heads: 1}}", "random",
-       {"cache \"random\"", "attention \"gqa\"", one}, "{gqa: {kv_heads: 2}}", "random"},
-      {"MassOfTwoMaps", "differential", "tova", {"cache \"tova\"", "attention \"differential\"", mass},
-       "differential", "keydiff"},
-      {"MassBesideASink", "{gqa: {sink_logit: true}}", "snapkv", {"cache \"snapkv\"", "attention \"gqa\"", mass},
-       "gqa", "snapkv"},
-      {"ABudgetOfTheWindow", "{gqa: {window: 64}}", "{tova: {budget: 64}}",
+      {"PerHeadEvictionWithOneOfGroups",
+       "{gqa: {kv_heads: 1}}",
+       "random",
+       {"cache \"random\"", "attention \"gqa\"", one},
+       "{gqa: {kv_heads: 2}}",
+       "random"},
+      {"MassOfTwoMaps",
+       "differential",
+       "tova",
+       {"cache \"tova\"", "attention \"differential\"", mass},
+       "differential",
+       "keydiff"},
+      {"MassBesideASink",
+       "{gqa: {sink_logit: true}}",
+       "snapkv",
+       {"cache \"snapkv\"", "attention \"gqa\"", mass},
+       "gqa",
+       "snapkv"},
+      {"ABudgetOfTheWindow",
+       "{gqa: {window: 64}}",
+       "{tova: {budget: 64}}",
        {"attention \"gqa\" sees 64 tokens", "cache \"tova\" keeps 64", never},
-       "{gqa: {window: 64}}", "{tova: {budget: 63}}"},
-      {"AWindowUnderAWindow", "{mha: {window: 8}}", "{window: {window: 9}}",
+       "{gqa: {window: 64}}",
+       "{tova: {budget: 63}}"},
+      {"AWindowUnderAWindow",
+       "{mha: {window: 8}}",
+       "{window: {window: 9}}",
        {"attention \"mha\" sees 8 tokens", "cache \"window\" keeps 9", never},
-       "{mha: {window: 0}}", "{window: {window: 9}}"},
-      {"TwoBudgetsOfTheWindow", "{mqa: {window: 64}}", "{h2o: {heavy: 40, recent: 24}}",
+       "{mha: {window: 0}}",
+       "{window: {window: 9}}"},
+      {"TwoBudgetsOfTheWindow",
+       "{mqa: {window: 64}}",
+       "{h2o: {heavy: 40, recent: 24}}",
        {"attention \"mqa\" sees 64 tokens", "cache \"h2o\" keeps 64", never},
-       "{mqa: {window: 64}}", "{h2o: {heavy: 40, recent: 23}}"},
+       "{mqa: {window: 64}}",
+       "{h2o: {heavy: 40, recent: 23}}"},
   };
 }
 

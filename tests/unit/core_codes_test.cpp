@@ -141,9 +141,9 @@ TEST(Codes, OfKeysAndOfValuesEachForThemselves) {
     StorageSpec storage;
     bool keys, values;
   };
-  const std::vector<Part> parts{{{"int8", "int4"}, true, false},      {{"f32", "int8"}, false, true},
-                                {{"int8", "bf16"}, true, false},      {{"int8", "int8", 128}, true, true},
-                                {{"int8", "int8", 16}, true, true},   {{"int4", "int4"}, false, false}};
+  const std::vector<Part> parts{{{"int8", "int4"}, true, false},    {{"f32", "int8"}, false, true},
+                                {{"int8", "bf16"}, true, false},    {{"int8", "int8", 128}, true, true},
+                                {{"int8", "int8", 16}, true, true}, {{"int4", "int4"}, false, false}};
   for (const auto& [storage, keys, values] : parts) {
     const Case c{storage, 64, 4, 200};
     Decode run(c, 9);

@@ -17,8 +17,8 @@ class Plans : public testing::Test {
   // Two layers, two kv heads of 16 components.
   Plan plan(const std::string& workloads, const std::string& more = "", const std::string& arms = "[{}]") const {
     const std::string tiny = std::string(ATTNLAB_SOURCE_DIR) + "/configs/models/tiny.yaml";
-    return make_plan(folder_.write("f.yaml", "name: x\nmodel: " + tiny + "\nthreads: 1\narms: " + arms + "\nworkloads: " +
-                                                 workloads + "\n" + more + "\n"),
+    return make_plan(folder_.write("f.yaml", "name: x\nmodel: " + tiny + "\nthreads: 1\narms: " + arms +
+                                                 "\nworkloads: " + workloads + "\n" + more + "\n"),
                      {});
   }
   static std::set<std::string> ids(const Plan& plan) {
@@ -26,7 +26,8 @@ class Plans : public testing::Test {
     for (const PlannedArm& arm : plan.arms)
       for (const PlannedCase& planned : plan.cases)
         for (const std::int64_t seed : plan.spec.seeds)
-          for (int round = 0; round < plan.spec.repeats.max; ++round) ids.insert(trial_id(plan, arm, planned, seed, round));
+          for (int round = 0; round < plan.spec.repeats.max; ++round)
+            ids.insert(trial_id(plan, arm, planned, seed, round));
     return ids;
   }
 
@@ -45,7 +46,8 @@ TEST_F(Plans, CachesAreCountedRowByRow) {
 }
 
 TEST_F(Plans, TakeLongerWithMoreWork) {
-  const auto seconds = [&](const std::string& workloads, const std::string& more = "", const std::string& arms = "[{}]") {
+  const auto seconds = [&](const std::string& workloads, const std::string& more = "",
+                           const std::string& arms = "[{}]") {
     return estimate(plan(workloads, more, arms), kRoof).most_seconds;
   };
   const double once = seconds("[speed: {batch: [q1s4k]}]", "repeats: 1\nwarmup: 0");
@@ -76,7 +78,8 @@ TEST_F(Plans, ArmsThatAreRefusedTakeNoTime) {
 
 TEST_F(Plans, SayHowTheyWereEstimated) {
   const std::string text = describe_estimate(plan("[speed: {batch: [q1s1k]}]"));
-  for (const char* part : {"estimated: ", "weights 0.5 MiB", "An estimate: operations at 60 % of ", "both probed just now"})
+  for (const char* part :
+       {"estimated: ", "weights 0.5 MiB", "An estimate: operations at 60 % of ", "both probed just now"})
     EXPECT_NE(text.find(part), std::string::npos) << part << " is not in " << text;
 }
 

@@ -36,7 +36,9 @@ OptionValues with(OptionValues options, Protected protect) {
   options["protect.recent"] = std::int64_t{protect.recent};
   return options;
 }
-OptionValues budget_of(int rows) { return {{"budget", std::to_string(rows)}}; }
+OptionValues budget_of(int rows) {
+  return {{"budget", std::to_string(rows)}};
+}
 OptionValues window_of(int budget, const Observation& by) {
   return {{"budget", std::to_string(budget)},
           {"window", std::int64_t{by.window}},
@@ -235,8 +237,7 @@ class EveryPolicy : public testing::TestWithParam<Policy> {
     if (policy.cache == "random") return;
     const PolicyStreams streams(seed, kTokens);
     PolicySimulation::Rotate rotate;
-    if (position == "rope")
-      rotate = [rule = kRope.rule()](Vector& x, int at) { rule(x, at, RotateSide::query, 0); };
+    if (position == "rope") rotate = [rule = kRope.rule()](Vector& x, int at) { rule(x, at, RotateSide::query, 0); };
     PolicySimulation right(streams, policy.evict, rotate, policy.choose);
     PolicyRun run({.cache = policy.cache, .options = policy.options, .position = position, .key_form = form}, streams);
     for (const Operation& now : operations()) {
@@ -357,8 +358,7 @@ TEST_P(EveryPolicy, GoesOnFromASavedState) {
       }
       const std::vector<float> right = run.feed(streams, now.first, now.last, now.phase, now.prompt_last);
       if (i < done) continue;
-      const std::vector<float> out =
-          both.feed({nullptr, &streams}, now.first, now.last, now.phase, now.prompt_last);
+      const std::vector<float> out = both.feed({nullptr, &streams}, now.first, now.last, now.phase, now.prompt_last);
       ASSERT_TRUE(same_bits(out, right)) << "saved behind part " << done << ", from position " << now.first;
       for (int g = 0; g < streams.kv_heads; ++g) ASSERT_EQ(both.kept(1, g), run.kept(0, g)) << now.last;
     }

@@ -128,8 +128,9 @@ TEST_F(Include, ChainsAndNumbersOfFilesEnd) {
 TEST_F(Include, CannotBeSetFromTheCommandLine) {
   const fs::path file = write("a.yaml", "name: x\n");
   write("b.yaml", "seed: 2\n");
-  EXPECT_NE(error([&] { (void)read_spec(open_spec(file, {"include=b.yaml"}), sample_lookup()); })
-                .find("--set include=b.yaml: include: files are included before values are set; write it in the file"),
+  EXPECT_NE(error([&] {
+              (void)read_spec(open_spec(file, {"include=b.yaml"}), sample_lookup());
+            }).find("--set include=b.yaml: include: files are included before values are set; write it in the file"),
             std::string::npos);
 }
 
@@ -145,16 +146,18 @@ TEST_F(Include, PathsTakeVariablesOfTheEnvironment) {
     return document.model.path;
   };
   EXPECT_EQ(model("${ATTNLAB_TEST_BASE}/${ATTNLAB_TEST_NAME}.yaml"), folder_ / "base/tiny.yaml");
-  EXPECT_EQ(error([&] { (void)model("base/${ATTNLAB_TEST_GONE}/m"); }),
-            "f.yaml:1:13: model: the variable ATTNLAB_TEST_GONE is not set; set it: ATTNLAB_TEST_GONE=FOLDER attnlab ...");
+  EXPECT_EQ(
+      error([&] { (void)model("base/${ATTNLAB_TEST_GONE}/m"); }),
+      "f.yaml:1:13: model: the variable ATTNLAB_TEST_GONE is not set; set it: ATTNLAB_TEST_GONE=FOLDER attnlab ...");
   EXPECT_EQ(error([&] { (void)model("\"${ATTNLAB_TEST_GONE}\""); }).substr(0, 12), "f.yaml:1:9: ");
   EXPECT_EQ(error([&] { (void)model("a/${b"); }),
             "f.yaml:1:10: model: \"${b\" is no variable; write ${NAME}, with letters, digits and _");
   EXPECT_EQ(error([&] { (void)model("'${}'"); }),
             "f.yaml:1:9: model: \"${}\" is no variable; write ${NAME}, with letters, digits and _");
-  EXPECT_EQ(read_spec(open_spec(write("f.yaml", "model: base/tiny.yaml\nquestion: \"${HOME}?\"\n" + rest)), sample_lookup())
-                .question,
-            "${HOME}?")
+  EXPECT_EQ(
+      read_spec(open_spec(write("f.yaml", "model: base/tiny.yaml\nquestion: \"${HOME}?\"\n" + rest)), sample_lookup())
+          .question,
+      "${HOME}?")
       << "only paths take variables";
 }
 

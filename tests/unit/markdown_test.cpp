@@ -63,7 +63,8 @@ TEST(ReportMarkdown, SaysWhatCannotBeMarkedAndWhatAMarkMeans) {
   std::erase_if(trials, [](const TrialResult& trial) { return trial.round > 2; });
   const std::string report = report_markdown(results_of(layout({kMha, kSink}), trials));
   expect_has(report, "Nothing can be marked with 3 rounds, 6 would do: prefill tokens/s (speed q512).\n");
-  expect_has(report, "- With 3 rounds no difference in prefill tokens/s can be marked, however large; 6 rounds would do.");
+  expect_has(report,
+             "- With 3 rounds no difference in prefill tokens/s can be marked, however large; 6 rounds would do.");
   expect_has_not(report, "**1.3");
 }
 
@@ -88,14 +89,24 @@ TEST(ReportMarkdown, SaysHowTheRunWentFromItsEnvironment) {
   study.stopped = "after 7 of at most 30 rounds: the widest interval is ± 1.9 %";
   Results results = results_of(study, seven_rounds());
   results.environment["warmup"] = {{"rounds", 2}, {"agreed", true}, {"difference", 0.012}, {"most", 3}};
-  results.environment["rounds"] = {
-      {{"round", 0}, {"attempt", 1}, {"other_cpu_share", 0.4}, {"steal_share", 0.02}, {"disturbed", true}, {"repeated", true}},
-      {{"round", 0}, {"attempt", 2}, {"other_cpu_share", 0.01}, {"steal_share", 0.0}, {"disturbed", false}, {"repeated", false}}};
+  results.environment["rounds"] = {{{"round", 0},
+                                    {"attempt", 1},
+                                    {"other_cpu_share", 0.4},
+                                    {"steal_share", 0.02},
+                                    {"disturbed", true},
+                                    {"repeated", true}},
+                                   {{"round", 0},
+                                    {"attempt", 2},
+                                    {"other_cpu_share", 0.01},
+                                    {"steal_share", 0.0},
+                                    {"disturbed", false},
+                                    {"repeated", false}}};
   const std::string report = report_markdown(results);
   expect_has(report, "at least 5, at most 30, until half of every interval");
   expect_has(report, "On what they ended: after 7 of at most 30 rounds: the widest interval is ± 1.9 %. ");
   expect_has(report, "2 rounds were run before to warm up and discarded; the last two agreed");
-  expect_has(report, "at most 40 % of the processor in a round, the host at most 2 %. Disturbed rounds: 0; repeated once: 0.");
+  expect_has(report,
+             "at most 40 % of the processor in a round, the host at most 2 %. Disturbed rounds: 0; repeated once: 0.");
 }
 
 TEST(ReportMarkdown, CallsTheRangeOfFewRoundsARange) {

@@ -20,8 +20,8 @@ std::optional<Estimate> ratio_of(const PairedValues& arm, const PairedValues& ba
 
 TEST(PairedRatios, CompareWithinTheRound) {
   // The machine was twice as slow in round 1: unpaired medians would hide that the arm is always 1.5 times as fast.
-  const auto ratio = ratio_of(rounds_of({150, 75, 165, 150, 151.5, 150, 148.5}),
-                              rounds_of({100, 50, 110, 100, 101, 100, 99}));
+  const auto ratio =
+      ratio_of(rounds_of({150, 75, 165, 150, 151.5, 150, 148.5}), rounds_of({100, 50, 110, 100, 101, 100, 99}));
   ASSERT_TRUE(ratio);
   EXPECT_EQ(ratio->n, 7);
   EXPECT_DOUBLE_EQ(ratio->median, 1.5);

@@ -56,7 +56,8 @@ TEST(Ranges, MultiplyOrAdd) {
 TEST(Ranges, ThatAreWrongAreExplained) {
   const std::string form = "; write {range: [64, 1024], factor: 2} or {range: [64, 1024], step: 64}";
   EXPECT_EQ(range_error("{range: [1, 2]}"), "f.yaml:1:1: a range: give either factor or step" + form);
-  EXPECT_EQ(range_error("{range: [1, 2], factor: 2, step: 1}"), "f.yaml:1:1: a range: give either factor or step" + form);
+  EXPECT_EQ(range_error("{range: [1, 2], factor: 2, step: 1}"),
+            "f.yaml:1:1: a range: give either factor or step" + form);
   EXPECT_EQ(range_error("{range: 5, step: 1}"), "f.yaml:1:9: range: expected two numbers, got 5" + form);
   EXPECT_EQ(range_error("{range: [1, 2, 3], step: 1}"), "f.yaml:1:9: range: expected two numbers, got 3 values" + form);
   EXPECT_EQ(range_error("{range: [1, x], step: 1}"), "f.yaml:1:13: range: expected a number, got text \"x\"");
@@ -98,8 +99,9 @@ TEST(Ranges, OfOptionsHaveTheBoundsOfTheOptionSaidOnce) {
 }
 
 TEST(Ranges, DoNotMultiplyOutWithoutEnd) {
-  EXPECT_EQ(arms_error("grid: {cache: {sink: {sinks: {range: [1, 200], step: 1}, window: {range: [300, 500], step: 1}}}}"),
-            "f.yaml:1:66: the ranges multiply out to more than 10000 combinations; a larger factor or step makes fewer");
+  EXPECT_EQ(
+      arms_error("grid: {cache: {sink: {sinks: {range: [1, 200], step: 1}, window: {range: [300, 500], step: 1}}}}"),
+      "f.yaml:1:66: the ranges multiply out to more than 10000 combinations; a larger factor or step makes fewer");
   EXPECT_EQ(arms_error("grid:\n  attention: {gqa: {kv_heads: {range: [1, 150], step: 1}}}\n"
                        "  cache: {window: {window: {range: [1, 150], step: 1}}}\n"),
             "f.yaml:3:3: the grid has more than 10000 arms");
@@ -137,11 +139,11 @@ TEST(Ranges, MakeBatches) {
 
 TEST(Grids, HaveTagsOfTheirOwnAndOfTheirCells) {
   config::ProblemList problems;
-  const std::vector<Arm> arms = read_arms(
-      config::parse_text("grid: {tags: [all], attention: [mha, {mqa: {}, tags: [few]}], "
-                         "cache: [full, {window: {window: 8}, tags: [small, all]}]}",
-                         "f.yaml"),
-      sample_lookup(), {}, problems);
+  const std::vector<Arm> arms =
+      read_arms(config::parse_text("grid: {tags: [all], attention: [mha, {mqa: {}, tags: [few]}], "
+                                   "cache: [full, {window: {window: 8}, tags: [small, all]}]}",
+                                   "f.yaml"),
+                sample_lookup(), {}, problems);
   problems.throw_if_any();
   ASSERT_EQ(arms.size(), 4U);
   EXPECT_EQ(arms[0].tags, (Texts{"all"}));
@@ -188,7 +190,8 @@ TEST(SchemaPatterns, OfLayersAreWhatTheReaderTakes) {
     return LayerSet::parse(text, fault).has_value();
   });
   const std::regex expression{std::string(kLayersPattern)};
-  for (const char* text : {"every 4", "every 4 from 3", "0,2,5", "2-", "-4"}) EXPECT_TRUE(std::regex_match(text, expression)) << text;
+  for (const char* text : {"every 4", "every 4 from 3", "0,2,5", "2-", "-4"})
+    EXPECT_TRUE(std::regex_match(text, expression)) << text;
   for (const char* text : {"", "-", "every", "every 0", "every 4 from", "last", "1-2-3", "1,"})
     EXPECT_FALSE(std::regex_match(text, expression)) << text;
 }

@@ -233,7 +233,7 @@ TEST(ConstructedRecall, WithAWindowAnswersWhatIsPredictedToTheLastQuery) {
 
 TEST(ConstructedRecall, WithSinksAnswersWhatIsPredictedToTheLastQuery) {
   const RecallShape shape{.length = 200, .pairs = 12};
-  const std::vector<std::pair<int, int>> sizes{{0, 8},  {1, 1},   {2, 1},  {2, 2},   {3, 20}, {4, 28},
+  const std::vector<std::pair<int, int>> sizes{{0, 8}, {1, 1},   {2, 1},  {2, 2},   {3, 20}, {4, 28},
                                                {7, 1}, {16, 16}, {24, 1}, {100, 2}, {4, 300}};
   for (const auto& [sinks, window] : sizes)
     for (const char* positions : {"renumbered", "original"})
@@ -272,8 +272,9 @@ TEST(RecallPlan, IsCheckedAgainstTheModelBeforeAnythingRuns) {
     return make_plan(folder.write("f.yaml", yaml), {});
   };
   const std::string tiny = std::string(ATTNLAB_SOURCE_DIR) + "/configs/models/tiny.yaml";
-  EXPECT_NE(model_test::refusal([&] { (void)plan(tiny, "[{}]", "{length: 64, pairs: 4, examples: 2}"); })
-                .find("f.yaml:5:5: recall: a vocab of 8192 is more than the 512 tokens of the model; give vocab: 512"),
+  EXPECT_NE(model_test::refusal([&] {
+              (void)plan(tiny, "[{}]", "{length: 64, pairs: 4, examples: 2}");
+            }).find("f.yaml:5:5: recall: a vocab of 8192 is more than the 512 tokens of the model; give vocab: 512"),
             std::string::npos);
   EXPECT_NE(model_test::refusal([&] {
               (void)plan("{constructed: recall}", "[{position: alibi}]", "{length: 64, pairs: 4, examples: 2}");

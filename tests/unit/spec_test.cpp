@@ -189,13 +189,12 @@ TEST_F(Spec, RoundsMayAdapt) {
 }
 
 TEST_F(Spec, RoundsSeedsAndLimitsHaveBounds) {
-  EXPECT_EQ(error(kHead +
-                  "workloads: [speed: {batch: q1}]\n"
-                  "repeats: {min: 9, max: 5, until: 200%}\n"
-                  "warmup: -1\n"
-                  "seed: [1, 2, 1]\n"
-                  "limits: {seconds: 0, memory: 8GB}\n"
-                  "on_error: go on\n"),
+  EXPECT_EQ(error(kHead + "workloads: [speed: {batch: q1}]\n"
+                          "repeats: {min: 9, max: 5, until: 200%}\n"
+                          "warmup: -1\n"
+                          "seed: [1, 2, 1]\n"
+                          "limits: {seconds: 0, memory: 8GB}\n"
+                          "on_error: go on\n"),
             "f.yaml:5:10: repeats: max 5 is less than min 9\n"
             "f.yaml:5:34: until: 200% is not between 0 and 100 %; write a share as in 2% or 0.02\n"
             "f.yaml:6:9: warmup: -1 is outside 0..100\n"

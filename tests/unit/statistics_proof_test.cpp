@@ -1,6 +1,6 @@
 // The proof of the statistics: recorded rounds of one and the same arm under four names (tests/data/statistics), with
-// effects planted in them. At 0 % hardly a family may be marked, the intervals must cover what was planted, and 5 % must
-// be found. Prints what it measures; the recording never changes, so these figures do not either.
+// effects planted in them. At 0 % hardly a family may be marked, the intervals must cover what was planted, and 5 %
+// must be found. Prints what it measures; the recording never changes, so these figures do not either.
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -31,7 +31,8 @@ TEST(Stopping, GoesOnUntilTheWidestIntervalIsNarrowEnough) {
 TEST(Stopping, GoesOnWhileThereIsNoInterval) {
   const Summary few = rounds_of(5, 0);
   EXPECT_FALSE(is_narrow_enough(few, 0.5));
-  EXPECT_EQ(widest_interval(few), "no 95 % interval yet of prefill tokens/s of mha/full in speed q512, measured 5 times");
+  EXPECT_EQ(widest_interval(few),
+            "no 95 % interval yet of prefill tokens/s of mha/full in speed q512, measured 5 times");
   EXPECT_TRUE(is_narrow_enough(rounds_of(6, 0), 0.02));
 }
 

@@ -76,8 +76,8 @@ class Pair {
     for (int row = 0; row < count; ++row)
       for (int head = 0; head < shape_.kv_heads; ++head) {
         const std::int64_t vector = row * shape_.kv_heads + head;
-        model(sequence, head).append(positions[row], keys.data() + vector * shape_.key_dim,
-                                     values.data() + vector * shape_.value_dim);
+        model(sequence, head)
+            .append(positions[row], keys.data() + vector * shape_.key_dim, values.data() + vector * shape_.value_dim);
       }
     rows_->append(sequence, positions, rows_view(std::as_const(keys), shape_.kv_heads, shape_.key_dim),
                   rows_view(std::as_const(values), shape_.kv_heads, shape_.value_dim));

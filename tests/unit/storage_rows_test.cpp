@@ -24,9 +24,9 @@ const std::vector<KvShape> kShapes{{.kv_heads = 1, .key_dim = 8, .value_dim = 20
                                    {.kv_heads = 1, .key_dim = 40, .value_dim = 32, .value_is_key_prefix = true},
                                    {.kv_heads = 2, .key_dim = 67, .value_dim = 35, .value_is_key_prefix = true}};
 
-const std::vector<StorageSpec> kStorages{{"f32", "f32"},   {"f32", "f32", 16},   {"bf16", "bf16"},
-                                         {"int8", "int8"}, {"int4", "int4"},     {"int8", "int4"},
-                                         {"f32", "int8"},  {"bf16", "f32"},      {"int4", "bf16", 48},
+const std::vector<StorageSpec> kStorages{{"f32", "f32"},      {"f32", "f32", 16},   {"bf16", "bf16"},
+                                         {"int8", "int8"},    {"int4", "int4"},     {"int8", "int4"},
+                                         {"f32", "int8"},     {"bf16", "f32"},      {"int4", "bf16", 48},
                                          {"int8", "int8", 3}, {"int4", "int4", 128}};
 
 class EveryRowStorage : public testing::TestWithParam<StorageSpec> {};
@@ -63,8 +63,8 @@ TEST_P(EveryRowStorage, AgreesWithAPlainVectorAfterAnySeriesOfChanges) {
 TEST_P(EveryRowStorage, FillsHolesFromTheEndAsDropEntriesDoes) {
   StoragePair pair(GetParam(), {.kv_heads = 1, .key_dim = 8, .value_dim = 8}, 1, 0, 3);
   pair.append(0, 130);
-  for (const std::vector<int>& dropped : std::vector<std::vector<int>>{
-           {0}, {128}, {0, 1, 2}, {5, 63, 64, 65, 100}, {118, 119}, {}, {116, 117}}) {
+  for (const std::vector<int>& dropped :
+       std::vector<std::vector<int>>{{0}, {128}, {0, 1, 2}, {5, 63, 64, 65, 100}, {118, 119}, {}, {116, 117}}) {
     pair.drop(0, 0, dropped);
     pair.expect_equal("after a drop");
   }
@@ -152,8 +152,8 @@ TEST(Pages, ChangeNoBitOfTheAnswers) {
   constexpr KvShape kShape{.kv_heads = 2, .key_dim = 40, .value_dim = 48};
   constexpr KvShape kPrefix{.kv_heads = 1, .key_dim = 40, .value_dim = 32, .value_is_key_prefix = true};
   for (const KvShape& shape : {kShape, kPrefix})
-    for (const StorageSpec& storage : {StorageSpec{}, StorageSpec{"bf16", "bf16"}, StorageSpec{"int8", "int4"},
-                                       StorageSpec{"int4", "int8"}})
+    for (const StorageSpec& storage :
+         {StorageSpec{}, StorageSpec{"bf16", "bf16"}, StorageSpec{"int8", "int4"}, StorageSpec{"int4", "int8"}})
       for (const int page : {1, 3, 16, 64, 100, 128, 1000}) {
         StorageSpec paged = storage;
         paged.page = page;
@@ -175,7 +175,10 @@ TEST(Pages, ChangeNoBitOfTheAnswers) {
             std::vector<float> out(static_cast<std::size_t>(tokens) * 4 * shape.value_dim);
             const CausalMask causal;
             const ChunkView view = chunk.view();
-            attend({.queries = rows_view(queries, 4, shape.key_dim), .chunk = view, .source = source, .scale = 0.2F,
+            attend({.queries = rows_view(queries, 4, shape.key_dim),
+                    .chunk = view,
+                    .source = source,
+                    .scale = 0.2F,
                     .mask = causal},
                    rows_view(out, 4, shape.value_dim));
             all.insert(all.end(), out.begin(), out.end());

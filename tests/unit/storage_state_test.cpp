@@ -19,11 +19,19 @@ const std::vector<KvShape> kShapes{{.kv_heads = 3, .key_dim = 20, .value_dim = 1
                                    {.kv_heads = 1, .key_dim = 40, .value_dim = 32, .value_is_key_prefix = true},
                                    {.kv_heads = 2, .key_dim = 67, .value_dim = 35, .value_is_key_prefix = true}};
 
-const std::vector<StorageSpec> kStorages{
-    {"f32", "f32"},           {"f32", "f32", 16},        {"bf16", "bf16"},         {"bf16", "bf16", 100},
-    {"int8", "int8"},         {"int8", "int8", 16},      {"int4", "int4"},         {"int4", "int4", 128},
-    {"int8", "int4"},         {"f32", "int8", 3},        {"kivi", "kivi", 0, {2, 32, 20}},
-    {"kivi", "kivi", 0, {4, 8, 0}}, {"kivi", "kivi", 16, {4, 32, 64}}};
+const std::vector<StorageSpec> kStorages{{"f32", "f32"},
+                                         {"f32", "f32", 16},
+                                         {"bf16", "bf16"},
+                                         {"bf16", "bf16", 100},
+                                         {"int8", "int8"},
+                                         {"int8", "int8", 16},
+                                         {"int4", "int4"},
+                                         {"int4", "int4", 128},
+                                         {"int8", "int4"},
+                                         {"f32", "int8", 3},
+                                         {"kivi", "kivi", 0, {2, 32, 20}},
+                                         {"kivi", "kivi", 0, {4, 8, 0}},
+                                         {"kivi", "kivi", 16, {4, 32, 64}}};
 
 class EveryStorageState : public testing::TestWithParam<StorageSpec> {
  protected:

@@ -85,8 +85,8 @@ TrialResult text_trial(const ArmLayout& arm, std::int64_t seed, int windows, dou
     sum += nll.back();
   }
   const double mean = sum / (100 * windows);
-  TrialResult result = trial(arm, 0, {{"nll_per_token", "nats", "lower", mean, true},
-                                      {"perplexity", "", "lower", std::exp(mean), true}});
+  TrialResult result = trial(
+      arm, 0, {{"nll_per_token", "nats", "lower", mean, true}, {"perplexity", "", "lower", std::exp(mean), true}});
   result.id += "-" + std::to_string(seed);
   result.workload = "perplexity";
   result.case_name = "";

@@ -85,9 +85,11 @@ TEST(VerdictWords, SayWhatCannotBeMarkedAndHowMuchWouldDo) {
   const auto words = words_of(layout({kMha, kGqa}), trials);
   ASSERT_EQ(words.size(), 3u);
   expect_like(words[0], R"(gqa/full decodes 1\.3\d × as fast as mha/full .*; perplexity \+2\.0 % \(no interval\)\.)");
-  EXPECT_EQ(words[1], "With 4 rounds no difference in decode tokens/s can be marked, however large; 6 rounds would do.");
-  EXPECT_EQ(words[2], "With 12 windows of text no difference in perplexity can be marked, however large; 100 windows of "
-                      "text would do.");
+  EXPECT_EQ(words[1],
+            "With 4 rounds no difference in decode tokens/s can be marked, however large; 6 rounds would do.");
+  EXPECT_EQ(words[2],
+            "With 12 windows of text no difference in perplexity can be marked, however large; 100 windows of "
+            "text would do.");
 }
 
 TEST(VerdictWords, OfManyArmsNameTheBestAndCountTheOthers) {
@@ -105,11 +107,13 @@ TEST(VerdictWords, OfManyArmsNameTheBestAndCountTheOthers) {
   const auto words = words_of(layout(arms), trials);
   ASSERT_LE(words.size(), 8u);
   ASSERT_EQ(words.size(), 5u);
-  expect_like(words[0], R"(a11/full decodes fastest: 3\.\d+ × \[.*\] as fast as mha/full; of 12 arms 8 faster, 0 slower, )"
-                        R"(4 without a shown difference\.)");
+  expect_like(words[0],
+              R"(a11/full decodes fastest: 3\.\d+ × \[.*\] as fast as mha/full; of 12 arms 8 faster, 0 slower, )"
+              R"(4 without a shown difference\.)");
   expect_like(words[1], R"(a0/full needs the fewest KV bytes: 0\.33 × those of mha/full\.)");
   expect_like(words[2], R"(Perplexity against mha/full: from .* to \+10\.5 % \[.*\] \(a9/full\)\.)");
-  expect_like(words[3], R"(Of the 9 arms without a shown loss in perplexity a0/full needs the fewest KV bytes: 0\.33 ×\.)");
+  expect_like(words[3],
+              R"(Of the 9 arms without a shown loss in perplexity a0/full needs the fewest KV bytes: 0\.33 ×\.)");
   EXPECT_EQ(words[4], "1 arm failed at least once.");
 }
 

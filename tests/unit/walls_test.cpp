@@ -45,14 +45,10 @@ std::vector<Include> all_includes() {
 
 TEST(Walls, EachLibraryIsIncludedInItsOwnRoomOnly) {
   const std::map<std::string, std::set<std::string>> rooms_of{
-      {R"(^(oneapi/)?tbb/.*)", {"parallel"}},
-      {R"(^boost/dll.*)", {"registry"}},
-      {R"(^yaml-cpp/.*)", {"config"}},
-      {R"(^(oneapi/)?dnnl.*)", {"ops"}},
-      {R"(^hwy/.*)", {"ops", "core", "base"}},
-      {R"(^CLI/.*)", {"cli"}},
-      {R"(^benchmark/.*)", {"bench"}},
-      {R"(^(sentencepiece.*|unicode/.*))", {"model"}},
+      {R"(^(oneapi/)?tbb/.*)", {"parallel"}},  {R"(^boost/dll.*)", {"registry"}},
+      {R"(^yaml-cpp/.*)", {"config"}},         {R"(^(oneapi/)?dnnl.*)", {"ops"}},
+      {R"(^hwy/.*)", {"ops", "core", "base"}}, {R"(^CLI/.*)", {"cli"}},
+      {R"(^benchmark/.*)", {"bench"}},         {R"(^(sentencepiece.*|unicode/.*))", {"model"}},
   };
   int checked = 0;
   for (const Include& include : all_includes())
@@ -69,8 +65,10 @@ TEST(Walls, PluginsAndTheSdkIncludeOnlyTheSdkAndTheStandardLibrary) {
     const bool is_plugin = include.room == "plugins";
     const bool is_sdk_header = include.file.find("framework/sdk/include/") == 0;
     if (!is_plugin && !is_sdk_header) continue;
-    const bool is_standard = include.target.find('/') == std::string::npos && include.target.find('.') == std::string::npos;
-    EXPECT_TRUE(is_standard || include.target.starts_with("attnlab/")) << include.file << " includes " << include.target;
+    const bool is_standard =
+        include.target.find('/') == std::string::npos && include.target.find('.') == std::string::npos;
+    EXPECT_TRUE(is_standard || include.target.starts_with("attnlab/"))
+        << include.file << " includes " << include.target;
   }
 }
 

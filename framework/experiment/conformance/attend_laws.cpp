@@ -54,8 +54,13 @@ class Weigh final : public AttendObserver {
     ++calls;
     // One kv head after the other, so that the sums need no lock.
     const Weighed source(args.source);
-    AttendArgs again{.queries = args.queries, .chunk = args.chunk, .source = source, .scale = args.scale,
-                     .rotation = args.rotation, .hooks = args.hooks, .mask = args.mask,
+    AttendArgs again{.queries = args.queries,
+                     .chunk = args.chunk,
+                     .source = source,
+                     .scale = args.scale,
+                     .rotation = args.rotation,
+                     .hooks = args.hooks,
+                     .mask = args.mask,
                      .sink_logits = args.sink_logits};
     std::vector<float> room(out.elements());
     {
@@ -81,7 +86,9 @@ class Weigh final : public AttendObserver {
   int calls = 0;
 };
 
-void run(Subject& subject) { (void)subject.run(tokens(kPrompt, 31), tokens(kSteps, 32), 40); }
+void run(Subject& subject) {
+  (void)subject.run(tokens(kPrompt, 31), tokens(kSteps, 32), 40);
+}
 
 }  // namespace
 
@@ -111,7 +118,8 @@ std::optional<Finding> traits_are_true(Subject& subject, Kind kind) {
   const auto wrong = [](const std::string& what) { return Finding{1, 0, what}; };
   if (kind == Kind::attention) {
     if (says(Feature::kv_rows) != (shape.kv_heads > 0))
-      return wrong(shape.kv_heads > 0 ? "keeps rows, but does not provide kv_rows" : "provides kv_rows, but keeps none");
+      return wrong(shape.kv_heads > 0 ? "keeps rows, but does not provide kv_rows"
+                                      : "provides kv_rows, but keeps none");
     if (says(Feature::fixed_state) != (decoder.state_floats(0) > 0))
       return wrong("fixed_state does not fit to a state of " + std::to_string(decoder.state_floats(0)) + " numbers");
     if (says(Feature::single_kv_head) && shape.kv_heads != 1)

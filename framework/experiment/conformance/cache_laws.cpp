@@ -10,12 +10,12 @@
 namespace attnlab::experiment::conformance {
 namespace {
 
-constexpr int kPrompt = 75;     // more than a tile of rows
+constexpr int kPrompt = 75;  // more than a tile of rows
 constexpr int kFirstPiece = 40;
 constexpr int kSteps = 12;
 constexpr int kCapacity = kPrompt + kSteps;
-constexpr int kBudget = 24;     // of a policy that is to evict something
-constexpr int kWhole = 4000;    // more than everything, also where layers get unequal shares
+constexpr int kBudget = 24;   // of a policy that is to evict something
+constexpr int kWhole = 4000;  // more than everything, also where layers get unequal shares
 
 // What is fed in one call.
 struct Call {
@@ -98,7 +98,9 @@ std::optional<ComponentChoice> with_budget(const Subject& subject, std::int64_t 
 
 }  // namespace
 
-std::optional<ComponentChoice> evicting(const Subject& subject) { return with_budget(subject, kBudget); }
+std::optional<ComponentChoice> evicting(const Subject& subject) {
+  return with_budget(subject, kBudget);
+}
 
 std::optional<Finding> budget_is_kept(Subject& subject, Kind kind) {
   if (kind != Kind::cache || !subject.traits(kind).provides.has(Feature::token_eviction)) return std::nullopt;
@@ -119,12 +121,12 @@ std::optional<Finding> budget_is_kept(Subject& subject, Kind kind) {
       allowed += heads;
     const std::int64_t live = session.live_rows();
     if (live > allowed)
-      return Finding{static_cast<double>(live - allowed), 0,
-                     fmt::format("{} rows {}, budget {}{}", live, when, allowed,
-                                 call > 1 && !acts_once
-                                     ? "; a policy that evicts behind the prompt only has to provide "
-                                       "evicts_after_prompt_only"
-                                     : "")};
+      return Finding{
+          static_cast<double>(live - allowed), 0,
+          fmt::format("{} rows {}, budget {}{}", live, when, allowed,
+                      call > 1 && !acts_once ? "; a policy that evicts behind the prompt only has to provide "
+                                               "evicts_after_prompt_only"
+                                             : "")};
     const auto [fewest, most] = std::ranges::minmax(rows);
     const int tokens = calls()[call].first + calls()[call].count;
     if (fewest < 1 || most > tokens)

@@ -84,9 +84,12 @@ std::vector<std::string> values_outside(const OptionSpec& option) {
   // Beyond 2^53 there is no whole number next to a bound.
   const auto ends = [](double bound) { return std::abs(bound) < 0x1p53; };
   switch (option.type) {
-    case OptionType::choice: return {"no_such_choice", "17"};
-    case OptionType::boolean: return {"17", "maybe"};
-    case OptionType::budget: return {"-1", "1.5", "64GB"};
+    case OptionType::choice:
+      return {"no_such_choice", "17"};
+    case OptionType::boolean:
+      return {"17", "maybe"};
+    case OptionType::budget:
+      return {"-1", "1.5", "64GB"};
     case OptionType::integer:
       if (ends(option.min)) values.push_back(fmt::format("{:.0f}", option.min - 1));
       if (ends(option.max)) values.push_back(fmt::format("{:.0f}", option.max + 1));
@@ -104,7 +107,8 @@ std::vector<std::string> values_outside(const OptionSpec& option) {
       values.emplace_back(is_list ? "[.nan]" : ".nan");
       return values;
     }
-    case OptionType::text: return {};
+    case OptionType::text:
+      return {};
   }
   return values;
 }

@@ -41,7 +41,7 @@ struct Verdict {
   std::string law;
   int combinations = 0;  // on which the law says something
   Finding worst = {};
-  std::string on = {};   // the combination of the worst finding
+  std::string on = {};  // the combination of the worst finding
 };
 
 /// Every law on one component. What cannot even be made is a verdict too.

@@ -50,7 +50,9 @@ bool keeps_everything(Subject& subject) {
   return session.live_rows() == session.appended_rows();
 }
 
-bool selects(Subject& subject) { return subject.decoder().make_session(1, 8).cache(0).selector() != nullptr; }
+bool selects(Subject& subject) {
+  return subject.decoder().make_session(1, 8).cache(0).selector() != nullptr;
+}
 
 std::optional<Finding> cached_is_uncached(Subject& subject, Kind) {
   if (!keeps_everything(subject) || selects(subject)) return std::nullopt;
@@ -129,7 +131,8 @@ std::optional<Finding> causal(Subject& subject, Kind) {
 // Heap and row blocks of the process.
 double held_bytes() {
   const struct mallinfo2 heap = mallinfo2();
-  return static_cast<double>(heap.uordblks) + static_cast<double>(heap.hblkhd) + static_cast<double>(held_block_bytes());
+  return static_cast<double>(heap.uordblks) + static_cast<double>(heap.hblkhd) +
+         static_cast<double>(held_block_bytes());
 }
 
 std::optional<Finding> bytes_are_allocated(Subject& subject, Kind kind) {
@@ -148,8 +151,7 @@ std::optional<Finding> bytes_are_allocated(Subject& subject, Kind kind) {
   // Objects, lists that grow by doubling, room for the positions of the whole capacity.
   const double slack = 16384 + 0.25 * reported;
   const double difference = std::abs(reported - allocated);
-  return Finding{difference, slack,
-                 fmt::format("{:.0f} bytes reported, {:.0f} allocated", reported, allocated)};
+  return Finding{difference, slack, fmt::format("{:.0f} bytes reported, {:.0f} allocated", reported, allocated)};
 }
 
 std::optional<Finding> nothing_leaks(Subject& subject, Kind) {

@@ -76,11 +76,13 @@ Subject::Subject(const Registry& registry, const Composition& parts) : registry_
   decoder_ = std::make_unique<model::Decoder>(build_decoder(arm_, source, registry, {.seed = 11}));
 }
 
-std::string Subject::name() const { return parts_.attention.id + "/" + parts_.position.id + "/" + parts_.cache.id; }
+std::string Subject::name() const {
+  return parts_.attention.id + "/" + parts_.position.id + "/" + parts_.cache.id;
+}
 
 Traits Subject::traits(Kind kind) const {
   const ResolvedLayer& layer = arm_.layers.front();
-  const ResolvedComponent& component = kind == Kind::attention ? layer.attention
+  const ResolvedComponent& component = kind == Kind::attention  ? layer.attention
                                        : kind == Kind::position ? layer.position
                                                                 : layer.cache;
   return registry_.traits(*component.descriptor, component.options);
@@ -121,7 +123,9 @@ std::vector<Hidden> Subject::run_batch(const std::vector<std::vector<model::Toke
   };
   std::vector<model::SequenceTokens> fed;
   for (int sequence = 0; sequence < sequences; ++sequence)
-    fed.push_back({.sequence = sequence, .tokens = prompts[sequence], .phase = Phase::last_prefill,
+    fed.push_back({.sequence = sequence,
+                   .tokens = prompts[sequence],
+                   .phase = Phase::last_prefill,
                    .prompt_length = static_cast<int>(prompts[sequence].size())});
   feed(fed);
   std::size_t longest = 0;

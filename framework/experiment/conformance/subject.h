@@ -29,7 +29,8 @@ class Subject {
   [[nodiscard]] Subject with_cache(ComponentChoice cache) const;
 
   /// One sequence: a prompt, fed in pieces of the given size (0: at once), then tokens one at a time.
-  [[nodiscard]] Hidden run(std::span<const model::TokenId> prompt, std::span<const model::TokenId> steps, int piece = 0);
+  [[nodiscard]] Hidden run(std::span<const model::TokenId> prompt, std::span<const model::TokenId> steps,
+                           int piece = 0);
   /// Several sequences in one batch, prompts together and steps together; one result a sequence.
   [[nodiscard]] std::vector<Hidden> run_batch(const std::vector<std::vector<model::TokenId>>& prompts,
                                               const std::vector<std::vector<model::TokenId>>& steps);

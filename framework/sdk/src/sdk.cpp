@@ -10,7 +10,9 @@
 namespace attnlab {
 
 Module::~Module() = default;
-std::vector<ParameterSpec> Module::parameters() const { return {}; }
+std::vector<ParameterSpec> Module::parameters() const {
+  return {};
+}
 void Module::bind(const ParameterSet&) {}
 
 Rotation::~Rotation() = default;
@@ -19,12 +21,14 @@ void PositionScheme::add_to_embeddings(std::span<const Position>, TensorView<flo
 void rotate_columns(const Rotation& rotation, const RotateArgs& args, const KvShape& shape, TensorView<float, 3> rows) {
   const int width = shape.rotation_width();
   if (shape.rotated_first == 0 && shape.rotated_repeats * width == shape.key_dim) {
-    rotation.rotate(args, {rows.data(), {rows.extent(0), rows.extent(1) * shape.rotated_repeats, width},
-                           {rows.stride(0), width, 1}});
+    rotation.rotate(
+        args,
+        {rows.data(), {rows.extent(0), rows.extent(1) * shape.rotated_repeats, width}, {rows.stride(0), width, 1}});
     return;
   }
   for (int repeat = 0; repeat < shape.rotated_repeats; ++repeat)
-    rotation.rotate(args, {rows.data() + shape.rotated_first + repeat * width, {rows.extent(0), rows.extent(1), width},
+    rotation.rotate(args, {rows.data() + shape.rotated_first + repeat * width,
+                           {rows.extent(0), rows.extent(1), width},
                            {rows.stride(0), rows.stride(1), 1}});
 }
 
@@ -43,8 +47,12 @@ namespace {
   throw Error("", "this cache does not say what its state is", "write save and restore beside its clear");
 }
 }  // namespace
-void LayerCache::save(int, StateWriter&) const { refuse_state(); }
-void LayerCache::restore(int, StateReader&) { refuse_state(); }
+void LayerCache::save(int, StateWriter&) const {
+  refuse_state();
+}
+void LayerCache::restore(int, StateReader&) {
+  refuse_state();
+}
 
 void StateWriter::put_bytes(std::span<const std::byte> bytes) {
   bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
@@ -61,7 +69,9 @@ std::size_t StateReader::count(std::size_t element_bytes) {
   return count;
 }
 
-void Problems::add(std::string option, std::string what) { entries_.push_back({std::move(option), std::move(what)}); }
+void Problems::add(std::string option, std::string what) {
+  entries_.push_back({std::move(option), std::move(what)});
+}
 
 const Matrix& ParameterSet::matrix(std::string_view name) const {
   const auto found = matrices_.find(name);
@@ -75,8 +85,12 @@ std::span<const float> ParameterSet::values(std::string_view name) const {
   return found->second;
 }
 
-void ParameterSet::add(std::string name, const Matrix& matrix) { matrices_[std::move(name)] = &matrix; }
-void ParameterSet::add(std::string name, std::span<const float> values) { values_[std::move(name)] = values; }
+void ParameterSet::add(std::string name, const Matrix& matrix) {
+  matrices_[std::move(name)] = &matrix;
+}
+void ParameterSet::add(std::string name, std::span<const float> values) {
+  values_[std::move(name)] = values;
+}
 
 namespace {
 constexpr std::size_t kAlignment = 64;
@@ -120,8 +134,7 @@ std::size_t Scratch::bytes() const noexcept {
   return sum;
 }
 
-Scratch::Scope::Scope(Scratch& scratch) noexcept
-    : scratch_(scratch), block_(scratch.block_), used_(scratch.used_) {}
+Scratch::Scope::Scope(Scratch& scratch) noexcept : scratch_(scratch), block_(scratch.block_), used_(scratch.used_) {}
 
 Scratch::Scope::~Scope() {
   scratch_.block_ = block_;

@@ -22,14 +22,11 @@ constexpr Component<AttentionVariant> kAttentionBroken[] = {
     claims<AttentionVariant, FlawedAttention<CausalMask>>("false_attention", [](const OptionValues&) -> Traits {
       return {.provides = {Feature::kv_rows, Feature::attention_mass, Feature::single_kv_head}};
     })};
-constexpr Component<PositionScheme> kPositionBroken[] = {
-    claims<PositionScheme, IdlePosition>("false_position", [](const OptionValues&) -> Traits {
-      return {.provides = {Feature::score_bias}};
-    })};
-constexpr Component<CachePolicy> kCacheBroken[] = {
-    claims<CachePolicy, RuledCache<NoEviction>>("false_cache", [](const OptionValues&) -> Traits {
-      return {.provides = {Feature::mass_based}, .needs = {Feature::kv_rows}};
-    })};
+constexpr Component<PositionScheme> kPositionBroken[] = {claims<PositionScheme, IdlePosition>(
+    "false_position", [](const OptionValues&) -> Traits { return {.provides = {Feature::score_bias}}; })};
+constexpr Component<CachePolicy> kCacheBroken[] = {claims<CachePolicy, RuledCache<NoEviction>>(
+    "false_cache",
+    [](const OptionValues&) -> Traits { return {.provides = {Feature::mass_based}, .needs = {Feature::kv_rows}}; })};
 
 }  // namespace
 }  // namespace attnlab::broken

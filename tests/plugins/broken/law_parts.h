@@ -96,9 +96,7 @@ template <class Rule, class Options = NoOptions>
 class RuledCache final : public CachePolicy {
  public:
   RuledCache(const Options& options, const CreateContext&) : options_(options) {}
-  static Traits traits(const Options&) {
-    return {.provides = {Feature::token_eviction}, .needs = {Feature::kv_rows}};
-  }
+  static Traits traits(const Options&) { return {.provides = {Feature::token_eviction}, .needs = {Feature::kv_rows}}; }
   std::unique_ptr<LayerCache> create(const LayerCacheContext& context) const override {
     return rows_cache(context, std::make_unique<Rule>(context, options_));
   }

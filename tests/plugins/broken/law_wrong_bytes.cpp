@@ -14,8 +14,7 @@ class Hoarder final : public EvictionRule {
   std::vector<float> table_ = std::vector<float>(1 << 18);
 };
 
-constexpr Component<CachePolicy> kBroken[] = {
-    component<CachePolicy, RuledCache<Hoarder>>(broken_info("wrong_bytes"))};
+constexpr Component<CachePolicy> kBroken[] = {component<CachePolicy, RuledCache<Hoarder>>(broken_info("wrong_bytes"))};
 
 }  // namespace
 }  // namespace attnlab::broken

@@ -16,7 +16,7 @@ using Position = std::int32_t;
 enum class Phase : std::uint8_t { prefill, last_prefill, decode };
 
 struct PositionRange {
-  Position first = std::numeric_limits<Position>::max();   // smallest
+  Position first = std::numeric_limits<Position>::max();    // smallest
   Position last = std::numeric_limits<Position>::lowest();  // largest, itself included
 
   void include(Position position) noexcept {

@@ -46,17 +46,17 @@ struct CodedRows {
 
 /// At most kTileRows rows of one kv head of one sequence.
 struct KvTile {
-  TensorView<const float, 2> keys;       // [rows, key_dim], any strides. Stored channel by channel (stride 1 from row
-                                         // to row, kTileRows from channel to channel, readable to kTileRows rows)
-                                         // it is used in place; else the core transposes it once per task.
-  TensorView<const float, 2> values;     // [rows, value_dim], dense rows
+  TensorView<const float, 2> keys;    // [rows, key_dim], any strides. Stored channel by channel (stride 1 from row
+                                      // to row, kTileRows from channel to channel, readable to kTileRows rows)
+                                      // it is used in place; else the core transposes it once per task.
+  TensorView<const float, 2> values;  // [rows, value_dim], dense rows
   // In place of `keys` and `values`, each for itself, where the scratch takes them: key codes channel by channel,
   // kTileRows from channel to channel and readable to kTileRows rows; value codes row by row.
   CodedRows key_codes;
   CodedRows value_codes;
-  std::span<const Position> positions;   // [rows], as the scheme should see them; any order
-  PositionRange range;                   // of positions, so that a mask can skip the tile
-  Position query_cap = kNoCap;           // against this tile a query counts as min(its position, query_cap)
+  std::span<const Position> positions;  // [rows], as the scheme should see them; any order
+  PositionRange range;                  // of positions, so that a mask can skip the tile
+  Position query_cap = kNoCap;          // against this tile a query counts as min(its position, query_cap)
   int rows() const noexcept { return static_cast<int>(positions.size()); }
 };
 

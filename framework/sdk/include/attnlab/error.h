@@ -40,7 +40,6 @@ class ATTNLAB_API Error : public std::exception {
 };
 
 /// The candidate nearest to `name` by edit distance, or an empty string where none is near enough to be meant.
-[[nodiscard]] ATTNLAB_API std::string nearest_name(const std::string& name,
-                                                   const std::vector<std::string>& candidates);
+[[nodiscard]] ATTNLAB_API std::string nearest_name(const std::string& name, const std::vector<std::string>& candidates);
 
 }  // namespace attnlab

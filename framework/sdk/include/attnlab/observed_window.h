@@ -55,16 +55,17 @@ struct ATTNLAB_API ObservedWindowOptions : ProtectOptions {
   static constexpr auto fields() {
     using O = ObservedWindowOptions;
     return std::tuple_cat(
-        std::tuple{field("budget", &O::budget,
-                         {.doc = "Rows of a kv head that stay after the prompt, window included."}),
-                   field("window", &O::window,
-                         {.min = 1, .unit = "tokens",
-                          .doc = "Newest of the prompt: their queries score, their rows stay."}),
-                   field("kernel", &O::kernel,
-                         {.min = 1, .unit = "tokens", .doc = "Width of the pooling over neighbouring scores, odd; the "
-                                                             "divisor of an average is the width at the ends too."}),
-                   field("pooling", &O::pooling,
-                         {.doc = "Average as in the paper, or maximum as in some of its authors' runs."})},
+        std::tuple{
+            field("budget", &O::budget, {.doc = "Rows of a kv head that stay after the prompt, window included."}),
+            field("window", &O::window,
+                  {.min = 1, .unit = "tokens", .doc = "Newest of the prompt: their queries score, their rows stay."}),
+            field("kernel", &O::kernel,
+                  {.min = 1,
+                   .unit = "tokens",
+                   .doc = "Width of the pooling over neighbouring scores, odd; the "
+                          "divisor of an average is the width at the ends too."}),
+            field("pooling", &O::pooling,
+                  {.doc = "Average as in the paper, or maximum as in some of its authors' runs."})},
         ProtectOptions::fields());
   }
   static void check(const ObservedWindowOptions& options, Problems& problems);

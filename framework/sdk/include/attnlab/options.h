@@ -100,14 +100,21 @@ namespace detail {
 
 template <class Member>
 constexpr OptionType option_type() {
-  if constexpr (std::is_same_v<Member, bool>) return OptionType::boolean;
-  else if constexpr (std::is_enum_v<Member>) return OptionType::choice;
-  else if constexpr (std::is_integral_v<Member>) return OptionType::integer;
-  else if constexpr (std::is_floating_point_v<Member>) return OptionType::real;
-  else if constexpr (std::is_same_v<Member, std::vector<double>>) return OptionType::reals;
-  else if constexpr (std::is_same_v<Member, Budget>) return OptionType::budget;
+  if constexpr (std::is_same_v<Member, bool>)
+    return OptionType::boolean;
+  else if constexpr (std::is_enum_v<Member>)
+    return OptionType::choice;
+  else if constexpr (std::is_integral_v<Member>)
+    return OptionType::integer;
+  else if constexpr (std::is_floating_point_v<Member>)
+    return OptionType::real;
+  else if constexpr (std::is_same_v<Member, std::vector<double>>)
+    return OptionType::reals;
+  else if constexpr (std::is_same_v<Member, Budget>)
+    return OptionType::budget;
   else {
-    static_assert(std::is_same_v<Member, std::string>, "an option is bool, integer, real, text, an enum, reals or a budget");
+    static_assert(std::is_same_v<Member, std::string>,
+                  "an option is bool, integer, real, text, an enum, reals or a budget");
     return OptionType::text;
   }
 }

@@ -86,8 +86,8 @@ consteval Stamp make_stamp() {
 }  // namespace attnlab
 
 /// Once in a plugin's source: ATTNLAB_PLUGIN(.name = "alibi", .version = "1.0", .position = kPosition);
-#define ATTNLAB_PLUGIN(...)                                                                                     \
-  extern "C" __attribute__((visibility("default"), used)) constinit const ::attnlab::Stamp attnlab_stamp =     \
-      ::attnlab::make_stamp();                                                                                  \
-  extern "C" __attribute__((visibility("default"), used)) constinit const ::attnlab::Plugin attnlab_plugin = { \
-      __VA_ARGS__}
+#define ATTNLAB_PLUGIN(...)                                                                                \
+  extern "C" __attribute__((visibility("default"), used)) constinit const ::attnlab::Stamp attnlab_stamp = \
+      ::attnlab::make_stamp();                                                                             \
+  extern "C"                                                                                               \
+      __attribute__((visibility("default"), used)) constinit const ::attnlab::Plugin attnlab_plugin = {__VA_ARGS__}

@@ -37,7 +37,9 @@ struct AttentionModifiers {
     using M = AttentionModifiers;
     return std::tuple{
         field("window", &M::window,
-              {.min = 0, .unit = "tokens", .doc = "Newest keys a query sees, its own included; 0: all.",
+              {.min = 0,
+               .unit = "tokens",
+               .doc = "Newest keys a query sees, its own included; 0: all.",
                .from_model = "sliding_window"}),
         field("scale", &M::scale, {.min = 0, .doc = "Factor of the scores; 0: 1/sqrt(head_dim)."}),
         field("softcap", &M::softcap,

@@ -14,13 +14,11 @@ namespace attnlab {
 class ATTNLAB_API StateWriter {
  public:
   template <class T>
-    requires std::is_trivially_copyable_v<T>
-  void put(const T& value) {
-    put_bytes(std::as_bytes(std::span(&value, 1)));
-  }
+  requires std::is_trivially_copyable_v<T>
+  void put(const T& value) { put_bytes(std::as_bytes(std::span(&value, 1))); }
   /// The count, then the elements.
   template <class T>
-    requires std::is_trivially_copyable_v<T>
+  requires std::is_trivially_copyable_v<T>
   void put_all(std::span<const T> values) {
     put(values.size());
     put_bytes(std::as_bytes(values));
@@ -41,7 +39,7 @@ class ATTNLAB_API StateReader {
  public:
   explicit StateReader(std::span<const std::byte> bytes) : bytes_(bytes) {}
   template <class T>
-    requires std::is_trivially_copyable_v<T>
+  requires std::is_trivially_copyable_v<T>
   [[nodiscard]] T get() {
     T value;
     get_bytes(std::as_writable_bytes(std::span(&value, 1)));
@@ -49,7 +47,7 @@ class ATTNLAB_API StateReader {
   }
   /// What put_all wrote.
   template <class T>
-    requires std::is_trivially_copyable_v<T>
+  requires std::is_trivially_copyable_v<T>
   void get_all(std::vector<T>& values) {
     values.resize(count(sizeof(T)));
     get_bytes(std::as_writable_bytes(std::span(values)));

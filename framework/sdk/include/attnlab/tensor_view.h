@@ -33,8 +33,7 @@ class TensorView {
       : data_(data), extents_(extents), strides_(strides) {}
 
   operator TensorView<const T, Rank>() const  // NOLINT: reading is always allowed
-    requires(!std::is_const_v<T>)
-  {
+      requires(!std::is_const_v<T>) {
     return {data_, extents_, strides_};
   }
 
@@ -49,8 +48,7 @@ class TensorView {
 
   /// One element.
   template <class... Index>
-    requires(sizeof...(Index) == Rank)
-  [[nodiscard]] T& operator()(Index... index) const noexcept {
+  requires(sizeof...(Index) == Rank) [[nodiscard]] T& operator()(Index... index) const noexcept {
     const Extents at{static_cast<std::int64_t>(index)...};
     std::int64_t offset = 0;
     for (int axis = 0; axis < Rank; ++axis) {
@@ -62,8 +60,7 @@ class TensorView {
 
   /// The view of one index of the first axis.
   [[nodiscard]] TensorView<T, (Rank > 1 ? Rank - 1 : 1)> operator[](std::int64_t index) const noexcept
-    requires(Rank > 1)
-  {
+      requires(Rank > 1) {
     ATTNLAB_DCHECK(index >= 0 && index < extents_[0], "index outside the view");
     std::array<std::int64_t, Rank - 1> extents;
     std::array<std::int64_t, Rank - 1> strides;
@@ -74,17 +71,13 @@ class TensorView {
     return {data_ + index * strides_[0], extents, strides};
   }
 
-  [[nodiscard]] T& operator[](std::int64_t index) const noexcept
-    requires(Rank == 1)
-  {
+  [[nodiscard]] T& operator[](std::int64_t index) const noexcept requires(Rank == 1) {
     ATTNLAB_DCHECK(index >= 0 && index < extents_[0], "index outside the view");
     return data_[index * strides_[0]];
   }
 
   /// One row as a span; the last axis must be dense.
-  [[nodiscard]] std::span<T> row(std::int64_t index) const noexcept
-    requires(Rank == 2)
-  {
+  [[nodiscard]] std::span<T> row(std::int64_t index) const noexcept requires(Rank == 2) {
     ATTNLAB_DCHECK(strides_[1] == 1, "the rows of this view are not dense");
     return {data_ + index * strides_[0], static_cast<std::size_t>(extents_[1])};
   }
