@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <functional>
 #include <map>
 
 #include "report/metrics.h"
@@ -31,10 +32,19 @@ std::optional<Column> column_of(const Results& results, const CaseLayout& entry,
   return column;
 }
 
+double context_of(const Column& column) {
+  const auto& numbers = column.measure.entry.numbers;
+  const auto context = numbers.find("context");
+  return context == numbers.end() ? 0 : context->second;
+}
+
+// First what the verdict speaks of: the longest context, and of several with the same the last.
 std::vector<Column> columns_of(const Results& results, std::string_view metric) {
   std::vector<Column> columns;
   for (const CaseLayout& entry : results.layout.cases)
     if (std::optional<Column> column = column_of(results, entry, metric)) columns.push_back(*std::move(column));
+  std::ranges::reverse(columns);
+  std::ranges::stable_sort(columns, std::greater(), context_of);
   return columns;
 }
 

@@ -128,6 +128,12 @@ function formatValue(value, unit) {
   if (Number.isInteger(value) && Math.abs(value) < 1e9) return String(value);
   return general(value, 4);
 }
+// Ticks are round numbers, and may lie closer together than the digits of a figure tell apart.
+function formatTick(value, unit) {
+  if (isNumber(value) && unit === "share") return general(value * 100, 6) + " %";
+  const isScaled = ["bytes", "s", "tokens/s", "bytes/s", "FLOP/s"].includes(unit);
+  return isScaled || !isNumber(value) || Number.isInteger(value) ? formatValue(value, unit) : general(value, 6);
+}
 function formatRatio(ratio) {
   if (!isNumber(ratio)) return String(ratio);
   return (Math.abs(ratio) < 0.01 ? general(ratio, 2) : ratio.toFixed(Math.abs(ratio) < 10 ? 3 : 1)) + " ×";

@@ -60,7 +60,7 @@ function drawAxis(axis, metric, width) {
       label: `${metric.heading} (${betterText(metric.better) || "value"})`,
       labelArrow: "none",
       ticks: ticksOf(yScale, ys, metric.unit, 7) ?? 6,
-      tickFormat: format,
+      tickFormat: (value) => formatTick(value, metric.unit),
     },
     marks: [
       showsReference
@@ -185,7 +185,7 @@ function drawTraces(series, metric, width) {
       label: `${metric.heading} (${betterText(metric.better) || "value"})`,
       labelArrow: "none",
       ticks: 6,
-      tickFormat: format,
+      tickFormat: (value) => formatTick(value, metric.unit),
     },
     marks: [
       Plot.rectX(

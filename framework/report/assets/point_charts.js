@@ -37,14 +37,14 @@ function drawTradeoff(tradeoff, width) {
       labelAnchor: "center",
       labelArrow: "none",
       ticks: ticksOf(xScale, xs, cost.unit, isSmall ? 5 : 9) ?? (isSmall ? 4 : 8),
-      tickFormat: (value) => formatValue(value, cost.unit),
+      tickFormat: (value) => formatTick(value, cost.unit),
     },
     y: {
       ...yScale,
       label: axisTitle(quality),
       labelArrow: "none",
       ticks: ticksOf(yScale, ys, quality.unit, 7) ?? 6,
-      tickFormat: (value) => formatValue(value, quality.unit),
+      tickFormat: (value) => formatTick(value, quality.unit),
     },
     marks: [
       Plot.lineY(front, {
@@ -122,6 +122,7 @@ function drawPrediction(metric, width) {
   if (points.length === 0) return undefined;
   const { unit } = points[0];
   const format = (value) => formatValue(value, unit);
+  const tickFormat = (value) => formatTick(value, unit);
   const values = points.flatMap((point) => [point.predicted, point.measured]);
   const [least, most] = d3.extent(values);
   const scale = numericScale(values, unit, 4);
@@ -141,8 +142,8 @@ function drawPrediction(metric, width) {
     marginBottom: 42,
     inset: 8,
     grid: true,
-    x: { ...scale, domain, label: "predicted", labelAnchor: "center", labelArrow: "none", ticks, tickFormat: format },
-    y: { ...scale, domain, label: "measured", labelArrow: "none", ticks, tickFormat: format },
+    x: { ...scale, domain, label: "predicted", labelAnchor: "center", labelArrow: "none", ticks, tickFormat },
+    y: { ...scale, domain, label: "measured", labelArrow: "none", ticks, tickFormat },
     marks: [
       Plot.line([domain[0], domain[1]], {
         x: (value) => value,
