@@ -147,9 +147,13 @@ void LayerRun::fill(int tokens, int prompt_tokens) {
     const int count = std::min(kPrefillChunk, tokens - length_);
     const ChunkView& chunk = next_chunk(count, length_ + count == prompt_tokens ? Phase::last_prefill : Phase::prefill);
     chunk_length_ = prompt_tokens;
-    if (shape_.kv_heads > 0)  // else a state, whose size does not depend on the tokens before
+    if (shape_.kv_heads > 0) {  // else a state, whose size does not depend on the tokens before
       cache_->append(chunk, {keys_.data(), {count, shape_.kv_heads, shape_.key_dim}},
                      {values_.data(), {count, shape_.kv_heads, shape_.value_dim}});
+      // What a policy decides at the end of the prompt, it decides by what it was shown of the attention.
+      const bool watches = cache_->mass_sink() != nullptr || cache_->query_sink() != nullptr;
+      if (watches && length_ + count == prompt_tokens) attend(chunk);
+    }
     end(chunk);
   }
 }

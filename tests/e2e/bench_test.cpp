@@ -122,6 +122,15 @@ TEST(Bench, CountsTheBytesOfADecodeStepFromTheStorage) {
   EXPECT_DOUBLE_EQ(run_of("cache/window").at("bytes_per_token").get<double>(), 256 * 12 * row_bytes({}, shape));
 }
 
+TEST(Bench, EveryCacheDecodesOverMoreRowsThanItKeeps) {
+  const Sandbox sandbox;
+  const Outcome outcome =
+      sandbox.run(bench({"--benchmark_filter=cache/.*/head_dim:64/context:2048/decode", "--benchmark_min_time=0.001"}));
+  EXPECT_EQ(outcome.exit_code, 0) << outcome;
+  for (const char* cache : {"full", "h2o", "snapkv", "adakv", "expected_attention", "random"})
+    expect_mentions(outcome.out, {fmt::format("cache/{}/head_dim:64/context:2048/decode", cache)});
+}
+
 TEST(Bench, WrongFlagsAreRefused) {
   const Sandbox sandbox;
   expect_refused(sandbox, {"bench", "--benchmark_filtre=x"}, {"unknown flag", "--benchmark_filter"});
