@@ -12,10 +12,9 @@ function(attnlab_write_sdk_file output version_script)
     list(APPEND flags -O3)
   endif()
   attnlab_plugin_flags(of_every_plugin)
-  list(APPEND flags -std=c++20 ${of_every_plugin} -fPIC -fvisibility=hidden -fvisibility-inlines-hidden -shared)
-  if(NOT ATTNLAB_SANITIZE)
-    list(APPEND flags -Wl,-z,defs)
-  endif()
+  attnlab_plugin_link_flags(link_flags)
+  list(APPEND flags -std=c++20 ${of_every_plugin} -fPIC -fvisibility=hidden -fvisibility-inlines-hidden -shared
+    ${link_flags})
   list(JOIN flags "\", \"" flags)
   list(JOIN ARGN "\", \"" include)
   set(content "{

@@ -24,6 +24,16 @@ function(attnlab_plugin_flags output)
   set(${output} ${flags} PARENT_SCOPE)
 endfunction()
 
+# What nobody defines is an error of the link, but where the sanitizer's own symbols come from the program: GCC has a
+# library of them, others link them into programs alone.
+function(attnlab_plugin_link_flags output)
+  set(flags "")
+  if(NOT ATTNLAB_SANITIZE OR CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    set(flags -Wl,-z,defs)
+  endif()
+  set(${output} ${flags} PARENT_SCOPE)
+endfunction()
+
 # Digests the headers of an SDK into a header that the stamp of a plugin is made from. At configure time, and again
 # whenever one of the headers changes: a plugin that was built against other headers is so never taken for a fresh one.
 function(attnlab_fingerprint sdk_dir output)
@@ -57,14 +67,13 @@ function(attnlab_add_plugin name)
     message(FATAL_ERROR "attnlab_add_plugin(${name}): SOURCES is missing")
   endif()
   attnlab_plugin_flags(flags)
+  attnlab_plugin_link_flags(link_flags)
   add_library(${name} MODULE ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE attnlab::sdk)
   target_compile_options(${name} PRIVATE ${flags} $<$<NOT:$<CONFIG:Debug>>:-O3>)
-  target_link_options(${name} PRIVATE LINKER:--version-script=${_attnlab_version_script})
-  if(ATTNLAB_SANITIZE)  # a sanitizer's own symbols come from the program
+  target_link_options(${name} PRIVATE LINKER:--version-script=${_attnlab_version_script} ${link_flags})
+  if(ATTNLAB_SANITIZE)
     target_link_options(${name} PRIVATE -fsanitize=${ATTNLAB_SANITIZE})
-  else()
-    target_link_options(${name} PRIVATE LINKER:-z,defs)
   endif()
   set_property(TARGET ${name} APPEND PROPERTY LINK_DEPENDS ${_attnlab_version_script})
   if(NOT arg_OUTPUT_DIRECTORY)

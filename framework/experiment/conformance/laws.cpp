@@ -13,6 +13,10 @@
 #include "experiment/feeding.h"
 #include "parallel/keep_threads.h"
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+extern "C" std::size_t __sanitizer_get_current_allocated_bytes();  // of a header that GCC does not bring
+#endif
+
 namespace attnlab::experiment::conformance {
 namespace {
 
@@ -128,11 +132,15 @@ std::optional<Finding> causal(Subject& subject, Kind) {
   return Finding{deviation(of_changed, of_prompt), 1e-6, ""};
 }
 
-// Heap and row blocks of the process.
+// Heap and row blocks of the process. A sanitizer has a heap of its own, of which mallinfo2 knows nothing.
 double held_bytes() {
-  const struct mallinfo2 heap = mallinfo2();
-  return static_cast<double>(heap.uordblks) + static_cast<double>(heap.hblkhd) +
-         static_cast<double>(held_block_bytes());
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  const std::size_t heap = __sanitizer_get_current_allocated_bytes();
+#else
+  const struct mallinfo2 found = mallinfo2();
+  const std::size_t heap = found.uordblks + found.hblkhd;
+#endif
+  return static_cast<double>(heap) + static_cast<double>(held_block_bytes());
 }
 
 std::optional<Finding> bytes_are_allocated(Subject& subject, Kind kind) {
