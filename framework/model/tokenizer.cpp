@@ -9,6 +9,7 @@
 
 #include "model/tokenizer_huggingface.h"
 #include "model/tokenizer_sentencepiece.h"
+#include "model/tokenizer_side_files.h"
 #include "model/tokenizer_utf8.h"
 
 namespace attnlab::model {
@@ -42,11 +43,8 @@ class ByteTokenizer final : public Tokenizer {
     return ids;
   }
 
-  std::vector<TokenId> encode_with_special(std::string_view text) const override {
-    std::vector<TokenId> ids = encode(text);
-    if (bos()) ids.insert(ids.begin(), kByteBos);
-    return ids;
-  }
+  std::span<const TokenId> before_prompt() const override { return {&kByteBos, bos() ? 1U : 0U}; }
+  std::span<const TokenId> after_prompt() const override { return {}; }
 
   std::string decode(std::span<const TokenId> ids) const override {
     Stream stream(vocab_size_);
@@ -68,7 +66,7 @@ class ByteTokenizer final : public Tokenizer {
     std::string push(TokenId id) override {
       require_token(id, vocab_size_);
       if (id < 256) return utf8_.push(std::string(1, static_cast<char>(id)));
-      // A character cannot go on behind a token that is no byte.
+      // A character cannot go on after a token that is no byte.
       const std::string cut_off = utf8_.finish();
       return id <= kByteEos ? cut_off : cut_off + std::string(kReplacementCharacter);
     }
@@ -91,15 +89,39 @@ class ByteTokenizer final : public Tokenizer {
 StreamDecoder::~StreamDecoder() = default;
 Tokenizer::~Tokenizer() = default;
 
+std::vector<TokenId> Tokenizer::encode_with_special(std::string_view text) const {
+  const std::span<const TokenId> before = before_prompt();
+  const std::span<const TokenId> after = after_prompt();
+  std::vector<TokenId> ids = encode(text);
+  ids.insert(ids.begin(), before.begin(), before.end());
+  ids.insert(ids.end(), after.begin(), after.end());
+  return ids;
+}
+
+bool Tokenizer::adds_bos() const {
+  return !before_prompt().empty() && bos() == before_prompt().front();
+}
+
 std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& folder) {
   std::error_code ignored;  // a path that cannot be looked at has no tokenizer
   if (!std::filesystem::is_directory(folder, ignored)) {
-    throw Error(folder.string(), "is no folder", "expected a model folder with tokenizer.model or tokenizer.json");
+    throw Error(folder.string(), "is no folder", "expected a model folder with tokenizer.json or tokenizer.model");
   }
+  const std::filesystem::path json = folder / "tokenizer.json";
   const std::filesystem::path sentencepiece = folder / "tokenizer.model";
-  if (std::filesystem::exists(sentencepiece, ignored)) return load_sentencepiece_tokenizer(sentencepiece);
-  if (std::filesystem::exists(folder / "tokenizer.json", ignored)) return load_huggingface_tokenizer(folder);
-  throw Error(folder.string(), "has no tokenizer", "expected tokenizer.model or tokenizer.json in this folder");
+  const SideFiles files(folder);
+  const bool has_sentencepiece = std::filesystem::exists(sentencepiece, ignored);
+  if (!std::filesystem::exists(json, ignored)) {
+    if (has_sentencepiece) return load_sentencepiece_tokenizer(sentencepiece, files);
+    throw Error(folder.string(), "has no tokenizer", "expected tokenizer.json or tokenizer.model in this folder");
+  }
+  try {
+    return load_huggingface_tokenizer(json, files);
+  } catch (const UnsupportedKind&) {
+    if (!has_sentencepiece) throw;
+    if (auto tokenizer = load_sentencepiece_tokenizer_of(sentencepiece, json, files)) return tokenizer;
+    throw;
+  }
 }
 
 std::unique_ptr<Tokenizer> byte_tokenizer(int vocab_size) {

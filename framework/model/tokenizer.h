@@ -1,7 +1,7 @@
 // Text to token ids and back, so that a checkpoint's folder is all a command needs: `generate`, `tokenize`,
 // `logits --prompt` and perplexity read the tokenizer files a model was published with and get its own ids.
-// Two formats: tokenizer.model (through libsentencepiece) and tokenizer.json of type BPE (here, ICU for its
-// regular expressions). Model YAMLs without files get one token per byte.
+// Two formats: tokenizer.json of type BPE (here; Oniguruma for its regular expressions, ICU for Unicode's tables) and
+// tokenizer.model (through libsentencepiece). Model YAMLs without files get one token per byte.
 // Not here: chat templates, training a tokenizer, padding and truncation of batches.
 #pragma once
 
@@ -38,23 +38,34 @@ class ATTNLAB_API Tokenizer {
  public:
   virtual ~Tokenizer();
 
-  /// Ids of the text and nothing else: no BOS, no EOS. Throws attnlab::Error for text that is not UTF-8.
+  /// Ids of the text and nothing else: no BOS, no EOS, but those that are written in it as special tokens are.
+  /// Throws attnlab::Error for text that is not UTF-8.
   [[nodiscard]] virtual std::vector<TokenId> encode(std::string_view text) const = 0;
-  /// encode() with what the tokenizer itself adds around a prompt (BOS, a template's tokens).
-  [[nodiscard]] virtual std::vector<TokenId> encode_with_special(std::string_view text) const = 0;
-  /// Special tokens of a tokenizer.json stay in the text; control pieces of a tokenizer.model have none.
-  /// Bytes that are not UTF-8 become U+FFFD. Throws attnlab::Error for an id outside the vocabulary.
+  /// What the tokenizer itself puts before and after a prompt: BOS, EOS, a template's tokens.
+  [[nodiscard]] virtual std::span<const TokenId> before_prompt() const = 0;
+  [[nodiscard]] virtual std::span<const TokenId> after_prompt() const = 0;
+  /// before_prompt(), encode(text), after_prompt().
+  [[nodiscard]] std::vector<TokenId> encode_with_special(std::string_view text) const;
+  /// Whether prompts and windows begin with bos().
+  [[nodiscard]] bool adds_bos() const;
+
+  /// Special tokens of a tokenizer.json and added tokens stay in the text; control pieces of a tokenizer.model have
+  /// none, and neither has an id that no token has. Bytes that are not UTF-8 become U+FFFD.
+  /// Throws attnlab::Error for an id outside the vocabulary.
   [[nodiscard]] virtual std::string decode(std::span<const TokenId> ids) const = 0;
   [[nodiscard]] virtual std::unique_ptr<StreamDecoder> stream() const = 0;
 
-  /// Valid ids are 0 .. vocab_size() - 1. The model's own vocab_size may be larger (padded embeddings).
+  /// Valid ids are 0 .. vocab_size() - 1; not all of them need to have a token. The model's own vocab_size may be
+  /// larger (padded embeddings).
   [[nodiscard]] virtual int vocab_size() const = 0;
   [[nodiscard]] virtual std::optional<TokenId> bos() const = 0;
   [[nodiscard]] virtual std::optional<TokenId> eos() const = 0;
 };
 
-/// Reads tokenizer.model if the folder has one, else tokenizer.json with the tokenizer_config.json beside it (for
-/// the names of BOS and EOS and for add_bos_token, add_eos_token). No other file of the folder is opened.
+/// Reads tokenizer.json if the folder has one, else tokenizer.model; with either, tokenizer_config.json,
+/// special_tokens_map.json and added_tokens.json (names of special tokens, add_bos_token, add_eos_token, added tokens).
+/// A tokenizer.json with a part of a kind that is not supported gives way to a tokenizer.model that has its tokens.
+/// No other file of the folder is opened.
 /// Throws attnlab::Error with the file's path for what is missing, malformed or of a kind that is not supported.
 [[nodiscard]] ATTNLAB_API std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& folder);
 

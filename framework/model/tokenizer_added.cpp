@@ -1,95 +1,47 @@
 // See the header.
 #include "model/tokenizer_added.h"
 
-#include <algorithm>
-#include <charconv>
 #include <limits>
-#include <unordered_map>
 #include <utility>
 
-#include "model/strict_json.h"
 #include "model/tokenizer_icu.h"
 #include "model/tokenizer_utf8.h"
 
 namespace attnlab::model::tokenizer_parts {
 namespace {
 
-AddedToken parse_token(const JsonNode& node, std::int64_t id) {
-  if (id < 0 || id >= std::numeric_limits<TokenId>::max()) {
-    node.refuse("has the id " + std::to_string(id), "ids are integers from 0 without holes");
+bool touches_word(std::string_view text, const Segment& segment) {
+  const std::string_view before = text.substr(0, segment.begin);
+  const std::string_view after = text.substr(segment.end);
+  return (!before.empty() && is_word(code_point(last_character(before)))) ||
+         (!after.empty() &&
+          is_word(code_point(after.substr(0, static_cast<std::size_t>(first_character(after).bytes)))));
+}
+
+void take_white_space(std::string_view text, const AddedToken& token, std::size_t free_from, Segment& segment) {
+  if (token.lstrip && segment.begin > free_from) {
+    segment.begin -= trailing_white_space(text.substr(free_from, segment.begin - free_from));
   }
-  return {.id = static_cast<TokenId>(id),
+  if (token.rstrip) segment.end += leading_white_space(text.substr(segment.end));
+}
+
+}  // namespace
+
+TokenId checked_id(const JsonNode& node, std::int64_t id) {
+  if (id < 0 || id >= std::numeric_limits<TokenId>::max()) {
+    node.refuse("has the id " + std::to_string(id), "ids are integers from 0");
+  }
+  return static_cast<TokenId>(id);
+}
+
+AddedToken parse_added_token(const JsonNode& node, std::int64_t id) {
+  node.has_only({"id", "content", "single_word", "lstrip", "rstrip", "normalized", "special", "__type"});
+  return {.id = checked_id(node, id),
           .content = node.at("content").string(),
           .single_word = node.boolean_or("single_word", false),
           .lstrip = node.boolean_or("lstrip", false),
           .rstrip = node.boolean_or("rstrip", false),
           .normalized = node.boolean_or("normalized", !node.boolean_or("special", false))};
-}
-
-// The last character before, the first character from `offset`.
-char32_t character_before(std::string_view text, std::size_t offset) {
-  std::size_t begin = offset - 1;
-  while (begin > 0 && (static_cast<unsigned char>(text[begin]) & 0xC0) == 0x80) --begin;
-  return code_point(text.substr(begin, offset - begin));
-}
-char32_t character_at(std::string_view text, std::size_t offset) {
-  return code_point(text.substr(offset, static_cast<std::size_t>(first_character(text.substr(offset)).bytes)));
-}
-std::size_t bytes_of(char32_t c) {
-  return c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
-}
-
-bool touches_word(std::string_view text, const Segment& segment) {
-  return (segment.begin > 0 && is_word(character_before(text, segment.begin))) ||
-         (segment.end < text.size() && is_word(character_at(text, segment.end)));
-}
-
-void take_white_space(std::string_view text, const AddedToken& token, std::size_t free_from, Segment& segment) {
-  if (token.lstrip) {
-    while (segment.begin > free_from) {
-      const char32_t c = character_before(text, segment.begin);
-      if (!is_white_space(c)) break;
-      segment.begin -= bytes_of(c);
-    }
-  }
-  if (token.rstrip) {
-    while (segment.end < text.size()) {
-      const char32_t c = character_at(text, segment.end);
-      if (!is_white_space(c)) break;
-      segment.end += bytes_of(c);
-    }
-  }
-}
-
-}  // namespace
-
-std::vector<AddedToken> parse_added_tokens(const JsonNode& tokenizer, const std::optional<JsonNode>& config) {
-  std::vector<AddedToken> tokens;
-  std::unordered_map<std::string, TokenId> known;
-  const auto add = [&](const JsonNode& node, std::int64_t id) {
-    AddedToken token = parse_token(node, id);
-    const auto [found, is_new] = known.emplace(token.content, token.id);
-    if (is_new) {
-      tokens.push_back(std::move(token));
-    } else if (found->second != token.id) {
-      node.refuse("gives " + in_quotes(token.content) + " the id " + std::to_string(token.id) +
-                  ", but it already has " + std::to_string(found->second));
-    }
-  };
-  if (const auto list = tokenizer.find("added_tokens")) {
-    for (const JsonNode& node : list->items()) add(node, node.at("id").integer());
-  }
-  const auto table = config ? config->find("added_tokens_decoder") : std::nullopt;
-  if (table) {
-    for (const auto& [key, node] : table->entries()) {
-      std::int64_t id = 0;
-      const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), id);
-      if (error != std::errc() || end != key.data() + key.size())
-        table->refuse("has " + in_quotes(key) + ", which is no id");
-      add(node, id);
-    }
-  }
-  return tokens;
 }
 
 void AddedTokenFinder::add(AddedToken token, std::string_view spelling) {

@@ -3,6 +3,7 @@
 // normalizer has run, the others before.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -15,13 +16,19 @@
 namespace attnlab::model::tokenizer_parts {
 
 struct AddedToken {
-  TokenId id;
+  TokenId id = -1;
   std::string content;
-  bool single_word;  // only where no letter touches it
-  bool lstrip;       // takes the white space before it
-  bool rstrip;       // and behind it
-  bool normalized;
+  bool single_word = false;  // only where no letter touches it
+  bool lstrip = false;       // takes the white space before it
+  bool rstrip = false;       // and after it
+  bool normalized = false;
 };
+
+/// Throws attnlab::Error (at `node`) unless `id` is one that a token can have.
+TokenId checked_id(const JsonNode& node, std::int64_t id);
+
+/// The object that describes a token in a tokenizer.json or a tokenizer_config.json.
+AddedToken parse_added_token(const JsonNode& node, std::int64_t id);
 
 /// Part of a text: an added token, or text in between.
 struct Segment {
@@ -29,10 +36,6 @@ struct Segment {
   std::size_t end;
   std::optional<TokenId> id;
 };
-
-/// "added_tokens" of a tokenizer.json, and those of "added_tokens_decoder" of a tokenizer_config.json that the first
-/// does not name. Throws attnlab::Error if one text has two ids.
-std::vector<AddedToken> parse_added_tokens(const JsonNode& tokenizer, const std::optional<JsonNode>& config);
 
 /// Immutable; any number of threads.
 class AddedTokenFinder {

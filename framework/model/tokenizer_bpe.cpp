@@ -29,6 +29,8 @@ void refuse_other_kinds(const JsonNode& model) {
   // Files from before 2021 do not name the kind; only BPE has merges.
   const bool is_bpe = kind ? kind->string() == "BPE" : model.find("merges").has_value();
   if (!is_bpe) model.refuse_kind(kind ? kind->string() : "not named", {"BPE"});
+  model.has_only({"type", "vocab", "merges", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix",
+                  "fuse_unk", "byte_fallback", "ignore_merges"});
   if (const auto dropout = model.find("dropout")) {
     if (!dropout->value().is_number() || dropout->value().get<double>() != 0) {
       dropout->refuse("is not supported: the same text must always give the same ids", "set it to null");
@@ -43,7 +45,7 @@ void refuse_other_kinds(const JsonNode& model) {
 TokenId parse_id(const JsonNode& vocab, const std::string& token, const nlohmann::json& value) {
   const auto refuse = [&](const std::string& what) {
     vocab.refuse("gives " + in_quotes(token) + " the id " + shown(value) + ", which is " + what,
-                 "ids are integers from 0 without holes");
+                 "ids are integers from 0");
   };
   if (!value.is_number_integer()) refuse("no integer");
   if (!value.is_number_unsigned()) refuse("negative");

@@ -56,22 +56,30 @@ void Decoder::add_whole_token_step(std::unique_ptr<DecodeStep> step) {
 void Decoder::add(const JsonNode& node) {
   const std::string kind = node.at("type").string();
   if (kind == "Sequence") {
+    node.has_only({"type", "decoders"});
     for (const JsonNode& step : node.at("decoders").items()) add(step);
   } else if (kind == "ByteLevel") {
+    node.has_only({"type", "add_prefix_space", "trim_offsets", "use_regex"});  // these three are for the pre-tokenizer
     add_whole_token_step(std::make_unique<ByteLevelDecode>());
     fragments_ = true;
   } else if (kind == "Replace") {
+    node.has_only({"type", "pattern", "content"});
     patterns_.push_back(std::make_unique<Pattern>(Pattern::parse(node.at("pattern"))));
     add_whole_token_step(std::make_unique<ReplaceDecode>(*patterns_.back(), node.at("content").string()));
   } else if (kind == "ByteFallback") {
+    node.has_only({"type"});
     add_whole_token_step(std::make_unique<ByteFallbackDecode>());
   } else if (kind == "Metaspace") {
+    // split is for the pre-tokenizer, str_rep an old copy of the replacement.
+    node.has_only({"type", "replacement", "add_prefix_space", "prepend_scheme", "split", "str_rep"});
     add_whole_token_step(std::make_unique<MetaspaceDecode>(parse_character(node, "replacement"),
                                                            parse_prepend_scheme(node) != PrependScheme::never));
   } else if (kind == "Fuse") {
+    node.has_only({"type"});
     steps_.push_back(std::make_unique<FuseDecode>());
     fragments_ = true;
   } else if (kind == "Strip") {
+    node.has_only({"type", "content", "start", "stop"});
     const auto count = [&](const std::string& key) {
       const std::int64_t characters = node.at(key).integer();
       if (characters < 0) node.at(key).refuse("must not be negative");

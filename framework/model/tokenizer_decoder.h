@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
-#include "model/tokenizer_icu.h"
 #include "model/tokenizer_json.h"
+#include "model/tokenizer_pattern.h"
 
 namespace attnlab::model::tokenizer_parts {
 

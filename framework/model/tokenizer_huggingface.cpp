@@ -1,10 +1,10 @@
 // See the header.
 #include "model/tokenizer_huggingface.h"
 
-#include <map>
+#include <algorithm>
 #include <optional>
 #include <string>
-#include <system_error>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -23,24 +23,39 @@ namespace {
 
 constexpr std::size_t kMaxFileBytes = std::size_t{256} << 20;  // Gemma's, the largest, has 33 MB
 
+// "truncation" and "padding" are for batches; everything else of the file is read.
+void check_version(const JsonNode& tokenizer) {
+  tokenizer.has_only({"version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer",
+                      "post_processor", "decoder", "model"});
+  const auto version = tokenizer.find("version");
+  if (version && version->string() != "1.0") version->refuse("is " + in_quotes(version->string()), "expected \"1.0\"");
+}
+
 class HuggingFaceTokenizer final : public Tokenizer {
  public:
-  /// `config`: the tokenizer_config.json, if there is one.
-  HuggingFaceTokenizer(const JsonNode& tokenizer, const std::optional<JsonNode>& config) : bpe_(tokenizer.at("model")) {
+  HuggingFaceTokenizer(const JsonNode& tokenizer, const SideFiles& files) : bpe_(tokenizer.at("model")) {
+    check_version(tokenizer);
     if (const auto node = tokenizer.find("normalizer")) normalizer_ = parse_normalizer(*node);
     if (const auto node = tokenizer.find("pre_tokenizer")) pre_tokenizer_ = parse_pre_tokenizer(*node);
     if (const auto node = tokenizer.find("decoder")) decoder_ = Decoder(*node);
-    const std::vector<AddedToken> added = parse_added_tokens(tokenizer, config);
-    number_tokens(tokenizer, added);
-    for (const AddedToken& token : added) {
-      if (token.normalized) {
-        added_normalized_.add(token, normalize(token.content));
-      } else {
-        added_.add(token, token.content);
-      }
+    number_tokens(tokenizer, bpe_.vocabulary());
+    const NamedTokens named = name_tokens(
+        tokenizer.find("added_tokens"), files, [this](const std::string& token) { return bpe_.find(token); },
+        vocab_size_);
+    for (const AddedToken& token : named.added) {
+      if (!bpe_.find(token.content)) number_token(tokenizer, token.content, token.id);
+      // What was normalized on the way in is decoded from its normal form.
+      const std::string spelling = token.normalized ? normalize(token.content) : token.content;
+      tokens_[token.id] = spelling;
+      (token.normalized ? added_normalized_ : added_).add(token, spelling);
     }
-    if (const auto node = tokenizer.find("post_processor")) post_processor_ = PostProcessor(*node, vocab_size());
-    if (config) read_config(*config, added);
+    if (vocab_size_ == 0) tokenizer.refuse("has no tokens");
+    AddedAround around;
+    if (const auto node = tokenizer.find("post_processor")) around = parse_post_processor(*node, vocab_size_);
+    around_ = added_around(files, named, std::move(around));
+    // A file that does not say what its BOS is called may still put it before every prompt.
+    bos_ = named.bos || around_.before.empty() ? named.bos : around_.before.front();
+    eos_ = named.eos || around_.after.empty() ? named.eos : around_.after.back();
   }
 
   std::vector<TokenId> encode(std::string_view text) const override {
@@ -67,27 +82,18 @@ class HuggingFaceTokenizer final : public Tokenizer {
     return ids;
   }
 
-  std::vector<TokenId> encode_with_special(std::string_view text) const override {
-    std::vector<TokenId> ids = post_processor_.apply(encode(text));
-    // What the config says explicitly beats the template, as in the classes that own these two settings.
-    const bool has_bos = bos_ && !ids.empty() && ids.front() == *bos_;
-    if (add_bos_.value_or(has_bos) != has_bos && bos_)
-      has_bos ? ids.erase(ids.begin()) : ids.insert(ids.begin(), *bos_);
-    const bool has_eos = eos_ && !ids.empty() && ids.back() == *eos_;
-    if (add_eos_.value_or(has_eos) != has_eos && eos_) has_eos ? ids.pop_back() : ids.push_back(*eos_);
-    return ids;
-  }
-
   std::string decode(std::span<const TokenId> ids) const override {
-    Decoding decoding = decoder_.start();
+    Stream stream(*this);
     std::string text;
-    for (const TokenId id : ids) text += decoding.push(token(id));
-    return text += decoding.finish();
+    for (const TokenId id : ids) text += stream.push(id);
+    return text += stream.finish();
   }
 
   std::unique_ptr<StreamDecoder> stream() const override { return std::make_unique<Stream>(*this); }
 
-  int vocab_size() const override { return static_cast<int>(tokens_.size()); }
+  std::span<const TokenId> before_prompt() const override { return around_.before; }
+  std::span<const TokenId> after_prompt() const override { return around_.after; }
+  int vocab_size() const override { return vocab_size_; }
   std::optional<TokenId> bos() const override { return bos_; }
   std::optional<TokenId> eos() const override { return eos_; }
 
@@ -96,7 +102,12 @@ class HuggingFaceTokenizer final : public Tokenizer {
    public:
     explicit Stream(const HuggingFaceTokenizer& tokenizer)
         : tokenizer_(tokenizer), decoding_(tokenizer.decoder_.start()) {}
-    std::string push(TokenId id) override { return decoding_.push(tokenizer_.token(id)); }
+    // An id that no token has is left out, as in the Hugging Face library.
+    std::string push(TokenId id) override {
+      require_token(id, tokenizer_.vocab_size_);
+      const auto token = tokenizer_.tokens_.find(id);
+      return token == tokenizer_.tokens_.end() ? std::string() : decoding_.push(token->second);
+    }
     std::string finish() override { return decoding_.finish(); }
 
    private:
@@ -106,93 +117,38 @@ class HuggingFaceTokenizer final : public Tokenizer {
 
   std::string normalize(std::string text) const { return normalizer_ ? normalizer_->apply(std::move(text)) : text; }
 
-  const std::string& token(TokenId id) const {
-    require_token(id, vocab_size());
-    return tokens_[static_cast<std::size_t>(id)];
-  }
-
-  // Vocabulary and added tokens together must use every id from 0 once.
-  void number_tokens(const JsonNode& tokenizer, const std::vector<AddedToken>& added) {
-    std::vector<std::pair<const std::string*, TokenId>> all;
-    for (const auto& [token, id] : bpe_.vocabulary()) all.emplace_back(&token, id);
-    for (const AddedToken& token : added) {
-      const auto id = bpe_.find(token.content);
-      if (!id) {
-        all.emplace_back(&token.content, token.id);
-      } else if (*id != token.id) {
-        tokenizer.refuse("gives the added token " + in_quotes(token.content) + " the id " + std::to_string(token.id) +
-                         ", but " + std::to_string(*id) + " in model.vocab");
-      }
+  // Ids may have holes: published vocabularies do.
+  void number_token(const JsonNode& tokenizer, const std::string& token, TokenId id) {
+    const auto [owner, is_new] = tokens_.emplace(id, token);
+    if (!is_new) {
+      tokenizer.refuse("gives the id " + std::to_string(id) + " to both " + in_quotes(owner->second) + " and " +
+                       in_quotes(token));
     }
-    if (all.empty()) tokenizer.refuse("has no tokens");
-    tokens_.resize(all.size());
-    std::vector<const std::string*> owner(all.size());
-    for (const auto& [token, id] : all) {
-      const auto index = static_cast<std::size_t>(id);
-      if (index >= all.size()) {
-        tokenizer.refuse("has " + std::to_string(all.size()) + " tokens, but " + in_quotes(*token) + " has the id " +
-                             std::to_string(id),
-                         "ids must run from 0 without holes");
-      }
-      if (owner[index] != nullptr) {
-        tokenizer.refuse("gives the id " + std::to_string(id) + " to both " + in_quotes(*owner[index]) + " and " +
-                         in_quotes(*token));
-      }
-      owner[index] = token;
-      tokens_[index] = *token;
-    }
+    vocab_size_ = std::max(vocab_size_, id + 1);
   }
-
-  void read_config(const JsonNode& config, const std::vector<AddedToken>& added) {
-    const auto special = [&](const std::string& key) -> std::optional<TokenId> {
-      const auto field = config.find(key);
-      if (!field) return std::nullopt;
-      // Either the token itself or an object that describes it.
-      const std::string content = field->value().is_object() ? field->at("content").string() : field->string();
-      for (const AddedToken& token : added) {
-        if (token.content == content) return token.id;
-      }
-      if (const auto id = bpe_.find(content)) return id;
-      field->refuse("is " + in_quotes(content) + ", which is not in the vocabulary");
-    };
-    const auto setting = [&](const std::string& key) -> std::optional<bool> {
-      const auto field = config.find(key);
-      if (!field) return std::nullopt;
-      return field->boolean();
-    };
-    bos_ = special("bos_token");
-    eos_ = special("eos_token");
-    add_bos_ = setting("add_bos_token");
-    add_eos_ = setting("add_eos_token");
+  void number_tokens(const JsonNode& tokenizer, const Vocabulary& vocabulary) {
+    tokens_.reserve(vocabulary.size());
+    for (const auto& [token, id] : vocabulary) number_token(tokenizer, token, id);
   }
 
   Bpe bpe_;
   std::unique_ptr<Normalizer> normalizer_;       // null: none
   std::unique_ptr<PreTokenizer> pre_tokenizer_;  // null: the whole text is one piece
   Decoder decoder_;
-  PostProcessor post_processor_;
-  AddedTokenFinder added_;             // looked for in the text
-  AddedTokenFinder added_normalized_;  // looked for in the normalized text
-  std::vector<std::string> tokens_;    // by id
+  AddedTokenFinder added_;                           // looked for in the text
+  AddedTokenFinder added_normalized_;                // looked for in the normalized text
+  std::unordered_map<TokenId, std::string> tokens_;  // by id
+  int vocab_size_ = 0;                               // one more than the highest id
+  AddedAround around_;
   std::optional<TokenId> bos_;
   std::optional<TokenId> eos_;
-  std::optional<bool> add_bos_;
-  std::optional<bool> add_eos_;
 };
 
 }  // namespace
 
-std::unique_ptr<Tokenizer> load_huggingface_tokenizer(const std::filesystem::path& folder) {
-  const std::filesystem::path file = folder / "tokenizer.json";
+std::unique_ptr<Tokenizer> load_huggingface_tokenizer(const std::filesystem::path& file, const SideFiles& files) {
   const nlohmann::json tokenizer = read_strict_json(file, kMaxFileBytes);
-  const std::filesystem::path config_file = folder / "tokenizer_config.json";
-  std::error_code ignored;
-  if (!std::filesystem::exists(config_file, ignored)) {
-    return std::make_unique<HuggingFaceTokenizer>(JsonNode(tokenizer, file.string()), std::nullopt);
-  }
-  const nlohmann::json config = read_strict_json(config_file, kMaxFileBytes);
-  return std::make_unique<HuggingFaceTokenizer>(JsonNode(tokenizer, file.string()),
-                                                JsonNode(config, config_file.string()));
+  return std::make_unique<HuggingFaceTokenizer>(JsonNode(tokenizer, file.string()), files);
 }
 
 }  // namespace attnlab::model::tokenizer_parts

@@ -1,151 +1,70 @@
-// See the header. ICU searches UTF-16; offsets are carried back to UTF-8 while the matches come in order.
+// See the header.
 #include "model/tokenizer_icu.h"
 
 #include <unicode/bytestream.h>
 #include <unicode/normalizer2.h>
 #include <unicode/uchar.h>
 
-#include <attnlab/api.h>
 #include <attnlab/error.h>
 
-#include "model/strict_json.h"
+#include "model/tokenizer_utf8.h"
 
 namespace attnlab::model::tokenizer_parts {
 namespace {
 
-constexpr std::uint32_t kLikeOniguruma = UREGEX_MULTILINE | UREGEX_UNIX_LINES;
-
-icu::StringPiece piece_of(std::string_view text) {
-  return {text.data(), static_cast<std::int32_t>(text.size())};
-}
-
-// Walks a UTF-8 text by UTF-16 offsets that only grow.
-class ByteOffset {
- public:
-  explicit ByteOffset(std::string_view text) : text_(text) {}
-  std::size_t of(std::int32_t utf16) {
-    while (units_ < utf16) {
-      const auto lead = static_cast<unsigned char>(text_[bytes_]);
-      bytes_ += lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
-      units_ += lead < 0xF0 ? 1 : 2;
-    }
-    return bytes_;
+const icu::Normalizer2* normalizer_of(NormalForm form, UErrorCode& status) {
+  switch (form) {
+    case NormalForm::nfc:
+      return icu::Normalizer2::getNFCInstance(status);
+    case NormalForm::nfd:
+      return icu::Normalizer2::getNFDInstance(status);
+    case NormalForm::nfkc:
+      return icu::Normalizer2::getNFKCInstance(status);
+    default:
+      return icu::Normalizer2::getNFKDInstance(status);
   }
-
- private:
-  std::string_view text_;
-  std::size_t bytes_ = 0;
-  std::int32_t units_ = 0;
-};
+}
 
 }  // namespace
 
-Pattern Pattern::parse(const JsonNode& node) {
-  Pattern pattern;
-  const auto literal = node.find("String");
-  const auto regex = node.find("Regex");
-  if (literal.has_value() == regex.has_value()) node.refuse("must have either 'String' or 'Regex'");
-  if ((literal ? *literal : *regex).string().empty()) node.refuse("is empty");
-  if (literal) {
-    pattern.literal_ = literal->string();
-    return pattern;
-  }
+std::string to_normal_form(std::string_view text, NormalForm form) {
   UErrorCode status = U_ZERO_ERROR;
-  UParseError position;
-  const auto expression = icu::UnicodeString::fromUTF8(piece_of(regex->value().get_ref<const std::string&>()));
-  pattern.regex_.reset(icu::RegexPattern::compile(expression, kLikeOniguruma, position, status));
-  if (U_FAILURE(status)) {
-    regex->refuse(in_quotes(regex->string()) + " is not a regular expression that ICU knows (" + u_errorName(status) +
-                  " at character " + std::to_string(position.offset) + ")");
-  }
-  return pattern;
-}
-
-Pattern Pattern::regex(std::string_view expression) {
-  Pattern pattern;
-  UErrorCode status = U_ZERO_ERROR;
-  UParseError position;
-  pattern.regex_.reset(
-      icu::RegexPattern::compile(icu::UnicodeString::fromUTF8(piece_of(expression)), kLikeOniguruma, position, status));
-  ATTNLAB_CHECK(U_SUCCESS(status), "a built-in regular expression does not compile");
-  return pattern;
-}
-
-PatternFinder::PatternFinder(const Pattern& pattern) : pattern_(pattern) {
-  if (pattern_.regex_ == nullptr) return;
-  UErrorCode status = U_ZERO_ERROR;
-  matcher_.reset(pattern_.regex_->matcher(status));
-  // ICU remembers a state for every character that \s+ takes; its default limit ends a search in 800 kB of spaces.
-  if (U_SUCCESS(status)) matcher_->setStackLimit(0, status);
-  if (U_FAILURE(status)) throw Error("", std::string("ICU cannot search (") + u_errorName(status) + ")");
-}
-
-const std::vector<Range>& PatternFinder::find(std::string_view text) {
-  ranges_.clear();
-  if (matcher_) {
-    find_regex(text);
-  } else {
-    find_literal(text);
-  }
-  const std::size_t end = ranges_.empty() ? 0 : ranges_.back().end;
-  if (end < text.size()) ranges_.push_back({end, text.size(), false});
-  return ranges_;
-}
-
-void PatternFinder::add_match(std::size_t begin, std::size_t end) {
-  const std::size_t previous = ranges_.empty() ? 0 : ranges_.back().end;
-  // An empty match right behind a match is none (Oniguruma's rule; ICU would report it).
-  if (begin == end && begin == previous && !ranges_.empty()) return;
-  if (previous < begin) ranges_.push_back({previous, begin, false});
-  ranges_.push_back({begin, end, true});
-}
-
-void PatternFinder::find_literal(std::string_view text) {
-  const std::string& literal = pattern_.literal_;
-  for (std::size_t at = text.find(literal); at != text.npos; at = text.find(literal, at + literal.size())) {
-    add_match(at, at + literal.size());
-  }
-}
-
-void PatternFinder::find_regex(std::string_view text) {
-  UErrorCode status = U_ZERO_ERROR;
-  utf16_ = icu::UnicodeString::fromUTF8(piece_of(text));
-  matcher_->reset(utf16_);
-  ByteOffset offset(text);
-  while (matcher_->find(status)) {
-    const std::size_t begin = offset.of(matcher_->start(status));
-    add_match(begin, offset.of(matcher_->end(status)));
-  }
-  if (U_FAILURE(status)) {
-    throw Error("", std::string("the tokenizer's regular expression fails on this text (") + u_errorName(status) + ")",
-                "cut the text into smaller pieces");
-  }
-}
-
-std::string replace_all(PatternFinder& finder, std::string_view text, std::string_view content) {
-  std::string replaced;
-  replaced.reserve(text.size());
-  for (const Range& range : finder.find(text)) {
-    replaced += range.matched ? content : text.substr(range.begin, range.end - range.begin);
-  }
-  return replaced;
-}
-
-std::string compose_nfc(std::string_view text) {
-  static UErrorCode missing = U_ZERO_ERROR;
-  static const icu::Normalizer2* const nfc = icu::Normalizer2::getNFCInstance(missing);
-  UErrorCode status = missing;
-  std::string composed;
+  const icu::Normalizer2* normalizer = normalizer_of(form, status);
+  std::string normal;
   if (U_SUCCESS(status)) {
-    icu::StringByteSink<std::string> sink(&composed, static_cast<std::int32_t>(text.size()));
-    nfc->normalizeUTF8(0, piece_of(text), sink, nullptr, status);
+    const auto size = static_cast<std::int32_t>(text.size());
+    icu::StringByteSink<std::string> sink(&normal, size);
+    normalizer->normalizeUTF8(0, icu::StringPiece(text.data(), size), sink, nullptr, status);
   }
-  if (U_FAILURE(status)) throw Error("", std::string("ICU cannot compose the text (") + u_errorName(status) + ")");
-  return composed;
+  if (U_FAILURE(status)) throw Error("", std::string("ICU cannot normalize the text (") + u_errorName(status) + ")");
+  return normal;
+}
+
+std::string to_lower_case(std::string_view text) {
+  std::string lower;
+  lower.reserve(text.size());
+  while (!text.empty()) {
+    const auto size = static_cast<std::size_t>(first_character(text).bytes);
+    const char32_t c = code_point(text.substr(0, size));
+    append_utf8(c == 0x130 ? U'i' : static_cast<char32_t>(u_tolower(static_cast<UChar32>(c))), lower);
+    if (c == 0x130) append_utf8(0x307, lower);  // I with a dot: the only one that becomes two characters
+    text.remove_prefix(size);
+  }
+  return lower;
 }
 
 bool is_number(char32_t c) noexcept {
   return (U_GET_GC_MASK(static_cast<UChar32>(c)) & U_GC_N_MASK) != 0;
+}
+
+bool is_punctuation(char32_t c) noexcept {
+  const bool of_ascii =
+      (c >= '!' && c <= '/') || (c >= ':' && c <= '@') || (c >= '[' && c <= '`') || (c >= '{' && c <= '~');
+  return of_ascii || (U_GET_GC_MASK(static_cast<UChar32>(c)) & U_GC_P_MASK) != 0;
+}
+
+bool is_mark(char32_t c) noexcept {
+  return (U_GET_GC_MASK(static_cast<UChar32>(c)) & U_GC_M_MASK) != 0;
 }
 
 bool is_white_space(char32_t c) noexcept {
@@ -156,6 +75,26 @@ bool is_word(char32_t c) noexcept {
   const auto character = static_cast<UChar32>(c);
   return u_isUAlphabetic(character) || u_hasBinaryProperty(character, UCHAR_JOIN_CONTROL) ||
          (U_GET_GC_MASK(character) & (U_GC_M_MASK | U_GC_ND_MASK | U_GC_PC_MASK)) != 0;
+}
+
+std::size_t leading_white_space(std::string_view text) noexcept {
+  std::string_view rest = text;
+  while (!rest.empty()) {
+    const auto size = static_cast<std::size_t>(first_character(rest).bytes);
+    if (!is_white_space(code_point(rest.substr(0, size)))) break;
+    rest.remove_prefix(size);
+  }
+  return text.size() - rest.size();
+}
+
+std::size_t trailing_white_space(std::string_view text) noexcept {
+  std::string_view rest = text;
+  while (!rest.empty()) {
+    const std::string_view last = last_character(rest);
+    if (!is_white_space(code_point(last))) break;
+    rest.remove_suffix(last.size());
+  }
+  return text.size() - rest.size();
 }
 
 }  // namespace attnlab::model::tokenizer_parts

@@ -1,7 +1,7 @@
 // See the header.
 #include "model/tokenizer_json.h"
 
-#include <attnlab/error.h>
+#include <algorithm>
 
 #include "model/strict_json.h"
 
@@ -65,12 +65,25 @@ bool JsonNode::boolean_or(const std::string& key, bool fallback) const {
   return field ? field->boolean() : fallback;
 }
 
+void JsonNode::has_only(const std::vector<std::string>& keys) const {
+  if (!value_->is_object()) refuse("must be an object");
+  for (const auto& [key, value] : value_->items()) {
+    if (value.is_null() || std::ranges::find(keys, key) != keys.end()) continue;
+    refuse("has the key " + in_quotes(key) + ", which is not supported", "supported: " + list_of(keys));
+  }
+}
+
+std::string JsonNode::message(const std::string& what) const {
+  return path_.empty() ? what : path_ + " " + what;
+}
+
 void JsonNode::refuse(const std::string& what, const std::string& remedy) const {
-  throw Error(file_, (path_.empty() ? what : path_ + " " + what), remedy);
+  throw Error(file_, message(what), remedy);
 }
 
 void JsonNode::refuse_kind(const std::string& kind, const std::vector<std::string>& supported) const {
-  refuse("is of kind " + in_quotes(kind) + ", which is not supported", "supported: " + list_of(supported));
+  throw UnsupportedKind(file_, message("is of kind " + in_quotes(kind) + ", which is not supported"),
+                        "supported: " + list_of(supported));
 }
 
 }  // namespace attnlab::model::tokenizer_parts

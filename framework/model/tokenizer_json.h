@@ -11,10 +11,18 @@
 
 #include <nlohmann/json.hpp>
 
+#include <attnlab/error.h>
+
 namespace attnlab::model::tokenizer_parts {
 
 /// "a, b, c", for the remedy of an unsupported kind.
 std::string list_of(const std::vector<std::string>& names);
+
+/// The file is well, but has a part of a kind that is not supported: another file of the folder may do.
+class UnsupportedKind final : public Error {
+ public:
+  using Error::Error;
+};
 
 /// A borrowed value of a JSON document; the document must outlive it.
 class JsonNode {
@@ -36,12 +44,18 @@ class JsonNode {
   [[nodiscard]] std::int64_t integer() const;
   [[nodiscard]] bool boolean_or(const std::string& key, bool fallback) const;
 
+  /// Refuses a key of this object that is not among `keys`, unless it is null: nothing that a file says about a part
+  /// is left unread. `keys` also holds what has no effect on ids or text (a comment at the call says so).
+  void has_only(const std::vector<std::string>& keys) const;
+
   /// Throws attnlab::Error "file: <path of this value> what; remedy".
   [[noreturn]] void refuse(const std::string& what, const std::string& remedy = {}) const;
-  /// The same for a "type" nobody here knows.
+  /// The same for a "type" nobody here knows, as UnsupportedKind.
   [[noreturn]] void refuse_kind(const std::string& kind, const std::vector<std::string>& supported) const;
 
  private:
+  [[nodiscard]] std::string message(const std::string& what) const;
+
   const nlohmann::json* value_;
   std::string file_;
   std::string path_;

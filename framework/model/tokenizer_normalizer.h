@@ -1,5 +1,6 @@
-// What a tokenizer.json does to a text before it is cut: NFC (Qwen), Prepend and Replace (Llama 2), Sequence.
-// Kinds that lose text (Lowercase, NFKC, StripAccents ...) belong to other model families and are refused by name.
+// What a tokenizer.json does to a text before it is cut: the four normal forms (Qwen has NFC), Prepend and Replace
+// (Llama 2), Lowercase, Strip, StripAccents, and Sequences of these.
+// Not here: Precompiled (the table of a sentencepiece model) and BertNormalizer, which are refused by name.
 #pragma once
 
 #include <memory>

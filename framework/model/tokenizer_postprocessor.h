@@ -1,8 +1,9 @@
-// What a tokenizer.json adds around the ids of a prompt: TemplateProcessing (Llama 3's BOS). ByteLevel only moves
-// offsets, which nothing here has. Pairs of texts are not supported: language models take one.
+// What a tokenizer.json adds around the ids of a prompt: TemplateProcessing (Llama 3's BOS), RobertaProcessing and
+// BertProcessing. ByteLevel only moves offsets, which nothing here has. Every one of them puts ids before the text and
+// ids after it, so that is all that is kept, and what was added is never confused with what stood in the text.
+// Pairs of texts are not supported: language models take one.
 #pragma once
 
-#include <optional>
 #include <vector>
 
 #include "model/tokenizer.h"
@@ -10,21 +11,13 @@
 
 namespace attnlab::model::tokenizer_parts {
 
-class PostProcessor {
- public:
-  PostProcessor() = default;  // adds nothing
-  /// Throws attnlab::Error for a kind that is not supported and for ids outside the vocabulary.
-  PostProcessor(const JsonNode& node, int vocab_size);
-  [[nodiscard]] std::vector<TokenId> apply(std::vector<TokenId> ids) const;
-
- private:
-  struct Part {
-    bool is_text;              // the ids so far
-    std::vector<TokenId> ids;  // else these
-  };
-  void add(const JsonNode& node, int vocab_size);
-
-  std::vector<std::vector<Part>> templates_;  // applied one after the other
+struct AddedAround {
+  std::vector<TokenId> before;
+  std::vector<TokenId> after;
 };
+
+/// "post_processor" of a tokenizer.json. Throws attnlab::Error for a kind that is not supported, a template that does
+/// not name its text once, and ids outside the vocabulary.
+AddedAround parse_post_processor(const JsonNode& node, int vocab_size);
 
 }  // namespace attnlab::model::tokenizer_parts

@@ -9,6 +9,7 @@
 #include "model/strict_json.h"
 #include "model/tokenizer_bytelevel.h"
 #include "model/tokenizer_icu.h"
+#include "model/tokenizer_pattern.h"
 #include "model/tokenizer_utf8.h"
 
 namespace attnlab::model::tokenizer_parts {
@@ -77,9 +78,11 @@ class Split final : public PreTokenizer {
   bool invert_;
 };
 
-class Digits final : public PreTokenizer {
+// Every character of a class is a match of its own.
+class CharacterSplit final : public PreTokenizer {
  public:
-  explicit Digits(bool individual) : behavior_(individual ? Behavior::Isolated : Behavior::Contiguous) {}
+  using IsMatch = bool (*)(char32_t) noexcept;
+  CharacterSplit(IsMatch is_match, Behavior behavior) : is_match_(is_match), behavior_(behavior) {}
 
   void apply(std::vector<Piece>& pieces) const override {
     std::vector<Piece> out;
@@ -87,11 +90,11 @@ class Digits final : public PreTokenizer {
       std::vector<Range> ranges;
       for (std::size_t at = 0; at < piece.text.size();) {
         const auto bytes = static_cast<std::size_t>(first_character(std::string_view(piece.text).substr(at)).bytes);
-        const bool number = is_number(code_point(std::string_view(piece.text).substr(at, bytes)));
-        if (!number && !ranges.empty() && !ranges.back().matched) {
+        const bool matched = is_match_(code_point(std::string_view(piece.text).substr(at, bytes)));
+        if (!matched && !ranges.empty() && !ranges.back().matched) {
           ranges.back().end += bytes;
         } else {
-          ranges.push_back({at, at + bytes, number});
+          ranges.push_back({at, at + bytes, matched});
         }
         at += bytes;
       }
@@ -102,6 +105,7 @@ class Digits final : public PreTokenizer {
   }
 
  private:
+  IsMatch is_match_;
   Behavior behavior_;
 };
 
@@ -210,23 +214,37 @@ PrependScheme parse_prepend_scheme(const JsonNode& metaspace) {
 std::unique_ptr<PreTokenizer> parse_pre_tokenizer(const JsonNode& node) {
   const std::string kind = node.at("type").string();
   if (kind == "Split") {
+    node.has_only({"type", "pattern", "behavior", "invert"});
     return std::make_unique<Split>(Pattern::parse(node.at("pattern")), parse_behavior(node.at("behavior")),
                                    node.boolean_or("invert", false));
   }
-  if (kind == "Digits") return std::make_unique<Digits>(node.boolean_or("individual_digits", false));
+  if (kind == "Digits") {
+    node.has_only({"type", "individual_digits"});
+    return std::make_unique<CharacterSplit>(
+        is_number, node.boolean_or("individual_digits", false) ? Behavior::Isolated : Behavior::Contiguous);
+  }
+  if (kind == "Punctuation") {
+    node.has_only({"type", "behavior"});
+    const auto behavior = node.find("behavior");
+    return std::make_unique<CharacterSplit>(is_punctuation, behavior ? parse_behavior(*behavior) : Behavior::Isolated);
+  }
   if (kind == "ByteLevel") {
+    node.has_only({"type", "add_prefix_space", "use_regex", "trim_offsets"});  // the last moves offsets only
     return std::make_unique<ByteLevel>(node.boolean_or("add_prefix_space", true), node.boolean_or("use_regex", true));
   }
   if (kind == "Metaspace") {
+    // str_rep is an old copy of the replacement.
+    node.has_only({"type", "replacement", "add_prefix_space", "prepend_scheme", "split", "str_rep"});
     return std::make_unique<Metaspace>(parse_character(node, "replacement"), parse_prepend_scheme(node),
                                        node.boolean_or("split", true));
   }
   if (kind == "Sequence") {
+    node.has_only({"type", "pretokenizers"});
     std::vector<std::unique_ptr<PreTokenizer>> steps;
     for (const JsonNode& step : node.at("pretokenizers").items()) steps.push_back(parse_pre_tokenizer(step));
     return std::make_unique<Sequence>(std::move(steps));
   }
-  node.refuse_kind(kind, {"Split", "Digits", "ByteLevel", "Metaspace", "Sequence"});
+  node.refuse_kind(kind, {"Split", "Digits", "Punctuation", "ByteLevel", "Metaspace", "Sequence"});
 }
 
 }  // namespace attnlab::model::tokenizer_parts

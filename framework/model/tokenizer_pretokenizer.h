@@ -1,6 +1,6 @@
-// Cuts a text into the pieces that merges never cross: Split, Digits, ByteLevel, Metaspace and Sequences of these.
-// Some also rewrite the text (ByteLevel's alphabet, Metaspace's lower one eighth block for a space), so a piece owns
-// its characters.
+// Cuts a text into the pieces that merges never cross: Split, Digits, Punctuation, ByteLevel, Metaspace and Sequences
+// of these. Some also rewrite the text (ByteLevel's alphabet, Metaspace's lower one eighth block for a space), so a
+// piece owns its characters.
 #pragma once
 
 #include <memory>

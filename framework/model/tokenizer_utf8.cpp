@@ -42,6 +42,12 @@ Utf8Step first_character(std::string_view text) noexcept {
   return {there == lead.bytes ? Utf8State::valid : Utf8State::incomplete, there};
 }
 
+std::string_view last_character(std::string_view text) noexcept {
+  std::size_t begin = text.size() - 1;
+  while (begin > 0 && (static_cast<unsigned char>(text[begin]) & 0xC0) == 0x80) --begin;
+  return text.substr(begin);
+}
+
 char32_t code_point(std::string_view character) noexcept {
   const auto lead = static_cast<unsigned char>(character[0]);
   if (lead < 0x80) return lead;

@@ -22,6 +22,9 @@ struct Utf8Step {
 /// Looks at the first character of `text`, which must not be empty.
 Utf8Step first_character(std::string_view text) noexcept;
 
+/// The last character of a valid text, which must not be empty.
+std::string_view last_character(std::string_view text) noexcept;
+
 /// The code point of one valid character.
 char32_t code_point(std::string_view character) noexcept;
 

@@ -89,6 +89,26 @@ TEST(TokenizerDigits, StandAloneOrTogether) {
   expect_cut({{"type", "Digits"}}, "12³Ⅳx", {"12³Ⅳ", "x"});  // categories Nd, No, Nl
 }
 
+// The example of the Hugging Face library's own tests, and the other behaviours from their definitions.
+TEST(TokenizerPunctuation, StandsAloneUnlessToldOtherwise) {
+  const std::string text = "Hey friend!     How are you?!?";
+  expect_cut({{"type", "Punctuation"}}, text, {"Hey friend", "!", "     How are you", "?", "!", "?"});
+  const auto with = [](const char* behavior) { return json{{"type", "Punctuation"}, {"behavior", behavior}}; };
+  expect_cut(with("Isolated"), text, {"Hey friend", "!", "     How are you", "?", "!", "?"});
+  expect_cut(with("Removed"), text, {"Hey friend", "     How are you"});
+  expect_cut(with("MergedWithPrevious"), text, {"Hey friend!", "     How are you?", "!", "?"});
+  expect_cut(with("MergedWithNext"), text, {"Hey friend", "!     How are you", "?", "!", "?"});
+  expect_cut(with("Contiguous"), text, {"Hey friend", "!", "     How are you", "?!?"});
+}
+
+// Categories Pc, Pd, Ps, Pe, Pi, Pf and Po of Unicode, and of ASCII also the symbols; other symbols are none.
+TEST(TokenizerPunctuation, IsUnicodesAndAllOfAsciis) {
+  expect_cut({{"type", "Punctuation"}, {"behavior", "Removed"}}, "a$b+c<d^e`f|g~h_i",
+             {"a", "b", "c", "d", "e", "f", "g", "h", "i"});
+  expect_cut({{"type", "Punctuation"}, {"behavior", "Removed"}}, "a«b—c。d、e‿f", {"a", "b", "c", "d", "e", "f"});
+  expect_cut({{"type", "Punctuation"}, {"behavior", "Removed"}}, "a€b°c", {"a€b°c"});
+}
+
 TEST(TokenizerByteLevel, CutsAsGpt2UnlessToldNotTo) {
   const json plain = {{"type", "ByteLevel"}, {"add_prefix_space", false}};
   expect_cut(plain, "Hello there, it's\n 42 ", {"Hello", "Ġthere", ",", "Ġit", "'s", "Ċ", "Ġ42", "Ġ"});

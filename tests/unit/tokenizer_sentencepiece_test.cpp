@@ -118,14 +118,100 @@ TEST_F(TokenizerSentencePieceModel, RefusesIdsOutsideTheVocabularyAndTextThatIsN
             "the text is not UTF-8: byte 0xC3 at offset 1; convert the text to UTF-8");
 }
 
-TEST_F(TokenizerSentencePieceModel, ComesBeforeATokenizerJson) {
+TEST_F(TokenizerSentencePieceModel, ComesAfterATokenizerJson) {
+  folder_.write("tokenizer.json", tokenizer_of({"t", "h", "e"}).dump());
+  EXPECT_EQ(load_tokenizer(folder_.path())->encode("the"), (Ids{0, 1, 2}));
   folder_.write("tokenizer.json", "not even JSON");
-  EXPECT_EQ(load_tokenizer(folder_.path())->encode("the"), (Ids{kFirst + 2}));
+  EXPECT_NE(error_of([&] { (void)load_tokenizer(folder_.path()); }).find("tokenizer.json"), std::string::npos);
+}
+
+// A tokenizer.json of type Unigram, whose vocabulary is a list of pieces with scores.
+TEST_F(TokenizerSentencePieceModel, StandsInForATokenizerJsonOfAnotherKindThatHasItsPieces) {
+  nlohmann::json pieces = nlohmann::json::array({{"<unk>", 0.0}, {"<s>", 0.0}, {"</s>", 0.0}});
+  for (unsigned value = 0; value < 256; ++value) {
+    char name[8];
+    std::snprintf(name, sizeof name, "<0x%02X>", value);
+    pieces.push_back(nlohmann::json::array({name, 0.0}));
+  }
+  for (const std::string& text : kPieces) pieces.push_back(nlohmann::json::array({text, -1.0}));
+  nlohmann::json file = tokenizer_of({});
+  file["model"] = {{"type", "Unigram"}, {"unk_id", 0}, {"vocab", pieces}};
+  file["added_tokens"] = nlohmann::json::array({{{"id", 272}, {"content", "<x>"}, {"special", true}}});
+  file["post_processor"] = {{"type", "BertProcessing"}, {"cls", {"<s>", 1}}, {"sep", {"</s>", 2}}};
+  folder_.write("tokenizer.json", file.dump());
+  const auto tokenizer = load_tokenizer(folder_.path());
+  EXPECT_EQ(tokenizer->encode("the<x>cat"), (Ids{kFirst + 2, 272, kFirst + 5}));
+  EXPECT_EQ(tokenizer->encode_with_special("the"), (Ids{1, kFirst + 2, 2}));
+
+  file["model"]["vocab"][kFirst][0] = "another";
+  folder_.write("tokenizer.json", file.dump());
+  EXPECT_EQ(error_of([&] { (void)load_tokenizer(folder_.path()); }),
+            (folder_.path() / "tokenizer.json").string() +
+                ": model is of kind \"Unigram\", which is not supported; supported: BPE");
+}
+
+TEST_F(TokenizerSentencePieceModel, AddsBosAndEosAsTheConfigSays) {
+  const auto ids = [&](const nlohmann::json& config) {
+    folder_.write("tokenizer_config.json", config.dump());
+    return load_tokenizer(folder_.path())->encode_with_special("the");
+  };
+  EXPECT_EQ(ids(nlohmann::json::object()), (Ids{1, kFirst + 2}));
+  EXPECT_EQ(ids({{"add_bos_token", false}}), (Ids{kFirst + 2}));
+  EXPECT_EQ(ids({{"add_eos_token", true}}), (Ids{1, kFirst + 2, 2}));
+  EXPECT_EQ(ids({{"add_bos_token", false}, {"add_eos_token", true}}), (Ids{kFirst + 2, 2}));
+  EXPECT_EQ(ids({{"bos_token", "</s>"}}), (Ids{2, kFirst + 2}));
+}
+
+// With a config the special tokens are found in the text, as in transformers; a tokenizer.model alone spells them.
+TEST_F(TokenizerSentencePieceModel, FindsAddedAndSpecialTokensInTheText) {
+  folder_.write("tokenizer_config.json",
+                R"({"added_tokens_decoder": {"272": {"content": "<x>"}, "280": {"content": "<y>", "rstrip": true}}})");
+  const auto tokenizer = load_tokenizer(folder_.path());
+  EXPECT_EQ(tokenizer->vocab_size(), 281);
+  EXPECT_EQ(tokenizer->encode("<s>the</s>"), (Ids{1, kFirst + 2, 2}));
+  EXPECT_EQ(tokenizer->encode("the<x>the<y> the"), (Ids{kFirst + 2, 272, kFirst + 2, 280, kFirst + 2}));
+  EXPECT_EQ(tokenizer->decode(Ids{1, kFirst + 2, 272, kFirst + 2, 275, 280}), "the<x>the<y>");  // no token has 275
+  EXPECT_EQ(streamed(*tokenizer, {1, kFirst + 2, 272, kFirst + 2, 275, 280}), "the<x>the<y>");
+}
+
+TEST_F(TokenizerSentencePieceModel, PutsASpaceBeforeEveryRunUnlessTheConfigSaysOtherwise) {
+  const auto with = [&](nlohmann::json config) {
+    config["added_tokens_decoder"] = {{"272", {{"content", "<x>"}}}};
+    folder_.write("tokenizer_config.json", config.dump());
+    return load_tokenizer(folder_.path());
+  };
+  const Ids bare{kFirst + 7, kFirst + 1};  // "t", "he"
+  EXPECT_EQ(with(nlohmann::json::object())->encode("the<x>the"), (Ids{kFirst + 2, 272, kFirst + 2}));
+  const auto first_only = with({{"legacy", false}});
+  EXPECT_EQ(first_only->encode("the<x>the"), (Ids{kFirst + 2, 272, bare[0], bare[1]}));
+  EXPECT_EQ(first_only->encode("<x>the"), (Ids{272, bare[0], bare[1]}));
+  const auto none = with({{"add_prefix_space", false}});
+  EXPECT_EQ(none->encode("the<x>the"), (Ids{bare[0], bare[1], 272, bare[0], bare[1]}));
+  for (const auto& config : {nlohmann::json{{"legacy", false}}, nlohmann::json{{"add_prefix_space", false}},
+                             nlohmann::json{{"legacy", true}}}) {
+    const auto tokenizer = with(config);
+    for (const char* text : {"the<x>the", " the<x> the", "<x>  cat<x>", "é<x>日本"}) {
+      EXPECT_EQ(tokenizer->decode(tokenizer->encode(text)), text) << config;
+      EXPECT_EQ(streamed(*tokenizer, tokenizer->encode(text)), text) << config;
+    }
+  }
+}
+
+TEST_F(TokenizerSentencePieceModel, MayHaveAnAddedTokenInThePlaceOfAPiece) {
+  folder_.write("added_tokens.json", R"({"<x>": 271})");
+  const auto tokenizer = load_tokenizer(folder_.path());
+  EXPECT_EQ(tokenizer->vocab_size(), 272);
+  EXPECT_EQ(tokenizer->encode("<x>the"), (Ids{271, kFirst + 2}));
+  EXPECT_EQ(tokenizer->decode(Ids{271, kFirst + 2}), "<x>the");
+  folder_.write("added_tokens.json", R"({"<s>": 271})");
+  EXPECT_EQ(error_of([&] { (void)load_tokenizer(folder_.path()); }),
+            (folder_.path() / "added_tokens.json").string() +
+                ": <s> gives \"<s>\" the id 271, but the vocabulary gives it 1");
 }
 
 TEST_F(TokenizerSentencePieceModel, IsRefusedByNameWhenDamaged) {
   const std::string file = (folder_.path() / "tokenizer.model").string();
-  const std::string remedy = "; fetch the file again, or remove it to use tokenizer.json";
+  const std::string remedy = "; fetch the file again";
   const auto message = [&](const std::string& bytes) {
     folder_.write("tokenizer.model", bytes);
     return error_of([&] { (void)load_tokenizer(folder_.path()); });

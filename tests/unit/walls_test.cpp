@@ -48,7 +48,7 @@ TEST(Walls, EachLibraryIsIncludedInItsOwnRoomOnly) {
       {R"(^(oneapi/)?tbb/.*)", {"parallel"}},  {R"(^boost/dll.*)", {"registry"}},
       {R"(^yaml-cpp/.*)", {"config"}},         {R"(^(oneapi/)?dnnl.*)", {"ops"}},
       {R"(^hwy/.*)", {"ops", "core", "base"}}, {R"(^CLI/.*)", {"cli"}},
-      {R"(^benchmark/.*)", {"bench"}},         {R"(^(sentencepiece.*|unicode/.*))", {"model"}},
+      {R"(^benchmark/.*)", {"bench"}},         {R"(^(sentencepiece.*|unicode/.*|oniguruma.*))", {"model"}},
   };
   int checked = 0;
   for (const Include& include : all_includes())
