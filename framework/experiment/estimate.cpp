@@ -7,6 +7,7 @@
 
 #include "core/storage.h"
 #include "experiment/prompt.h"
+#include "experiment/text_windows.h"
 
 namespace attnlab::experiment {
 namespace {
@@ -75,9 +76,10 @@ double speed_seconds(const SpeedCase& one, const TrialTime& time) {
 }
 
 double perplexity_seconds(const PerplexityWorkload& workload, const ModelSource& source, const TrialTime& time) {
-  const auto tokens = read_text_tokens(workload.text, *source.tokenizer(), source.config().vocab_size);
-  double windows = std::ceil(static_cast<double>(tokens.size()) / std::max(workload.context - 1, 1));
-  if (workload.max_windows > 0) windows = std::min(windows, static_cast<double>(workload.max_windows));
+  const auto windows =
+      static_cast<double>(read_text_windows(workload.text, *source.tokenizer(), source.config().vocab_size,
+                                            workload.context, workload.max_windows)
+                              .all.size());
   const bool whole = workload.prefill >= workload.context;
   return windows * (time.prefill(workload.prefill, 0, whole ? workload.prefill : 1) +
                     time.steps(workload.prefill, workload.context));

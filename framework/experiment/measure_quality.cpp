@@ -9,8 +9,8 @@
 
 #include "experiment/feeding.h"
 #include "experiment/measures.h"
-#include "experiment/prompt.h"
 #include "experiment/sha256.h"
+#include "experiment/text_windows.h"
 #include "ops/vector_kernels.h"
 
 namespace attnlab::experiment {
@@ -38,23 +38,6 @@ using model::TokenId;
 
 double nll(std::span<const float> logits, TokenId target) {
   return vec::log_sum_exp(logits) - logits[target];
-}
-
-// Windows of `context` tokens, each BOS and a piece of the text. A tokenizer without BOS: the piece alone, whose first
-// token nothing predicts.
-std::vector<std::vector<TokenId>> windows(const std::vector<TokenId>& ids, std::optional<TokenId> bos,
-                                          const PerplexityWorkload& workload) {
-  const std::size_t piece = workload.context - (bos ? 1 : 0);
-  std::vector<std::vector<TokenId>> all;
-  for (std::size_t first = 0; first < ids.size(); first += piece) {
-    if (workload.max_windows > 0 && static_cast<int>(all.size()) == workload.max_windows) break;
-    std::vector<TokenId> window;
-    if (bos) window.push_back(*bos);
-    window.insert(window.end(), ids.begin() + static_cast<std::ptrdiff_t>(first),
-                  ids.begin() + static_cast<std::ptrdiff_t>(std::min(first + piece, ids.size())));
-    all.push_back(std::move(window));
-  }
-  return all;
 }
 
 // What the baseline's predictions must have been made of, to be compared with those of this trial.
@@ -166,9 +149,10 @@ class Scores {
   std::vector<WindowScore> windows_;
 };
 
-// `whole`: every window is one prompt and all its tokens are counted; else only the tokens after the prompt are.
-void run_window(model::Decoder& decoder, const std::vector<TokenId>& window, int context, int prefill, bool whole,
-                Scores& scores, CacheUse& use) {
+// `whole`: every window is one prompt and all its tokens are counted; else only the tokens after the prompt are. Those
+// before `first_counted` never are.
+void run_window(model::Decoder& decoder, const std::vector<TokenId>& window, std::size_t first_counted, int context,
+                int prefill, bool whole, Scores& scores, CacheUse& use) {
   model::Session session = decoder.make_session(1, context);
   const std::span<const TokenId> prompt = std::span(window).first(std::min<std::size_t>(prefill, window.size()));
   std::vector<float> logits(decoder.config().vocab_size);
@@ -177,7 +161,7 @@ void run_window(model::Decoder& decoder, const std::vector<TokenId>& window, int
     if (whole) {
       each_logits(decoder, hidden, [&](int row, std::span<const float> of_row) {
         const std::size_t next = static_cast<std::size_t>(first + row) + 1;
-        if (next < window.size()) scores.count(of_row, window[next]);
+        if (next >= first_counted && next < window.size()) scores.count(of_row, window[next]);
       });
     } else if (first + hidden.extent(0) == static_cast<std::int64_t>(prompt.size())) {
       decoder.logits(hidden.slice(hidden.extent(0) - 1, 1), {logits.data(), {1, decoder.config().vocab_size}});
@@ -185,7 +169,7 @@ void run_window(model::Decoder& decoder, const std::vector<TokenId>& window, int
   });
   use.count_step(session);
   for (std::size_t token = prompt.size(); token < window.size(); ++token) {
-    scores.count(logits, window[token]);
+    if (token >= first_counted) scores.count(logits, window[token]);
     // The last token is fed too: its rows and the check behind it belong to the window.
     const model::SequenceTokens fed{.sequence = 0, .tokens = {&window[token], 1}, .phase = Phase::decode};
     decoder.logits(decoder.forward(session, {&fed, 1}), {logits.data(), {1, decoder.config().vocab_size}});
@@ -198,18 +182,21 @@ void run_window(model::Decoder& decoder, const std::vector<TokenId>& window, int
 
 Measured measure_perplexity(model::Decoder& decoder, const model::Tokenizer& tokenizer,
                             const PerplexityWorkload& workload, const BaselineFile& baseline) {
-  const std::vector<TokenId> ids = read_text_tokens(workload.text, tokenizer, decoder.config().vocab_size);
-  const std::vector<std::vector<TokenId>> pieces = windows(ids, tokenizer.bos(), workload);
-  Scores scores(baseline, identity_of(pieces, decoder.config().vocab_size, workload.prefill));
+  const int vocab = decoder.config().vocab_size;
+  const TextWindows windows =
+      read_text_windows(workload.text, tokenizer, vocab, workload.context, workload.max_windows);
+  Scores scores(baseline, identity_of(windows.all, vocab, workload.prefill));
   CacheUse use;
-  for (const auto& window : pieces)
-    run_window(decoder, window, workload.context, workload.prefill, workload.prefill >= workload.context, scores, use);
+  for (const auto& window : windows.all)
+    run_window(decoder, window, windows.first_counted, workload.context, workload.prefill,
+               workload.prefill >= workload.context, scores, use);
   scores.finish();
   if (scores.is_empty())
     throw Error(workload.text.string(), "no token of the text comes after a prompt, so nothing is counted",
                 "use a longer text or a shorter prefill");
   Measured measured;
   scores.add_to(measured);
+  measured.details["windows_begin_with_bos"] = windows.begin_with_bos;
   measured.add_cache(use);
   return measured;
 }

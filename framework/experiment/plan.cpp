@@ -9,6 +9,7 @@
 #include "experiment/estimate.h"
 #include "experiment/prompt.h"
 #include "experiment/recall_prediction.h"
+#include "experiment/text_windows.h"
 #include "parallel/parallel.h"
 
 namespace attnlab::experiment {
@@ -37,7 +38,8 @@ int longest(const Workload& workload, const ModelSource& source) {
                    return length;
                  },
                  [&](const PerplexityWorkload& perplexity) {
-                   (void)read_text_tokens(perplexity.text, *source.tokenizer(), source.config().vocab_size);
+                   (void)read_text_windows(perplexity.text, *source.tokenizer(), source.config().vocab_size,
+                                           perplexity.context, perplexity.max_windows);
                    return perplexity.context;
                  },
                  [&](const GenerateWorkload& generate) {

@@ -1,4 +1,4 @@
-// A prompt as the model is fed it: with BOS where the tokenizer has one, and checked before anything runs.
+// A prompt as the model is fed it: with what the tokenizer puts around it, and checked before anything runs.
 #pragma once
 
 #include <filesystem>
