@@ -8,6 +8,8 @@
 
 #include <attnlab/error.h>
 
+#include "base/crash_report.h"
+#include "base/plugin_call.h"
 #include "cli/command.h"
 
 namespace attnlab::cli {
@@ -45,6 +47,7 @@ int usage_error(const CLI::App& app, const CLI::ParseError& error, int argc, cha
 }  // namespace
 
 int program(int argc, char** argv) {
+  name_crashes();
   CLI::App app("AttnLab: quality, speed and real bytes of attention variants, from one YAML", "attnlab");
   app.require_subcommand(1);
   std::function<int()> run;
@@ -63,6 +66,9 @@ int program(int argc, char** argv) {
     return kFailed;
   } catch (const std::exception& error) {
     print_error(one_line(error.what()));
+    return kFailed;
+  } catch (...) {
+    print_error(one_line("internal error: thrown where nobody expects it: " + current_exception_text()));
     return kFailed;
   }
   return kWrongInput;

@@ -14,6 +14,9 @@
 
 #include <attnlab/core.h>
 
+#include <fmt/format.h>
+
+#include "base/plugin_call.h"
 #include "core/attend_mass.h"
 #include "core/attend_reference.h"
 #include "core/attend_time.h"
@@ -44,6 +47,31 @@ struct Reading {
   std::uint8_t* reads;  // [group, tiles]
 };
 
+std::string shape_text(const TensorView<const float, 3>& rows) {
+  return fmt::format("[{}, {}, {}] with a last stride of {}", rows.extent(0), rows.extent(1), rows.extent(2),
+                     rows.stride(2));
+}
+
+// What is asked for is there, and what is written has room.
+void check_attend(const AttendArgs& args, const TensorView<float, 3>& out) {
+  const KvShape shape = args.source.shape();
+  const std::int64_t heads = args.queries.extent(1);
+  if (shape.kv_heads < 1 || heads < 1 || heads % shape.kv_heads != 0)
+    broken_rule(fmt::format("attend: {} query heads on {} kv heads", heads, shape.kv_heads),
+                "query heads are a multiple of kv heads");
+  const auto is = [&](const TensorView<const float, 3>& rows, int width) {
+    return rows.extent(0) == args.chunk.tokens() && rows.extent(1) == heads && rows.extent(2) == width &&
+           rows.stride(2) == 1;
+  };
+  if (!is(args.queries, shape.key_dim) || !is(out, shape.value_dim))
+    broken_rule(fmt::format("attend: queries {}, output {}", shape_text(args.queries), shape_text(out)),
+                fmt::format("[{}, {}, {}] and [{}, {}, {}] with dense rows are right here", args.chunk.tokens(), heads,
+                            shape.key_dim, args.chunk.tokens(), heads, shape.value_dim));
+  if (!args.sink_logits.empty() && static_cast<std::int64_t>(args.sink_logits.size()) != heads)
+    broken_rule(fmt::format("attend: {} sink logits for {} heads", args.sink_logits.size(), heads));
+  if (std::ranges::count(args.hooks, nullptr) > 0) broken_rule("attend: a hook is null");
+}
+
 class Attend {
  public:
   Attend(const AttendArgs& args, TensorView<float, 3> out)
@@ -51,12 +79,10 @@ class Attend {
         out_(out),
         shape_(args.source.shape()),
         heads_(static_cast<int>(args.queries.extent(1))),
-        group_(heads_ / shape_.kv_heads),
+        group_(heads_ / std::max(shape_.kv_heads, 1)),
         selector_(args.source.selector()),
         mass_(args, group_) {
-    ATTNLAB_CHECK(heads_ % shape_.kv_heads == 0, "query heads are no multiple of kv heads");
-    ATTNLAB_CHECK(args.queries.extent(2) == shape_.key_dim && out.extent(2) == shape_.value_dim,
-                  "queries or output have another width than the rows");
+    check_attend(args, out);
   }
 
   void run();

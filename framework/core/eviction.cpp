@@ -6,17 +6,21 @@
 #include <functional>
 #include <limits>
 #include <numeric>
+#include <string>
+
+#include "base/plugin_call.h"
 
 namespace attnlab {
 namespace {
 
 constexpr Position kNobody = std::numeric_limits<Position>::max();
-constexpr double kLowest = -std::numeric_limits<double>::infinity();
 
 class RowsCache final : public LayerCache {
  public:
   RowsCache(const LayerCacheContext& context, std::unique_ptr<EvictionRule> rule)
-      : shape_(context.shape), key_form_(context.key_form), rows_(context.make_rows()), rule_(std::move(rule)) {}
+      : shape_(context.shape), key_form_(context.key_form), rows_(context.make_rows()), rule_(std::move(rule)) {
+    if (rule_ != nullptr) bytes_of_new_rule_ = rule_->bytes();
+  }
 
   KvShape shape() const noexcept override { return shape_; }
   KeyForm key_form() const noexcept override { return key_form_; }
@@ -31,13 +35,13 @@ class RowsCache final : public LayerCache {
       if (tokens == 0) continue;
       rows_->append(sequence, chunk.positions_of(sequence), keys.slice(first, tokens), values.slice(first, tokens));
     }
-    if (rule_ != nullptr) rule_->appended(chunk, keys, values);
+    if (rule_ != nullptr) call_part("appended", [&] { rule_->appended(chunk, keys, values); });
   }
 
   void end_chunk(const ChunkView& chunk) override {
     for (int sequence = 0; sequence < chunk.sequences(); ++sequence) {
       if (chunk.tokens_of(sequence) == 0) continue;
-      if (rule_ != nullptr) rule_->check(chunk, sequence, *rows_);
+      if (rule_ != nullptr) call_part("check", [&] { rule_->check(chunk, sequence, *rows_); });
       if (chunk.ends_prompt_or_step(sequence)) rows_->settle(sequence);
     }
   }
@@ -54,7 +58,13 @@ class RowsCache final : public LayerCache {
   std::size_t bytes() const noexcept override { return rows_->bytes() + (rule_ == nullptr ? 0 : rule_->bytes()); }
   void save(int sequence, StateWriter& to) const override {
     rows_->save(sequence, to);
-    if (rule_ != nullptr) rule_->save(sequence, to);
+    if (rule_ == nullptr) return;
+    const std::size_t before = to.bytes().size();
+    rule_->save(sequence, to);
+    if (to.bytes().size() == before && rule_->bytes() > bytes_of_new_rule_)
+      broken_rule("the rule holds " + std::to_string(rule_->bytes() - bytes_of_new_rule_) +
+                      " bytes more than when it was new, and saves nothing",
+                  "write save and restore beside its clear");
   }
   void restore(int sequence, StateReader& from) override {
     rows_->restore(sequence, from);
@@ -66,6 +76,7 @@ class RowsCache final : public LayerCache {
   KeyForm key_form_;
   std::unique_ptr<KvRows> rows_;
   std::unique_ptr<EvictionRule> rule_;
+  std::size_t bytes_of_new_rule_ = 0;
 };
 
 }  // namespace
@@ -96,22 +107,31 @@ Position oldest_of_newest(std::span<const Position> positions, int recent) {
   return sorted[last];
 }
 
+// An order needs numbers: which row would go would be chance.
+void check_scores(std::span<const double> scores, std::span<const Position> positions) {
+  const auto found = std::ranges::find_if(scores, [](double score) { return std::isnan(score); });
+  if (found == scores.end()) return;
+  const auto row = found - scores.begin();
+  broken_rule("rows_to_drop: the score of row " + std::to_string(row) + " (position " +
+                  std::to_string(positions[static_cast<std::size_t>(row)]) + ") is NaN",
+              "score with numbers; where the model's own numbers are NaN, cache full shows it");
+}
+
 }  // namespace
 
 std::vector<int> rows_to_drop(std::span<const double> scores, std::span<const Position> positions, int keep,
                               Protect protect) {
   const int rows = static_cast<int>(positions.size());
   if (rows <= keep) return {};
-  ATTNLAB_CHECK(scores.size() == positions.size(), "an eviction rule whose scores are those of other rows");
+  if (scores.size() != positions.size())
+    broken_rule("rows_to_drop: " + std::to_string(scores.size()) + " scores for " + std::to_string(rows) + " rows",
+                "give a score for every row");
+  check_scores(scores, positions);
   const Position recent = oldest_of_newest(positions, protect.recent);
   const auto is_protected = [&](int row) { return positions[row] < protect.first || positions[row] >= recent; };
-  // Of a row that is no number: the lowest, since an order needs one.
-  const auto score = [&](int row) { return std::isnan(scores[row]) ? kLowest : scores[row]; };
   const auto better = [&](int a, int b) {
     if (is_protected(a) != is_protected(b)) return is_protected(a);
-    const double of_a = score(a);
-    const double of_b = score(b);
-    if (of_a != of_b) return of_a > of_b;
+    if (scores[a] != scores[b]) return scores[a] > scores[b];
     return positions[a] > positions[b];
   };
   if (rows - keep == 1) {  // every decode step of a full cache
@@ -134,7 +154,9 @@ RowMass::~RowMass() = default;
 
 void RowMass::add(int sequence, int kv_head, std::span<const float> mass) noexcept {
   std::vector<double>& sums = at(sequence, kv_head);
-  ATTNLAB_CHECK(sums.size() == mass.size(), "mass of another number of rows");
+  if (sums.size() != mass.size())
+    return note_broken_rule("mass of " + std::to_string(mass.size()) + " rows, but RowMass has grown to " +
+                            std::to_string(sums.size()) + "; grow it where rows are appended, cut it where they drop");
   for (std::size_t row = 0; row < mass.size(); ++row) sums[row] += mass[row];
 }
 

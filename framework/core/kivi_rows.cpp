@@ -4,6 +4,8 @@
 #include <array>
 #include <vector>
 
+#include <attnlab/error.h>
+
 #include "core/panel_rows.h"
 #include "core/tile_kernels.h"
 #include "parallel/parallel.h"
@@ -157,6 +159,9 @@ class KiviRows final : public KvRows {
       from.get_all(lists_[list].positions);
       lists_[list].coded_keys = from.get<int>();
       lists_[list].coded_values = from.get<int>();
+      for (const int coded : {lists_[list].coded_keys, lists_[list].coded_values})
+        if (coded < 0 || coded > lists_[list].rows())
+          throw Error("", "the state is that of another storage", "restore rows that were made alike");
       for (PanelRows* part : parts_.all()) part->restore(list, from);
     }
   }

@@ -1,5 +1,7 @@
 #include "core/panel_rows.h"
 
+#include <attnlab/error.h>
+
 namespace attnlab {
 
 PanelRows::PanelRows(const Panel& panel, PageLayout layout, std::size_t lists, int capacity)
@@ -53,6 +55,8 @@ void PanelRows::restore(std::size_t list, StateReader& from) {
   List& of = lists_[list];
   const auto pages = from.get<std::size_t>();
   of.released = from.get<int>();
+  if (of.released < 0 || static_cast<std::size_t>(of.released) > pages)
+    throw Error("", "the state is that of another storage", "restore rows that were made alike");
   of.pages.assign(of.released, nullptr);
   while (of.pages.size() < pages) {
     of.pages.push_back(pool_.acquire());

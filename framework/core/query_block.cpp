@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <string>
 
+#include "base/plugin_call.h"
 #include "core/tile_kernels.h"
 
 namespace attnlab {
@@ -62,6 +64,8 @@ void QueryBlock::pack(std::span<const Position> positions, float* to) const {
 
 KvTile QueryBlock::tile(int index) {
   const KvTile tile = args_.source.tile(range_.sequence, range_.kv_head, index, tile_);
+  if (tile.rows() > kTileRows)
+    broken_rule("a tile of " + std::to_string(tile.rows()) + " rows, where " + std::to_string(kTileRows) + " fit");
   if (tile.query_cap != packed_cap_ && tile.query_cap != kNoCap) {
     if (capped_ == nullptr) capped_ = scratch_.floats(static_cast<std::int64_t>(rows_) * shape_.key_dim).data();
     packed_cap_ = tile.query_cap;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/checked_rows.h"
 #include "core/element_rows.h"
 #include "core/f32_rows.h"
 
@@ -21,6 +22,12 @@ const Codec& codec_of(const std::string& element) {
 
 RowFormat format_of(const StorageSpec& storage) {
   return {codec_of(storage.keys), codec_of(storage.values), storage.page};
+}
+
+std::unique_ptr<KvRows> rows_of(const StorageSpec& storage, const KvShape& shape, int sequences, int capacity) {
+  if (storage.is_kivi()) return kivi_rows(storage.kivi, storage.page, shape, sequences, capacity);
+  if (storage == StorageSpec{}) return f32_rows(shape, sequences, capacity);
+  return element_rows(format_of(storage), shape, sequences, capacity);
 }
 
 }  // namespace
@@ -43,9 +50,7 @@ std::string StorageSpec::text() const {
 }
 
 std::unique_ptr<KvRows> make_rows(const StorageSpec& storage, const KvShape& shape, int sequences, int capacity) {
-  if (storage.is_kivi()) return kivi_rows(storage.kivi, storage.page, shape, sequences, capacity);
-  if (storage == StorageSpec{}) return f32_rows(shape, sequences, capacity);
-  return element_rows(format_of(storage), shape, sequences, capacity);
+  return checked_rows(rows_of(storage, shape, sequences, capacity), shape, sequences);
 }
 
 double row_bytes(const StorageSpec& storage, const KvShape& shape) {

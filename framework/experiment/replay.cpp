@@ -113,7 +113,7 @@ Layer::Layer(const std::filesystem::path& streams, const Registry& registry, con
                           .key_form = form,
                           .rotation = position_->rotation()};
   layer.row_bytes = row_bytes(storage, layer.shape);
-  layer.make_rows = [&] { return make_rows(storage, layer.shape, 1, tokens()); };
+  layer.make_rows = [storage, shape = layer.shape, count = tokens()] { return make_rows(storage, shape, 1, count); };
   cache_ = policy_->create(layer);
 }
 
@@ -136,8 +136,11 @@ void Layer::mark_kept(std::uint8_t* kept) const {
   TileScratch scratch{keys, values, positions};
   for (int head = 0; head < kv_heads(); ++head)
     for (int index = 0; index < cache_->tiles(0, head); ++index)
-      for (const Position position : cache_->tile(0, head, index, scratch).positions)
+      for (const Position position : cache_->tile(0, head, index, scratch).positions) {
+        if (position < 0 || position >= tokens())
+          throw Error("--cache", fmt::format("it has a row at position {} of {} tokens", position, tokens()));
         kept[static_cast<std::int64_t>(head) * tokens() + position] = 1;
+      }
 }
 
 }  // namespace

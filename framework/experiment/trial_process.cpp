@@ -18,6 +18,7 @@
 
 #include <attnlab/error.h>
 
+#include "base/crash_report.h"
 #include "experiment/interrupt.h"
 #include "experiment/proc_files.h"
 #include "report/format.h"
@@ -26,6 +27,22 @@ namespace attnlab::experiment {
 namespace {
 
 constexpr int kMemoryWatchMs = 50;  // a look takes some 20 us
+constexpr int kLastWordsMs = 200;   // of a process that is to be ended
+
+// The line that names who ended the process (base/crash_report), without its prefix, and what else was written.
+struct LastWords {
+  std::string named, others;
+};
+
+LastWords split(std::string words) {
+  constexpr std::string_view kPrefix = "attnlab: ";
+  const std::size_t line = words.rfind(kPrefix);
+  if (line == std::string::npos) return {"", std::move(words)};
+  const std::size_t end = std::min(words.find('\n', line), words.size());
+  LastWords found{words.substr(line + kPrefix.size(), end - line - kPrefix.size()), words.erase(line, end + 1 - line)};
+  while (!found.others.empty() && found.others.back() == '\n') found.others.pop_back();
+  return found;
+}
 
 [[noreturn]] void no_process(int fault) {
   throw Error("", fmt::format("no trial process can be started: {}", std::strerror(fault)));
@@ -52,6 +69,7 @@ TrialProcess::TrialProcess(const Plan& plan, std::size_t arm, std::int64_t seed,
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent) _exit(1);
     leave_interrupts_to_parent();
+    name_termination();
     close(sockets[0]);
     if (output_ >= 0) {
       dup2(output_, STDOUT_FILENO);
@@ -144,16 +162,25 @@ int TrialProcess::wait_for_end() {
 }
 
 void TrialProcess::kill_for(report::TrialResult& result, std::string status, std::string reason) {
+  // Asked first, it says which plugin was being called.
+  kill(pid_, SIGTERM);
+  siginfo_t end{};
+  for (int waited_ms = 0; waited_ms < kLastWordsMs && end.si_pid == 0; waited_ms += 5) {
+    poll(nullptr, 0, 5);
+    if (waitid(P_PID, static_cast<id_t>(pid_), &end, WEXITED | WNOHANG | WNOWAIT) != 0) break;
+  }
   kill(pid_, SIGKILL);
   static_cast<void>(wait_for_end());
   result.status = std::move(status);
   result.reason = std::move(reason);
-  if (const std::string words = last_words(); !words.empty()) result.reason += "; it wrote: " + words;
+  const auto [named, others] = split(last_words());
+  if (!named.empty()) result.reason += "; " + named;
+  if (!others.empty()) result.reason += "; it wrote: " + others;
 }
 
 std::string TrialProcess::cause_of_death() {
   const int status = wait_for_end();
-  const std::string words = last_words();
+  const auto [named, words] = split(last_words());
   std::string reason;
   if (WIFSIGNALED(status)) {
     reason = fmt::format("the process was ended by signal {} ({})", WTERMSIG(status), strsignal(WTERMSIG(status)));
@@ -162,13 +189,14 @@ std::string TrialProcess::cause_of_death() {
     reason = fmt::format("the process ended with exit code {}", WEXITSTATUS(status));
   }
   if (words.find("std::bad_alloc") != std::string::npos) reason = "out of memory: " + reason;
+  if (!named.empty()) reason = named.find("ended by signal") != std::string::npos ? named : named + "; " + reason;
   if (!words.empty()) reason += "; it wrote: " + words;
   return reason;
 }
 
 std::string TrialProcess::last_words() const {
   if (output_ < 0) return {};
-  constexpr off_t kShown = 500;
+  constexpr off_t kShown = 1500;
   const off_t size = lseek(output_, 0, SEEK_END);
   const off_t from = std::max<off_t>(0, size - kShown);
   std::string last(static_cast<std::size_t>(std::max<off_t>(size - from, 0)), '\0');

@@ -16,6 +16,7 @@
 
 #include <attnlab/error.h>
 
+#include "base/plugin_call.h"
 #include "experiment/arm_check.h"
 #include "experiment/measures.h"
 #include "parallel/parallel.h"
@@ -78,7 +79,7 @@ class Worker {
     } catch (const std::exception& error) {
       end(result, "failed", error.what());
     } catch (...) {
-      end(result, "failed", "something was thrown that is no std::exception");
+      end(result, "failed", "thrown where nobody expects it: " + current_exception_text());
     }
     return result;
   }
@@ -97,13 +98,16 @@ class Worker {
         build_decoder(plan_.arms[arm_].resolved, *plan_.source, *plan_.registry,
                       {.seed = static_cast<std::uint64_t>(seed_), .allow_nonfinite = plan_.allow_nonfinite}));
     if (!checks) return;
+    const CarefulCalls careful;
     if (auto wrong = check_arm(*decoder_, plan_.allow_nonfinite)) end(result, "wrong", std::move(*wrong));
   }
 
   void measure(std::size_t planned_case, report::TrialResult& result) {
     start_peak();
+    static_cast<void>(decoder_->take_nonfinite());
     Measured measured = run(planned_case);
-    if (measured.has_nonfinite_logits && !plan_.allow_nonfinite)
+    // In any step: what is measured last may be finite again.
+    if ((decoder_->take_nonfinite() || measured.has_nonfinite_logits) && !plan_.allow_nonfinite)
       return end(result, "wrong", "the logits hold NaN or Inf");
     measured.add("peak_rss_bytes", "bytes", "lower", peak_rss());
     result.samples = std::move(measured.samples);

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
+#include <bit>
 #include <cstring>
 #include <map>
 #include <numeric>
@@ -39,6 +41,22 @@ void add_norm(TensorView<float, 2> x, const float* delta, std::span<const float>
   });
 }
 
+// NaN or Inf anywhere; rows in parallel.
+bool has_nonfinite(TensorView<const float, 2> rows) {
+  std::atomic<bool> found = false;
+  const int tasks = static_cast<int>((rows.extent(0) + kRowsOfTask - 1) / kRowsOfTask);
+  parallel_for(tasks, [&](int task, WorkerSlot) {
+    const std::int64_t first = static_cast<std::int64_t>(task) * kRowsOfTask;
+    const std::int64_t end = std::min(first + kRowsOfTask, rows.extent(0));
+    std::uint32_t largest = 0;  // by magnitude: the order of floats is that of their bits
+    for (std::int64_t row = first; row < end; ++row)
+      for (const float value : rows.row(row))
+        largest = std::max(largest, std::bit_cast<std::uint32_t>(value) & 0x7fffffffU);
+    if (largest >= 0x7f800000U) found.store(true, std::memory_order_relaxed);
+  });
+  return found;
+}
+
 }  // namespace
 
 struct Decoder::Layer {
@@ -61,7 +79,10 @@ std::unique_ptr<LayerCache> make_cache(const LayerComponents& components, const 
                             .rotation = components.position->rotation(),
                             .row_bytes = components.row_bytes(shape),
                             .seed = components.seed};
-  context.make_rows = [&] { return components.make_rows(shape, place.sequences, place.capacity); };
+  // By value: a policy may keep the context, and make rows when it needs them.
+  context.make_rows = [make = components.make_rows, shape, place] {
+    return make(shape, place.sequences, place.capacity);
+  };
   auto cache = components.cache->create(context);
   if (cache == nullptr) throw Error("", "a cache policy made no cache", "its create() must not return null");
   return cache;
@@ -366,6 +387,7 @@ TensorView<const float, 2> Decoder::forward(Session& session, std::span<const Se
   hidden_.resize(static_cast<std::size_t>(tokens) * hidden_dim);
   TensorView<float, 2> result(hidden_.data(), {tokens, hidden_dim});
   add_norm(x, delta, final_norm_, config_.rms_norm_eps, result);
+  saw_nonfinite_ = saw_nonfinite_ || has_nonfinite(result);
   return result;
 }
 

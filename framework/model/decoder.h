@@ -8,6 +8,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <attnlab/attention_variant.h>
@@ -132,6 +133,9 @@ class ATTNLAB_API Decoder {
   /// vocab_size (an Error otherwise).
   TensorView<const float, 2> forward(Session& session, std::span<const SequenceTokens> input);
 
+  /// Whether `forward` has returned NaN or Inf since this was asked last.
+  [[nodiscard]] bool take_nonfinite() noexcept { return std::exchange(saw_nonfinite_, false); }
+
   /// hidden [rows, hidden_dim] -> out [rows, vocab_size].
   void logits(TensorView<const float, 2> hidden, TensorView<float, 2> out) const;
 
@@ -150,6 +154,7 @@ class ATTNLAB_API Decoder {
   std::vector<std::string> notes_;
   std::unique_ptr<Scratch> scratch_ = std::make_unique<Scratch>();  // sized by the first calls
   std::vector<float> hidden_;                                       // result of the last forward
+  bool saw_nonfinite_ = false;
 };
 
 }  // namespace attnlab::model

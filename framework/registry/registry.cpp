@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <set>
 
+#include "registry/guarded.h"
 #include "registry/plugin_compiler.h"
 #include "registry/stamp.h"
 
@@ -26,7 +27,17 @@ std::string_view kind_name(Kind kind) {
   return "";
 }
 
+std::string component_name(Kind kind, std::string_view id) {
+  return std::string(kind_name(kind)) + " \"" + std::string(id) + "\"";
+}
+
 namespace {
+
+// Kept until the process ends, as plugins are: leaked on purpose.
+Callee& new_callee(std::string name, const fs::path& file) {
+  static auto& all = *new std::vector<std::unique_ptr<Callee>>;
+  return *all.emplace_back(std::make_unique<Callee>(std::move(name), file.string()));
+}
 
 // Never unloaded: objects of a plugin, its type information and anything that TBB or the C library registered for it
 // may be needed until the process is gone. Leaked on purpose.
@@ -49,6 +60,19 @@ bool is_option_name(std::string_view text) {
   return is_name(text);
 }
 
+// Bounds that hold no value, or not the default; empty: none of it.
+std::string bounds_fault(const OptionSpec& option) {
+  if (!(option.min <= option.max)) return "without a value between its bounds";
+  if (option.type == OptionType::choice && option.choices.empty()) return "without choices (specialise kChoices)";
+  const auto outside = [&](double value) { return !(value >= option.min && value <= option.max); };
+  if (const auto* whole = std::get_if<std::int64_t>(&option.default_value);
+      whole && outside(static_cast<double>(*whole)))
+    return "with a default outside its bounds";
+  if (const auto* real = std::get_if<double>(&option.default_value); real && outside(*real))
+    return "with a default outside its bounds";
+  return {};
+}
+
 // What the table of a plugin gets wrong, as one line; empty where all is well.
 template <class Interface>
 std::string component_problem(const Component<Interface>& component) {
@@ -60,6 +84,8 @@ std::string component_problem(const Component<Interface>& component) {
   std::set<std::string> seen;
   for (const OptionSpec& option : component.options()) {
     if (!is_option_name(option.name)) return name + " declares an option without a proper name";
+    if (std::string fault = bounds_fault(option); !fault.empty())
+      return name + " declares the option \"" + option.name + "\" " + fault;
     if (option.name == "storage" || option.name == "keys")
       return name + " declares the option \"" + option.name + "\", which every cache has already";
     if (!seen.insert(option.name).second) return name + " declares the option \"" + option.name + "\" twice";
@@ -67,10 +93,18 @@ std::string component_problem(const Component<Interface>& component) {
   return {};
 }
 
+// Where a component comes from.
+struct Origin {
+  fs::path file;
+  fs::path source;  // empty: nothing was compiled
+  [[nodiscard]] const fs::path& shown() const { return source.empty() ? file : source; }
+};
+
 }  // namespace
 
 struct Registry::Content {
   std::vector<Descriptor> components;
+  std::vector<Callee*> callees;  // of the components
   std::vector<Refusal> refusals;
   std::vector<const Component<AttentionVariant>*> attention;
   std::vector<const Component<PositionScheme>*> position;
@@ -102,7 +136,7 @@ struct Registry::Content {
     std::set<std::string_view> own;
     for (const Component<Interface>& component : of_plugin) {
       if (std::string problem = component_problem(component); !problem.empty()) return problem;
-      const std::string what = std::string(kind_name(kind)) + " \"" + std::string(component.id) + "\"";
+      const std::string what = component_name(kind, component.id);
       if (!own.insert(component.id).second) return "it has " + what + " twice";
       if (table(known, component.id) != nullptr)
         for (const Descriptor& other : components)
@@ -114,9 +148,10 @@ struct Registry::Content {
 
   template <class Interface>
   void take(Kind kind, std::span<const Component<Interface>> of_plugin, std::vector<const Component<Interface>*>& known,
-            const Plugin& plugin, const fs::path& file) {
+            const Plugin& plugin, const Origin& origin) {
     for (const Component<Interface>& component : of_plugin) {
       known.push_back(&component);
+      callees.push_back(&new_callee(component_name(kind, component.id), origin.shown()));
       components.push_back({.kind = kind,
                             .id = std::string(component.id),
                             .summary = std::string(component.summary),
@@ -124,7 +159,8 @@ struct Registry::Content {
                             .options = component.options(),
                             .plugin = std::string(plugin.name),
                             .version = std::string(plugin.version),
-                            .file = file});
+                            .file = origin.file,
+                            .source = origin.source});
     }
   }
 
@@ -132,7 +168,7 @@ struct Registry::Content {
     refusals.push_back({file, file.stem().string(), std::move(reason), std::move(details), requested});
   }
 
-  void load(const fs::path& file, bool requested) {
+  void load(const fs::path& file, bool requested, const fs::path& source = {}) {
     std::error_code error;
     const fs::path canonical = fs::canonical(file, error);
     if (error) return refuse(file, requested, "the file cannot be read");
@@ -140,6 +176,8 @@ struct Registry::Content {
     if (!fs::is_regular_file(canonical)) return refuse(file, requested, "not a plugin: no regular file");
     if (StampCheck stamp = check_stamp(canonical); !stamp.fits)
       return refuse(file, requested, std::move(stamp.reason), std::move(stamp.details));
+    const Origin origin{file, source};
+    const PluginCall call(new_callee("plugin", origin.shown()), "load");  // constructors of the file's objects run
     try {
       boost::dll::shared_library library(canonical,
                                          boost::dll::load_mode::rtld_now | boost::dll::load_mode::rtld_local);
@@ -149,15 +187,13 @@ struct Registry::Content {
       }
       const Plugin& plugin = library.get<const Plugin>("attnlab_plugin");
       keep_open(std::move(library));
-      take_all(plugin, file, requested);
-    } catch (const std::exception& failure) {
-      refuse(file, requested, std::string("it cannot be loaded: ") + failure.what());
+      take_all(plugin, origin, requested);
     } catch (...) {
-      refuse(file, requested, "it cannot be loaded: it threw something that is no std::exception");
+      refuse(file, requested, "it cannot be loaded: " + current_exception_text());
     }
   }
 
-  void take_all(const Plugin& plugin, const fs::path& file, bool requested) {
+  void take_all(const Plugin& plugin, const Origin& origin, bool requested) {
     std::string problem;
     if (!is_name(plugin.name)) problem = "the plugin has no proper name";
     if (problem.empty() && plugin.attention.empty() && plugin.position.empty() && plugin.cache.empty())
@@ -165,10 +201,10 @@ struct Registry::Content {
     if (problem.empty()) problem = take_problem(Kind::attention, plugin.attention, attention);
     if (problem.empty()) problem = take_problem(Kind::position, plugin.position, position);
     if (problem.empty()) problem = take_problem(Kind::cache, plugin.cache, cache);
-    if (!problem.empty()) return refuse(file, requested, problem);
-    take(Kind::attention, plugin.attention, attention, plugin, file);
-    take(Kind::position, plugin.position, position, plugin, file);
-    take(Kind::cache, plugin.cache, cache, plugin, file);
+    if (!problem.empty()) return refuse(origin.file, requested, problem);
+    take(Kind::attention, plugin.attention, attention, plugin, origin);
+    take(Kind::position, plugin.position, position, plugin, origin);
+    take(Kind::cache, plugin.cache, cache, plugin, origin);
   }
 
   void load_folder(const fs::path& folder, bool requested) {
@@ -184,7 +220,7 @@ struct Registry::Content {
   // What is wrong with the shared object of a source is said of the source.
   void load_source(const fs::path& source) {
     const std::size_t before = refusals.size();
-    load(compiled_plugin(source), true);
+    load(compiled_plugin(source), true, source);
     for (std::size_t index = before; index < refusals.size(); ++index) {
       refusals[index].file = source;
       refusals[index].name = source.stem().string();
@@ -197,23 +233,27 @@ struct Registry::Content {
                                     const CreateContext& context) const {
     const Component<Interface>* component = table(known, id);
     ATTNLAB_CHECK(component != nullptr, "a component that was not resolved");
-    std::string file;
-    for (const Descriptor& descriptor : components)
-      if (descriptor.kind == kind && descriptor.id == id) file = descriptor.file.string();
-    const std::string what = std::string(kind_name(kind)) + " \"" + std::string(id) + "\"";
+    Callee& callee = callee_of(kind, id);
     std::unique_ptr<Interface> made;
     try {
+      const PluginCall call(callee, "create");
       made = component->create(values, context);
     } catch (const Error& error) {
       // What the component says of its options; the place is where they were written, which the caller knows.
-      throw OptionError("", what + ": " + error.problems().front().what, error.problems().front().remedy);
-    } catch (const std::exception& failure) {
-      throw Error(file, what + " failed to be made: " + failure.what());
+      throw OptionError("", callee.name() + ": " + error.problems().front().what, error.problems().front().remedy);
+    } catch (const std::bad_alloc&) {
+      throw;
     } catch (...) {
-      throw Error(file, what + " failed to be made: it threw something that is no std::exception");
+      throw PluginError("", callee.text() + " failed to be made: it threw " + current_exception_text());
     }
-    if (made == nullptr) throw Error(file, what + " failed to be made: its factory returned null");
-    return made;
+    if (made == nullptr) throw PluginError("", callee.text() + " failed to be made: its factory returned null");
+    return guarded(callee, std::move(made));
+  }
+
+  Callee& callee_of(Kind kind, std::string_view id) const {
+    std::size_t index = 0;
+    while (components[index].kind != kind || components[index].id != id) ++index;
+    return *callees[index];
   }
 };
 
@@ -302,11 +342,17 @@ std::vector<std::string> Registry::ids(Kind kind) const {
 }
 
 void Registry::check(const Descriptor& component, const OptionValues& values, Problems& problems) const {
-  content_->with(component, [&](const auto& table) { table.check(values, problems); });
+  Callee& callee = content_->callee_of(component.kind, component.id);
+  content_->with(component, [&](const auto& table) {
+    call_plugin(callee, "Options::check", [&] { table.check(values, problems); });
+  });
 }
 
 Traits Registry::traits(const Descriptor& component, const OptionValues& values) const {
-  return content_->with(component, [&](const auto& table) { return table.traits(values); });
+  Callee& callee = content_->callee_of(component.kind, component.id);
+  return content_->with(component, [&](const auto& table) {
+    return call_plugin(callee, "traits", [&] { return table.traits(values); });
+  });
 }
 
 std::unique_ptr<AttentionVariant> Registry::attention(std::string_view id, const OptionValues& values,

@@ -29,6 +29,7 @@ struct Descriptor {
   std::string plugin;    // name of the plugin that holds it
   std::string version;
   std::filesystem::path file;
+  std::filesystem::path source;  // that the file was compiled from; empty: it was found as it is
 };
 
 /// A shared object that was not taken in.
@@ -39,6 +40,9 @@ struct Refusal {
   std::string details;     // several lines for people: both sides of a mismatch and the remedy; may be empty
   bool requested = false;  // named by the experiment or the command line, not only found in a folder
 };
+
+/// `cache "it"`.
+[[nodiscard]] ATTNLAB_API std::string component_name(Kind kind, std::string_view id);
 
 /// A component cannot be made with these options in this model: the experiment is wrong, not the plugin.
 class ATTNLAB_API OptionError : public Error {
@@ -73,7 +77,7 @@ class ATTNLAB_API Registry {
   [[nodiscard]] Traits traits(const Descriptor& component, const OptionValues& values) const;
 
   /// OptionError where the component refuses its options. A factory that throws anything else, or returns null, is an
-  /// Error that names the component and its file.
+  /// Error that names the component and its file; so is whatever goes wrong in what was made (guarded.h).
   [[nodiscard]] std::unique_ptr<AttentionVariant> attention(std::string_view id, const OptionValues& values,
                                                             const CreateContext& context) const;
   [[nodiscard]] std::unique_ptr<PositionScheme> position(std::string_view id, const OptionValues& values,

@@ -63,11 +63,13 @@ TEST_P(EveryDeath, IsARowOfItsArmWithTheCauseAndTheOtherArmsGoOn) {
   EXPECT_EQ(died, 2);
 }
 
-INSTANTIATE_TEST_SUITE_P(, EveryDeath,
-                         testing::Values(Death{"abort", {"signal 6", "Aborted"}}, Death{"exit", {"exit code 3"}},
-                                         Death{"exception", {"the attention wandered off"}},
-                                         Death{"memory", {"out of memory"}}),
-                         [](const auto& test) { return test.param.ending; });
+INSTANTIATE_TEST_SUITE_P(
+    , EveryDeath,
+    testing::Values(Death{"abort", {"attention \"crashing\" (", "signal 6", "Aborted", "in forward"}},
+                    Death{"exit", {"exit code 3"}},
+                    Death{"exception", {"attention \"crashing\" (", "threw in forward: the attention wandered off"}},
+                    Death{"memory", {"out of memory"}}),
+    [](const auto& test) { return test.param.ending; });
 
 TEST(FailedTrials, AreTriedAgainByResume) {
   const Sandbox sandbox;

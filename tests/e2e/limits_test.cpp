@@ -66,7 +66,10 @@ TEST_P(EveryStray, IsARowWithItsStatusAndNoTimings) {
 
 INSTANTIATE_TEST_SUITE_P(
     , EveryStray,
-    testing::Values(Stray{"hang", "{seconds: 1}", "timed_out", {"longer than the limit of 1 s"}},
+    testing::Values(Stray{"hang",
+                          "{seconds: 1}",
+                          "timed_out",
+                          {"longer than the limit of 1 s", "attention \"straying\" (", "in forward"}},
                     Stray{"eat", "{memory: 512MiB, seconds: 120}", "failed", {"out of memory", "512 MiB"}},
                     Stray{"nan", "", "wrong", {"NaN or Inf"}}, Stray{"off", "", "wrong", {"off the reference"}}),
     [](const auto& test) { return test.param.way; });

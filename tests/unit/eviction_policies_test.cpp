@@ -530,7 +530,10 @@ TEST(Budgets, ThatTurnOutTooSmallAreErrors) {
     try {
       PolicyRun run(spec);
     } catch (const Error& error) {
-      return error.what();
+      const std::string name = "cache \"" + spec.cache + "\": ";
+      const std::string text = error.what();
+      EXPECT_TRUE(text.starts_with(name)) << text;
+      return text.substr(std::min(name.size(), text.size()));
     }
     return "none";
   };

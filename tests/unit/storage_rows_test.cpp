@@ -9,6 +9,8 @@
 
 #include <gtest/gtest.h>
 
+#include <attnlab/error.h>
+
 #include "reference/storage_pair.h"
 
 namespace attnlab {
@@ -68,6 +70,51 @@ TEST_P(EveryRowStorage, FillsHolesFromTheEndAsDropEntriesDoes) {
     pair.drop(0, 0, dropped);
     pair.expect_equal("after a drop");
   }
+}
+
+std::string said_of(KvRows& rows, const std::vector<int>& dropped) {
+  try {
+    rows.drop(1, 0, dropped);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "nothing";
+}
+
+TEST_P(EveryRowStorage, RefusesIndicesThatBreakTheRulesAndStaysAsItWas) {
+  StoragePair pair(GetParam(), {.kv_heads = 2, .key_dim = 8, .value_dim = 8}, 2, 0, 4);
+  pair.append(1, 70);
+  const auto expect = [&](const std::vector<int>& dropped, const std::string& what) {
+    const std::string said = said_of(pair.rows(), dropped);
+    EXPECT_NE(said.find("drop of kv head 0, sequence 1: " + what), std::string::npos) << said;
+  };
+  expect({3, 3}, "entry 1 is row 3 once more; indices ascend, without repeats");
+  expect({9, 4}, "entry 1 is row 4 after row 9");
+  expect({0, 70}, "entry 1 is row 70, but there are 70 rows; name rows from 0 to 69");
+  expect({-1, 2}, "entry 0 is row -1");
+  EXPECT_THROW(pair.rows().drop(2, 0, {}), Error);
+  EXPECT_THROW(pair.rows().drop(0, 2, {}), Error);
+  EXPECT_THROW(pair.rows().clear(-1), Error);
+  pair.expect_equal("after refused drops");
+}
+
+TEST_P(EveryRowStorage, RefusesRowsOfAnotherShape) {
+  const KvShape shape{.kv_heads = 2, .key_dim = 8, .value_dim = 4};
+  const std::unique_ptr<KvRows> rows = make_rows(GetParam(), shape, 1, 0);
+  const std::vector<float> numbers(1000);
+  const std::vector<Position> positions{0, 1, 2};
+  const auto view = [&](std::int64_t count, std::int64_t heads, std::int64_t width) {
+    return TensorView<const float, 3>(numbers.data(), {count, heads, width});
+  };
+  EXPECT_THROW(rows->append(0, positions, view(2, 2, 8), view(3, 2, 4)), Error);
+  EXPECT_THROW(rows->append(0, positions, view(3, 1, 8), view(3, 2, 4)), Error);
+  EXPECT_THROW(rows->append(0, positions, view(3, 2, 8), view(3, 2, 8)), Error);
+  const TensorView<const float, 3> sparse(numbers.data(), {3, 2, 8}, {32, 16, 2});
+  EXPECT_THROW(rows->append(0, positions, sparse, view(3, 2, 4)), Error);
+  EXPECT_THROW(rows->append(0, std::vector<Position>{0, -1, 2}, view(3, 2, 8), view(3, 2, 4)), Error);
+  EXPECT_EQ(rows->rows(0, 0), 0);
+  rows->append(0, positions, view(3, 2, 8), view(3, 2, 4));
+  EXPECT_EQ(rows->rows(0, 1), 3);
 }
 
 TEST_P(EveryRowStorage, TakesRowsOutOfWiderOnes) {

@@ -79,7 +79,7 @@ TEST(Walls, RoomsKnowOnlyTheRoomsBelowThem) {
       {"parallel", {}},
       {"core", {"base", "parallel"}},
       {"ops", {"base", "parallel"}},
-      {"registry", {}},
+      {"registry", {"base"}},
       {"config", {}},
       {"model", {"base", "parallel", "core", "ops"}},
       {"report", {}},

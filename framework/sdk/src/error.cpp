@@ -1,16 +1,9 @@
 #include <attnlab/error.h>
 
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
 #include <numeric>
 
 namespace attnlab {
-
-void check_failed(const char* condition, const char* file, int line, const char* message) noexcept {
-  std::fprintf(stderr, "attnlab: %s:%d: internal error: %s (%s)\n", file, line, message, condition);
-  std::abort();
-}
 
 namespace {
 

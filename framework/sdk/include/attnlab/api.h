@@ -5,10 +5,9 @@
 
 namespace attnlab {
 
-/// Reports a programmer's error with its place and aborts. Never used for what a user can get wrong:
-/// that is `attnlab::Error`.
-[[noreturn]] ATTNLAB_API void check_failed(const char* condition, const char* file, int line,
-                                           const char* message) noexcept;
+/// Reports a programmer's error with its place and aborts; where a plugin is being called the error is the plugin's,
+/// and thrown with its name. Never used for what a user can get wrong: that is `attnlab::Error`.
+[[noreturn]] ATTNLAB_API void check_failed(const char* condition, const char* file, int line, const char* message);
 
 }  // namespace attnlab
 

@@ -15,18 +15,21 @@
 
 namespace attnlab {
 
-/// Rows of one layer, for all sequences and kv heads. Lengths are per (sequence, kv head).
+/// Rows of one layer, for all sequences and kv heads. Lengths are per (sequence, kv head). What the host makes looks at
+/// its arguments, in every build: what breaks a rule is an Error that names the policy, the rule and the values; a
+/// function that must not throw notes it, and the call of the policy that is running throws it.
 class ATTNLAB_API KvRows {
  public:
   virtual ~KvRows();
-  /// keys [n, kv_heads, key_dim], values [n, kv_heads, value_dim]; one row a kv head for each position.
+  /// keys [n, kv_heads, key_dim], values [n, kv_heads, value_dim], last axes dense; one row a kv head for each
+  /// position, none of which is below 0.
   virtual void append(int sequence, std::span<const Position> positions, TensorView<const float, 3> keys,
                       TensorView<const float, 3> values) = 0;
   [[nodiscard]] virtual int rows(int sequence, int kv_head) const noexcept = 0;
   /// [rows], in row order.
   [[nodiscard]] virtual std::span<const Position> positions(int sequence, int kv_head) const noexcept = 0;
-  /// Forgets rows (indices ascending, no repeats). Holes are filled from the end: row order is as `drop_entries`
-  /// leaves a vector. Memory of tiles that become empty is given back.
+  /// Forgets rows (indices of rows that are there, ascending, no repeats; an Error else). Holes are filled from the
+  /// end: row order is as `drop_entries` leaves a vector. Memory of tiles that become empty is given back.
   virtual void drop(int sequence, int kv_head, std::span<const int> rows) = 0;
   /// Back to an empty sequence. The memory of its rows is kept for those that come next, and still counts.
   virtual void clear(int sequence) = 0;
@@ -42,10 +45,13 @@ class ATTNLAB_API KvRows {
   virtual void restore(int sequence, StateReader& from) = 0;
 };
 
-/// What `KvRows::drop` does to the order, for a policy's own per-row data.
+/// What `KvRows::drop` does to the order, for a policy's own per-row data. The same rules, and an Error else.
 template <class T>
 void drop_entries(std::vector<T>& entries, std::span<const int> rows) {
   for (std::size_t i = rows.size(); i-- > 0;) {
+    const bool ascends = i + 1 == rows.size() || rows[i] < rows[i + 1];
+    ATTNLAB_CHECK(ascends && rows[i] >= 0 && static_cast<std::size_t>(rows[i]) < entries.size(),
+                  "drop_entries: indices must ascend, without repeats, among the entries that are there");
     entries[rows[i]] = entries.back();
     entries.pop_back();
   }

@@ -31,7 +31,8 @@ class ATTNLAB_API EvictionRule {
   virtual void clear(int sequence);
   /// What the rule holds itself: scores, statistics.
   [[nodiscard]] virtual std::size_t bytes() const noexcept { return 0; }
-  /// What it holds of a sequence. Nothing by default, which is right for rules without data of their own.
+  /// What it holds of a sequence. Nothing by default, which is right for rules without data of their own: a rule whose
+  /// bytes() have grown and that writes nothing is an Error.
   virtual void save(int sequence, StateWriter& to) const;
   virtual void restore(int sequence, StateReader& from);
 };
@@ -48,7 +49,7 @@ struct Protect {
 
 /// Which rows of one kv head go so that `keep` stay: the protected ones, and of the others those with the highest
 /// scores (equal: the higher position). scores and positions [rows]; ascending indices, none if `keep` rows or fewer
-/// are there.
+/// are there. An Error that names the policy where a score is NaN, which has no place in an order.
 [[nodiscard]] ATTNLAB_API std::vector<int> rows_to_drop(std::span<const double> scores,
                                                         std::span<const Position> positions, int keep,
                                                         Protect protect = {});

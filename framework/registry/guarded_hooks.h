@@ -1,0 +1,127 @@
+// What components hand out to be called from the middle of `attend`, from any thread: none of it may throw, so that all
+// there is to do is to say who is being called.
+#pragma once
+
+#include <atomic>
+
+#include <attnlab/core.h>
+#include <attnlab/position_scheme.h>
+
+#include "base/plugin_call.h"
+
+namespace attnlab {
+
+/// Hands itself out in place of what the plugin hands out, which may be another object in another call.
+template <class Interface, class Self>
+class Follower {
+ public:
+  explicit Follower(Callee& callee) : callee_(callee) {}
+  /// Null stays null.
+  Self* follow(Interface* target, Self* self) {
+    if (target == nullptr) return nullptr;
+    // Written once, as a rule: several threads ask, and get the same.
+    if (target_.load(std::memory_order_relaxed) != target) target_.store(target, std::memory_order_relaxed);
+    return self;
+  }
+  [[nodiscard]] Interface& target() const noexcept { return *target_.load(std::memory_order_relaxed); }
+  [[nodiscard]] Callee& callee() const noexcept { return callee_; }
+
+ private:
+  Callee& callee_;
+  std::atomic<Interface*> target_ = nullptr;
+};
+
+class GuardedRotation final : public Rotation {
+ public:
+  explicit GuardedRotation(Callee& callee) : to_(callee) {}
+  const Rotation* follow(const Rotation* target) { return to_.follow(target, this); }
+  void rotate(const RotateArgs& args, TensorView<float, 3> rows) const noexcept override {
+    const PluginCall call(to_.callee(), "rotate");
+    to_.target().rotate(args, rows);
+  }
+
+ private:
+  Follower<const Rotation, const Rotation> to_;
+};
+
+class GuardedHook final : public ScoreHook {
+ public:
+  explicit GuardedHook(Callee& callee) : to_(callee) {}
+  const ScoreHook* follow(const ScoreHook* target) { return to_.follow(target, this); }
+  void apply(ScoreTile& tile) const noexcept override {
+    const PluginCall call(to_.callee(), "apply");
+    to_.target().apply(tile);
+  }
+
+ private:
+  Follower<const ScoreHook, const ScoreHook> to_;
+};
+
+class GuardedMask final : public MaskRule {
+ public:
+  explicit GuardedMask(Callee& callee) : to_(callee) {}
+  const MaskRule* follow(const MaskRule* target) { return to_.follow(target, this); }
+  Cover cover(PositionRange queries, PositionRange keys) const noexcept override {
+    const PluginCall call(to_.callee(), "cover");
+    return to_.target().cover(queries, keys);
+  }
+  void mask(ScoreTile& tile) const noexcept override {
+    const PluginCall call(to_.callee(), "mask");
+    to_.target().mask(tile);
+  }
+
+ private:
+  Follower<const MaskRule, const MaskRule> to_;
+};
+
+class GuardedMassSink final : public MassSink {
+ public:
+  explicit GuardedMassSink(Callee& callee) : to_(callee) {}
+  MassSink* follow(MassSink* target) { return to_.follow(target, this); }
+  Position first_query(int sequence) const noexcept override {
+    const PluginCall call(to_.callee(), "first_query");
+    return to_.target().first_query(sequence);
+  }
+  void add(int sequence, int kv_head, std::span<const float> mass) noexcept override {
+    const PluginCall call(to_.callee(), "MassSink::add");
+    to_.target().add(sequence, kv_head, mass);
+  }
+
+ private:
+  Follower<MassSink, MassSink> to_;
+};
+
+class GuardedQuerySink final : public QuerySink {
+ public:
+  explicit GuardedQuerySink(Callee& callee) : to_(callee) {}
+  QuerySink* follow(QuerySink* target) { return to_.follow(target, this); }
+  void add(const ChunkView& chunk, TensorView<const float, 3> queries) override {
+    call_plugin(to_.callee(), "QuerySink::add", [&] { to_.target().add(chunk, queries); });
+  }
+
+ private:
+  Follower<QuerySink, QuerySink> to_;
+};
+
+/// Every query head has to read something: nothing read would be an output of zeros.
+class GuardedSelector final : public TileSelector {
+ public:
+  explicit GuardedSelector(Callee& callee) : to_(callee) {}
+  const TileSelector* follow(const TileSelector* target) { return to_.follow(target, this); }
+  void select(int sequence, int kv_head, TensorView<const float, 2> queries,
+              TensorView<std::uint8_t, 2> reads) const noexcept override {
+    const PluginCall call(to_.callee(), "select");
+    to_.target().select(sequence, kv_head, queries, reads);
+    for (std::int64_t member = 0; member < reads.extent(0); ++member) {
+      const std::span<const std::uint8_t> of_head = reads.row(member);
+      if (!of_head.empty() && std::ranges::none_of(of_head, [](std::uint8_t read) { return read != 0; }))
+        note_broken_rule("head " + std::to_string(member) + " of kv head " + std::to_string(kv_head) +
+                         " reads none of the " + std::to_string(of_head.size()) + " tiles; it must read at least one");
+    }
+  }
+
+ private:
+  Follower<const TileSelector, const TileSelector> to_;
+};
+
+}  // namespace attnlab
