@@ -28,10 +28,10 @@ std::string measured(const conformance::Verdict& verdict) {
 }
 
 // How many laws were broken.
-int print(const Registry& registry, const Descriptor& component) {
+int print(const Registry& registry, const Descriptor& component, double seconds) {
   fmt::print("{} {} ({} {})\n", kind_name(component.kind), component.id, component.plugin, component.version);
   int broken = 0;
-  for (const conformance::Verdict& verdict : conformance::check(registry, component)) {
+  for (const conformance::Verdict& verdict : conformance::check(registry, component, seconds)) {
     if (verdict.combinations == 0) {
       fmt::print("  -     {:<36} does not apply\n", verdict.law);
       continue;
@@ -44,16 +44,16 @@ int print(const Registry& registry, const Descriptor& component) {
   return broken;
 }
 
-// Whether the component comes from the file or folder; a source was compiled into a file of its name and a hash.
+// Whether the component comes from the file or folder.
 bool holds(const std::filesystem::path& file, const Descriptor& component) {
   std::error_code ignored;
   if (std::filesystem::equivalent(file, component.file, ignored)) return true;
   if (std::filesystem::is_directory(file, ignored))
     return std::filesystem::equivalent(file, component.file.parent_path(), ignored);
-  return file.extension() == ".cpp" && component.file.stem().string().starts_with(file.stem().string() + "-");
+  return !component.source.empty() && std::filesystem::equivalent(file, component.source, ignored);
 }
 
-int check(const std::vector<std::string>& names, std::vector<std::filesystem::path> plugins) {
+int check(const std::vector<std::string>& names, std::vector<std::filesystem::path> plugins, double seconds) {
   std::vector<std::string> wanted;
   std::vector<std::filesystem::path> files;
   for (const std::string& name : names) {
@@ -81,7 +81,7 @@ int check(const std::vector<std::string>& names, std::vector<std::filesystem::pa
                                      [&](const std::filesystem::path& file) { return holds(file, component); });
     if (!names.empty() && !named && !of_file) continue;
     ++checked;
-    broken += print(registry, component);
+    broken += print(registry, component, seconds);
   }
   if (checked == 0) throw Error(files.front().string(), "holds no component");
   fmt::print("{} component{} checked, {} law{} broken\n", checked, checked == 1 ? "" : "s", broken,
@@ -97,7 +97,11 @@ void add_check(CLI::App& app, std::function<int()>& run) {
   auto plugins = std::make_shared<std::vector<std::filesystem::path>>();
   command->add_option("NAME", *names, "Components or plugin files; all that are loaded where none is named");
   command->add_option("--plugin", *plugins, "A plugin file or folder beside those of the build");
-  command->callback([=, &run] { run = [=] { return check(*names, *plugins); }; });
+  auto seconds = std::make_shared<double>(conformance::kLawSeconds);
+  command->add_option("--limit", *seconds, "Seconds that a law may take on one component, in a process of its own")
+      ->check(CLI::Range(0.1, 1e6))
+      ->capture_default_str();
+  command->callback([=, &run] { run = [=] { return check(*names, *plugins, *seconds); }; });
 }
 
 }  // namespace attnlab::cli

@@ -10,8 +10,8 @@
 namespace attnlab::experiment::conformance {
 namespace {
 
-constexpr int kPrompt = 75;  // more than a tile of rows
-constexpr int kFirstPiece = 40;
+constexpr int kPrompt = 75;       // more than a tile of rows
+constexpr int kLongPrompt = 400;  // more than policies keep that have no budget to set
 constexpr int kSteps = 12;
 constexpr int kCapacity = kPrompt + kSteps;
 constexpr int kBudget = 24;   // of a policy that is to evict something
@@ -22,28 +22,31 @@ struct Call {
   int first;
   int count;
   Phase phase;
+  int prompt;  // tokens of the whole
 };
 
-// The prompt in two pieces, then steps.
+// A prompt in two pieces, then steps.
+std::vector<Call> calls_of(int prompt) {
+  const int piece = prompt / 2 + 3;
+  std::vector<Call> list{{0, piece, Phase::prefill, prompt}, {piece, prompt - piece, Phase::last_prefill, prompt}};
+  for (int token = prompt; token < prompt + kSteps; ++token) list.push_back({token, 1, Phase::decode, prompt});
+  return list;
+}
 const std::vector<Call>& calls() {
-  static const std::vector<Call> all = [] {
-    std::vector<Call> list{{0, kFirstPiece, Phase::prefill}, {kFirstPiece, kPrompt - kFirstPiece, Phase::last_prefill}};
-    for (int token = kPrompt; token < kCapacity; ++token) list.push_back({token, 1, Phase::decode});
-    return list;
-  }();
+  static const std::vector<Call> all = calls_of(kPrompt);
   return all;
 }
 
 // Feeds one sequence; the hidden states of all tokens.
 Hidden feed(Subject& subject, model::Session& session, int sequence, std::span<const Call> these,
             std::uint64_t seed = 1) {
-  const std::vector<model::TokenId> all = tokens(kCapacity, seed);
+  const std::vector<model::TokenId> all = tokens(these.back().first + these.back().count, seed);
   Hidden hidden;
   for (const Call& call : these) {
     const model::SequenceTokens fed{.sequence = sequence,
                                     .tokens = std::span(all).subspan(call.first, call.count),
                                     .phase = call.phase,
-                                    .prompt_length = call.phase == Phase::decode ? 0 : kPrompt};
+                                    .prompt_length = call.phase == Phase::decode ? 0 : call.prompt};
     const auto rows = subject.decoder().forward(session, {&fed, 1});
     hidden.insert(hidden.end(), rows.data(), rows.data() + rows.elements());
   }
@@ -164,17 +167,19 @@ std::optional<Finding> clears_to_the_start(Subject& subject, Kind) {
   return Finding{distance(feed(subject, session, 0, calls()), once), 0, ""};
 }
 
-std::optional<Finding> goes_on_from_saved_state(Subject& subject, Kind kind) {
-  if (kind == Kind::position) return std::nullopt;
+namespace {
+
+Finding goes_on(Subject& subject, const std::vector<Call>& all) {
+  const int capacity = all.back().first + 1;
   struct Stop {
     std::size_t calls;
     const char* where;
   };
   constexpr Stop stops[] = {{1, "in the middle of the prompt"}, {2, "behind the prompt"}, {7, "in decode"}};
   for (const auto& [done, where] : stops) {
-    const std::span<const Call> before = std::span(calls()).first(done);
-    const std::span<const Call> after = std::span(calls()).subspan(done);
-    model::Session original = subject.decoder().make_session(2, kCapacity);
+    const std::span<const Call> before = std::span(all).first(done);
+    const std::span<const Call> after = std::span(all).subspan(done);
+    model::Session original = subject.decoder().make_session(2, capacity);
     (void)feed(subject, original, 0, before);
     StateWriter saved;
     original.save(0, saved);
@@ -194,13 +199,23 @@ std::optional<Finding> goes_on_from_saved_state(Subject& subject, Kind kind) {
       if (rows_of(session, sequence) != rows_at_end) return wrong(1, "keeps other rows");
       return std::nullopt;
     };
-    model::Session fresh = subject.decoder().make_session(2, kCapacity);
-    if (const auto found = try_in(fresh, 1, "a new cache")) return found;
-    if (const auto found = try_in(original, 0, "the same cache, later")) return found;
-    (void)feed(subject, fresh, 0, calls(), 2);
-    if (const auto found = try_in(fresh, 0, "a cache that held something else")) return found;
+    model::Session fresh = subject.decoder().make_session(2, capacity);
+    if (const auto found = try_in(fresh, 1, "a new cache")) return *found;
+    if (const auto found = try_in(original, 0, "the same cache, later")) return *found;
+    (void)feed(subject, fresh, 0, all, 2);
+    if (const auto found = try_in(fresh, 0, "a cache that held something else")) return *found;
   }
-  return Finding{};
+  return {};
+}
+
+}  // namespace
+
+std::optional<Finding> goes_on_from_saved_state(Subject& subject, Kind kind) {
+  if (kind == Kind::position) return std::nullopt;
+  const Finding found = goes_on(subject, calls());
+  const bool keeps_its_own_budget =
+      kind == Kind::cache && subject.traits(kind).provides.has(Feature::token_eviction) && !evicting(subject);
+  return found.holds() && keeps_its_own_budget ? goes_on(subject, calls_of(kLongPrompt)) : found;
 }
 
 }  // namespace attnlab::experiment::conformance

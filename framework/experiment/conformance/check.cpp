@@ -6,9 +6,14 @@
 #include <cmath>
 #include <limits>
 
+#include <nlohmann/json.hpp>
+
 #include <attnlab/error.h>
 
+#include "base/plugin_call.h"
+#include "experiment/conformance/line_process.h"
 #include "experiment/spec_layers.h"
+#include "parallel/parallel.h"
 
 namespace attnlab::experiment::conformance {
 namespace {
@@ -50,6 +55,8 @@ double badness(const Finding& finding) {
   return finding.deviation > 0 ? 1e300 * std::min(1.0, finding.deviation) : 0;
 }
 
+}  // namespace
+
 void take(Verdict& verdict, const Finding& finding, const std::string& on) {
   if (verdict.combinations == 0 || badness(finding) > badness(verdict.worst)) {
     verdict.worst = finding;
@@ -58,122 +65,167 @@ void take(Verdict& verdict, const Finding& finding, const std::string& on) {
   ++verdict.combinations;
 }
 
-// Every law on one combination; verdicts[0] is that of the options.
-void examine(Subject& subject, Kind kind, const std::string& name, std::vector<Verdict>& verdicts) {
-  for (std::size_t i = 0; i < laws().size(); ++i) {
-    std::optional<Finding> finding;
+namespace {
+
+using nlohmann::json;
+
+// Numbers as text: a deviation may be infinite.
+json to_json(const Verdict& verdict) {
+  return {{"law", verdict.law},
+          {"combinations", verdict.combinations},
+          {"deviation", fmt::format("{}", verdict.worst.deviation)},
+          {"allowed", fmt::format("{}", verdict.worst.allowed)},
+          {"what", verdict.worst.what},
+          {"on", verdict.on}};
+}
+
+Verdict verdict_of(const json& from) {
+  const auto number = [&](const char* key) { return std::strtod(from.at(key).get<std::string>().c_str(), nullptr); };
+  return {.law = from.at("law"),
+          .combinations = from.at("combinations"),
+          .worst = {number("deviation"), number("allowed"), from.at("what")},
+          .on = from.at("on")};
+}
+
+// Texts of plugins may be no UTF-8.
+std::string line_of(const json& from) {
+  return from.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+// A component in one combination, in a model that was made but not run.
+struct Candidate {
+  Subject subject;
+  std::string name;
+};
+
+using Examine = std::function<std::optional<Finding>(Candidate& candidate)>;
+
+// One law on all candidates, in a process of its own.
+Verdict examine_apart(const std::string& law, std::vector<Candidate>& candidates, const Examine& examine,
+                      double seconds) {
+  LineProcess process([&](const LineProcess::Send& send) {
+    set_threads(available_processors());
+    const CarefulCalls careful;
+    Verdict verdict{.law = law};
+    for (Candidate& candidate : candidates) {
+      send(line_of({{"trying", candidate.name}}));
+      std::optional<Finding> finding;
+      try {
+        finding = examine(candidate);
+      } catch (...) {
+        finding = Finding{1, 0, current_exception_text()};
+      }
+      if (finding) take(verdict, *finding, candidate.name);
+    }
+    send(line_of(to_json(verdict)));
+  });
+  std::string on;
+  while (const auto line = process.next(seconds)) {
+    const json said = json::parse(*line);
+    if (!said.contains("trying")) return verdict_of(said);
+    on = said.at("trying");
+  }
+  Verdict broken{.law = law};
+  take(broken, {1, 0, process.why()}, on);
+  return broken;
+}
+
+constexpr const char* kMade = "can be made and run";
+constexpr const char* kBounded = "options out of bounds are refused";
+
+// In the process of a component, which runs no model and so starts no threads: makes all candidates, then forks for
+// every law. Combinations that are left out have ended such a process before.
+void examine_component(const Registry& registry, const Descriptor& component, const std::vector<std::string>& left_out,
+                       double seconds, const LineProcess::Send& send) {
+  set_threads(1);
+  Verdict made{.law = kMade};
+  std::vector<Candidate> candidates;
+  const auto add = [&](const std::string& name, const auto& make) {
+    if (std::ranges::find(left_out, name) != left_out.end()) return;
+    send(line_of({{"making", name}}));
     try {
-      finding = laws()[i].examine(subject, kind);
-    } catch (const std::exception& error) {
-      finding = Finding{1, 0, error.what()};
+      if (std::optional<Subject> subject = make()) candidates.push_back({std::move(*subject), name});
+    } catch (...) {
+      take(made, {1, 0, current_exception_text()}, name);
     }
-    if (finding) take(verdicts[i + 1], *finding, name);
-  }
-}
-
-// An integer has the bounds of its type, if no others.
-bool declares_bounds(const OptionSpec& option) {
-  const bool is_integer = option.type == OptionType::integer;
-  const double infinity = std::numeric_limits<double>::infinity();
-  return option.min > (is_integer ? -2147483648.0 : -infinity) || option.max < (is_integer ? 2147483647.0 : infinity);
-}
-
-// Values that the option has to refuse: on both sides of its range where it ends there, or of another type.
-std::vector<std::string> values_outside(const OptionSpec& option) {
-  std::vector<std::string> values;
-  // Beyond 2^53 there is no whole number next to a bound.
-  const auto ends = [](double bound) { return std::abs(bound) < 0x1p53; };
-  switch (option.type) {
-    case OptionType::choice:
-      return {"no_such_choice", "17"};
-    case OptionType::boolean:
-      return {"17", "maybe"};
-    case OptionType::budget:
-      return {"-1", "1.5", "64GB"};
-    case OptionType::integer:
-      if (ends(option.min)) values.push_back(fmt::format("{:.0f}", option.min - 1));
-      if (ends(option.max)) values.push_back(fmt::format("{:.0f}", option.max + 1));
-      values.emplace_back("1.5");
-      return values;
-    case OptionType::real:
-    case OptionType::reals: {
-      const bool is_list = option.type == OptionType::reals;
-      const auto beyond = [&](double bound, double side) {
-        const std::string value = fmt::format("{}", bound + side * std::max(1e-3, 1e-3 * std::abs(bound)));
-        values.push_back(is_list ? "[" + value + "]" : value);
-      };
-      if (ends(option.min)) beyond(option.min, -1);
-      if (ends(option.max)) beyond(option.max, 1);
-      values.emplace_back(is_list ? "[.nan]" : ".nan");
-      return values;
-    }
-    case OptionType::text:
-      return {};
-  }
-  return values;
-}
-
-bool is_taken(const Registry& registry, const Descriptor& component, const OptionSpec& option,
-              const std::string& value) {
-  std::string text = value;
-  std::string name = option.name;
-  for (std::size_t dot = name.rfind('.'); dot != std::string::npos; dot = name.rfind('.')) {
-    text = fmt::format("{{{}: {}}}", name.substr(dot + 1), text);
-    name = name.substr(0, dot);
-  }
-  try {
-    (void)choices(registry, component.kind, fmt::format("{{{}: {{{}: {}}}}}", component.id, name, text), "check");
-    return true;
-  } catch (const Error&) {
-    return false;
-  }
-}
-
-}  // namespace
-
-std::optional<Finding> options_are_bounded(const Registry& registry, const Descriptor& component) {
-  int tried = 0;
-  for (const OptionSpec& option : component.options) {
-    const std::vector<std::string> outside = values_outside(option);
-    const bool is_number = option.type == OptionType::integer || option.type == OptionType::real;
-    if (is_number && !declares_bounds(option))
-      return Finding{1, 0, fmt::format("option \"{}\" declares no bounds", option.name)};
-    for (const std::string& value : outside) {
-      ++tried;
-      if (is_taken(registry, component, option, value))
-        return Finding{1, 0, fmt::format("option \"{}\" takes {}", option.name, value)};
-    }
-  }
-  if (tried == 0) return std::nullopt;
-  return Finding{0, 0, fmt::format("{} values tried", tried)};
-}
-
-std::vector<Verdict> check(const Registry& registry, const Descriptor& component) {
-  std::vector<Verdict> verdicts;
-  Verdict options{.law = "options out of bounds are refused"};
-  if (const auto finding = options_are_bounded(registry, component)) take(options, *finding, component.id);
-  verdicts.push_back(options);
-  Verdict made{.law = "can be made and run"};
-  for (const Law& law : laws()) verdicts.push_back({.law = law.name});
+  };
   const std::vector<Composition> all = combinations(registry, component);
   if (all.empty()) take(made, {1, 0, "goes together with none of the representative components"}, component.id);
   for (const Composition& parts : all) {
     const std::string name = fmt::format("{}/{}/{}", parts.attention.id, parts.position.id, parts.cache.id);
-    try {
-      Subject subject(registry, parts);
-      (void)subject.run(tokens(3, 1), tokens(1, 2));
-      take(made, {}, name);
-      examine(subject, component.kind, name, verdicts);
-      if (component.kind != Kind::cache) continue;
-      if (const auto small = evicting(subject)) {
-        Subject tight = subject.with_cache(*small);
-        examine(tight, component.kind, name + ", evicting", verdicts);
+    const std::size_t before = candidates.size();
+    add(name, [&] { return std::optional<Subject>(std::in_place, registry, parts); });
+    if (component.kind != Kind::cache || candidates.size() == before) continue;
+    add(name + ", evicting", [&]() -> std::optional<Subject> {
+      const Subject& subject = candidates.back().subject;
+      if (const auto small = evicting(subject)) return subject.with_cache(*small);
+      return std::nullopt;
+    });
+  }
+  send(line_of({{"making", ""}}));
+  const Verdict ran = examine_apart(
+      kMade, candidates,
+      [](Candidate& candidate) {
+        (void)candidate.subject.run(tokens(3, 1), tokens(1, 2));
+        return Finding{};
+      },
+      seconds);
+  if (ran.combinations > 0) take(made, ran.worst, ran.on);
+  send(line_of(to_json(made)));
+  for (const Law& law : laws())
+    send(line_of(to_json(examine_apart(
+        law.name, candidates, [&](Candidate& candidate) { return law.examine(candidate.subject, component.kind); },
+        seconds))));
+}
+
+// The law of options needs no model.
+Verdict examine_options(const Registry& registry, const Descriptor& component, double seconds) {
+  LineProcess process([&](const LineProcess::Send& send) {
+    Verdict verdict{.law = kBounded};
+    if (const auto finding = options_are_bounded(registry, component)) take(verdict, *finding, component.id);
+    send(line_of(to_json(verdict)));
+  });
+  if (const auto line = process.next(seconds)) return verdict_of(json::parse(*line));
+  Verdict broken{.law = kBounded};
+  take(broken, {1, 0, process.why()}, component.id);
+  return broken;
+}
+
+}  // namespace
+
+std::vector<Verdict> check(const Registry& registry, const Descriptor& component, double seconds) {
+  Verdict made{.law = kMade};
+  std::vector<Verdict> of_laws;
+  std::vector<std::string> left_out;
+  while (of_laws.size() < laws().size()) {
+    std::string making;
+    LineProcess process(
+        [&](const LineProcess::Send& send) { examine_component(registry, component, left_out, seconds, send); });
+    // Laws have limits of their own in there, and time to be ended.
+    while (const auto line = process.next(seconds + 5)) {
+      const json said = json::parse(*line);
+      if (said.contains("making")) {
+        making = said.at("making");
+        continue;
       }
-    } catch (const std::exception& error) {
-      take(made, {1, 0, error.what()}, name);
+      const Verdict verdict = verdict_of(said);
+      if (verdict.law != kMade)
+        of_laws.push_back(verdict);
+      else if (verdict.combinations > 0)
+        take(made, verdict.worst, verdict.on);
+    }
+    if (of_laws.size() == laws().size()) break;
+    // It ended while it made a combination, which is left out from now on; or there is nothing to leave out.
+    take(made, {1, 0, process.why()}, making.empty() ? component.id : making);
+    left_out.push_back(making);
+    if (!making.empty()) continue;
+    for (std::size_t law = of_laws.size(); law < laws().size(); ++law) {
+      of_laws.push_back({.law = laws()[law].name});
+      take(of_laws.back(), {1, 0, process.why()}, component.id);
     }
   }
-  verdicts.insert(verdicts.begin(), made);
+  std::vector<Verdict> verdicts{made, examine_options(registry, component, seconds)};
+  verdicts.insert(verdicts.end(), of_laws.begin(), of_laws.end());
   return verdicts;
 }
 

@@ -27,6 +27,14 @@ struct Law {
   std::function<std::optional<Finding>(Subject& subject, Kind kind)> examine;
 };
 
+/// One line of the report: a law on a component, its worst finding over all combinations.
+struct Verdict {
+  std::string law;
+  int combinations = 0;  // on which the law says something
+  Finding worst = {};
+  std::string on = {};  // the combination of the worst finding
+};
+
 /// All laws that are about a running model, in the order in which they are printed.
 [[nodiscard]] const std::vector<Law>& laws();
 
@@ -36,15 +44,16 @@ struct Law {
 /// Laws about the options of one component: values outside the declared bounds are refused.
 [[nodiscard]] std::optional<Finding> options_are_bounded(const Registry& registry, const Descriptor& component);
 
-/// One line of the report: a law on a component, its worst finding over all combinations.
-struct Verdict {
-  std::string law;
-  int combinations = 0;  // on which the law says something
-  Finding worst = {};
-  std::string on = {};  // the combination of the worst finding
-};
+/// Takes a finding into a verdict: the worst stays.
+void take(Verdict& verdict, const Finding& finding, const std::string& on);
 
-/// Every law on one component. What cannot even be made is a verdict too.
-[[nodiscard]] ATTNLAB_API std::vector<Verdict> check(const Registry& registry, const Descriptor& component);
+/// Seconds that a law may take on all combinations of a component: some hundred times what it takes.
+inline constexpr double kLawSeconds = 30;
+
+/// Every law on one component, each in a process of its own: one that crashes, ends its process or takes longer than
+/// `seconds` is broken, and the others are tried all the same. What cannot even be made is a verdict too. Forks, so no
+/// threads may run yet.
+[[nodiscard]] ATTNLAB_API std::vector<Verdict> check(const Registry& registry, const Descriptor& component,
+                                                     double seconds = kLawSeconds);
 
 }  // namespace attnlab::experiment::conformance

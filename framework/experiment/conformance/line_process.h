@@ -1,0 +1,42 @@
+// A process of its own that says lines to its parent, so that code which crashes or hangs costs only itself. A fork: it
+// may use everything that is there, and must be made where no threads run.
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace attnlab::experiment::conformance {
+
+class LineProcess {
+ public:
+  using Send = std::function<void(std::string_view line)>;  // a line has no line breaks
+
+  /// `body` runs in the process, which ends with it. Error where no process can be had.
+  explicit LineProcess(const std::function<void(const Send&)>& body);
+  ~LineProcess();
+  LineProcess(const LineProcess&) = delete;
+  LineProcess& operator=(const LineProcess&) = delete;
+
+  /// Waits for the next line. None: the process has ended, or took longer than this and was ended; see `why`.
+  [[nodiscard]] std::optional<std::string> next(double seconds);
+  /// Why there are no more lines: what the process said of its crash, or the signal, the exit code or the limit. Empty
+  /// where it came to its end.
+  [[nodiscard]] const std::string& why() const noexcept { return why_; }
+
+ private:
+  enum class Heard { line, end, nothing };
+  Heard hear(double seconds, std::string& line);
+  void end(const std::string& cause);
+
+  pid_t pid_ = -1;
+  int lines_ = -1;
+  std::string received_;
+  std::string crash_;  // who was being called, in the words of base/crash_report
+  std::string why_;
+};
+
+}  // namespace attnlab::experiment::conformance
