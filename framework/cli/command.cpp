@@ -21,7 +21,7 @@ void ModelOptions::add_to(CLI::App& command) {
   command.add_option("--plugin", plugins_, "A plugin file or folder beside those of the build");
   command.add_option("--threads", threads_, "Threads; default: all processors")->check(CLI::Range(1, 1024));
   command.add_option("--weights-seed", seed_, "Seed of the weights of a model YAML");
-  command.add_flag("--allow-nonfinite", allow_nonfinite_, "Take weights that hold NaN or Inf");
+  command.add_flag("--allow-nonfinite", allow_nonfinite_, "Take weights and logits that hold NaN or Inf as they are");
 }
 
 ModelOptions::Loaded ModelOptions::load(const std::filesystem::path& model) const {

@@ -46,6 +46,8 @@ class ModelOptions {
   /// Registry, resolved arm and model in one. Error where the arm's components do not fit together.
   struct Loaded;
   [[nodiscard]] Loaded load(const std::filesystem::path& model) const;
+  /// Whether weights and logits that are NaN or Inf are taken as they are.
+  [[nodiscard]] bool allows_nonfinite() const noexcept { return allow_nonfinite_; }
 
  private:
   std::string attention_, position_, cache_;

@@ -1,6 +1,8 @@
 // attnlab generate: prompt and continuation as text, token by token as they come.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include <attnlab/error.h>
 
 #include "cli/command.h"
@@ -25,6 +27,14 @@ void print(const std::string& text) {
   std::fflush(stdout);
 }
 
+// Ends the line of the text, also before an error that ends the text early.
+struct LineEnd {
+  LineEnd() = default;
+  LineEnd(const LineEnd&) = delete;
+  LineEnd& operator=(const LineEnd&) = delete;
+  ~LineEnd() { print("\n"); }
+};
+
 int generate(const Options& options) {
   auto [registry, source, decoder] = options.model_options.load(options.model);
   const auto tokenizer = source.tokenizer();
@@ -40,6 +50,7 @@ int generate(const Options& options) {
   };
   // The prompt as it was typed; what follows is decoded with the prompt before it, so that blanks come out right.
   print(options.prompt);
+  const LineEnd line_end;
   const auto stream = tokenizer->stream();
   std::string shown;
   for (const model::TokenId token : prompt) shown += stream->push(token);
@@ -49,16 +60,19 @@ int generate(const Options& options) {
                               read_logits(hidden);
                           });
   model::Sampler sampler(options.sampling);
+  const std::vector<model::TokenId> ends = experiment::end_tokens(source.config(), *tokenizer);
   for (int i = 0; i < options.tokens; ++i) {
+    // NaN has no order: the likeliest token of such a row would be token 0.
+    if (!options.model_options.allows_nonfinite())
+      experiment::check_logits(logits, static_cast<int>(prompt.size()) + i - 1);
     const model::TokenId next = sampler.next(logits);
-    if (options.stop_at_eos && tokenizer->eos() == next) break;
+    if (options.stop_at_eos && std::ranges::find(ends, next) != ends.end()) break;
     print(next < tokenizer->vocab_size() ? stream->push(next) : std::string("\xEF\xBF\xBD"));
     if (i + 1 == options.tokens) break;
     const model::SequenceTokens fed{.sequence = 0, .tokens = {&next, 1}, .phase = Phase::decode};
     read_logits(decoder.forward(session, {&fed, 1}));
   }
   print(stream->finish());
-  print("\n");
   return kAllWell;
 }
 

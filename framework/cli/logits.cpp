@@ -35,6 +35,9 @@ int logits(const Options& options) {
   const int chunk = options.chunk > 0 ? options.chunk : static_cast<int>(count);
   experiment::feed_prompt(decoder, session, 0, tokens, chunk, [&](int first, TensorView<const float, 2> hidden) {
     decoder.logits(hidden, {all.data() + first * vocab, {hidden.extent(0), vocab}});
+    if (options.model_options.allows_nonfinite()) return;
+    for (std::int64_t row = first; row < first + hidden.extent(0); ++row)
+      experiment::check_logits(std::span(all).subspan(row * vocab, vocab), static_cast<int>(row));
   });
   const model::OutputTensor tensor{
       .name = "logits", .dtype = model::DType::f32, .shape = {count, vocab}, .bytes = std::as_bytes(std::span(all))};

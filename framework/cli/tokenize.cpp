@@ -17,7 +17,8 @@ struct Options {
   bool decode = false;
 };
 
-std::unique_ptr<model::Tokenizer> tokenizer_of(const std::filesystem::path& path) {
+std::unique_ptr<model::Tokenizer> tokenizer_of(const std::filesystem::path& named) {
+  const std::filesystem::path path = experiment::ModelSource::resolve(named);
   std::error_code error;
   if (std::filesystem::is_directory(path, error)) return model::load_tokenizer(path);
   return experiment::ModelSource::open(path).tokenizer();

@@ -44,11 +44,20 @@ std::optional<std::string> with_variables(const Node& node, std::string_view nam
 
 }  // namespace
 
+std::string with_home(const std::string& text) {
+  for (const std::string_view home : {"~", "$HOME", "${HOME}"}) {
+    if (!text.starts_with(home) || (text.size() > home.size() && text[home.size()] != '/')) continue;
+    if (const char* const value = std::getenv("HOME")) return value + text.substr(home.size());
+  }
+  return text;
+}
+
 std::optional<std::filesystem::path> as_path(const Node& node, std::string_view name,
                                              const std::filesystem::path& otherwise, ProblemList& problems) {
   if (!as_text(node, name, problems)) return std::nullopt;
-  const auto text = with_variables(node, name, problems);
+  auto text = with_variables(node, name, problems);
   if (!text) return std::nullopt;
+  text = with_home(*text);
   if (text->empty() || text->find('\0') != std::string::npos) {
     problems.add(node.mark(), fmt::format("{}: {} is no path", name, in_quotes(*text)));
     return std::nullopt;

@@ -12,8 +12,7 @@ namespace attnlab::experiment {
 OptionValues model_defaults(const model::ModelConfig& config, int layer) {
   OptionValues values;
   values["num_key_value_heads"] = std::int64_t{config.kv_heads};
-  if (config.sliding_window && layer >= config.window_first_layer)
-    values["sliding_window"] = std::int64_t{*config.sliding_window};
+  if (config.has_window(layer)) values["sliding_window"] = std::int64_t{*config.sliding_window};
   values["qk_norm"] = config.qk_norm;
   values["qkv_bias"] = config.qkv_bias;
   values["o_bias"] = config.o_bias;
@@ -33,6 +32,9 @@ OptionValues model_defaults(const model::ModelConfig& config, int layer) {
   real("attention_factor", scaling.attention_factor);
   real("beta_fast", scaling.beta_fast);
   real("beta_slow", scaling.beta_slow);
+  real("mscale", scaling.mscale);
+  real("mscale_all_dim", scaling.mscale_all_dim);
+  if (scaling.type == "yarn") values["rope_scaling.truncate"] = scaling.truncate;
   if (scaling.original_max_positions)
     values["rope_scaling.original_max_position_embeddings"] = std::int64_t{*scaling.original_max_positions};
   if (!scaling.short_factor.empty()) values["rope_scaling.short_factor"] = scaling.short_factor;

@@ -11,7 +11,7 @@ namespace attnlab::experiment {
 /// Values by key, for one layer (a window may begin at a layer). Keys: num_key_value_heads, sliding_window, qk_norm,
 /// qkv_bias, o_bias, rope_theta, rope_traditional, partial_rotary_factor, rope_scaling.<its keys>, and kv_lora_rank,
 /// q_lora_rank, qk_nope_head_dim, qk_rope_head_dim, v_head_dim where the model has them.
-[[nodiscard]] OptionValues model_defaults(const model::ModelConfig& config, int layer);
+[[nodiscard]] ATTNLAB_API OptionValues model_defaults(const model::ModelConfig& config, int layer);
 
 /// The given values, completed by the model's. An option of a group comes from the model only where none of the group
 /// was given. Error where the model asks for a choice that the component does not have.

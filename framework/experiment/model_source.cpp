@@ -3,7 +3,9 @@
 #include <attnlab/error.h>
 
 #include "config/node.h"
+#include "config/path_text.h"
 #include "config/scalars.h"
+#include "model/checkpoint_folder.h"
 #include "model/constructed_recall.h"
 
 namespace attnlab::experiment {
@@ -21,10 +23,17 @@ model::ModelConfig read_model_yaml(const fs::path& path) {
 
 }  // namespace
 
-ModelSource ModelSource::open(const fs::path& path) {
-  ModelSource source;
-  source.path_ = path;
+fs::path ModelSource::resolve(const fs::path& named) {
+  const fs::path path = config::with_home(named.string());
   std::error_code error;
+  return fs::is_directory(path, error) ? model::checkpoint_folder(path) : path;
+}
+
+ModelSource ModelSource::open(const fs::path& named) {
+  const fs::path path = resolve(named);
+  ModelSource source;
+  std::error_code error;
+  source.path_ = path;
   if (fs::is_directory(path, error)) {
     source.config_ = model::read_config_json(path);
   } else if (fs::exists(path, error)) {

@@ -17,8 +17,11 @@ namespace attnlab::experiment {
 
 class ATTNLAB_API ModelSource {
  public:
-  /// Reads the configuration; weights and tokenizer are read when they are asked for. Error (where = the path) if there
-  /// is no such model or its configuration is wrong.
+  /// The file or folder that a name stands for: `~` and `$HOME` at its beginning are the user's own folder, and an
+  /// entry of a Hugging Face cache is its snapshot. Error where the entry has none.
+  [[nodiscard]] static std::filesystem::path resolve(const std::filesystem::path& named);
+  /// Resolves the name and reads the configuration; weights and tokenizer are read when they are asked for. Error
+  /// (where = the path) if there is no such model or its configuration is wrong.
   static ModelSource open(const std::filesystem::path& path);
   /// A configuration made by code, with weights from a seed.
   static ModelSource from_seed(const model::ModelConfig& config);

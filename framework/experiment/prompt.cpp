@@ -2,6 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+#include <limits>
+#include <stdexcept>
+
 #include <attnlab/error.h>
 
 #include "report/text_file.h"
@@ -20,6 +24,25 @@ void check_prompt(const std::vector<model::TokenId>& tokens, int vocab_size, con
           where,
           fmt::format("token id {} (the {}th) is outside the model's vocabulary of {}", tokens[i], i + 1, vocab_size),
           "use the tokenizer of this model");
+}
+
+std::vector<model::TokenId> end_tokens(const model::ModelConfig& config, const model::Tokenizer& tokenizer) {
+  std::vector<model::TokenId> ends(config.eos_tokens.begin(), config.eos_tokens.end());
+  if (const std::optional<model::TokenId> end = tokenizer.eos()) ends.push_back(*end);
+  return ends;
+}
+
+void check_logits(std::span<const float> logits, int position) {
+  bool some = false;
+  for (const float logit : logits) {
+    if (std::isnan(logit) || logit == std::numeric_limits<float>::infinity())
+      throw std::runtime_error(fmt::format(
+          "the logits of position {} hold {}; the activations overflow, or weights are damaged: try the same "
+          "weights in F32, or with --allow-nonfinite to see them as they are",
+          position, std::isnan(logit) ? "NaN" : "Inf"));
+    some = some || std::isfinite(logit);
+  }
+  if (!some) throw std::runtime_error(fmt::format("the logits of position {} are all -Inf", position));
 }
 
 std::vector<model::TokenId> read_text_tokens(const std::filesystem::path& path, const model::Tokenizer& tokenizer,

@@ -2,12 +2,14 @@
 #pragma once
 
 #include <filesystem>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include <attnlab/api.h>
 
+#include "model/model_config.h"
 #include "model/tokenizer.h"
 
 namespace attnlab::experiment {
@@ -18,6 +20,14 @@ namespace attnlab::experiment {
 
 /// Error (at `where`) for a prompt without tokens, or with ids outside the model's vocabulary.
 ATTNLAB_API void check_prompt(const std::vector<model::TokenId>& tokens, int vocab_size, const std::string& where);
+
+/// Tokens that end a text, any of them: those of the model (config.json, generation_config.json), and the tokenizer's.
+[[nodiscard]] ATTNLAB_API std::vector<model::TokenId> end_tokens(const model::ModelConfig& config,
+                                                                 const model::Tokenizer& tokenizer);
+
+/// std::runtime_error, a failure and no wrong input, where the logits of a position make no probabilities: NaN, or
+/// +Inf, or nothing but -Inf.
+ATTNLAB_API void check_logits(std::span<const float> logits, int position);
 
 /// Ids of a text file, without BOS, for a workload that predicts them. Error (where = the file) if it cannot be read,
 /// is not UTF-8, or has fewer than two tokens or ids outside the model's vocabulary.

@@ -30,6 +30,7 @@ const Keys kCommonKeys{"architectures",
                        "max_position_embeddings",
                        "bos_token_id",
                        "eos_token_id",
+                       "layer_types",
                        "partial_rotary_factor",
                        "kv_lora_rank",
                        "q_lora_rank",
@@ -37,7 +38,8 @@ const Keys kCommonKeys{"architectures",
                        "qk_rope_head_dim",
                        "v_head_dim"};
 
-// Keys for which null means "not set" in configs that exist; null elsewhere is a mistake.
+// Keys for which null means "not set" in a model YAML too; a null elsewhere is a mistake there. In a config.json every
+// null means it, as in transformers.
 const Keys kNullableKeys{"architectures", "num_key_value_heads", "head_dim", "rope_scaling", "bos_token_id",
                          "eos_token_id", "sliding_window", "max_window_layers", "layer_types", "tie_word_embeddings",
                          "q_lora_rank",  // DeepSeek-V2-Lite: queries are not compressed
@@ -52,9 +54,8 @@ struct ArchitectureRow {
 };
 
 const std::array<ArchitectureRow, 4>& architectures() {
-  static const Keys kQwenWindow{"sliding_window", "use_sliding_window", "max_window_layers", "layer_types"};
-  static const Keys kQwen3{"attention_bias", "sliding_window", "use_sliding_window", "max_window_layers",
-                           "layer_types"};
+  static const Keys kQwenWindow{"sliding_window", "use_sliding_window", "max_window_layers"};
+  static const Keys kQwen3{"attention_bias", "sliding_window", "use_sliding_window", "max_window_layers"};
   static const std::array<ArchitectureRow, 4> kRows{
       ArchitectureRow{Architecture::llama, "LlamaForCausalLM", "llama", {"attention_bias", "mlp_bias"}},
       ArchitectureRow{Architecture::mistral, "MistralForCausalLM", "mistral", {"sliding_window"}},
@@ -137,6 +138,7 @@ void check_keys(const ConfigFields& fields, Architecture architecture, UnknownKe
                      fmt::format("remove it, or name the architecture ({})", fmt::join(owners(entry.key), ", ")));
     }
   }
+  if (unknown_keys == UnknownKeys::ignored) return;
   for (const ConfigEntry& entry : fields.entries()) {
     if (!entry.value.is_null() || !contains(known, entry.key) || contains(kNullableKeys, entry.key)) continue;
     fields.problem(entry.key, " is null", "give a value or remove the key");

@@ -10,7 +10,7 @@ namespace attnlab::model {
 /// supported: the keys of an architecture that is not known mean nothing.
 [[nodiscard]] Architecture read_architecture(const ConfigFields& fields, UnknownKeys unknown_keys);
 
-/// Notes keys that the file should not have (only if they are refused), and nulls where a value is needed.
+/// Notes keys that the file should not have, and nulls where a value is needed; only if unknown keys are refused.
 void check_keys(const ConfigFields& fields, Architecture architecture, UnknownKeys unknown_keys);
 
 }  // namespace attnlab::model

@@ -8,6 +8,7 @@
 #include <attnlab/error.h>
 #include <fmt/format.h>
 
+#include "model/checkpoint_folder.h"
 #include "model/strict_json.h"
 
 namespace attnlab::model {
@@ -15,9 +16,6 @@ namespace {
 
 constexpr std::size_t kMaxIndexBytes = 100'000'000;  // as much as a header may have
 constexpr std::size_t kMaxProblems = 10;             // a wrong shard lacks hundreds of tensors
-
-constexpr std::string_view kSingleFile = "model.safetensors";
-constexpr std::string_view kIndexFile = "model.safetensors.index.json";
 
 // A link counts even if it leads nowhere: opening it then says so, instead of another file being used in silence.
 bool is_there(const std::filesystem::path& path) {
@@ -116,6 +114,22 @@ void compare_with_index(const std::vector<SafetensorsFile>& files, const std::ma
   problems.throw_if_any();
 }
 
+// The name without what torch.compile and DataParallel wrap around a model, in any order and number, and with the
+// outermost name that a model saved without its head lacks.
+std::string name_in_model(std::string_view name) {
+  constexpr std::string_view kWrappers[] = {"_orig_mod.", "module."};
+  for (bool is_wrapped = true; is_wrapped;) {
+    is_wrapped = false;
+    for (const std::string_view wrapper : kWrappers) {
+      if (!name.starts_with(wrapper)) continue;
+      name.remove_prefix(wrapper.size());
+      is_wrapped = true;
+    }
+  }
+  const bool lacks_model = name.starts_with("layers.") || name.starts_with("embed_tokens.") || name == "norm.weight";
+  return (lacks_model ? "model." : "") + std::string(name);
+}
+
 }  // namespace
 
 Checkpoint Checkpoint::open(const std::filesystem::path& folder) {
@@ -126,28 +140,53 @@ Checkpoint Checkpoint::open(const std::filesystem::path& folder) {
 
   Checkpoint checkpoint;
   checkpoint.folder_ = folder;
-  if (is_there(folder / kSingleFile)) {
-    checkpoint.files_.push_back(SafetensorsFile::open(folder / kSingleFile));
-  } else if (is_there(folder / kIndexFile)) {
+  if (const auto file = weights_file(folder)) {
+    checkpoint.files_.push_back(SafetensorsFile::open(*file));
+  } else {
     IndexProblems problems((folder / kIndexFile).string());
     const auto shard_of = read_weight_map(folder / kIndexFile);
     checkpoint.files_ = open_shards(folder, shard_of, problems);
     compare_with_index(checkpoint.files_, shard_of, problems);
-  } else {
-    throw Error(folder.string(), fmt::format("holds neither {} nor {}", kSingleFile, kIndexFile),
-                "weights in other formats must be converted to safetensors");
   }
   for (std::size_t file = 0; file < checkpoint.files_.size(); ++file) {
     const auto& tensors = checkpoint.files_[file].tensors();
-    for (std::size_t i = 0; i < tensors.size(); ++i) checkpoint.places_.emplace(tensors[i].name, Place{file, i});
+    for (std::size_t i = 0; i < tensors.size(); ++i) checkpoint.add(tensors[i].name, {file, i});
   }
+  checkpoint.add_aliases();
   return checkpoint;
+}
+
+// Under the name that models ask for, whatever saved it.
+void Checkpoint::add(const std::string& stored, Place place) {
+  const std::string name = name_in_model(stored);
+  const auto [found, is_new] = places_.emplace(name, place);
+  if (is_new) return;
+  const SafetensorsFile& other = files_[found->second.file];
+  throw Error(files_[place.file].path().string(),
+              fmt::format("tensors {} and {} are the same parameter, {}",
+                          in_quotes(other.tensors()[found->second.tensor].name), in_quotes(stored), name),
+              "keep one of the two");
+}
+
+// Of tensors that share memory safetensors keeps one, and says in the metadata which names stood for it.
+void Checkpoint::add_aliases() {
+  for (std::size_t file = 0; file < files_.size(); ++file)
+    for (const auto& [alias, kept] : files_[file].metadata())
+      if (const auto found = places_.find(name_in_model(kept)); found != places_.end() && found->second.file == file)
+        places_.emplace(name_in_model(alias), found->second);
 }
 
 std::vector<std::string> Checkpoint::names() const {
   std::vector<std::string> names;
   for (const auto& [name, place] : places_) names.push_back(name);
   return names;
+}
+
+bool Checkpoint::is_same(std::string_view a, std::string_view b) const {
+  const auto first = places_.find(a);
+  const auto second = places_.find(b);
+  return first != places_.end() && second != places_.end() && first->second.file == second->second.file &&
+         first->second.tensor == second->second.tensor;
 }
 
 std::optional<StoredTensor> Checkpoint::find(std::string_view name) const {

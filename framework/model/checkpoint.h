@@ -26,7 +26,9 @@ struct StoredTensor {
 };
 
 /// A folder in Hugging Face layout. `model.safetensors` is used where it exists, as transformers does, and an index
-/// beside it is not read; otherwise `model.safetensors.index.json` and its shards. Readable from many threads.
+/// beside it is not read; otherwise `model.safetensors.index.json` and its shards, or the only safetensors file of the
+/// folder. Names are those that a model asks for: `_orig_mod.` and `module.` before them and a missing `model.` are
+/// seen through, and so are the aliases of shared tensors in a file's metadata. Readable from many threads.
 class ATTNLAB_API Checkpoint {
  public:
   /// Maps every file. Error: no such folder, neither file; what is wrong with a shard names the shard; what the index
@@ -38,6 +40,8 @@ class ATTNLAB_API Checkpoint {
   /// Every tensor's name, sorted.
   [[nodiscard]] std::vector<std::string> names() const;
   [[nodiscard]] std::optional<StoredTensor> find(std::string_view name) const;
+  /// Whether both names stand for one stored tensor.
+  [[nodiscard]] bool is_same(std::string_view a, std::string_view b) const;
 
  private:
   struct Place {
@@ -46,6 +50,8 @@ class ATTNLAB_API Checkpoint {
   };
 
   Checkpoint() = default;
+  void add(const std::string& stored, Place place);
+  void add_aliases();
 
   std::filesystem::path folder_;
   std::vector<SafetensorsFile> files_;

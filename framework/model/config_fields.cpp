@@ -12,8 +12,14 @@
 namespace attnlab::model {
 namespace {
 
-// JSON's two integer types as one; nothing if the value is no integer or beyond any count.
+// JSON's two integer types as one, and 64.0, as some exporters write it; nothing if the value is no whole number or
+// beyond any count.
 std::optional<std::int64_t> whole_number(const nlohmann::json& value) {
+  if (value.is_number_float()) {
+    const auto number = value.get<double>();
+    if (number != std::floor(number) || std::abs(number) > 9e15) return std::nullopt;
+    return static_cast<std::int64_t>(number);
+  }
   if (!value.is_number_integer()) return std::nullopt;
   if (value.is_number_unsigned() && value.get<std::uint64_t>() > INT64_MAX) return INT64_MAX;
   return value.get<std::int64_t>();
@@ -22,6 +28,7 @@ std::optional<std::int64_t> whole_number(const nlohmann::json& value) {
 }  // namespace
 
 const NumberRule kPositive{[](double value) { return value > 0; }, "a number greater than 0"};
+const NumberRule kNotNegative{[](double value) { return value >= 0; }, "a number of at least 0"};
 const NumberRule kAtLeastOne{[](double value) { return value >= 1; }, "a number of at least 1"};
 const NumberRule kShare{[](double value) { return value > 0 && value <= 1; }, "a number greater than 0 and at most 1"};
 

@@ -22,6 +22,7 @@ struct NumberRule {
   const char* wanted;
 };
 extern const NumberRule kPositive;
+extern const NumberRule kNotNegative;
 extern const NumberRule kAtLeastOne;
 extern const NumberRule kShare;  // in (0, 1]
 

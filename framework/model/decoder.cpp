@@ -216,10 +216,19 @@ void Decoder::load(WeightStore& weights, bool replaced_attention) {
   };
   const auto values = [&](const std::string& name, std::int64_t count) { return weights.values(name, {&count, 1}); };
 
-  // Absent key: tied where there is no head; explicit false without a head is a missing tensor.
-  const bool tied = config_.tie_word_embeddings.value_or(!weights.is_random() && !weights.has("lm_head.weight"));
+  // Absent key: tied where there is no head; explicit false without a head is a missing tensor. A head that is stored
+  // beside a tied embedding and differs from it is what the model was saved with, so it counts, as in transformers 5.
+  bool tied = config_.tie_word_embeddings.value_or(!weights.is_random() && !weights.has("lm_head.weight"));
+  if (tied && weights.holds_different("lm_head.weight", "model.embed_tokens.weight")) {
+    tied = false;
+    weights.note(
+        "tie_word_embeddings is true, but the stored lm_head.weight differs from the embedding: the stored head is "
+        "used");
+  }
   if (tied) {
-    head_ = matrix("model.embed_tokens.weight", vocab, hidden);
+    // The two are one tensor, under either name.
+    const bool by_head = !weights.has("model.embed_tokens.weight") && weights.has("lm_head.weight");
+    head_ = matrix(by_head ? "lm_head.weight" : "model.embed_tokens.weight", vocab, hidden);
   } else {
     const std::int64_t shape[] = {vocab, hidden};
     embedding_ = weights.table("model.embed_tokens.weight", shape, embedding_type_);

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "model/architectures.h"
+#include "model/checkpoint_folder.h"
 #include "model/config_fields.h"
 #include "model/rope_config.h"
 #include "model/strict_json.h"
@@ -19,6 +20,7 @@ namespace {
 constexpr int kMaxLayers = 10'000;
 constexpr double kMaxElements = 35184372088832.0;  // 2^45: with 4 bytes each, all that x86-64 can address
 constexpr int kDefaultWindow = 4096;               // of Mistral and Qwen where the key is absent, as in transformers
+constexpr int kDefaultFullLayers = 28;             // of Qwen where max_window_layers is absent
 constexpr int kQwen3HeadDim = 128;
 constexpr std::size_t kMaxConfigBytes = 10'000'000;
 
@@ -93,50 +95,108 @@ void read_numbers(const ConfigFields& fields, UnknownKeys unknown_keys, ModelCon
   }
 }
 
+// The tokens that end a text: one, or a list as Llama 3 has it. bos_token_id is checked and not kept: what a text
+// begins with is the tokenizer's affair.
 void read_tokens(const ConfigFields& fields, UnknownKeys unknown_keys, ModelConfig& config) {
   if (config.vocab_size == 0) return;
   const auto read = [&](std::string_view key, const nlohmann::json& value) -> std::optional<int> {
-    const bool whole = value.is_number_integer();
+    const bool whole = value.is_number() && value.get<double>() == std::floor(value.get<double>());
     const bool inside = whole && value.get<double>() >= 0 && value.get<double>() < config.vocab_size;
-    if (inside) return value.get<int>();
+    if (inside) return static_cast<int>(value.get<double>());
     if (whole && unknown_keys == UnknownKeys::ignored) return std::nullopt;
     fields.problem(key, fmt::format(": {} is no token of the vocabulary", shown(value)),
                    fmt::format("give a whole number from 0 to {}", config.vocab_size - 1));
     return std::nullopt;
   };
-  if (fields.has("bos_token_id")) config.bos_token = read("bos_token_id", fields.entry("bos_token_id")->value);
+  if (fields.has("bos_token_id")) read("bos_token_id", fields.entry("bos_token_id")->value);
   if (!fields.has("eos_token_id")) return;
-  const nlohmann::json& end = fields.entry("eos_token_id")->value;  // one, or a list as Llama 3 has it
+  config.eos_tokens.clear();
+  const nlohmann::json& end = fields.entry("eos_token_id")->value;
   for (const nlohmann::json& value : end.is_array() ? end : nlohmann::json::array({end})) {
     if (const std::optional<int> token = read("eos_token_id", value)) config.eos_tokens.push_back(*token);
   }
 }
 
-// The first layer with a window, from max_window_layers or from the list that newer configs have instead.
-int first_window_layer(const ConfigFields& fields, const ModelConfig& config) {
-  constexpr std::string_view kRemedy = "full_attention layers first, then sliding_attention";
-  const int by_count = fields.has("max_window_layers") ? fields.count("max_window_layers", 0, 0) : 28;
-  if (!fields.has("layer_types")) return by_count;
+// GPTQ, AWQ, bitsandbytes, fp8, MLX ...: their tensors have other names, shapes and types. {} says that there is none.
+void refuse_quantised(const ConfigFields& fields) {
+  for (const std::string_view key : {"quantization_config", "compression_config", "quantization"}) {
+    if (!fields.has(key) || fields.entry(key)->value.empty()) continue;
+    const nlohmann::json& config = fields.entry(key)->value;
+    std::string how;
+    if (config.contains("quant_method"))
+      how = " with " + shown(config["quant_method"]);
+    else if (config.contains("bits"))
+      how = fmt::format(" to {} bits", shown(config["bits"]));
+    throw Error(fields.where(key), fmt::format("{}: the checkpoint is quantised{}, which is not supported", key, how),
+                "use the checkpoint that it was made from, in F32, F16 or BF16");
+  }
+}
+
+// Which layers see everything, by the list that newer configs have: any order of the two types. Empty where there is
+// no list, or a wrong one (noted).
+std::vector<bool> full_layers(const ConfigFields& fields, const ModelConfig& config) {
+  constexpr std::string_view kRemedy = "give \"full_attention\" or \"sliding_attention\" for each layer";
+  if (!fields.has("layer_types")) return {};
   const nlohmann::json& types = fields.entry("layer_types")->value;
   if (!types.is_array() || static_cast<std::int64_t>(types.size()) != config.layers) {
     fields.problem("layer_types", fmt::format(" is no list of {} names", config.layers), std::string(kRemedy));
-    return 0;
+    return {};
   }
-  const auto first = std::ranges::find(types, "sliding_attention");
-  const bool in_order = std::all_of(types.begin(), first, [](const auto& type) { return type == "full_attention"; }) &&
-                        std::all_of(first, types.end(), [](const auto& type) { return type == "sliding_attention"; });
-  if (!in_order) fields.problem("layer_types", " has an order or a name that is not supported", std::string(kRemedy));
-  return static_cast<int>(first - types.begin());
+  std::vector<bool> full;
+  for (const nlohmann::json& type : types) {
+    if (type != "full_attention" && type != "sliding_attention") {
+      fields.problem("layer_types", fmt::format(": {} is not supported", shown(type)), std::string(kRemedy));
+      return {};
+    }
+    full.push_back(type == "full_attention");
+  }
+  return full;
 }
 
+// A window that is null or 0 is none.
+std::optional<int> read_window(const ConfigFields& fields) {
+  if (fields.entry("sliding_window") == nullptr) return kDefaultWindow;
+  const int window = fields.count("sliding_window", 0, 0);
+  return window > 0 ? std::optional(window) : std::nullopt;
+}
+
+// A layer that is said to have a window needs one: transformers builds no mask for it, but fails.
+void check_has_window(const ConfigFields& fields, const ModelConfig& config, const std::vector<bool>& full,
+                      std::string_view why_none) {
+  const auto sliding = std::ranges::find(full, false);
+  if (config.sliding_window || sliding == full.end()) return;
+  fields.problem("layer_types",
+                 fmt::format(": layer {} has sliding_attention, but {}", sliding - full.begin(), why_none),
+                 "give the window, or \"full_attention\" for each layer");
+}
+
+// transformers takes a Mistral that has layer_types for a Ministral, whose layers differ.
+void read_mistral_window(const ConfigFields& fields, ModelConfig& config) {
+  config.sliding_window = read_window(fields);
+  std::vector<bool> full = full_layers(fields, config);
+  check_has_window(fields, config, full, "sliding_window gives no length");
+  if (config.sliding_window) config.full_layers = std::move(full);
+}
+
+// layer_types comes before max_window_layers, which only stands for it where there is no list.
 void read_qwen_window(const ConfigFields& fields, ModelConfig& config) {
-  if (!fields.flag("use_sliding_window", false)) return;
-  const bool is_null = fields.entry("sliding_window") != nullptr && !fields.has("sliding_window");
-  const int window = fields.count("sliding_window", kDefaultWindow);
-  const int first = first_window_layer(fields, config);
-  if (is_null || first >= config.layers) return;
-  config.sliding_window = window;
-  config.window_first_layer = first;
+  std::vector<bool> full = full_layers(fields, config);
+  const bool is_used = fields.flag("use_sliding_window", false);
+  if (is_used) config.sliding_window = read_window(fields);
+  check_has_window(fields, config, full, is_used ? "sliding_window gives no length" : "use_sliding_window is not true");
+  const int first = fields.has("max_window_layers") ? fields.count("max_window_layers", 0, 0) : kDefaultFullLayers;
+  if (full.empty())
+    for (int layer = 0; layer < config.layers; ++layer) full.push_back(layer < first);
+  if (std::ranges::find(full, false) == full.end()) config.sliding_window.reset();
+  if (config.sliding_window) config.full_layers = std::move(full);
+}
+
+// Llama has no window: a list of layer types may only say so.
+void check_no_window(const ConfigFields& fields, const ModelConfig& config) {
+  const std::vector<bool> full = full_layers(fields, config);
+  if (std::ranges::find(full, false) == full.end()) return;
+  fields.problem("layer_types", fmt::format(": {} has no sliding_attention", architecture_name(config.architecture)),
+                 "give \"full_attention\" for each layer");
 }
 
 // Of any architecture: what a variant that an arm chooses may take from the model.
@@ -152,11 +212,10 @@ void read_attention(const ConfigFields& fields, ModelConfig& config) {
     case Architecture::llama:
       config.qkv_bias = config.o_bias = fields.flag("attention_bias", false);
       config.mlp_bias = fields.flag("mlp_bias", false);
+      check_no_window(fields, config);
       break;
     case Architecture::mistral:
-      if (fields.has("sliding_window") || fields.entry("sliding_window") == nullptr) {
-        config.sliding_window = fields.count("sliding_window", kDefaultWindow);
-      }
+      read_mistral_window(fields, config);
       break;
     case Architecture::qwen2:
       config.qkv_bias = true;
@@ -177,6 +236,7 @@ ModelConfig model_config(std::span<const ConfigEntry> entries, UnknownKeys unkno
   const ConfigFields fields(entries, "", where, problems);
   ModelConfig config;
   config.architecture = read_architecture(fields, unknown_keys);
+  if (unknown_keys == UnknownKeys::ignored) refuse_quantised(fields);
   check_keys(fields, config.architecture, unknown_keys);
   read_dimensions(fields, config);
   read_numbers(fields, unknown_keys, config);
@@ -188,17 +248,43 @@ ModelConfig model_config(std::span<const ConfigEntry> entries, UnknownKeys unkno
   return config;
 }
 
+namespace {
+
+// What transformers generates by: its eos_token_id comes before that of config.json.
+void read_generation_config(const std::filesystem::path& path, ModelConfig& config) {
+  std::error_code failed;
+  if (!std::filesystem::exists(path, failed)) return;
+  const nlohmann::json generation = read_strict_json(path, kMaxConfigBytes);
+  if (!generation.is_object()) throw Error(path.string(), "is no JSON object but " + shown(generation));
+  std::vector<ConfigEntry> entries;
+  if (const auto end = generation.find("eos_token_id"); end != generation.end())
+    entries.push_back({"eos_token_id", *end, path.string()});
+  std::vector<Problem> problems;
+  read_tokens(ConfigFields(entries, "", path.string(), problems), UnknownKeys::ignored, config);
+  if (!problems.empty()) throw Error(std::move(problems));
+}
+
+}  // namespace
+
 ModelConfig read_config_json(const std::filesystem::path& folder) {
   std::error_code failed;
   if (!std::filesystem::is_directory(folder, failed)) {
     throw Error(folder.string(), "no such folder", "name a checkpoint folder");
   }
   const std::filesystem::path path = folder / "config.json";
+  if (!std::filesystem::exists(std::filesystem::symlink_status(path, failed)))
+    throw Error(folder.string(), "holds no config.json", what_else_it_is(folder));
+  if (std::filesystem::exists(folder / "adapter_config.json", failed))
+    throw Error((folder / "adapter_config.json").string(),
+                "an adapter lies beside the model, and adapters are not applied",
+                "merge it into the model, or remove it to use the model without it");
   const nlohmann::json config = read_strict_json(path, kMaxConfigBytes);
   if (!config.is_object()) throw Error(path.string(), "is no JSON object but " + shown(config));
   std::vector<ConfigEntry> entries;
   for (const auto& [key, value] : config.items()) entries.push_back({key, value, path.string()});
-  return model_config(entries, UnknownKeys::ignored, path.string());
+  ModelConfig read = model_config(entries, UnknownKeys::ignored, path.string());
+  read_generation_config(folder / "generation_config.json", read);
+  return read;
 }
 
 }  // namespace attnlab::model

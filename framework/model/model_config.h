@@ -25,8 +25,7 @@ enum class Architecture { llama, mistral, qwen2, qwen3 };
 /// As in `architectures` of a config.json: "LlamaForCausalLM".
 [[nodiscard]] ATTNLAB_API std::string_view architecture_name(Architecture architecture) noexcept;
 
-/// Checked: counts are at least 1, heads are a multiple of kv_heads, rotary_dim() is even, no weight is too large to
-/// be addressed.
+/// Checked: counts are at least 1, heads are a multiple of kv_heads, no weight is too large to be addressed.
 struct ModelConfig {
   Architecture architecture = Architecture::llama;
   int hidden_dim = 0;
@@ -54,13 +53,17 @@ struct ModelConfig {
 
   std::optional<bool> tie_word_embeddings;  // only if it was given: absent means tied if lm_head.weight is absent
   std::optional<int> sliding_window;        // a query sees this many newest positions, its own included
-  int window_first_layer = 0;               // the window holds from this layer on; earlier layers see everything
+  std::vector<bool> full_layers;            // [layers] those without the window; empty: the window holds in all.
+                                            // From layer_types, which comes before max_window_layers
 
-  std::optional<int> bos_token;
   std::vector<int> eos_tokens;      // any of them ends a text
   double initializer_range = 0.02;  // standard deviation of random weights
 
-  /// Dimensions of a head that are rotated: even, at least 2.
+  /// Whether queries of this layer see the newest `sliding_window` positions only.
+  [[nodiscard]] bool has_window(int layer) const noexcept {
+    return sliding_window.has_value() && (full_layers.empty() || !full_layers[static_cast<std::size_t>(layer)]);
+  }
+  /// Dimensions of a head that are rotated; rope asks for an even number.
   [[nodiscard]] int rotary_dim() const noexcept { return static_cast<int>(head_dim * partial_rotary_factor); }
 };
 
@@ -81,7 +84,9 @@ enum class UnknownKeys { ignored, refused };
 [[nodiscard]] ATTNLAB_API ModelConfig model_config(std::span<const ConfigEntry> entries, UnknownKeys unknown_keys,
                                                    const std::string& where);
 
-/// The config.json of a checkpoint folder. Error also if folder or file are missing or no JSON object.
+/// The config.json of a checkpoint folder; generation_config.json beside it has the last word on which tokens end a
+/// text. Error also if folder or file are missing or no JSON object, for quantised checkpoints, and for an adapter that
+/// lies beside the model.
 [[nodiscard]] ATTNLAB_API ModelConfig read_config_json(const std::filesystem::path& folder);
 
 }  // namespace attnlab::model

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "model/rope_keys.h"
 #include "model/strict_json.h"
 
 namespace attnlab::model {
@@ -13,30 +14,12 @@ namespace {
 struct RopeSource {
   UnknownKeys unknown_keys;
   int rotary_dim;                             // per head; 0 if not known
+  int max_positions;                          // 0 if not known
   std::optional<int> original_max_positions;  // Phi-3 and its kin write it at the top level
-  bool type_is_optional;                      // rope_parameters without a rope_type are the default
 };
 
-const std::vector<std::string> kTypes{"linear", "dynamic", "ntk", "llama3", "yarn", "longrope"};
-
-// The keys of a type beside its name.
-std::vector<std::string> keys_of(const std::string& type) {
-  if (type == "default") return {};
-  if (type == "llama3") return {"factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"};
-  if (type == "yarn") {
-    return {"factor",           "original_max_position_embeddings",
-            "attention_factor", "beta_fast",
-            "beta_slow",        "mscale",
-            "mscale_all_dim",   "truncate"};
-  }
-  if (type == "longrope") {
-    return {"factor", "original_max_position_embeddings", "attention_factor", "short_factor", "long_factor"};
-  }
-  return {"factor"};
-}
-
 // Nothing if the type is not known; the problem is noted.
-std::optional<std::string> read_type(const ConfigFields& fields, const RopeSource& source) {
+std::optional<std::string> read_type(const ConfigFields& fields) {
   const std::optional<std::string> modern = fields.text("rope_type");
   const std::optional<std::string> legacy = fields.text("type");
   if (modern && legacy && *modern != *legacy) {
@@ -46,20 +29,26 @@ std::optional<std::string> read_type(const ConfigFields& fields, const RopeSourc
   }
   if (!modern && !legacy) {
     if (fields.has("rope_type") || fields.has("type")) return std::nullopt;  // no text: noted already
-    if (source.type_is_optional) return "default";
-    fields.problem("rope_type", " is missing", fmt::format("supported are {}", fmt::join(kTypes, ", ")));
+    if (!holds_scaling_keys(fields)) return "default";                       // a map that gives rope_theta only
+    fields.problem("rope_type", " is missing", fmt::format("supported are {}", fmt::join(rope_types(), ", ")));
     return std::nullopt;
   }
   const std::string type = modern ? *modern : *legacy;
-  if (type == "default" || std::ranges::find(kTypes, type) != kTypes.end()) return type;
+  if (type == "default" || std::ranges::find(rope_types(), type) != rope_types().end()) return type;
   fields.problem(modern ? "rope_type" : "type", fmt::format(": {} is not supported", in_quotes(type)),
-                 fmt::format("supported are {}", fmt::join(kTypes, ", ")));
+                 fmt::format("supported are {}", fmt::join(rope_types(), ", ")));
   return std::nullopt;
 }
 
 std::optional<int> read_original_positions(const ConfigFields& fields, const RopeSource& source, bool required) {
   constexpr std::string_view kKey = "original_max_position_embeddings";
-  if (fields.has(kKey)) return fields.count(kKey, 0);
+  if (fields.has(kKey)) {
+    const int inner = fields.count(kKey, 0);
+    if (inner > 0 && source.original_max_positions.value_or(inner) != inner)
+      fields.problem(kKey, fmt::format(": {} contradicts {} at the top level", inner, *source.original_max_positions),
+                     "keep one of the two");
+    return inner;
+  }
   if (source.original_max_positions) return source.original_max_positions;
   if (required) return fields.required_count(kKey);
   return std::nullopt;
@@ -82,16 +71,19 @@ void read_yarn(const ConfigFields& fields, const RopeSource& source, RopeScaling
   scaling.attention_factor = fields.optional_number("attention_factor", kPositive);
   scaling.beta_fast = fields.optional_number("beta_fast", kPositive);
   scaling.beta_slow = fields.optional_number("beta_slow", kPositive);
-  scaling.mscale = fields.optional_number("mscale", kPositive);
-  scaling.mscale_all_dim = fields.optional_number("mscale_all_dim", kPositive);
+  // 0 is how configs of DeepSeek's kind say that there is none.
+  const auto not_zero = [&](std::string_view key) -> std::optional<double> {
+    const std::optional<double> value = fields.optional_number(key, kNotNegative);
+    return value && *value > 0 ? value : std::nullopt;
+  };
+  scaling.mscale = not_zero("mscale");
+  scaling.mscale_all_dim = not_zero("mscale_all_dim");
+  scaling.truncate = fields.flag("truncate", true);
   if (scaling.beta_fast.value_or(32) < scaling.beta_slow.value_or(1)) {
     fields.problem(
         "beta_fast",
         fmt::format(": {} is less than beta_slow {}", scaling.beta_fast.value_or(32), scaling.beta_slow.value_or(1)),
         "give a beta_fast of at least beta_slow");
-  }
-  if (!fields.flag("truncate", true)) {
-    fields.problem("truncate", ": false is not supported", "the bounds of the ramp are whole dimensions");
   }
 }
 
@@ -111,24 +103,34 @@ void read_longrope(const ConfigFields& fields, const RopeSource& source, RopeSca
   check_length("long_factor", scaling.long_factor);
 }
 
+// A factor of yarn that is written as null is how far the model was stretched, as in transformers.
+std::optional<double> read_factor(const ConfigFields& fields, const RopeSource& source, const RopeScaling& scaling) {
+  if (scaling.type == "longrope") return fields.optional_number("factor", kAtLeastOne);
+  const bool is_null = fields.entry("factor") != nullptr && !fields.has("factor");
+  const int original = scaling.original_max_positions.value_or(0);
+  if (scaling.type != "yarn" || !is_null || original == 0 || source.unknown_keys == UnknownKeys::refused)
+    return fields.required_number("factor", kAtLeastOne);
+  if (source.max_positions >= original) return static_cast<double>(source.max_positions) / original;
+  fields.problem("factor",
+                 fmt::format(" is null, and max_position_embeddings {} is less than the original {}",
+                             source.max_positions, original),
+                 fmt::format("give {}", kAtLeastOne.wanted));
+  return std::nullopt;
+}
+
 // Nothing for type `default`, and where the type is unknown.
 std::optional<RopeScaling> read_rope_scaling(const ConfigFields& fields, const RopeSource& source) {
-  const std::optional<std::string> type = read_type(fields, source);
+  const std::optional<std::string> type = read_type(fields);
   if (!type) return std::nullopt;
-  if (source.unknown_keys == UnknownKeys::refused) {
-    std::vector<std::string> allowed = keys_of(*type);
-    allowed.insert(allowed.end(), {"rope_type", "type"});
-    fields.refuse_unknown(allowed, fmt::format("the rope_scaling type {}", *type));
-  }
+  check_rope_keys(fields, *type, source.unknown_keys, source.max_positions);
   if (*type == "default") return std::nullopt;
 
   RopeScaling scaling;
   scaling.type = *type;
-  scaling.factor = *type == "longrope" ? fields.optional_number("factor", kAtLeastOne)
-                                       : fields.required_number("factor", kAtLeastOne);
   if (*type == "llama3") read_llama3(fields, source, scaling);
   if (*type == "yarn") read_yarn(fields, source, scaling);
   if (*type == "longrope") read_longrope(fields, source, scaling);
+  scaling.factor = read_factor(fields, source, scaling);
   if ((*type == "dynamic" || *type == "ntk") && source.rotary_dim == 2) {
     fields.problem("rope_type", fmt::format(": {} needs more than 2 rotary dimensions", in_quotes(*type)),
                    "its exponent is d / (d - 2)");
@@ -149,23 +151,19 @@ std::vector<ConfigEntry> nested_entries(const ConfigFields& fields, std::string_
   return entries;
 }
 
-// A number that old configs hold at the top and new ones in rope_parameters; twice is fine if both say the same.
-double number_of_two(const ConfigFields& fields, const ConfigFields& parameters, std::string_view key, double absent,
-                     const NumberRule& rule) {
-  const std::optional<double> top = fields.optional_number(key, rule);
-  const std::optional<double> nested = parameters.optional_number(key, rule);
-  if (top && nested && *top != *nested) {
-    fields.problem(key, fmt::format(": {} contradicts {} in rope_parameters", *top, *nested), "keep one of the two");
+// A number that old configs hold at the top and new ones in rope_parameters or rope_scaling; twice is fine if both say
+// the same.
+double number_of(std::string_view key, const ConfigFields& fields, std::span<const ConfigFields* const> nested,
+                 double absent, const NumberRule& rule) {
+  std::optional<double> found = fields.optional_number(key, rule);
+  for (const ConfigFields* map : nested) {
+    const std::optional<double> inner = map->optional_number(key, rule);
+    if (found && inner && *found != *inner)
+      map->problem(key, fmt::format(": {} contradicts {} at another place of the config", *inner, *found),
+                   "keep one of the two");
+    if (!found) found = inner;
   }
-  return top.value_or(nested.value_or(absent));
-}
-
-void check_rotary_dim(const ConfigFields& fields, const ModelConfig& config) {
-  if (config.head_dim == 0 || (config.rotary_dim() >= 2 && config.rotary_dim() % 2 == 0)) return;
-  const bool partial = config.partial_rotary_factor != 1;
-  fields.problem(partial ? "partial_rotary_factor" : "head_dim",
-                 fmt::format(": {} of {} dimensions of a head would be rotated", config.rotary_dim(), config.head_dim),
-                 "the number must be even and at least 2");
+  return found.value_or(absent);
 }
 
 }  // namespace
@@ -183,23 +181,28 @@ void read_rope(const ConfigFields& fields, UnknownKeys unknown_keys, ModelConfig
                    "give one set of rotary parameters for all layers");
     return;
   }
-  config.rope_theta = number_of_two(fields, parameters, "rope_theta", 10000, kPositive);
+  const ConfigFields* const nested[] = {&parameters, &scaling};
+  config.rope_theta = number_of("rope_theta", fields, nested, 10000, kPositive);
   config.rope_traditional = fields.flag("rope_traditional", false);
-  config.partial_rotary_factor = number_of_two(fields, parameters, "partial_rotary_factor", 1, kShare);
-  check_rotary_dim(fields, config);
+  config.partial_rotary_factor = number_of("partial_rotary_factor", fields, nested, 1, kShare);
+  if (config.head_dim > 0 && config.rotary_dim() == 0)
+    fields.problem("partial_rotary_factor", fmt::format(": 0 of {} dimensions of a head are rotated", config.head_dim),
+                   "give a larger share");
+  check_same_scaling(scaling, parameters);
 
   RopeSource source{.unknown_keys = unknown_keys,
                     .rotary_dim = config.rotary_dim(),
-                    .original_max_positions = {},
-                    .type_is_optional = false};
+                    .max_positions = config.max_positions,
+                    .original_max_positions = {}};
   if (unknown_keys == UnknownKeys::ignored && fields.has("original_max_position_embeddings")) {
     source.original_max_positions = fields.count("original_max_position_embeddings", 0);
   }
-  const auto is_map = [&](std::string_view key) { return fields.has(key) && fields.entry(key)->value.is_object(); };
+  const auto is_map = [&](std::string_view key) {  // {} is none
+    return fields.has(key) && fields.entry(key)->value.is_object() && !fields.entry(key)->value.empty();
+  };
   if (is_map("rope_scaling")) {
     config.rope_scaling = read_rope_scaling(scaling, source);
   } else if (is_map("rope_parameters")) {
-    source.type_is_optional = true;
     config.rope_scaling = read_rope_scaling(parameters, source);
   }
 }

@@ -14,8 +14,7 @@ namespace attnlab::model {
 ///   linear, dynamic, ntk  factor
 ///   llama3                factor, low_freq_factor < high_freq_factor, original_max_positions
 ///   yarn                  factor; optional original_max_positions (absent: max_positions), attention_factor,
-///   beta_fast,
-///                         beta_slow, mscale, mscale_all_dim
+///                         beta_fast, beta_slow, mscale, mscale_all_dim, truncate
 ///   longrope              short_factor, long_factor, original_max_positions; optional factor, attention_factor
 struct RopeScaling {
   std::string type;
@@ -28,6 +27,7 @@ struct RopeScaling {
   std::optional<double> beta_slow;
   std::optional<double> mscale;
   std::optional<double> mscale_all_dim;
+  bool truncate = true;              // the bounds of yarn's ramp are whole dimensions
   std::vector<double> short_factor;  // [rotary_dim / 2]
   std::vector<double> long_factor;   // [rotary_dim / 2]
 };

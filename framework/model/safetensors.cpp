@@ -119,7 +119,9 @@ SafetensorsFile SafetensorsFile::open(const std::filesystem::path& path) {
   }
   const std::string_view json(reinterpret_cast<const char*>(file.mapping_) + kLengthBytes, header_bytes);
   const std::size_t data_start = kLengthBytes + header_bytes;
-  file.tensors_ = parse_safetensors_header(json, data_start, file_bytes - data_start, where);
+  SafetensorsHeader header = parse_safetensors_header(json, data_start, file_bytes - data_start, where);
+  file.tensors_ = std::move(header.tensors);
+  file.metadata_ = std::move(header.metadata);
   file.by_name_.resize(file.tensors_.size());
   std::iota(file.by_name_.begin(), file.by_name_.end(), 0u);
   std::ranges::sort(file.by_name_, {}, [&](std::uint32_t i) -> const std::string& { return file.tensors_[i].name; });
@@ -131,6 +133,7 @@ SafetensorsFile::SafetensorsFile(SafetensorsFile&& other) noexcept
       mapping_(std::exchange(other.mapping_, nullptr)),
       mapped_bytes_(std::exchange(other.mapped_bytes_, 0)),
       tensors_(std::move(other.tensors_)),
+      metadata_(std::move(other.metadata_)),
       by_name_(std::move(other.by_name_)) {}
 
 SafetensorsFile& SafetensorsFile::operator=(SafetensorsFile&& other) noexcept {
@@ -138,6 +141,7 @@ SafetensorsFile& SafetensorsFile::operator=(SafetensorsFile&& other) noexcept {
   std::swap(mapping_, other.mapping_);
   std::swap(mapped_bytes_, other.mapped_bytes_);
   std::swap(tensors_, other.tensors_);
+  std::swap(metadata_, other.metadata_);
   std::swap(by_name_, other.by_name_);
   return *this;
 }

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -76,6 +77,8 @@ class ATTNLAB_API SafetensorsFile {
   [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
   /// In the order of their data. The addresses of the elements outlive a move of the file.
   [[nodiscard]] const std::vector<TensorInfo>& tensors() const noexcept { return tensors_; }
+  /// The header's `__metadata__`.
+  [[nodiscard]] const std::map<std::string, std::string>& metadata() const noexcept { return metadata_; }
   /// Null if there is no such tensor.
   [[nodiscard]] const TensorInfo* find(std::string_view name) const noexcept;
   /// The tensor's data, little-endian, row-major; may be unaligned. `tensor` is one of tensors().
@@ -91,6 +94,7 @@ class ATTNLAB_API SafetensorsFile {
   std::byte* mapping_ = nullptr;
   std::size_t mapped_bytes_ = 0;
   std::vector<TensorInfo> tensors_;
+  std::map<std::string, std::string> metadata_;
   std::vector<std::uint32_t> by_name_;  // indices into tensors_, sorted by name
 };
 

@@ -4,8 +4,8 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <numeric>
-#include <set>
 #include <utility>
 
 #include <attnlab/error.h>
@@ -34,7 +34,7 @@ class HeaderReader final : public nlohmann::json_sax<nlohmann::json> {
   HeaderReader(std::size_t data_start, std::size_t data_bytes, const std::string& where)
       : data_start_(data_start), data_bytes_(data_bytes), where_(where) {}
 
-  std::vector<TensorInfo> take() { return std::move(tensors_); }
+  SafetensorsHeader take() { return {std::move(tensors_), std::move(metadata_)}; }
 
   bool null() override { return refuse_value("null"); }
   bool boolean(bool value) override { return refuse_value(value ? "true" : "false"); }
@@ -49,7 +49,7 @@ class HeaderReader final : public nlohmann::json_sax<nlohmann::json> {
   }
 
   bool string(std::string& value) override {
-    if (state_ == State::metadata) return true;
+    if (state_ == State::metadata) return metadata_[metadata_key_] = std::move(value), true;
     if (state_ != State::entry || key_ != "dtype") return refuse_value(in_quotes(value));
     entry_.dtype = dtype_named(value);
     if (!entry_.dtype) refuse(fmt::format("{}: unknown dtype {}", tensor(), in_quotes(value)));
@@ -71,14 +71,14 @@ class HeaderReader final : public nlohmann::json_sax<nlohmann::json> {
   }
 
   bool key(std::string& key) override {
-    if (state_ == State::metadata && !metadata_keys_.insert(key).second) {
+    if (state_ == State::metadata && metadata_.contains(key)) {
       refuse(fmt::format("{}: the key {} occurs twice", kMetadata, in_quotes(key)));
     }
     if (state_ == State::top && key == kMetadata && std::exchange(has_metadata_, true)) {
       refuse(fmt::format("{} occurs twice", kMetadata));
     }
     if (state_ == State::entry) check_field(key);
-    if (state_ != State::metadata) key_ = std::move(key);
+    (state_ == State::metadata ? metadata_key_ : key_) = std::move(key);
     return true;
   }
 
@@ -205,7 +205,8 @@ class HeaderReader final : public nlohmann::json_sax<nlohmann::json> {
   std::string key_;  // the last key outside the metadata
   Entry entry_;
   bool has_metadata_ = false;
-  std::set<std::string> metadata_keys_;
+  std::string metadata_key_;
+  std::map<std::string, std::string> metadata_;
   std::vector<TensorInfo> tensors_;
 };
 
@@ -238,18 +239,20 @@ void check_layout(const std::vector<TensorInfo>& sorted, std::size_t data_start,
 
 }  // namespace
 
-std::vector<TensorInfo> parse_safetensors_header(std::string_view json, std::size_t data_start, std::size_t data_bytes,
-                                                 const std::string& where) {
+SafetensorsHeader parse_safetensors_header(std::string_view json, std::size_t data_start, std::size_t data_bytes,
+                                           const std::string& where) {
   if (!json.starts_with('{')) throw Error(where, "the header is no JSON object: it does not begin with \"{\"");
   // nlohmann's parser takes a NUL for the end of the text and would leave the rest unread.
   if (json.find('\0') != std::string_view::npos) throw Error(where, "the header is not JSON: it holds a NUL byte");
   HeaderReader reader(data_start, data_bytes, where);
   nlohmann::json::sax_parse(json, &reader);
-  std::vector<TensorInfo> tensors = reader.take();
-  check_names(tensors, where);
-  std::ranges::sort(tensors, {}, [](const TensorInfo& tensor) { return std::pair{tensor.offset, tensor.bytes}; });
-  check_layout(tensors, data_start, data_bytes, where);
-  return tensors;
+  SafetensorsHeader header = reader.take();
+  check_names(header.tensors, where);
+  std::ranges::sort(header.tensors, {}, [](const TensorInfo& tensor) {
+    return std::pair{tensor.offset, tensor.bytes};
+  });
+  check_layout(header.tensors, data_start, data_bytes, where);
+  return header;
 }
 
 }  // namespace attnlab::model

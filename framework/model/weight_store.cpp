@@ -9,6 +9,7 @@
 
 #include <attnlab/error.h>
 
+#include "model/missing_tensor.h"
 #include "model/random_weights.h"
 #include "parallel/parallel.h"
 
@@ -63,7 +64,9 @@ WeightStore::Stored WeightStore::find(const std::string& name, std::span<const s
     } else {
       stored.tensor = checkpoint_->find(name);
     }
-    if (!stored.tensor && stored.held == nullptr) throw Error(file, fmt::format("tensor \"{}\" is missing", name));
+    if (!stored.tensor && stored.held == nullptr)
+      throw Error(file, fmt::format("tensor \"{}\" is missing", name),
+                  checkpoint_ ? what_is_there(name, checkpoint_->names()) : "");
     if (stored.tensor) {
       file = stored.tensor->file->path().string();
       check_weight_dtype(*stored.tensor);
@@ -81,6 +84,13 @@ WeightStore::Stored WeightStore::find(const std::string& name, std::span<const s
     if (!fits || stored.stored_heads < (convert_heads > 0 ? 1 : 0))
       throw Error(file, fmt::format("tensor \"{}\" has shape [{}]", name, fmt::join(found, ", ")),
                   fmt::format("the model needs [{}]", fmt::join(shape, ", ")));
+    // An arm may ask for other heads than the checkpoint has; the checkpoint itself has to know its own.
+    if (convert_heads > 0 && stored.stored_heads != config_.kv_heads)
+      throw Error(
+          file,
+          fmt::format("tensor \"{}\" holds {} kv heads of {}, but the model's config says num_key_value_heads {}", name,
+                      stored.stored_heads, stored.head_rows, config_.kv_heads),
+          fmt::format("correct config.json: num_key_value_heads {}", stored.stored_heads));
     used_.insert(name);
   }
   if (stored.converts()) {
@@ -94,6 +104,26 @@ WeightStore::Stored WeightStore::find(const std::string& name, std::span<const s
     if (std::find(notes_.begin(), notes_.end(), note) == notes_.end()) notes_.push_back(note);
   }
   return stored;
+}
+
+bool WeightStore::holds_different(const std::string& a, const std::string& b) const {
+  if (!checkpoint_ || !reads_ || checkpoint_->is_same(a, b)) return false;
+  const auto first = checkpoint_->find(a);
+  const auto second = checkpoint_->find(b);
+  if (!first || !second) return false;
+  if (first->info->shape != second->info->shape) return true;
+  check_weight_dtype(*first);
+  check_weight_dtype(*second);
+  constexpr std::int64_t at_once = std::int64_t{1} << 16;
+  std::vector<float> of_a(at_once);
+  std::vector<float> of_b(at_once);
+  for (std::int64_t from = 0; from < first->info->elements(); from += at_once) {
+    const auto count = static_cast<std::size_t>(std::min(at_once, first->info->elements() - from));
+    read_f32(*first, from, std::span(of_a).first(count));
+    read_f32(*second, from, std::span(of_b).first(count));
+    if (!std::equal(of_a.begin(), of_a.begin() + static_cast<std::ptrdiff_t>(count), of_b.begin())) return true;
+  }
+  return false;
 }
 
 void WeightStore::read_rows(const Stored& stored, std::int64_t first, std::span<float> rows) const {
@@ -215,6 +245,9 @@ void WeightStore::check_all_used(std::span<const std::string> ignored_prefixes) 
   std::vector<Problem> problems;
   for (const std::string& name : checkpoint_->names()) {
     if (used_.contains(name) || name.ends_with(".rotary_emb.inv_freq")) continue;
+    if (std::any_of(used_.begin(), used_.end(),
+                    [&](const std::string& used) { return checkpoint_->is_same(used, name); }))
+      continue;
     if (std::any_of(ignored_prefixes.begin(), ignored_prefixes.end(),
                     [&](const std::string& prefix) { return name.starts_with(prefix); }))
       continue;

@@ -39,6 +39,9 @@ class ATTNLAB_API WeightStore {
   /// Always true for values from a seed.
   [[nodiscard]] bool has(std::string_view name) const;
 
+  /// Whether a checkpoint stores both tensors and they differ; false where nothing is read.
+  [[nodiscard]] bool holds_different(const std::string& a, const std::string& b) const;
+
   /// The tensor packed, in its own element type (f32 after a mean over heads). shape [out, in]. Error naming file and
   /// tensor where it is missing, of another shape or type, or not finite. convert_heads as in ParameterSpec.
   [[nodiscard]] Matrix matrix(const std::string& name, std::span<const std::int64_t> shape, int convert_heads = 0);
@@ -52,6 +55,8 @@ class ATTNLAB_API WeightStore {
   /// `*.rotary_emb.inv_freq`.
   void check_all_used(std::span<const std::string> ignored_prefixes) const;
 
+  /// A line of its own among the notes.
+  void note(std::string text) { notes_.push_back(std::move(text)); }
   /// "kv heads of layer N: 8 stored, 2 used (mean-pooled)"; one line for all layers that are alike.
   [[nodiscard]] const std::vector<std::string>& notes() const noexcept { return notes_; }
 

@@ -41,6 +41,9 @@ struct RopeOptions {
   double beta_fast = 32;
   double beta_slow = 1;
   double attention_factor = 0;
+  double mscale = 0;
+  double mscale_all_dim = 0;
+  bool truncate = true;
   std::vector<double> short_factor;
   std::vector<double> long_factor;
 
@@ -93,9 +96,21 @@ struct RopeOptions {
                .group = "scaling"}),
         field("attention_factor", &R::attention_factor,
               {.min = 0,
-               .doc = "yarn, longrope: multiplies cos and sin, in longrope at every length. 0: 0.1 ln(factor) + 1; "
-                      "in longrope sqrt(1 + ln(factor) / ln(original_max_position_embeddings)).",
+               .doc = "yarn, longrope: multiplies cos and sin, in longrope at every length. 0: 0.1 ln(factor) + 1, or "
+                      "as mscale says; in longrope sqrt(1 + ln(factor) / ln(original_max_position_embeddings)).",
                .from_model = "rope_scaling.attention_factor",
+               .group = "scaling"}),
+        field("mscale", &R::mscale,
+              {.min = 0,
+               .doc = "yarn: with mscale_all_dim the attention factor is (0.1 mscale ln(factor) + 1) / (0.1 "
+                      "mscale_all_dim ln(factor) + 1). 0: not given, and then neither counts.",
+               .from_model = "rope_scaling.mscale",
+               .group = "scaling"}),
+        field("mscale_all_dim", &R::mscale_all_dim,
+              {.min = 0, .doc = "yarn: see mscale.", .from_model = "rope_scaling.mscale_all_dim", .group = "scaling"}),
+        field("truncate", &R::truncate,
+              {.doc = "yarn: the bounds of the ramp are whole dimensions.",
+               .from_model = "rope_scaling.truncate",
                .group = "scaling"}),
         field("short_factor", &R::short_factor,
               {.min = 0,
@@ -197,7 +212,11 @@ class Rotary final : public attnlab::Rotation {
     const bool scales = options_.scaling == Scaling::yarn || options_.scaling == Scaling::longrope;
     if (!scales) return 1;
     if (options_.attention_factor > 0) return options_.attention_factor;
-    if (options_.scaling == Scaling::yarn) return 0.1 * std::log(stretch_) + 1;
+    if (options_.scaling == Scaling::yarn) {
+      const auto of = [&](double scale) { return stretch_ <= 1 ? 1 : 0.1 * scale * std::log(stretch_) + 1; };
+      const bool is_given = options_.mscale > 0 && options_.mscale_all_dim > 0;
+      return is_given ? of(options_.mscale) / of(options_.mscale_all_dim) : of(1);
+    }
     const double stretch =
         options_.factor > 0 ? options_.factor : static_cast<double>(max_positions) / original_length_;
     return stretch > 1 ? std::sqrt(1 + std::log(stretch) / std::log(original_length_)) : 1;
@@ -292,8 +311,10 @@ class Rotary final : public attnlab::Rotation {
     const auto channel_of = [&](double turns) {
       return width_ * std::log(original_length_ / (turns * 2 * std::numbers::pi)) / (2 * std::log(options_.theta));
     };
-    const double low = std::max(std::floor(channel_of(options_.beta_fast)), 0.0);
-    double high = std::min(std::ceil(channel_of(options_.beta_slow)), width_ - 1.0);
+    const double first = channel_of(options_.beta_fast);
+    const double last = channel_of(options_.beta_slow);
+    const double low = std::max(options_.truncate ? std::floor(first) : first, 0.0);
+    double high = std::min(options_.truncate ? std::ceil(last) : last, width_ - 1.0);
     if (low == high) high += 0.001;  // no division by zero, as in the authors' code
     for (std::size_t j = 0; j < all.size(); ++j) {
       const double ramp = std::clamp((static_cast<double>(j) - low) / (high - low), 0.0, 1.0);

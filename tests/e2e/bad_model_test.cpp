@@ -18,7 +18,7 @@ TEST(MissingModels, AreNamed) {
   expect_refused(sandbox, {"tokenize", "nowhere", "--text", "x"}, {"nowhere"});
   expect_refused(sandbox, logits_of("ids.txt"), {"ids.txt"});
   fs::create_directory(sandbox / "empty");
-  expect_refused(sandbox, logits_of("empty"), {"empty/config.json"});
+  expect_refused(sandbox, logits_of("empty"), {"empty: holds no config.json"});
 }
 
 struct BadKey {

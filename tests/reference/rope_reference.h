@@ -22,9 +22,11 @@ struct Rope {
   double factor = 1;
   int original = 0;  // 0: max_positions
   int max_positions = 4096;
-  double low = 1, high = 4;              // llama3
-  double beta_fast = 32, beta_slow = 1;  // yarn
-  double attention_factor = 0;           // yarn; 0: 0.1 ln(factor) + 1
+  double low = 1, high = 4;               // llama3
+  double beta_fast = 32, beta_slow = 1;   // yarn
+  double attention_factor = 0;            // yarn; 0: as mscale says, else 0.1 ln(factor) + 1
+  double mscale = 0, mscale_all_dim = 0;  // yarn; 0: not given
+  bool truncate = true;                   // yarn: the ramp is between whole pairs
 
   [[nodiscard]] OptionValues options() const {
     return {{"theta", theta},
@@ -37,7 +39,10 @@ struct Rope {
             {"high_freq_factor", high},
             {"beta_fast", beta_fast},
             {"beta_slow", beta_slow},
-            {"attention_factor", attention_factor}};
+            {"attention_factor", attention_factor},
+            {"mscale", mscale},
+            {"mscale_all_dim", mscale_all_dim},
+            {"truncate", truncate}};
   }
   [[nodiscard]] int rotated() const { return static_cast<int>(head_dim * partial); }
   [[nodiscard]] double trained() const { return original > 0 ? original : max_positions; }
@@ -63,8 +68,10 @@ struct Rope {
       const auto pair_of = [&](double turns) {
         return d * std::log(trained() / (turns * 2 * std::numbers::pi)) / (2 * std::log(theta));
       };
-      const double first = std::max(std::floor(pair_of(beta_fast)), 0.0);
-      double last = std::min(std::ceil(pair_of(beta_slow)), d - 1);
+      const double from = pair_of(beta_fast);
+      const double to = pair_of(beta_slow);
+      const double first = std::max(truncate ? std::floor(from) : from, 0.0);
+      double last = std::min(truncate ? std::ceil(to) : to, d - 1);
       if (first == last) last += 0.001;
       const double interpolated = std::clamp((j - first) / (last - first), 0.0, 1.0);
       return interpolated * plain(theta) / factor + (1 - interpolated) * plain(theta);
@@ -73,7 +80,10 @@ struct Rope {
   }
   [[nodiscard]] double magnitude() const {
     if (scaling != "yarn") return 1;
-    return attention_factor > 0 ? attention_factor : 0.1 * std::log(factor) + 1;
+    if (attention_factor > 0) return attention_factor;
+    const double log_factor = 0.1 * std::log(factor);
+    if (mscale > 0 && mscale_all_dim > 0) return (mscale * log_factor + 1) / (mscale_all_dim * log_factor + 1);
+    return log_factor + 1;
   }
 
   [[nodiscard]] std::vector<double> frequencies(Position length) const {

@@ -53,6 +53,10 @@ INSTANTIATE_TEST_SUITE_P(
              .beta_fast = 16,
              .beta_slow = 2,
              .attention_factor = 1.3},
+        Rope{.scaling = "yarn", .factor = 16, .original = 128, .mscale = 1, .mscale_all_dim = 1},
+        Rope{.scaling = "yarn", .factor = 40, .original = 256, .mscale = 0.707, .mscale_all_dim = 1.2},
+        Rope{.scaling = "yarn", .factor = 40, .original = 256, .mscale = 0.707},
+        Rope{.scaling = "yarn", .factor = 32, .original = 256, .truncate = false},
         Rope{.head_dim = 8, .theta = 100, .scaling = "yarn", .factor = 2, .original = 8}));
 
 // Positions inside and outside of every table, lengths up to and beyond what was trained.

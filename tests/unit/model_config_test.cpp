@@ -2,6 +2,7 @@
 // reported with file, key, value and remedy, all problems at once.
 #include "model/model_config.h"
 
+#include "model/checkpoint_folder.h"
 #include "model_config_samples.h"
 
 namespace attnlab::model {
@@ -42,7 +43,6 @@ TEST(ModelConfig, LlamaDefaultsAreThoseOfTheReference) {
     EXPECT_FALSE(config.qkv_bias || config.o_bias || config.mlp_bias || config.qk_norm);
     EXPECT_FALSE(config.tie_word_embeddings.has_value());
     EXPECT_FALSE(config.sliding_window.has_value());
-    EXPECT_FALSE(config.bos_token.has_value());
     EXPECT_TRUE(config.eos_tokens.empty());
     EXPECT_EQ(config.initializer_range, 0.02);
   }
@@ -62,7 +62,6 @@ TEST(ModelConfig, GivenValuesReplaceEveryDefault) {
   EXPECT_EQ(config.rotary_dim(), 16);
   EXPECT_TRUE(config.qkv_bias && config.o_bias && config.mlp_bias);
   EXPECT_EQ(config.tie_word_embeddings, std::optional<bool>(false));
-  EXPECT_EQ(config.bos_token, std::optional<int>(0));
   EXPECT_EQ(config.eos_tokens, (std::vector<int>{2, 3}));
   EXPECT_EQ(config.initializer_range, 0.1);
 }
@@ -87,7 +86,8 @@ TEST(ModelConfig, NullMeansNotSetWhereConfigsWriteIt) {
   EXPECT_EQ(yaml(config).kv_heads, 4);
   EXPECT_FALSE(yaml(config).tie_word_embeddings.has_value());
   expect_mentions(yaml_refusal(with_null(llama(), "rms_norm_eps")), {"rms_norm_eps is null"});
-  expect_mentions(checkpoint_refusal(with_null(llama(), "rope_theta")), {"rope_theta is null"});
+  EXPECT_EQ(checkpoint(with_null(llama(), "rope_theta")).rope_theta, 10000);  // in a config.json every null does
+  EXPECT_FALSE(checkpoint(with_null(llama(), "attention_bias")).qkv_bias);
   expect_mentions(checkpoint_refusal(with_null(llama(), "hidden_size")), {"hidden_size is missing"});
 }
 
@@ -95,6 +95,17 @@ TEST(ModelConfig, MistralHasASlidingWindowUnlessItIsNull) {
   EXPECT_EQ(checkpoint(of("MistralForCausalLM", R"({"sliding_window":16})")).sliding_window, 16);
   EXPECT_EQ(checkpoint(of("MistralForCausalLM")).sliding_window, 4096);
   EXPECT_FALSE(checkpoint(with_null(of("MistralForCausalLM"), "sliding_window")).sliding_window.has_value());
+  EXPECT_FALSE(checkpoint(of("MistralForCausalLM", R"({"sliding_window":0})")).sliding_window.has_value());
+  expect_mentions(checkpoint_refusal(with(llama(), R"({"layer_types":["full_attention","sliding_attention"]})")),
+                  {"layer_types", "LlamaForCausalLM has no sliding_attention"});
+  const std::string nonsense = R"({"layer_types":["nonsense","full_attention"]})";
+  expect_mentions(checkpoint_refusal(with_null(of("MistralForCausalLM", nonsense), "sliding_window")),
+                  {"layer_types: \"nonsense\" is not supported"});
+  const std::string second_slides = R"({"layer_types":["full_attention","sliding_attention"]})";
+  EXPECT_TRUE(checkpoint(of("MistralForCausalLM", second_slides)).has_window(1));
+  EXPECT_FALSE(checkpoint(of("MistralForCausalLM", second_slides)).has_window(0));
+  expect_mentions(checkpoint_refusal(with_null(of("MistralForCausalLM", second_slides), "sliding_window")),
+                  {"layer_types: layer 1 has sliding_attention, but sliding_window gives no length"});
   const ModelConfig config = checkpoint(of("MistralForCausalLM", R"({"attention_bias":true,"mlp_bias":true})"));
   EXPECT_FALSE(config.qkv_bias || config.o_bias || config.mlp_bias);
   EXPECT_FALSE(checkpoint(with(llama(), R"({"sliding_window":16})")).sliding_window.has_value());
@@ -121,7 +132,9 @@ TEST(ModelConfig, QwenWindowsHoldOnlyIfUsedAndFromTheirFirstLayer) {
   for (const std::string name : {"Qwen2ForCausalLM", "Qwen3ForCausalLM"}) {
     const auto window = [&](const std::string& changes) {
       const ModelConfig config = checkpoint(of(name, changes));
-      return std::pair{config.sliding_window.value_or(0), config.window_first_layer};
+      int first = 0;  // layer with a window
+      while (config.sliding_window && !config.has_window(first)) ++first;
+      return std::pair{config.sliding_window.value_or(0), first};
     };
     using Pair = std::pair<int, int>;
     EXPECT_EQ(window(R"({"sliding_window":16})"), Pair(0, 0));
@@ -139,8 +152,18 @@ TEST(ModelConfig, QwenWindowsHoldOnlyIfUsedAndFromTheirFirstLayer) {
               Pair(0, 0));
     json null_window = of(name, R"({"use_sliding_window":true,"max_window_layers":0})");
     EXPECT_FALSE(checkpoint(with_null(null_window, "sliding_window")).sliding_window.has_value());
-    for (const std::string types : {R"(["sliding_attention","full_attention"])", R"(["full_attention"])",
-                                    R"(["full_attention","chunked_attention"])", R"("full_attention")", "[1,2]"}) {
+    const ModelConfig interleaved = checkpoint(of(name, R"({"use_sliding_window":true,"sliding_window":16,
+                                                            "layer_types":["sliding_attention","full_attention"]})"));
+    EXPECT_TRUE(interleaved.has_window(0));
+    EXPECT_FALSE(interleaved.has_window(1));
+    const std::string slides = R"("layer_types":["sliding_attention","full_attention"])";
+    for (const std::string off : {R"("sliding_window":16)", R"("use_sliding_window":false)"})
+      expect_mentions(checkpoint_refusal(of(name, "{" + off + "," + slides + "}")),
+                      {"layer_types: layer 0 has sliding_attention, but use_sliding_window is not true"});
+    expect_mentions(checkpoint_refusal(of(name, R"({"use_sliding_window":true,"sliding_window":0,)" + slides + "}")),
+                    {"layer_types: layer 0 has sliding_attention, but sliding_window gives no length"});
+    for (const std::string types :
+         {R"(["full_attention"])", R"(["full_attention","chunked_attention"])", R"("full_attention")", "[1,2]"}) {
       const std::string changes = R"({"use_sliding_window":true,"layer_types":)" + types + "}";
       expect_mentions(checkpoint_refusal(of(name, changes)), {"layer_types", "sliding_attention"});
     }
@@ -187,7 +210,6 @@ TEST(ModelConfig, OtherArchitecturesAreRefusedByNameAndAlone) {
 
 TEST(ModelConfig, TokenIdsOutsideTheVocabularyCountAsAbsentInCheckpointsOnly) {
   const json config = with(llama(), R"({"bos_token_id":256,"eos_token_id":[-1,5,128001]})");
-  EXPECT_FALSE(checkpoint(config).bos_token.has_value());
   EXPECT_EQ(checkpoint(config).eos_tokens, std::vector<int>{5});
   expect_mentions(yaml_refusal(config),
                   {"bos_token_id: 256", "eos_token_id: -1", "eos_token_id: 128001", "from 0 to 255"});
@@ -231,7 +253,6 @@ INSTANTIATE_TEST_SUITE_P(
         BadConfig{
             "CountIsText", R"({"hidden_size":"64"})", {"hidden_size: \"64\"", "whole number from 1 to 2147483647"}},
         BadConfig{"CountIsFraction", R"({"hidden_size":64.5})", {"hidden_size: 64.5", "whole number"}},
-        BadConfig{"CountIsFloat", R"({"vocab_size":256.0})", {"vocab_size: 256.0", "whole number"}},
         BadConfig{"CountIsTrue", R"({"num_attention_heads":true})", {"num_attention_heads: true", "whole number"}},
         BadConfig{"CountIsList", R"({"intermediate_size":[160]})", {"intermediate_size: a list", "whole number"}},
         BadConfig{
@@ -256,9 +277,7 @@ INSTANTIATE_TEST_SUITE_P(
         BadConfig{"HeadDimIsZero", R"({"head_dim":0})", {"head_dim: 0"}},
         BadConfig{"LatentIsZero", R"({"kv_lora_rank":0})", {"kv_lora_rank: 0", "1 to 65536"}},
         BadConfig{"QueryRankIsNegative", R"({"q_lora_rank":-1})", {"q_lora_rank: -1", "0 to 65536"}},
-        BadConfig{"OddHeadDim", R"({"head_dim":15})", {"head_dim: 15 of 15", "even"}},
-        BadConfig{"OddRotaryDim", R"({"partial_rotary_factor":0.45})", {"partial_rotary_factor: 7 of 16", "even"}},
-        BadConfig{"NoRotaryDim", R"({"partial_rotary_factor":0.05})", {"partial_rotary_factor: 0 of 16", "even"}},
+        BadConfig{"NoRotaryDim", R"({"partial_rotary_factor":0.05})", {"partial_rotary_factor: 0 of 16"}},
         BadConfig{"PartialAboveOne", R"({"partial_rotary_factor":1.5})", {"partial_rotary_factor: 1.5", "at most 1"}},
         BadConfig{"EpsilonIsZero", R"({"rms_norm_eps":0})", {"rms_norm_eps: 0", "greater than 0"}},
         BadConfig{"EpsilonIsNegative", R"({"rms_norm_eps":-1e-5})", {"rms_norm_eps: -1e-05"}},
@@ -289,6 +308,82 @@ INSTANTIATE_TEST_SUITE_P(
                   {"num_hidden_layers: 10000 layers"}}),
     [](const auto& info) { return info.param.name; });
 
+TEST(ModelConfig, WholeNumbersMayBeWrittenAsFractions) {
+  const ModelConfig config = checkpoint(with(llama(), R"({"vocab_size":256.0,"max_position_embeddings":64.0})"));
+  EXPECT_EQ(config.vocab_size, 256);
+  EXPECT_EQ(config.max_positions, 64);
+}
+
+TEST(ModelConfig, QuantisedCheckpointsAreNamed) {
+  expect_mentions(checkpoint_refusal(with(llama(), R"({"quantization_config":{"quant_method":"awq","bits":4}})")),
+                  {"quantised with \"awq\"", "F32, F16 or BF16"});
+  expect_mentions(checkpoint_refusal(with(llama(), R"({"quantization_config":{"group_size":64}})")),
+                  {"quantization_config: the checkpoint is quantised, which"});
+  expect_mentions(checkpoint_refusal(with(llama(), R"({"quantization":{"group_size":64,"bits":4}})")),
+                  {"quantization: the checkpoint is quantised to 4 bits"});
+  expect_mentions(checkpoint_refusal(with(llama(), R"({"compression_config":{"quant_method":"compressed-tensors"}})")),
+                  {"compression_config: ", "quantised with \"compressed-tensors\""});
+  EXPECT_EQ(checkpoint(with(llama(), R"({"quantization_config":{}})")).heads, 4);
+  EXPECT_EQ(checkpoint(with_null(llama(), "quantization_config")).heads, 4);
+}
+
+TEST(ModelConfig, GenerationConfigHasTheLastWordOnTheEnd) {
+  const TempFolder folder;
+  folder.write("config.json", with(llama(), R"({"eos_token_id":5})").dump());
+  EXPECT_EQ(read_config_json(folder.path()).eos_tokens, std::vector<int>{5});
+  folder.write("generation_config.json", R"({"eos_token_id":[10,12.0],"temperature":0.6})");
+  EXPECT_EQ(read_config_json(folder.path()).eos_tokens, (std::vector<int>{10, 12}));
+  folder.write("generation_config.json", R"({"temperature":0.6})");
+  EXPECT_EQ(read_config_json(folder.path()).eos_tokens, std::vector<int>{5});
+  folder.write("generation_config.json", R"({"eos_token_id":"</s>"})");
+  expect_mentions(refusal([&] { static_cast<void>(read_config_json(folder.path())); }),
+                  {"generation_config.json: eos_token_id: \"</s>\" is no token"});
+}
+
+TEST(ModelConfig, FoldersThatAreSomethingElseAreRecognised) {
+  for (const auto& [file, part] : std::vector<std::pair<std::string, std::string>>{
+           {"adapter_config.json", "adapter"}, {"params.json", "params.json"}, {"model-q4.gguf", "GGUF"}}) {
+    const TempFolder folder;
+    folder.write(file, "{}");
+    expect_mentions(refusal([&] { static_cast<void>(read_config_json(folder.path())); }),
+                    {"holds no config.json", part});
+  }
+}
+
+TEST(ModelConfig, AnAdapterBesideAModelIsNotDroppedInSilence) {
+  const TempFolder folder;
+  folder.write("config.json", llama().dump());
+  EXPECT_EQ(read_config_json(folder.path()).heads, 4);
+  folder.write("adapter_config.json", "{}");
+  expect_mentions(refusal([&] { static_cast<void>(read_config_json(folder.path())); }),
+                  {"adapter_config.json: ", "adapters are not applied"});
+}
+
+TEST(CheckpointFolder, OfACacheEntryIsTheSnapshotThatIsMain) {
+  const TempFolder folder;
+  const std::filesystem::path entry = folder.path() / "models--org--name";
+  const auto snapshot = [&](const std::string& name) {
+    std::filesystem::create_directories(entry / "snapshots" / name);
+    folder.write("models--org--name/snapshots/" + name + "/config.json", "{}");
+    return entry / "snapshots" / name;
+  };
+  std::filesystem::create_directories(entry / "snapshots");
+  expect_mentions(refusal([&] { static_cast<void>(checkpoint_folder(entry)); }), {"without a complete snapshot"});
+  const std::filesystem::path first = snapshot("abc");
+  EXPECT_EQ(checkpoint_folder(entry), first);
+  EXPECT_EQ(checkpoint_folder(first), first);
+  EXPECT_EQ(checkpoint_folder(entry / "").lexically_normal(), first);
+  EXPECT_EQ(checkpoint_folder(entry / ".").lexically_normal(), first);
+  const std::filesystem::path second = snapshot("def");
+  expect_mentions(refusal([&] { static_cast<void>(checkpoint_folder(entry)); }), {"2 snapshots", "abc, def"});
+  std::filesystem::create_directories(entry / "refs");
+  folder.write("models--org--name/refs/main", "def\n");
+  EXPECT_EQ(checkpoint_folder(entry), second);
+  std::filesystem::remove(second / "config.json");  // an older one must not stand in for it
+  expect_mentions(refusal([&] { static_cast<void>(checkpoint_folder(entry)); }),
+                  {"refs/main names the snapshot def", "abc"});
+}
+
 TEST(ModelConfig, ConfigFilesThatCannotBeReadAreNamed) {
   const TempFolder folder;
   const std::string path = (folder.path() / "config.json").string();
@@ -296,7 +391,7 @@ TEST(ModelConfig, ConfigFilesThatCannotBeReadAreNamed) {
     return refusal([&] { static_cast<void>(read_config_json(place)); });
   };
   expect_mentions(read_refusal(folder.path() / "absent"), {(folder.path() / "absent").string() + ": no such folder"});
-  expect_mentions(read_refusal(folder.path()), {path + ": no such file"});
+  expect_mentions(read_refusal(folder.path()), {folder.path().string() + ": holds no config.json"});
   for (const auto& [text, part] : std::vector<std::pair<std::string, std::string>>{
            {"", ":1:1: not JSON"},
            {"{\n  \"hidden_size\": 64,\n}", ":3:1: not JSON"},

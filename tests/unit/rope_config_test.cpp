@@ -33,10 +33,9 @@ INSTANTIATE_TEST_SUITE_P(
     RopeConfig, EveryBadRopeConfig,
     testing::Values(
         BadConfig{"ScalingIsText", R"({"rope_scaling":"linear"})", {"rope_scaling: \"linear\"", "map"}},
-        BadConfig{"ScalingIsEmpty",
-                  scaled(""),
+        BadConfig{"ScalingHasNoType",
+                  scaled(R"("factor":2)"),
                   {"rope_scaling.rope_type is missing", "linear, dynamic, ntk, llama3, yarn, longrope"}},
-        BadConfig{"ScalingHasNoType", scaled(R"("factor":2)"), {"rope_scaling.rope_type is missing"}},
         BadConfig{"ScalingTypeIsUnknown",
                   scaled(R"("rope_type":"mrope","factor":2)"),
                   {"rope_scaling.rope_type: \"mrope\"", "yarn"}},
@@ -61,9 +60,15 @@ INSTANTIATE_TEST_SUITE_P(
         BadConfig{"YarnOriginalIsFraction",
                   scaled(R"("rope_type":"yarn","factor":2,"original_max_position_embeddings":32.5)"),
                   {"rope_scaling.original_max_position_embeddings: 32.5", "whole number"}},
-        BadConfig{"YarnNotTruncated",
-                  scaled(R"("rope_type":"yarn","factor":2,"truncate":false)"),
-                  {"rope_scaling.truncate: false"}},
+        BadConfig{"YarnTruncateIsNumber",
+                  scaled(R"("rope_type":"yarn","factor":2,"truncate":0)"),
+                  {"rope_scaling.truncate: 0", "true or false"}},
+        BadConfig{"YarnMscaleIsNegative",
+                  scaled(R"("rope_type":"yarn","factor":2,"mscale":-1)"),
+                  {"rope_scaling.mscale: -1", "at least 0"}},
+        BadConfig{"ThetaTwice",
+                  R"({"rope_theta":10000,"rope_scaling":{"rope_type":"default","rope_theta":500000}})",
+                  {"rope_scaling.rope_theta: 500000 contradicts 10000", "keep one"}},
         BadConfig{"Llama3WithoutOriginal",
                   scaled(R"("rope_type":"llama3","factor":8,"low_freq_factor":1,"high_freq_factor":4)"),
                   {"rope_scaling.original_max_position_embeddings is missing"}},
@@ -121,6 +126,12 @@ TEST(RopeConfig, EveryScalingKeepsItsFields) {
   EXPECT_EQ(yarn->attention_factor, 1.5);
   EXPECT_EQ(yarn->mscale, 0.7);
   EXPECT_EQ(yarn->mscale_all_dim, 0.8);
+  EXPECT_TRUE(yarn->truncate);
+  const auto other = scaling(R"("rope_type":"yarn","factor":4,"mscale":0,"mscale_all_dim":0,"truncate":false,
+                                "original_max_position_embeddings":64.0)");
+  EXPECT_FALSE(other->mscale.has_value() || other->mscale_all_dim.has_value());
+  EXPECT_FALSE(other->truncate);
+  EXPECT_EQ(other->original_max_positions, 64);
   EXPECT_FALSE(yarn->original_max_positions.has_value());
   const auto longrope = scaling(R"("rope_type":"longrope","original_max_position_embeddings":64,"short_factor":)" +
                                 kEightTwos + R"(,"long_factor":)" + kEightTwos);
@@ -146,11 +157,72 @@ TEST(RopeConfig, CheckpointsMayWriteTheOriginalPositionsAtTheTop) {
   expect_mentions(yaml_refusal(config), {"original_max_position_embeddings: unknown key of a model"});
 }
 
-TEST(RopeConfig, UnknownKeysOfAScalingAreIgnoredInCheckpointsAndRefusedInYaml) {
-  const json config = with(llama(), scaled(R"("rope_type":"linear","factor":4,"facto":2,"beta_fast":32)"));
-  EXPECT_EQ(checkpoint(config).rope_scaling->factor, 4);
-  expect_mentions(yaml_refusal(config),
-                  {"rope_scaling.facto: unknown key", "did you mean factor?", "rope_scaling.beta_fast: unknown key"});
+TEST(RopeConfig, AnOriginalLengthAtTheTopMustNotContradictTheScaling) {
+  const auto config = [](const std::string& type, int top) {
+    json config = with(llama(), scaled("\"rope_type\":\"" + type + R"(","factor":4,"low_freq_factor":1,
+        "high_freq_factor":4,"original_max_position_embeddings":64)"));
+    config["original_max_position_embeddings"] = top;
+    return config;
+  };
+  EXPECT_EQ(checkpoint(config("llama3", 64)).rope_scaling->original_max_positions, 64);
+  expect_mentions(checkpoint_refusal(config("llama3", 128)),
+                  {"rope_scaling.original_max_position_embeddings: 64 contradicts 128 at the top level"});
+  json only_at_top = config("llama3", 128);
+  only_at_top["rope_scaling"].erase("original_max_position_embeddings");
+  EXPECT_EQ(checkpoint(only_at_top).rope_scaling->original_max_positions, 128);
+}
+
+TEST(RopeConfig, UnknownKeysOfAScalingAreIgnoredInCheckpointsUnlessTheyLookMisspelt) {
+  const json other = with(llama(), scaled(R"("rope_type":"linear","factor":4,"finetuned":true,"llama_4_beta":0.1)"));
+  EXPECT_EQ(checkpoint(other).rope_scaling->factor, 4);
+  expect_mentions(yaml_refusal(other), {"rope_scaling.finetuned: unknown key"});
+  const json misspelt = with(llama(), scaled(R"("rope_type":"yarn","factor":4,"mscale":1,"mscale_all_dims":1)"));
+  for (const std::string& text : {checkpoint_refusal(misspelt), yaml_refusal(misspelt)})
+    expect_mentions(text, {"rope_scaling.mscale_all_dims: unknown key", "did you mean mscale_all_dim?"});
+}
+
+TEST(RopeConfig, KeysOfOtherTypesAreRefused) {
+  const auto refusal_of = [](const std::string& fields) { return checkpoint_refusal(with(llama(), scaled(fields))); };
+  expect_mentions(refusal_of(R"("rope_type":"linear","factor":4,"attention_factor":1.5)"),
+                  {"rope_scaling.attention_factor: linear has no such key", "(longrope, yarn)"});
+  expect_mentions(refusal_of(R"("rope_type":"default","factor":4)"), {"rope_scaling.factor: default has no such key"});
+  expect_mentions(refusal_of(R"("rope_type":"dynamic","factor":4,"original_max_position_embeddings":32)"),
+                  {"original_max_position_embeddings: dynamic has no such key"});
+  const json harmless = with(llama(), scaled(R"("rope_type":"dynamic","factor":4,
+                                                "original_max_position_embeddings":2048)"));
+  EXPECT_EQ(checkpoint(harmless).rope_scaling->factor, 4);  // it is max_position_embeddings
+}
+
+TEST(RopeConfig, AMapWithoutATypeGivesThetaOnly) {
+  const ModelConfig config = checkpoint(with(llama(), scaled(R"("rope_theta":500000)")));
+  EXPECT_EQ(config.rope_theta, 500000);
+  EXPECT_FALSE(config.rope_scaling.has_value());
+  EXPECT_FALSE(checkpoint(with(llama(), scaled(""))).rope_scaling.has_value());
+  EXPECT_FALSE(yaml(with(llama(), scaled(""))).rope_scaling.has_value());
+  expect_mentions(checkpoint_refusal(with(llama(), R"({"rope_parameters":{"rope_theta":5,"factor":2}})")),
+                  {"rope_parameters.rope_type is missing"});
+}
+
+TEST(RopeConfig, AFactorOfYarnThatIsNullIsHowFarTheModelWasStretched) {
+  json config = with(llama(), scaled(R"("rope_type":"yarn","original_max_position_embeddings":512)"));
+  config["rope_scaling"]["factor"] = nullptr;
+  EXPECT_EQ(checkpoint(config).rope_scaling->factor, 4);  // 2048 / 512
+  expect_mentions(yaml_refusal(config), {"rope_scaling.factor is missing"});
+  config["max_position_embeddings"] = 256;
+  expect_mentions(checkpoint_refusal(config), {"rope_scaling.factor is null", "256 is less than the original 512"});
+  config["rope_scaling"].erase("original_max_position_embeddings");
+  expect_mentions(checkpoint_refusal(config), {"rope_scaling.factor is missing"});
+}
+
+TEST(RopeConfig, BothSpellingsAtOnceMustSayTheSame) {
+  const auto both = [](const std::string& parameters) {
+    return with(llama(), R"({"rope_theta":7,"rope_scaling":{"type":"linear","factor":4},"rope_parameters":{)" +
+                             parameters + "}}");
+  };
+  EXPECT_EQ(checkpoint(both(R"("rope_type":"linear","factor":4.0,"rope_theta":7)")).rope_scaling->factor, 4);
+  expect_mentions(checkpoint_refusal(both(R"("rope_type":"linear","factor":8)")),
+                  {"rope_scaling and rope_parameters differ in factor", "keep one"});
+  expect_mentions(checkpoint_refusal(both(R"("rope_theta":7)")), {"differ in factor, rope_type"});
 }
 
 TEST(RopeConfig, NewerConfigsHoldRopeParameters) {
@@ -164,7 +236,7 @@ TEST(RopeConfig, NewerConfigsHoldRopeParameters) {
   EXPECT_EQ(scaled_config.rotary_dim(), 8);
   EXPECT_EQ(checkpoint(with(llama(), R"({"rope_theta":3,"rope_parameters":{"rope_theta":3}})")).rope_theta, 3);
   expect_mentions(checkpoint_refusal(with(llama(), R"({"rope_theta":3,"rope_parameters":{"rope_theta":4}})")),
-                  {"rope_theta: 3", "4"});
+                  {"rope_parameters.rope_theta: 4 contradicts 3"});
   expect_mentions(checkpoint_refusal(with(llama(), R"({"rope_parameters":{"rope_type":"mrope"}})")),
                   {"rope_parameters.rope_type: \"mrope\""});
   expect_mentions(

@@ -335,7 +335,7 @@ TEST(Safetensors, EveryMutatedHeaderIsReadOrRefused) {
       mutant[random() % mutant.size()] = round % 2 == 0 ? other : static_cast<char>(random());
     }
     try {
-      for (const TensorInfo& tensor : parse_safetensors_header(mutant, 100, data_bytes, "mutant")) {
+      for (const TensorInfo& tensor : parse_safetensors_header(mutant, 100, data_bytes, "mutant").tensors) {
         EXPECT_LE(tensor.offset + tensor.bytes, 100 + data_bytes) << mutant;
       }
     } catch (const Error& error) {
