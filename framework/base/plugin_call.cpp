@@ -13,6 +13,7 @@ thread_local constinit PluginCall* PluginCall::innermost_ = nullptr;
 std::atomic<int> CarefulCalls::depth_ = 0;
 
 PluginError::~PluginError() = default;
+PluginRefusal::~PluginRefusal() = default;
 
 namespace {
 PluginCall* const* calls_of_first_thread = nullptr;
@@ -60,7 +61,7 @@ void rethrow_named(Callee& callee, const char* function) {
     // What a component says of its options or of its state: its own words, with its name.
     std::vector<Problem> problems = error.problems();
     for (Problem& problem : problems) problem.what = callee.name() + ": " + problem.what;
-    throw PluginError(std::move(problems));
+    throw PluginRefusal(std::move(problems));
   } catch (const std::bad_alloc&) {
     throw;  // memory has run out, whoever asked last
   } catch (...) {

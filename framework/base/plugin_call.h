@@ -49,6 +49,13 @@ class ATTNLAB_API PluginError : public Error {
   ~PluginError() override;
 };
 
+/// What a plugin says itself of its options or of what it is asked for, an Error of its own: no fault of the plugin.
+class ATTNLAB_API PluginRefusal final : public PluginError {
+ public:
+  using PluginError::PluginError;
+  ~PluginRefusal() override;
+};
+
 /// A call that is running on this thread, for as long as the object lives; calls stand inside each other.
 class ATTNLAB_API PluginCall {
  public:

@@ -47,11 +47,15 @@ ModelOptions::Loaded ModelOptions::load(const std::filesystem::path& model) cons
   model::Decoder decoder = experiment::build_decoder(
       arm, source, *registry, {.seed = seed_, .allow_nonfinite = allow_nonfinite_, .check_only = false});
   for (const std::string& note : decoder.notes()) warn(note);
-  return {std::move(registry), std::move(source), std::move(decoder)};
+  return {std::move(registry), std::move(source), arm, std::move(decoder)};
 }
 
 void warn(const std::string& text) {
   fmt::print(stderr, "attnlab: warning: {}\n", text);
+}
+
+void note(const std::string& text) {
+  fmt::print(stderr, "attnlab: note: {}\n", text);
 }
 
 std::string read_text(const std::filesystem::path& path) {

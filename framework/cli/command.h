@@ -60,11 +60,15 @@ class ModelOptions {
 struct ModelOptions::Loaded {
   std::unique_ptr<Registry> registry;
   experiment::ModelSource source;
+  experiment::ResolvedArm arm;
   model::Decoder decoder;
 };
 
 /// Prints a warning of a command: `attnlab: warning: ...` on stderr.
 void warn(const std::string& text);
+
+/// What a result does not say by itself: `attnlab: note: ...` on stderr, once all went well.
+void note(const std::string& text);
 
 /// Text of a file as it is. Error if it cannot be read.
 [[nodiscard]] std::string read_text(const std::filesystem::path& path);

@@ -4,6 +4,7 @@
 #include <attnlab/error.h>
 
 #include "cli/command.h"
+#include "experiment/compression.h"
 #include "experiment/feeding.h"
 #include "experiment/prompt.h"
 #include "model/safetensors.h"
@@ -21,7 +22,7 @@ struct Options {
 
 int logits(const Options& options) {
   if (options.has_prompt == !options.ids.empty()) throw Error("", "logits needs either --ids FILE or --prompt TEXT");
-  auto [registry, source, decoder] = options.model_options.load(options.model);
+  auto [registry, source, arm, decoder] = options.model_options.load(options.model);
   const std::vector<model::TokenId> tokens =
       options.has_prompt ? experiment::encode_prompt(*source.tokenizer(), options.prompt) : read_ids(options.ids);
   const std::string where = options.has_prompt ? "--prompt" : options.ids.string();
@@ -42,6 +43,13 @@ int logits(const Options& options) {
   const model::OutputTensor tensor{
       .name = "logits", .dtype = model::DType::f32, .shape = {count, vocab}, .bytes = std::as_bytes(std::span(all))};
   model::write_safetensors(options.out, {&tensor, 1});
+  if (const auto compression = experiment::compression_of(arm, *registry, session))
+    note(
+        compression->is_in_prompt
+            ? fmt::format("{}: from token 1 on the logits read the rows as it leaves them", compression->text())
+            : fmt::format("{}, and all {} tokens are one prompt that was answered before: no token read the compressed "
+                          "cache",
+                          compression->text(), count));
   return kAllWell;
 }
 

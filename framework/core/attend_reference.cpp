@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
+#include <map>
+#include <utility>
 
 namespace attnlab {
 namespace {
@@ -39,22 +40,43 @@ Rows read_rows(const AttendArgs& args, int sequence, int kv_head) {
   return all;
 }
 
+// A query as it meets rows whose positions are no later than a cap, which for most of them is the query's own.
+class Query {
+ public:
+  Query(const AttendArgs& args, int sequence, QueryOfHead of) : args_(args), sequence_(sequence), of_(of) {}
+
+  // [key_dim] as of `position`, rotated.
+  const std::vector<float>& at(Position position) {
+    if (position == position_) return values_;
+    position_ = position;
+    values_.resize(args_.source.shape().key_dim);
+    for (std::size_t i = 0; i < values_.size(); ++i) values_[i] = args_.queries(of_.token, of_.head, i);
+    if (args_.rotation != nullptr)
+      rotate_columns(*args_.rotation, {{&position, 1}, args_.chunk.lengths[sequence_], RotateSide::query},
+                     args_.source.shape(), {values_.data(), {1, 1, static_cast<std::int64_t>(values_.size())}});
+    return values_;
+  }
+
+ private:
+  const AttendArgs& args_;
+  int sequence_;
+  QueryOfHead of_;
+  Position position_ = -1;
+  std::vector<float> values_;
+};
+
 // One query head over one row: its score after hooks and masks, -infinity where it is not seen.
-double score(const AttendArgs& args, int sequence, int token, int head, const Rows& rows, std::size_t row) {
+double score(const AttendArgs& args, QueryOfHead of, Query& query, const Rows& rows, std::size_t row) {
   const KvShape shape = args.source.shape();
-  const Position position = std::min(args.chunk.positions[token], rows.caps[row]);
-  std::vector<float> query(shape.key_dim);
-  for (int i = 0; i < shape.key_dim; ++i) query[i] = args.queries(token, head, i);
-  if (args.rotation != nullptr)
-    rotate_columns(*args.rotation, {{&position, 1}, args.chunk.lengths[sequence], RotateSide::query}, shape,
-                   {query.data(), {1, 1, shape.key_dim}});
+  const Position position = std::min(args.chunk.positions[of.token], rows.caps[row]);
+  const std::vector<float>& values = query.at(position);
   double sum = 0;
-  for (int i = 0; i < shape.key_dim; ++i) sum += static_cast<double>(query[i]) * rows.keys[row * shape.key_dim + i];
+  for (int i = 0; i < shape.key_dim; ++i) sum += static_cast<double>(values[i]) * rows.keys[row * shape.key_dim + i];
   auto one = static_cast<float>(sum * args.scale);
   ScoreTile tile{.scores = {&one, {1, 1, 1}},
                  .query_positions = {&position, 1},
                  .key_positions = {&rows.positions[row], 1},
-                 .first_head = head};
+                 .first_head = of.head};
   for (const ScoreHook* hook : args.hooks) hook->apply(tile);
   const PositionRange of_query{position, position};
   const PositionRange of_key{rows.positions[row], rows.positions[row]};
@@ -67,34 +89,50 @@ double score(const AttendArgs& args, int sequence, int token, int head, const Ro
   return one;
 }
 
+// to [value_dim], zeros beforehand
+void answer(const AttendArgs& args, int sequence, QueryOfHead of, const Rows& rows, double* to) {
+  const int value_dim = args.source.shape().value_dim;
+  Query query(args, sequence, of);
+  std::vector<double> scores;
+  for (std::size_t row = 0; row < rows.positions.size(); ++row) scores.push_back(score(args, of, query, rows, row));
+  double largest = args.sink_logits.empty() ? -std::numeric_limits<double>::infinity() : args.sink_logits[of.head];
+  for (const double each : scores) largest = std::isnan(each) ? each : std::max(largest, each);
+  if (std::isinf(largest)) return;  // sees nothing: zeros
+  double sum = args.sink_logits.empty() ? 0 : std::exp(args.sink_logits[of.head] - largest);
+  for (const double each : scores) sum += std::exp(each - largest);
+  for (std::size_t row = 0; row < scores.size(); ++row)
+    for (int j = 0; j < value_dim; ++j)
+      to[j] += std::exp(scores[row] - largest) / sum * rows.values[row * value_dim + j];
+}
+
+int sequence_of(const ChunkView& chunk, int token) {
+  int sequence = 0;
+  while (token >= chunk.first(sequence) + chunk.tokens_of(sequence)) ++sequence;
+  return sequence;
+}
+
 }  // namespace
 
-std::vector<double> attend_reference(const AttendArgs& args) {
+std::vector<double> attend_reference(const AttendArgs& args, std::span<const QueryOfHead> queries) {
   const KvShape shape = args.source.shape();
-  const int heads = static_cast<int>(args.queries.extent(1));
-  const int group = heads / shape.kv_heads;
-  std::vector<double> out(static_cast<std::size_t>(args.queries.extent(0)) * heads * shape.value_dim);
-  for (int sequence = 0; sequence < args.chunk.sequences(); ++sequence)
-    for (int kv_head = 0; kv_head < shape.kv_heads; ++kv_head) {
-      const Rows rows = read_rows(args, sequence, kv_head);
-      for (int i = 0; i < args.chunk.tokens_of(sequence); ++i)
-        for (int head = kv_head * group; head < (kv_head + 1) * group; ++head) {
-          const int token = args.chunk.first(sequence) + i;
-          std::vector<double> scores;
-          for (std::size_t row = 0; row < rows.positions.size(); ++row)
-            scores.push_back(score(args, sequence, token, head, rows, row));
-          double largest = args.sink_logits.empty() ? -std::numeric_limits<double>::infinity() : args.sink_logits[head];
-          for (const double each : scores) largest = std::isnan(each) ? each : std::max(largest, each);
-          if (std::isinf(largest)) continue;  // sees nothing: zeros
-          double sum = args.sink_logits.empty() ? 0 : std::exp(args.sink_logits[head] - largest);
-          for (const double each : scores) sum += std::exp(each - largest);
-          double* to = out.data() + (static_cast<std::size_t>(token) * heads + head) * shape.value_dim;
-          for (std::size_t row = 0; row < scores.size(); ++row)
-            for (int j = 0; j < shape.value_dim; ++j)
-              to[j] += std::exp(scores[row] - largest) / sum * rows.values[row * shape.value_dim + j];
-        }
-    }
+  const int group = static_cast<int>(args.queries.extent(1)) / shape.kv_heads;
+  std::vector<double> out(queries.size() * shape.value_dim);
+  // Rows are read once for all queries of a sequence and kv head.
+  std::map<std::pair<int, int>, std::vector<std::size_t>> of_rows;
+  for (std::size_t i = 0; i < queries.size(); ++i)
+    of_rows[{sequence_of(args.chunk, queries[i].token), queries[i].head / group}].push_back(i);
+  for (const auto& [place, asked] : of_rows) {
+    const Rows rows = read_rows(args, place.first, place.second);
+    for (const std::size_t i : asked) answer(args, place.first, queries[i], rows, out.data() + i * shape.value_dim);
+  }
   return out;
+}
+
+std::vector<double> attend_reference(const AttendArgs& args) {
+  std::vector<QueryOfHead> all;
+  for (int token = 0; token < args.queries.extent(0); ++token)
+    for (int head = 0; head < args.queries.extent(1); ++head) all.push_back({token, head});
+  return attend_reference(args, all);
 }
 
 }  // namespace attnlab

@@ -3,6 +3,7 @@
 // through an observer.
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include <attnlab/api.h>
@@ -13,6 +14,14 @@ namespace attnlab {
 /// out [tokens, heads, value_dim] of `attend` for the same arguments. Reads rows through the source, without its mass,
 /// query and selection sides: every row that is seen is read.
 ATTNLAB_API std::vector<double> attend_reference(const AttendArgs& args);
+
+/// A query head of a token of the chunk.
+struct QueryOfHead {
+  int token = 0;
+  int head = 0;
+};
+/// [queries, value_dim]: of these alone.
+ATTNLAB_API std::vector<double> attend_reference(const AttendArgs& args, std::span<const QueryOfHead> queries);
 
 /// Sees every call of `attend` of the process after it was answered. Not for more than one thread.
 class ATTNLAB_API AttendObserver {

@@ -49,6 +49,13 @@ std::string StorageSpec::text() const {
   return page == 0 ? text : text + ",page:" + std::to_string(page);
 }
 
+Rounding rounding(const StorageSpec& storage) {
+  if (storage.is_kivi()) return Rounding::after_prompt;
+  const RowFormat format = format_of(storage);
+  const bool is_exact = format.keys.form == Codec::Form::f32 && format.values.form == Codec::Form::f32;
+  return is_exact ? Rounding::none : Rounding::when_appended;
+}
+
 std::unique_ptr<KvRows> make_rows(const StorageSpec& storage, const KvShape& shape, int sequences, int capacity) {
   return checked_rows(rows_of(storage, shape, sequences, capacity), shape, sequences);
 }

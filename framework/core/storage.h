@@ -1,6 +1,7 @@
 // The storages by name: what an experiment writes, and the rows that come of it.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -26,6 +27,11 @@ struct StorageSpec {
 /// f32, bf16, int8, int4: rows as they are; rounded; a scale for each vector; a scale and a minimum for every 32
 /// components.
 [[nodiscard]] ATTNLAB_API const std::vector<std::string>& element_names();
+
+/// Whether rows come back as they were, and if not, from when on they are what their codes say: kivi answers a prompt
+/// with its rows as they are.
+enum class Rounding : std::uint8_t { none, when_appended, after_prompt };
+[[nodiscard]] ATTNLAB_API Rounding rounding(const StorageSpec& storage);
 
 /// Element types are among `element_names`. `capacity`: rows that a (sequence, kv head) may reach; only address space
 /// is set aside for it. 0: not known.

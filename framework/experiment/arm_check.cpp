@@ -4,15 +4,18 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <utility>
 
 #include "experiment/feeding.h"
 
 namespace attnlab::experiment {
 namespace {
 
-constexpr int kPrompt = 9;           // and a decode step
-constexpr int kRows = 100;           // more than a tile, for a decode step
-constexpr double kMostScores = 3e4;  // that the reference computes: some 50 ms
+constexpr double kMostScores = 3e5;      // that the reference computes of a case: some 50 ms
+constexpr double kMostOperations = 4e9;  // multiply-adds of a prompt that goes through the model: 0.1 s
+constexpr int kLeastPrompt = 16;         // tokens of it that do in any case
+constexpr int kAlike = 2;                // sequences of the same lengths
 
 bool is_finite(TensorView<const float, 2> rows) {
   for (std::int64_t row = 0; row < rows.extent(0); ++row)
@@ -21,74 +24,126 @@ bool is_finite(TensorView<const float, 2> rows) {
   return true;
 }
 
-// Schemes with a table have a last position.
-int room_for(const model::Decoder& decoder, int tokens) {
-  for (int layer = 0; layer < decoder.config().layers; ++layer)
-    if (const Position limit = decoder.position(layer).max_positions(); limit > 0)
-      tokens = static_cast<int>(std::min<Position>(tokens, limit));
-  return tokens;
+// A few sequences of every kind.
+CaseFeeding thinned(const CaseFeeding& feeding) {
+  CaseFeeding thin{.capacity = feeding.capacity, .decodes = feeding.decodes};
+  std::map<std::pair<int, int>, int> seen;
+  for (std::size_t i = 0; i < feeding.filled.size(); ++i) {
+    if (++seen[{feeding.filled[i], feeding.prompts[i]}] > kAlike) continue;
+    thin.filled.push_back(feeding.filled[i]);
+    thin.prompts.push_back(feeding.prompts[i]);
+  }
+  return thin;
 }
 
-// Feeds one step and looks at what comes out of the head for its last token.
+// Feeds a case once and looks at what comes out of the model.
 class Feeder {
  public:
   explicit Feeder(model::Decoder& decoder)
       : decoder_(decoder), logits_(static_cast<std::size_t>(decoder.config().vocab_size)) {}
 
-  void feed(model::Session& session, std::span<const model::TokenId> tokens, Phase phase) {
-    const model::SequenceTokens fed{.sequence = 0, .tokens = tokens, .phase = phase};
-    const auto hidden = decoder_.forward(session, {&fed, 1});
-    const TensorView<float, 2> logits(logits_.data(), {1, decoder_.config().vocab_size});
-    decoder_.logits(hidden.slice(hidden.extent(0) - 1, 1), logits);
-    finite_ = finite_ && is_finite(hidden) && is_finite({logits_.data(), {1, decoder_.config().vocab_size}});
+  void feed(const CaseFeeding& feeding) {
+    const int sequences = static_cast<int>(feeding.filled.size());
+    model::Session session = decoder_.make_session(sequences, feeding.capacity);
+    fill_caches(session, feeding.filled, 1);
+    // What of the prompts is too long for the model's own rows is made up, as their beginning.
+    const int most = most_tokens(session, feeding.capacity);
+    std::vector<int> begun = feeding.filled, ends = feeding.filled, left = feeding.prompts;
+    for (int i = 0; i < sequences; ++i) {
+      ends[i] += feeding.prompts[i];
+      left[i] = std::min(left[i], most);
+      begun[i] = ends[i] - left[i];
+    }
+    begin_prompts(session, begun, ends, 1);
+    const int vocab = decoder_.config().vocab_size;
+    const std::vector<model::TokenId> tokens = spread_tokens(std::max(std::ranges::max(left), sequences), vocab, 1);
+    feed_batch(decoder_, session, left, tokens,
+               [&](TensorView<const float, 2> hidden, std::span<const std::int64_t> last_rows) {
+                 finite_ = finite_ && is_finite(hidden);
+                 for (const std::int64_t row : last_rows) look_at(hidden.slice(row, 1));
+               });
+    if (!feeding.decodes) return;
+    const TensorView<const float, 2> hidden =
+        feed_step(decoder_, session, std::span(tokens).last(static_cast<std::size_t>(sequences)));
+    for (std::int64_t row = 0; row < hidden.extent(0); ++row) look_at(hidden.slice(row, 1));
   }
   [[nodiscard]] bool all_finite() const noexcept { return finite_; }
 
  private:
+  [[nodiscard]] int most_tokens(const model::Session& session, int capacity) const {
+    double pairs = 0;  // multiply-adds of a token with the rows before it
+    for (int layer = 0; layer < session.layers(); ++layer) {
+      const KvShape shape = session.shape(layer);
+      pairs += static_cast<double>(decoder_.config().heads) * (shape.key_dim + shape.value_dim) * capacity;
+    }
+    const double tokens = kMostOperations / (static_cast<double>(decoder_.layer_weights()) + pairs);
+    return static_cast<int>(std::clamp<double>(tokens, kLeastPrompt, std::numeric_limits<int>::max()));
+  }
+
+  void look_at(TensorView<const float, 2> hidden) {
+    const TensorView<float, 2> logits(logits_.data(), {1, decoder_.config().vocab_size});
+    decoder_.logits(hidden, logits);
+    finite_ = finite_ && is_finite(hidden) && is_finite({logits_.data(), {1, decoder_.config().vocab_size}});
+  }
+
   model::Decoder& decoder_;
   std::vector<float> logits_;
   bool finite_ = true;
 };
 
+// Rows of a sequence and kv head, rounded up to whole tiles.
+double rows_of(const KvSource& source, int sequence) {
+  int tiles = 1;
+  for (int head = 0; head < source.shape().kv_heads; ++head) tiles = std::max(tiles, source.tiles(sequence, head));
+  return static_cast<double>(tiles) * kTileRows;
+}
+
 }  // namespace
 
 ReferenceComparison::~ReferenceComparison() = default;
 
+std::vector<QueryOfHead> ReferenceComparison::chosen(const AttendArgs& args) const {
+  const int heads = static_cast<int>(args.queries.extent(1));
+  std::vector<QueryOfHead> queries;
+  for (int sequence = 0; sequence < args.chunk.sequences(); ++sequence) {
+    const int tokens = args.chunk.tokens_of(sequence);
+    if (tokens == 0) continue;
+    // A decode step that reads only some of the rows is not what the reference computes.
+    if (args.source.selector() != nullptr && tokens == 1 && args.chunk.phases[sequence] == Phase::decode) continue;
+    const int all = tokens * heads;
+    const double may = most_scores_ / args.chunk.sequences() / rows_of(args.source, sequence);
+    const int count = static_cast<int>(std::clamp<double>(may, 1, all));
+    // From the newest token and another head in every call, in equal steps back through all tokens and heads.
+    const int first = (all - 1 - calls_ % heads + all) % all;
+    for (int i = 0; i < count; ++i) {
+      const int at = static_cast<int>((first - static_cast<std::int64_t>(i) * all / count + all) % all);
+      queries.push_back({args.chunk.first(sequence) + at / heads, at % heads});
+    }
+  }
+  return queries;
+}
+
 void ReferenceComparison::attended(const AttendArgs& args, TensorView<const float, 3> out) {
-  if (calls_++ % stride_ != 0) return;
-  // A decode step that reads only some of the rows is not what the reference computes.
-  if (args.source.selector() != nullptr && args.chunk.tokens() == args.chunk.sequences()) return;
-  const std::vector<double> right = attend_reference(args);
+  ++calls_;
+  const std::vector<QueryOfHead> queries = chosen(args);
+  const std::vector<double> right = attend_reference(args, queries);
   double largest = 1e-3;
   for (const double value : right) largest = std::max(largest, std::abs(value));
   std::size_t i = 0;
-  for (std::int64_t token = 0; token < out.extent(0); ++token)
-    for (std::int64_t head = 0; head < out.extent(1); ++head)
-      for (std::int64_t j = 0; j < out.extent(2); ++j, ++i) {
-        const double off = std::abs(out(token, head, j) - right[i]) / largest;
-        deviation_ = std::isfinite(off) ? std::max(deviation_, off) : std::numeric_limits<double>::infinity();
-      }
+  for (const QueryOfHead query : queries)
+    for (std::int64_t j = 0; j < out.extent(2); ++j, ++i) {
+      const double off = std::abs(out(query.token, query.head, j) - right[i]) / largest;
+      deviation_ = std::isfinite(off) ? std::max(deviation_, off) : std::numeric_limits<double>::infinity();
+    }
 }
 
-std::optional<std::string> check_arm(model::Decoder& decoder, bool allow_nonfinite) {
-  const model::ModelConfig& config = decoder.config();
-  const int prompt = std::max(1, room_for(decoder, kPrompt + 1) - 1);
-  const int rows = room_for(decoder, kRows);
-  std::vector<model::TokenId> tokens(static_cast<std::size_t>(prompt) + 2);
-  for (std::size_t i = 0; i < tokens.size(); ++i)
-    tokens[i] = static_cast<model::TokenId>((i * 7919 + 11) % static_cast<std::size_t>(config.vocab_size));
-  const double scores = (prompt * (prompt + 1.0) / 2 + prompt + 1 + rows) * config.heads * config.layers;
-  ReferenceComparison comparison(static_cast<int>(std::ceil(scores / kMostScores)));
+std::optional<std::string> check_arm(model::Decoder& decoder, std::span<const CaseFeeding> feedings,
+                                     bool allow_nonfinite) {
+  ReferenceComparison comparison(kMostScores / decoder.config().layers / static_cast<double>(feedings.size() + 1));
   Feeder feeder(decoder);
   {
     const AttendWatch watch(comparison);
-    model::Session prompted = decoder.make_session(1, prompt + 1);
-    feeder.feed(prompted, std::span(tokens).first(prompt), Phase::last_prefill);
-    if (room_for(decoder, prompt + 1) > prompt)
-      feeder.feed(prompted, std::span(tokens).subspan(prompt, 1), Phase::decode);
-    model::Session filled = decoder.make_session(1, rows);
-    fill_caches(filled, std::vector<int>{rows - 1}, 1);
-    feeder.feed(filled, std::span(tokens).subspan(prompt + 1, 1), Phase::decode);
+    for (const CaseFeeding& feeding : feedings) feeder.feed(thinned(feeding));
   }
   if (!allow_nonfinite && !feeder.all_finite()) return "the logits hold NaN or Inf";
   if (comparison.deviation() > kArmTolerance && !(allow_nonfinite && !feeder.all_finite()))

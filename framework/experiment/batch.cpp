@@ -111,6 +111,18 @@ int sequences(const Batch& batch) {
   return count;
 }
 
+int longest(const Batch& batch) {
+  return std::ranges::max(batch, {}, &BatchPart::total).total;
+}
+
+bool is_decode(const Batch& batch) {
+  return std::ranges::all_of(batch, [](const BatchPart& part) { return part.new_tokens == 1 && part.total > 1; });
+}
+
+int decode_steps(const Batch& batch) {
+  return std::min(kDecodeSteps, std::ranges::min(batch, {}, &BatchPart::total).total);
+}
+
 std::optional<Batch> read_batch(const config::Node& node, config::ProblemList& problems) {
   if (!node.is_scalar()) {
     problems.add(node.mark(), fmt::format("batch: expected text, got {}", config::describe(node)), kGrammar);

@@ -29,6 +29,14 @@ using Batch = std::vector<BatchPart>;
 [[nodiscard]] ATTNLAB_API int new_tokens(const Batch& batch);
 [[nodiscard]] ATTNLAB_API int sequences(const Batch& batch);
 
+[[nodiscard]] ATTNLAB_API int longest(const Batch& batch);
+/// Every sequence has rows already and gets one token.
+[[nodiscard]] ATTNLAB_API bool is_decode(const Batch& batch);
+
+/// Decode steps of one trial, the last with the rows that the case names; fewer where a sequence has not as many.
+inline constexpr int kDecodeSteps = 32;
+[[nodiscard]] ATTNLAB_API int decode_steps(const Batch& batch);
+
 /// None where a problem was added; its column is that of the character that is wrong.
 [[nodiscard]] ATTNLAB_API std::optional<Batch> read_batch(const config::Node& node, config::ProblemList& problems);
 

@@ -20,7 +20,6 @@ constexpr double kStartSeconds = 0.05;         // a process
 constexpr double kProbeSeconds = 0.15;
 constexpr std::int64_t kProbeBytes = std::int64_t{256} << 20;  // less than a run's probe: nobody waits for an estimate
 constexpr int kChunk = 512;                                    // tokens of a prompt that are fed at once
-constexpr int kDecodeSteps = 32;                               // that a decode case measures, and as many before
 constexpr double kLeastPrefill = 0.15;                         // a prefill that is shorter is repeated so long
 
 class TrialTime {
@@ -64,15 +63,13 @@ double speed_seconds(const SpeedCase& one, const TrialTime& time) {
            shape->generate * time.step(middle * shape->sequences, shape->sequences);
   }
   const Batch& batch = std::get<Batch>(one.shape);
-  const bool decodes =
-      std::ranges::all_of(batch, [](const BatchPart& part) { return part.new_tokens == 1 && part.total > 1; });
   double rows = 0;
   double prompts = 0;
   for (const BatchPart& part : batch) {
     rows += static_cast<double>(part.count) * part.total;
     prompts += part.count * time.prefill(part.new_tokens, part.total - part.new_tokens, 1);
   }
-  return decodes ? 2 * kDecodeSteps * time.step(rows, sequences(batch)) : repeated(prompts);
+  return is_decode(batch) ? 2 * kDecodeSteps * time.step(rows, sequences(batch)) : repeated(prompts);
 }
 
 double perplexity_seconds(const PerplexityWorkload& workload, const ModelSource& source, const TrialTime& time) {
@@ -80,8 +77,7 @@ double perplexity_seconds(const PerplexityWorkload& workload, const ModelSource&
       static_cast<double>(read_text_windows(workload.text, *source.tokenizer(), source.config().vocab_size,
                                             workload.context, workload.max_windows)
                               .all.size());
-  const bool whole = workload.prefill >= workload.context;
-  return windows * (time.prefill(workload.prefill, 0, whole ? workload.prefill : 1) +
+  return windows * (time.prefill(workload.prefill, 0, workload.is_whole() ? workload.prefill : 1) +
                     time.steps(workload.prefill, workload.context));
 }
 
@@ -96,8 +92,7 @@ double case_seconds(const Plan& plan, const PlannedCase& planned, const TrialTim
     return time.prefill(prompt, 0, 1) + time.steps(prompt, prompt + generate->tokens);
   }
   const auto& recall = std::get<RecallWorkload>(workload);
-  return recall.examples *
-         (time.prefill(recall.shape.prompt(), 0, 1) + time.steps(recall.shape.prompt(), recall.shape.length));
+  return recall.examples * (time.prefill(recall.prompt(), 0, 1) + time.steps(recall.prompt(), recall.shape.length));
 }
 
 // Rows and sequences that are in the caches at once.

@@ -33,10 +33,66 @@ void each_logits(const model::Decoder& decoder, TensorView<const float, 2> hidde
   }
 }
 
+void feed_batch(model::Decoder& decoder, model::Session& session, std::span<const int> new_tokens,
+                std::span<const model::TokenId> tokens, const LastRows& each) {
+  std::vector<int> left(new_tokens.begin(), new_tokens.end());
+  std::vector<int> fed(left.size(), 0);
+  while (std::any_of(left.begin(), left.end(), [](int count) { return count > 0; })) {
+    std::vector<model::SequenceTokens> input;
+    std::vector<std::int64_t> last_rows;
+    int room = kPrefillChunk;
+    std::int64_t row = 0;
+    for (std::size_t sequence = 0; sequence < left.size() && room > 0; ++sequence) {
+      const int count = std::min(left[sequence], room);
+      if (count == 0) continue;
+      const bool ends = count == left[sequence];
+      const bool decodes = ends && fed[sequence] == 0 && count == 1 && session.length(static_cast<int>(sequence)) > 0;
+      input.push_back({.sequence = static_cast<int>(sequence),
+                       .tokens = tokens.subspan(fed[sequence], count),
+                       .phase = decodes ? Phase::decode
+                                : ends  ? Phase::last_prefill
+                                        : Phase::prefill,
+                       .prompt_length = session.length(static_cast<int>(sequence)) + left[sequence]});
+      fed[sequence] += count;
+      left[sequence] -= count;
+      room -= count;
+      row += count;
+      if (ends) last_rows.push_back(row - 1);
+    }
+    each(decoder.forward(session, input), last_rows);
+  }
+}
+
+TensorView<const float, 2> feed_step(model::Decoder& decoder, model::Session& session,
+                                     std::span<const model::TokenId> tokens) {
+  std::vector<model::SequenceTokens> input;
+  for (int sequence = 0; sequence < session.sequences(); ++sequence)
+    input.push_back({.sequence = sequence, .tokens = tokens.subspan(sequence, 1), .phase = Phase::decode});
+  return decoder.forward(session, input);
+}
+
+std::vector<model::TokenId> spread_tokens(int count, int vocab, std::uint64_t seed) {
+  std::vector<model::TokenId> tokens(count);
+  std::uint64_t state = seed * 0x9E3779B97F4A7C15ULL + 1;
+  for (model::TokenId& token : tokens) {
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    token = static_cast<model::TokenId>(state % static_cast<std::uint64_t>(vocab));
+  }
+  return tokens;
+}
+
 void fill_caches(model::Session& session, std::span<const int> lengths, std::uint64_t seed) {
-  session.fill(lengths, [&](int layer, std::span<float> keys, std::span<float> values) {
-    model::random_values(seed, "keys", layer, keys, 1.0F);
-    model::random_values(seed, "values", layer, values, 1.0F);
+  begin_prompts(session, lengths, lengths, seed);
+}
+
+void begin_prompts(model::Session& session, std::span<const int> lengths, std::span<const int> prompts,
+                   std::uint64_t seed) {
+  session.fill(lengths, prompts, [&](int layer, const model::Session::MadeRows& rows) {
+    model::random_values(seed, "keys", layer, rows.keys, 1.0F);
+    model::random_values(seed, "values", layer, rows.values, 1.0F);
+    model::random_values(seed, "queries", layer, rows.queries, 1.0F);
   });
 }
 

@@ -24,12 +24,28 @@ using HiddenRows = std::function<void(int first, TensorView<const float, 2> hidd
 ATTNLAB_API void feed_prompt(model::Decoder& decoder, model::Session& session, int sequence,
                              std::span<const model::TokenId> prompt, int chunk, const HiddenRows& each = {});
 
+/// Feeds new_tokens[sequence] tokens to every sequence, as many of `tokens` from the first on, in chunks that several
+/// sequences share: as a prompt, or the end of one that was begun; a single token behind others is a decode step.
+/// `each` is called with the hidden states of a chunk and the rows in it that are the last of a sequence.
+using LastRows = std::function<void(TensorView<const float, 2> hidden, std::span<const std::int64_t> last_rows)>;
+ATTNLAB_API void feed_batch(model::Decoder& decoder, model::Session& session, std::span<const int> new_tokens,
+                            std::span<const model::TokenId> tokens, const LastRows& each);
+/// The next token of every sequence. Returns the hidden states [sequences, hidden_dim], valid until the next call.
+ATTNLAB_API TensorView<const float, 2> feed_step(model::Decoder& decoder, model::Session& session,
+                                                 std::span<const model::TokenId> tokens);
+
+/// Ids that look like text to the embedding lookup: spread over the vocabulary.
+[[nodiscard]] ATTNLAB_API std::vector<model::TokenId> spread_tokens(int count, int vocab, std::uint64_t seed);
+
 /// Logits of every row of `hidden`, handed out in pieces of limited size: never tokens x vocabulary at once.
 ATTNLAB_API void each_logits(const model::Decoder& decoder, TensorView<const float, 2> hidden,
                              const std::function<void(int row, std::span<const float> logits)>& each);
 
-/// Brings every sequence to `length` rows with keys and values from a seed, past the model but through the cache
-/// policy, as one prompt: what a decode step reads is then there without the prefill's work. For timing only.
+/// Brings every sequence to `length` rows with keys, values and queries from a seed, past the model but through the
+/// cache policy, as one prompt: what a decode step reads is then there without the prefill's work. For timing only.
 ATTNLAB_API void fill_caches(model::Session& session, std::span<const int> lengths, std::uint64_t seed);
+/// The same as the beginning of prompts of prompts[sequence] tokens, which are still to be ended.
+ATTNLAB_API void begin_prompts(model::Session& session, std::span<const int> lengths, std::span<const int> prompts,
+                               std::uint64_t seed);
 
 }  // namespace attnlab::experiment

@@ -13,7 +13,7 @@ namespace attnlab::experiment {
 using model::TokenId;
 
 Measured measure_generate(model::Decoder& decoder, const model::Tokenizer& tokenizer, const GenerateWorkload& workload,
-                          std::uint64_t seed) {
+                          std::uint64_t seed, const std::optional<Compression>& compression) {
   using Clock = std::chrono::steady_clock;
   const auto seconds_since = [](Clock::time_point start) {
     return std::chrono::duration<double>(Clock::now() - start).count();
@@ -59,6 +59,7 @@ Measured measure_generate(model::Decoder& decoder, const model::Tokenizer& token
     measured.details["token_latencies_s"] = thinned(latencies);
   }
   measured.add("kv_bytes_allocated", "bytes", "lower", static_cast<double>(session.kv_bytes()), true);
+  if (compression && workload.tokens == 1) measured.details["notes"].push_back(compression->unread());
   measured.details["prompt"] = workload.prompt;
   measured.details["text"] = text;
   return measured;

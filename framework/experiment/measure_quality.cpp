@@ -32,6 +32,19 @@ void Measured::add_cache(const CacheUse& use) {
   add("rows_evicted", "", "none", static_cast<double>(use.evicted), true);
 }
 
+void Measured::add_scored(std::int64_t tokens, std::int64_t read, const CacheUse& use,
+                          const std::optional<Compression>& compression) {
+  add(std::string(report::kTokensScored), "", "none", static_cast<double>(tokens), true);
+  if (compression && compression->drops_rows && use.evicted == 0) {
+    details["evicted_nothing"] = true;
+    details["notes"].push_back("evicted nothing");
+  }
+  if (read > 0 || (!compression && use.evicted == 0)) return;
+  const std::string reason = compression.value_or(Compression{"the cache", "dropped rows"}).unread();
+  details["no_verdict"] = reason;
+  details["notes"].push_back("no verdict: " + reason);
+}
+
 namespace {
 
 using model::TokenId;
@@ -119,6 +132,10 @@ class Scores {
   }
 
   [[nodiscard]] bool is_empty() const { return windows_.empty(); }
+  [[nodiscard]] std::int64_t tokens() const {
+    return std::accumulate(windows_.begin(), windows_.end(), std::int64_t{0},
+                           [](std::int64_t sum, const WindowScore& window) { return sum + window.tokens; });
+  }
 
  private:
   // A comparison that cannot be made is no failure of the arm: its own figures stand.
@@ -149,12 +166,15 @@ class Scores {
   std::vector<WindowScore> windows_;
 };
 
-// `whole`: every window is one prompt and all its tokens are counted; else only the tokens after the prompt are. Those
-// before `first_counted` never are.
-void run_window(model::Decoder& decoder, const std::vector<TokenId>& window, std::size_t first_counted, int context,
-                int prefill, bool whole, Scores& scores, CacheUse& use) {
-  model::Session session = decoder.make_session(1, context);
-  const std::span<const TokenId> prompt = std::span(window).first(std::min<std::size_t>(prefill, window.size()));
+// Where every window is one prompt all its tokens are counted; else only the tokens after the prompt are. Those before
+// `first_counted` never are. Returns how many were predicted by a token that was fed after the prompt, and so read what
+// the cache keeps then.
+std::int64_t run_window(model::Decoder& decoder, const std::vector<TokenId>& window, std::size_t first_counted,
+                        const PerplexityWorkload& workload, Scores& scores, CacheUse& use) {
+  model::Session session = decoder.make_session(1, workload.context);
+  const bool whole = workload.is_whole();
+  const std::span<const TokenId> prompt =
+      std::span(window).first(std::min<std::size_t>(workload.prefill, window.size()));
   std::vector<float> logits(decoder.config().vocab_size);
   scores.start_window();
   feed_prompt(decoder, session, 0, prompt, kPrefillChunk, [&](int first, TensorView<const float, 2> hidden) {
@@ -170,26 +190,30 @@ void run_window(model::Decoder& decoder, const std::vector<TokenId>& window, std
   use.count_step(session);
   for (std::size_t token = prompt.size(); token < window.size(); ++token) {
     if (token >= first_counted) scores.count(logits, window[token]);
-    // The last token is fed too: its rows and the check behind it belong to the window.
+    // The last token is fed too: its rows and the check after it belong to the window.
     const model::SequenceTokens fed{.sequence = 0, .tokens = {&window[token], 1}, .phase = Phase::decode};
     decoder.logits(decoder.forward(session, {&fed, 1}), {logits.data(), {1, decoder.config().vocab_size}});
     use.count_step(session);
   }
   use.count_end(session);
+  // The first one after the prompt is predicted by the prompt's last token.
+  const std::size_t first_read = std::max(prompt.size() + 1, first_counted);
+  return static_cast<std::int64_t>(window.size() - std::min(first_read, window.size()));
 }
 
 }  // namespace
 
 Measured measure_perplexity(model::Decoder& decoder, const model::Tokenizer& tokenizer,
-                            const PerplexityWorkload& workload, const BaselineFile& baseline) {
+                            const PerplexityWorkload& workload, const BaselineFile& baseline,
+                            const std::optional<Compression>& compression) {
   const int vocab = decoder.config().vocab_size;
   const TextWindows windows =
       read_text_windows(workload.text, tokenizer, vocab, workload.context, workload.max_windows);
   Scores scores(baseline, identity_of(windows.all, vocab, workload.prefill));
   CacheUse use;
+  std::int64_t read = 0;
   for (const auto& window : windows.all)
-    run_window(decoder, window, windows.first_counted, workload.context, workload.prefill,
-               workload.prefill >= workload.context, scores, use);
+    read += run_window(decoder, window, windows.first_counted, workload, scores, use);
   scores.finish();
   if (scores.is_empty())
     throw Error(workload.text.string(), "no token of the text comes after a prompt, so nothing is counted",
@@ -197,6 +221,7 @@ Measured measure_perplexity(model::Decoder& decoder, const model::Tokenizer& tok
   Measured measured;
   scores.add_to(measured);
   measured.details["windows_begin_with_bos"] = windows.begin_with_bos;
+  measured.add_scored(scores.tokens(), read, use, compression);
   measured.add_cache(use);
   return measured;
 }

@@ -26,25 +26,11 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr int kDecodeSteps = 32;        // of one trial, the last with the rows that the case names
 constexpr double kLeastSeconds = 0.15;  // a prefill that is shorter is repeated within the trial
 constexpr int kMostRepeats = 200;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-// Ids that look like text to the embedding lookup: spread over the vocabulary.
-std::vector<model::TokenId> spread_tokens(int count, int vocab, std::uint64_t seed) {
-  std::vector<model::TokenId> tokens(count);
-  std::uint64_t state = seed * 0x9E3779B97F4A7C15ULL + 1;
-  for (model::TokenId& token : tokens) {
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    token = static_cast<model::TokenId>(state % static_cast<std::uint64_t>(vocab));
-  }
-  return tokens;
 }
 
 void add_memory(Measured& measured, const model::Decoder& decoder, const model::Session& session) {
@@ -65,40 +51,6 @@ double attention_operations(const model::Decoder& decoder, const model::Session&
   return 2 * pairs * width;
 }
 
-// One step of every sequence: all new tokens, in chunks; logits of each sequence's last token.
-void feed_batch(model::Decoder& decoder, model::Session& session, const Batch& batch,
-                std::span<const model::TokenId> tokens, std::vector<float>& logits) {
-  const int vocab = decoder.config().vocab_size;
-  std::vector<int> left;
-  for (const BatchPart& part : batch) left.insert(left.end(), part.count, part.new_tokens);
-  std::vector<int> fed(left.size(), 0);
-  while (std::any_of(left.begin(), left.end(), [](int count) { return count > 0; })) {
-    std::vector<model::SequenceTokens> input;
-    std::vector<std::int64_t> last_rows;
-    int room = kPrefillChunk;
-    std::int64_t row = 0;
-    for (std::size_t sequence = 0; sequence < left.size() && room > 0; ++sequence) {
-      const int count = std::min(left[sequence], room);
-      if (count == 0) continue;
-      const bool ends = count == left[sequence];
-      const bool decodes = ends && fed[sequence] == 0 && count == 1 && session.length(static_cast<int>(sequence)) > 0;
-      input.push_back({.sequence = static_cast<int>(sequence),
-                       .tokens = tokens.subspan(fed[sequence], count),
-                       .phase = decodes ? Phase::decode
-                                : ends  ? Phase::last_prefill
-                                        : Phase::prefill,
-                       .prompt_length = session.length(static_cast<int>(sequence)) + left[sequence]});
-      fed[sequence] += count;
-      left[sequence] -= count;
-      room -= count;
-      row += count;
-      if (ends) last_rows.push_back(row - 1);
-    }
-    const auto hidden = decoder.forward(session, input);
-    for (const std::int64_t last : last_rows) decoder.logits(hidden.slice(last, 1), {logits.data(), {1, vocab}});
-  }
-}
-
 // Seconds in the attention core, and of them for attention mass, of one of `parts` equal pieces of work since `before`.
 void add_attention(Measured& measured, model::Session& session, const AttendTime& before, double parts) {
   const AttendTime now = attend_time();
@@ -110,20 +62,22 @@ void add_attention(Measured& measured, model::Session& session, const AttendTime
     }
 }
 
-Measured measure_prefill(model::Decoder& decoder, const Batch& batch, std::uint64_t seed, bool first, bool counts_all) {
-  std::vector<int> before;
-  std::vector<int> totals;
-  int longest = 0;
-  int most_new = 0;
+// `capacity`: tokens that a sequence may reach, with what is not measured here.
+Measured measure_prefill(model::Decoder& decoder, const Batch& batch, int capacity, std::uint64_t seed, bool first,
+                         bool counts_all) {
+  std::vector<int> before, totals, added;
   for (const BatchPart& part : batch) {
     before.insert(before.end(), part.count, part.total - part.new_tokens);
     totals.insert(totals.end(), part.count, part.total);
-    longest = std::max(longest, part.total);
-    most_new = std::max(most_new, part.new_tokens);
+    added.insert(added.end(), part.count, part.new_tokens);
   }
-  model::Session session = decoder.make_session(sequences(batch), longest);
-  const std::vector<model::TokenId> tokens = spread_tokens(most_new, decoder.config().vocab_size, seed);
-  std::vector<float> logits(decoder.config().vocab_size);
+  model::Session session = decoder.make_session(sequences(batch), capacity);
+  const int vocab = decoder.config().vocab_size;
+  const std::vector<model::TokenId> tokens = spread_tokens(*std::ranges::max_element(added), vocab, seed);
+  std::vector<float> logits(vocab);
+  const auto answer = [&](TensorView<const float, 2> hidden, std::span<const std::int64_t> last_rows) {
+    for (const std::int64_t last : last_rows) decoder.logits(hidden.slice(last, 1), {logits.data(), {1, vocab}});
+  };
   // The caches get their memory first, as a serving engine has it: a page's first use costs more than what is written
   // to it, and would be measured here.
   fill_caches(session, totals, seed);
@@ -134,7 +88,7 @@ Measured measure_prefill(model::Decoder& decoder, const Batch& batch, std::uint6
     session.clear();
     fill_caches(session, before, seed);
     const Clock::time_point start = Clock::now();
-    feed_batch(decoder, session, batch, tokens, logits);
+    feed_batch(decoder, session, added, tokens, answer);
     if (run < 0) {
       attention = attend_time();
       continue;
@@ -193,9 +147,8 @@ void add_decode(Measured& measured, const model::Decoder& decoder, model::Sessio
 Measured measure_decode(model::Decoder& decoder, const Batch& batch, std::uint64_t seed, bool first) {
   std::vector<int> totals;
   for (const BatchPart& part : batch) totals.insert(totals.end(), part.count, part.total);
-  const int longest = *std::max_element(totals.begin(), totals.end());
-  const int steps = std::min(kDecodeSteps, *std::min_element(totals.begin(), totals.end()));
-  model::Session session = decoder.make_session(sequences(batch), longest);
+  const int steps = decode_steps(batch);
+  model::Session session = decoder.make_session(sequences(batch), longest(batch));
   const int vocab = decoder.config().vocab_size;
   const std::vector<model::TokenId> tokens = spread_tokens(steps, vocab, seed);
   std::vector<float> logits(static_cast<std::size_t>(totals.size()) * vocab);
@@ -209,11 +162,9 @@ Measured measure_decode(model::Decoder& decoder, const Batch& batch, std::uint64
     latencies.clear();
     attention = attend_time();
     for (int step = 0; step < steps; ++step) {
-      std::vector<model::SequenceTokens> input;
-      for (int sequence = 0; sequence < session.sequences(); ++sequence)
-        input.push_back({.sequence = sequence, .tokens = {&tokens[step], 1}, .phase = Phase::decode});
+      const std::vector<model::TokenId> next(totals.size(), tokens[step]);
       const Clock::time_point start = Clock::now();
-      const auto hidden = decoder.forward(session, input);
+      const auto hidden = feed_step(decoder, session, next);
       decoder.logits(hidden, {logits.data(), {hidden.extent(0), vocab}});
       latencies.push_back(seconds_since(start));
     }
@@ -229,7 +180,7 @@ Measured measure_decode(model::Decoder& decoder, const Batch& batch, std::uint64
 Measured measure_shape(model::Decoder& decoder, const PromptShape& shape, std::uint64_t seed, bool first,
                        bool counts_all) {
   const Batch prompt{{.count = shape.sequences, .new_tokens = shape.prompt, .total = shape.prompt}};
-  Measured measured = measure_prefill(decoder, prompt, seed, first, counts_all);
+  Measured measured = measure_prefill(decoder, prompt, shape.prompt + shape.generate, seed, first, counts_all);
   std::erase_if(measured.samples, [](const report::Sample& sample) { return sample.is_deterministic; });
   const Batch decode{{.count = shape.sequences, .new_tokens = 1, .total = shape.prompt + shape.generate}};
   // As many steps as the case names: the rows grow from the prompt's to the last token's.
@@ -267,10 +218,8 @@ Measured measure_speed(model::Decoder& decoder, const SpeedCase& speed_case, std
   if (const auto* shape = std::get_if<PromptShape>(&speed_case.shape))
     return measure_shape(decoder, *shape, seed, first, counts_all);
   const Batch& batch = std::get<Batch>(speed_case.shape);
-  const bool decodes = std::all_of(batch.begin(), batch.end(),
-                                   [](const BatchPart& part) { return part.new_tokens == 1 && part.total > 1; });
-  return decodes ? measure_decode(decoder, batch, seed, first)
-                 : measure_prefill(decoder, batch, seed, first, counts_all);
+  return is_decode(batch) ? measure_decode(decoder, batch, seed, first)
+                          : measure_prefill(decoder, batch, longest(batch), seed, first, counts_all);
 }
 
 }  // namespace attnlab::experiment

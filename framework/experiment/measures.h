@@ -11,6 +11,7 @@
 
 #include <attnlab/api.h>
 
+#include "experiment/compression.h"
 #include "experiment/quality_baseline.h"
 #include "experiment/recall_prediction.h"
 #include "experiment/spec_workloads.h"
@@ -41,6 +42,10 @@ struct Measured {
   void look_at(std::span<const float> logits);
   void add(std::string metric, std::string unit, std::string better, double value, bool deterministic = false);
   void add_cache(const CacheUse& use);
+  /// How many tokens were scored, `read` of them by what was computed after a prompt. None of these: there is no
+  /// verdict on a cache that drops or rounds rows, or turned out to drop some. And whether one that may drop did not.
+  void add_scored(std::int64_t tokens, std::int64_t read, const CacheUse& use,
+                  const std::optional<Compression>& compression);
 };
 
 /// Speed of one case. `first`: nothing was run before in this process, so the case runs once unmeasured.
@@ -49,17 +54,21 @@ struct Measured {
                                                  std::uint64_t seed, bool first, bool counts_all);
 
 /// Loss of a text through the arm's own cache, and how far the predictions are from the baseline's. Error where the
-/// text cannot be used.
+/// text cannot be used. `compression`: what the arm's caches do to rows; where no scored token has read them then, the
+/// details say `no_verdict`.
 [[nodiscard]] ATTNLAB_API Measured measure_perplexity(model::Decoder& decoder, const model::Tokenizer& tokenizer,
                                                       const PerplexityWorkload& workload,
-                                                      const BaselineFile& baseline = {});
+                                                      const BaselineFile& baseline = {},
+                                                      const std::optional<Compression>& compression = {});
 
-/// Share of the queries whose value the model predicts, and the share that `prediction` says.
+/// Share of the queries whose value the model predicts, and the share that `prediction` says. Error where no query
+/// comes after the prompt. `compression` as above.
 [[nodiscard]] ATTNLAB_API Measured measure_recall(model::Decoder& decoder, const RecallWorkload& workload,
-                                                  std::uint64_t seed,
-                                                  const std::optional<RecallPrediction>& prediction);
+                                                  std::uint64_t seed, const std::optional<RecallPrediction>& prediction,
+                                                  const std::optional<Compression>& compression = {});
 
 [[nodiscard]] ATTNLAB_API Measured measure_generate(model::Decoder& decoder, const model::Tokenizer& tokenizer,
-                                                    const GenerateWorkload& workload, std::uint64_t seed);
+                                                    const GenerateWorkload& workload, std::uint64_t seed,
+                                                    const std::optional<Compression>& compression = {});
 
 }  // namespace attnlab::experiment

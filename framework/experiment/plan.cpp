@@ -3,12 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include <attnlab/error.h>
 
+#include "base/plugin_call.h"
+#include "experiment/case_feeding.h"
 #include "experiment/estimate.h"
 #include "experiment/prompt.h"
 #include "experiment/recall_prediction.h"
+#include "experiment/spec_keys.h"
 #include "experiment/text_windows.h"
 #include "parallel/parallel.h"
 
@@ -22,41 +26,36 @@ struct Overloaded : Functions... {
 template <class... Functions>
 Overloaded(Functions...) -> Overloaded<Functions...>;
 
-// The longest sequence that a workload makes.
-int longest(const Workload& workload, const ModelSource& source) {
-  return std::visit(
-      Overloaded{[](const SpeedWorkload& speed) {
-                   int length = 0;
-                   for (const SpeedCase& one : speed.cases) {
-                     if (const auto* batch = std::get_if<Batch>(&one.shape)) {
-                       for (const BatchPart& part : *batch) length = std::max(length, part.total);
-                     } else {
-                       const auto& shape = std::get<PromptShape>(one.shape);
-                       length = std::max(length, shape.prompt + shape.generate);
-                     }
-                   }
-                   return length;
-                 },
-                 [&](const PerplexityWorkload& perplexity) {
-                   (void)read_text_windows(perplexity.text, *source.tokenizer(), source.config().vocab_size,
-                                           perplexity.context, perplexity.max_windows);
-                   return perplexity.context;
-                 },
-                 [&](const GenerateWorkload& generate) {
-                   const auto tokens = encode_prompt(*source.tokenizer(), generate.prompt);
-                   check_prompt(tokens, source.config().vocab_size, "generate: prompt");
-                   return static_cast<int>(tokens.size()) + generate.tokens;
-                 },
-                 [&](const RecallWorkload& recall) {
-                   const int vocab = source.config().vocab_size;
-                   if (recall.shape.vocab > vocab)
-                     throw Error(recall.where,
-                                 fmt::format("recall: a vocab of {} is more than the {} tokens of the model",
-                                             recall.shape.vocab, vocab),
-                                 fmt::format("give vocab: {}", vocab));
-                   return recall.shape.length;
-                 }},
-      workload);
+// What only the model can tell of a workload: whether its text, its prompt or its vocabulary can be used.
+void check_workload(const Workload& workload, const ModelSource& source) {
+  const int vocab = source.config().vocab_size;
+  std::visit(Overloaded{[](const SpeedWorkload&) {},
+                        [&](const PerplexityWorkload& perplexity) {
+                          (void)read_text_windows(perplexity.text, *source.tokenizer(), vocab, perplexity.context,
+                                                  perplexity.max_windows);
+                        },
+                        [&](const GenerateWorkload& generate) {
+                          check_prompt(encode_prompt(*source.tokenizer(), generate.prompt), vocab, "generate: prompt");
+                        },
+                        [&](const RecallWorkload& recall) {
+                          if (recall.shape.vocab > vocab)
+                            throw Error(recall.where,
+                                        fmt::format("recall: a vocab of {} is more than the {} tokens of the model",
+                                                    recall.shape.vocab, vocab),
+                                        fmt::format("give vocab: {}", vocab));
+                        }},
+             workload);
+}
+
+// Contexts that sequences of the plan's cases may reach, each with a case that has it.
+using Contexts = std::map<int, std::string>;
+
+Contexts contexts_of(const Plan& plan) {
+  Contexts contexts;
+  for (const PlannedCase& planned : plan.cases)
+    for (const CaseFeeding& feeding : feedings_of(plan.spec.workloads[planned.workload], planned.index, *plan.source))
+      contexts.try_emplace(feeding.capacity, planned.workload_name + " " + planned.label);
+  return contexts;
 }
 
 bool is_deterministic(const Workload& workload) {
@@ -69,14 +68,30 @@ std::string joined(const std::vector<std::string>& sentences) {
   return text;
 }
 
+// Why a cache of the arm cannot be made for a context: a share of it may be fewer rows than the policy needs.
+std::string context_conflict(const model::Decoder& decoder, const Contexts& contexts) {
+  for (const auto& [capacity, example] : contexts) {
+    try {
+      (void)decoder.make_session(1, capacity);
+    } catch (const PluginRefusal& error) {
+      return fmt::format("in a context of {} ({}): {}", capacity, example, error.problems().front().text());
+    }
+  }
+  return {};
+}
+
 // Makes the arm's model without reading weights, and notes what it says about itself.
-void check_model(PlannedArm& arm, const Plan& plan, int length) {
+void check_model(PlannedArm& arm, const Plan& plan, const Contexts& contexts) {
   const model::Decoder decoder = build_decoder(arm.resolved, *plan.source, *plan.registry,
                                                {.seed = static_cast<std::uint64_t>(plan.spec.seed),
                                                 .allow_nonfinite = plan.allow_nonfinite,
                                                 .check_only = true});
   arm.weight_bytes = decoder.weight_bytes();
-  const model::Session session = decoder.make_session(1, 0);
+  arm.refused = context_conflict(decoder, contexts);
+  if (!arm.refused.empty()) return;
+  const int length = contexts.rbegin()->first;
+  model::Session session = decoder.make_session(1, length);
+  arm.compression = compression_of(arm.resolved, *plan.registry, session);
   arm.kv_heads = session.shape(0).kv_heads;
   for (int layer = 1; layer < session.layers(); ++layer)
     if (session.shape(layer).kv_heads != arm.kv_heads) arm.kv_heads = 0;
@@ -91,7 +106,8 @@ void check_model(PlannedArm& arm, const Plan& plan, int length) {
   }
 }
 
-void plan_arms(Plan& plan, int length) {
+void plan_arms(Plan& plan) {
+  const Contexts contexts = contexts_of(plan);
   std::vector<Problem> problems;
   std::vector<Error> model_errors;
   std::size_t running = 0;
@@ -105,7 +121,7 @@ void plan_arms(Plan& plan, int length) {
     planned.refused = joined(planned.resolved.conflicts);
     if (planned.refused.empty()) {
       try {
-        check_model(planned, plan, length);
+        check_model(planned, plan, contexts);
       } catch (const OptionError& error) {
         planned.refused = error.problems().front().text();
         if (!arm.from_grid) {
@@ -132,6 +148,28 @@ void plan_arms(Plan& plan, int length) {
   }
   // What is wrong with every arm is wrong with the model, not with an arm.
   if (model_errors.size() == running) throw model_errors.front();
+}
+
+// A quality of a smaller cache is that of tokens that read it. Without `prefill` a window is one prompt, which is
+// answered before rows are dropped or rounded; that has to be meant.
+void check_prefills(const Plan& plan) {
+  const auto arm = std::ranges::find_if(
+      plan.arms, [](const PlannedArm& one) { return one.refused.empty() && one.compression.has_value(); });
+  if (arm == plan.arms.end()) return;
+  std::vector<Problem> problems;
+  for (const Workload& workload : plan.spec.workloads) {
+    const auto* perplexity = std::get_if<PerplexityWorkload>(&workload);
+    if (perplexity == nullptr || perplexity->says_prefill) continue;
+    problems.push_back(
+        {perplexity->where,
+         fmt::format("perplexity: the key \"prefill\" is missing, and arm \"{}\" needs it: {}, and without it a "
+                     "window is one prompt, after which no token reads the compressed cache",
+                     arm->arm.name, arm->compression->text()),
+         fmt::format("write prefill: {} (the rest of the context is fed token by token and scored), or prefill: {} to "
+                     "score prompts alone",
+                     std::max(1, perplexity->context / 2), kWholePrefill)});
+  }
+  if (!problems.empty()) throw Error(std::move(problems));
 }
 
 void check_weights(const Plan& plan) {
@@ -171,16 +209,16 @@ Plan make_plan(const std::filesystem::path& file, const PlanOptions& options) {
   plan.threads = options.threads > 0     ? options.threads
                  : plan.spec.threads > 0 ? plan.spec.threads
                                          : available_processors();
-  int length = 0;
   for (std::size_t workload = 0; workload < plan.spec.workloads.size(); ++workload) {
     const Workload& one = plan.spec.workloads[workload];
-    length = std::max(length, longest(one, *plan.source));
+    check_workload(one, *plan.source);
     const std::vector<std::string> labels = case_labels(one);
     for (std::size_t index = 0; index < labels.size(); ++index)
       plan.cases.push_back(
           {workload, index, std::string(workload_name(one)), labels[index], is_deterministic(one), ""});
   }
-  plan_arms(plan, length);
+  plan_arms(plan);
+  check_prefills(plan);
   check_weights(plan);
   identify(plan);
   int most = 0;

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include <attnlab/api.h>
 
 #include "experiment/arm_model.h"
+#include "experiment/compression.h"
 #include "experiment/model_source.h"
 #include "experiment/spec.h"
 #include "registry/registry.h"
@@ -41,6 +43,7 @@ struct PlannedArm {
   std::string refused;             // why it does not run; empty: it runs
   std::string failed;              // why its model cannot be made; empty: it can
   std::vector<std::string> notes;  // what the report has to say: converted heads, lengths beyond the trained one
+  std::optional<Compression> compression;  // what its caches do to rows; none: every row stays as it is and is read
   std::size_t weight_bytes = 0;
   int threads = 1;
   int kv_heads = 0;  // as the model has them in the end; 0: none, or not the same in every layer

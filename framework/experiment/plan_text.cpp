@@ -92,9 +92,12 @@ nlohmann::ordered_json plan_json(const Plan& plan) {
     if (const auto* recall = std::get_if<RecallWorkload>(&plan.spec.workloads[planned.workload]))
       one.update({{"length", recall->shape.length},
                   {"pairs", recall->shape.pairs},
+                  {"prefill", recall->prompt()},
                   {"examples", recall->examples},
                   {"vocab", recall->shape.vocab},
                   {"seed", recall->seed.value_or(plan.spec.seed)}});
+    if (const auto* perplexity = std::get_if<PerplexityWorkload>(&plan.spec.workloads[planned.workload]))
+      one.update({{"context", perplexity->context}, {"prefill", perplexity->prefill}});
     json["cases"].push_back(std::move(one));
   }
   return json;

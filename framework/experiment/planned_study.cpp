@@ -98,7 +98,7 @@ Numbers numbers_of(const Workload& workload, std::size_t index) {
   if (const auto* perplexity = std::get_if<PerplexityWorkload>(&workload))
     return {{"context", perplexity->context}, {"prefill", perplexity->prefill}};
   if (const auto* recall = std::get_if<RecallWorkload>(&workload))
-    return {{"length", recall->shape.length}, {"pairs", recall->shape.pairs}};
+    return {{"length", recall->shape.length}, {"pairs", recall->shape.pairs}, {"prefill", recall->prompt()}};
   return {{"new_tokens", std::get<GenerateWorkload>(workload).tokens}};
 }
 

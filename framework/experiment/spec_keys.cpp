@@ -200,7 +200,9 @@ const std::vector<WorkloadKeys>& workload_keys() {
          .doc = "A text file; of several the first that is there.",
          .required = true},
         count("context", "Tokens of a window, BOS included.", true, 2),
-        count("prefill", "Of these, the prompt; the rest is fed one at a time. Default: the whole window."),
+        form("prefill", "prefill",
+             "Of these, the prompt; the rest is fed one at a time and alone is scored. To be written where a cache may "
+             "drop or round rows; otherwise, by default, the whole window is the prompt and is scored."),
         count("max_windows", "Windows at most; default: all of the text.")}},
       {"generate",
        "A continuation of a prompt.",
@@ -218,6 +220,9 @@ const std::vector<WorkloadKeys>& workload_keys() {
       {"recall",
        "Multi-query associative recall: what a policy forgot.",
        {count("length", "Tokens of an example.", true), count("pairs", "Pairs of a key and a value.", true),
+        form("prefill", "prefill",
+             "Tokens of the prompt; only queries after it are scored. Default: the pairs, after which all queries "
+             "come."),
         count("examples", "Examples.", true), count("vocab", "Tokens that examples are made of; default 8192."),
         seed("Of the examples; default: the experiment's.")}}};
   return workloads;

@@ -11,6 +11,9 @@
 
 namespace attnlab::experiment {
 
+/// `prefill: all`: everything is the prompt.
+inline constexpr const char* kWholePrefill = "all";
+
 inline constexpr int kMaxRepeats = 10'000;
 
 [[nodiscard]] ATTNLAB_API const config::KeyTable& experiment_keys();

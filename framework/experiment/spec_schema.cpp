@@ -1,5 +1,6 @@
 #include "experiment/spec_schema.h"
 
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,7 @@ using config::schema_of;
 using config::schema_reference;
 using config::SchemaStyle;
 
+constexpr int kMostPrefill = std::numeric_limits<int>::max();
 constexpr Kind kKinds[] = {Kind::attention, Kind::position, Kind::cache};
 
 Json any_of(std::vector<Json> forms) {
@@ -154,6 +156,8 @@ void add_workloads(Json& definitions) {
     }
     workloads[name] = schema;
   }
+  const Json prefill{{"type", "integer"}, {"minimum", 1}, {"maximum", kMostPrefill}};
+  definitions["prefill"] = any_of({prefill, {{"const", kWholePrefill}}, schema_reference("range")});
   definitions["workloads"] = list_of(one_name(workloads, false, {}));
   const Json batch{{"type", "string"}, {"pattern", kBatchPattern}};
   definitions["batches"] = one_or_list(any_of({batch, schema_of(batch_range_keys())}));

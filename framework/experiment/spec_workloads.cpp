@@ -107,21 +107,43 @@ Workload read_speed(MapReader& reader, const Reading& reading) {
   return speed;
 }
 
+// Tokens of the prompt; `all`: `length` of them. None where the key is not there or a problem was added.
+std::optional<int> read_prefill(const MapReader& reader, const char* length_key, std::optional<int> length,
+                                ProblemList& problems) {
+  const Node* node = reader.find("prefill");
+  if (node == nullptr) return std::nullopt;
+  if (node->is_scalar() && node->text() == kWholePrefill) return length;
+  if (node->is_scalar() && config::plain_type(node->text()) == config::ScalarType::text) {
+    problems.add(node->mark(), fmt::format("prefill: expected a number of tokens, got {}", config::describe(*node)),
+                 fmt::format("write the tokens of the prompt, or {}", kWholePrefill));
+    return std::nullopt;
+  }
+  const auto tokens = config::as_integer(*node, "prefill", problems, 1, kMaxRows);
+  if (!tokens) return std::nullopt;
+  if (length && *tokens > *length) {
+    problems.add(node->mark(), fmt::format("prefill: {} is more than the {} of {}", *tokens, length_key, *length));
+    return std::nullopt;
+  }
+  return static_cast<int>(*tokens);
+}
+
+std::string prefill_label(int prefill, int length) {
+  return prefill >= length ? fmt::format("_prefill_{}", kWholePrefill) : fmt::format("_prefill{}", prefill);
+}
+
 Workload read_perplexity(MapReader& reader, const Reading& reading) {
   PerplexityWorkload perplexity;
+  perplexity.where = reading.where.text();
   if (const Node* text = reader.find("text"))
     perplexity.text = read_first_path(*text, "text", reading.folder, PathKind::file, reading.problems).value_or("");
   const auto context = reader.count("context");
-  const auto prefill = reader.count("prefill");
-  if (prefill && context && *prefill > *context) {
-    reading.problems.add(reader.find("prefill")->mark(),
-                         fmt::format("prefill: {} is more than the context of {}", *prefill, *context));
-  }
+  const auto prefill = read_prefill(reader, "context", context, reading.problems);
   perplexity.context = context.value_or(0);
   perplexity.prefill = prefill.value_or(perplexity.context);
+  perplexity.says_prefill = reader.find("prefill") != nullptr;
   perplexity.max_windows = reader.count("max_windows").value_or(0);
   perplexity.label = fmt::format("{}_context{}", perplexity.text.stem().string(), perplexity.context);
-  if (perplexity.prefill != perplexity.context) perplexity.label += fmt::format("_prefill{}", perplexity.prefill);
+  if (perplexity.says_prefill) perplexity.label += prefill_label(perplexity.prefill, perplexity.context);
   if (perplexity.max_windows > 0) perplexity.label += fmt::format("_windows{}", perplexity.max_windows);
   return perplexity;
 }
@@ -153,8 +175,11 @@ Workload read_recall(MapReader& reader, const Reading& reading) {
       reading.problems.add(reading.where, "recall: " + problem->what, problem->remedy);
     recall.shape = shape;
   }
+  const auto prefill = read_prefill(reader, "length", length, reading.problems);
+  recall.prefill = prefill.value_or(0);
   recall.label = fmt::format("length{}_pairs{}_examples{}", recall.shape.length, recall.shape.pairs, recall.examples);
   if (has_vocab) recall.label += fmt::format("_vocab{}", recall.shape.vocab);
+  if (prefill) recall.label += prefill_label(recall.prefill, recall.shape.length);
   if (recall.seed) recall.label += fmt::format("_seed{}", *recall.seed);
   return recall;
 }

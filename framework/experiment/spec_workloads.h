@@ -38,11 +38,15 @@ struct SpeedWorkload {
 };
 
 struct PerplexityWorkload {
-  std::string label;  // sample_context256, sample_context256_prefill128
+  std::string label;  // sample_context256, sample_context256_prefill128, sample_context256_prefill_all
   std::filesystem::path text;
-  int context = 0;      // tokens of a window, BOS included
-  int prefill = 0;      // of these, the prompt; `context`: the whole window
-  int max_windows = 0;  // 0: all of the text
+  int context = 0;  // tokens of a window, BOS included
+  int prefill = 0;  // of these, the prompt; only what follows it is scored. `context`: the whole window is, but for BOS
+  bool says_prefill = false;  // it was written; where a cache may drop or round rows it has to be
+  int max_windows = 0;        // 0: all of the text
+  std::string where;          // file:line:column, for what only the arms can tell
+
+  [[nodiscard]] bool is_whole() const noexcept { return prefill >= context; }
 };
 
 struct GenerateWorkload {
@@ -58,10 +62,13 @@ struct GenerateWorkload {
 struct RecallWorkload {
   std::string label;  // length256_pairs16_examples32
   RecallShape shape;
+  int prefill = 0;  // tokens of the prompt, 0: the pairs; only queries after it are scored. `length`: all are
   int examples = 0;
   std::optional<std::int64_t> seed;  // absent: the experiment's
   std::string where;                 // file:line:column, for what only the model can tell
 
+  [[nodiscard]] int prompt() const noexcept { return prefill > 0 ? prefill : shape.prompt(); }
+  [[nodiscard]] bool is_whole() const noexcept { return prefill >= shape.length; }
   [[nodiscard]] std::uint64_t seed_or(std::uint64_t otherwise) const noexcept {
     return seed ? static_cast<std::uint64_t>(*seed) : otherwise;
   }

@@ -48,30 +48,38 @@ class TrialRunner::Task {
     };
     if (const std::string& failed = runner_.plan_.arms[task_.arm].failed; !failed.empty())
       return end_as("failed", failed);
-    if (const auto known = runner_.verdicts_.find(arm()); known != runner_.verdicts_.end() && !known->second.empty())
-      return end_as("wrong", known->second);
+    const std::tuple key{task_.arm, task_.seed, planned_case};
+    const auto known = runner_.verdicts_.find(key);
+    const bool is_checked = known != runner_.verdicts_.end();
+    if (is_checked && !known->second.empty()) return end_as("wrong", known->second);
     if (no_start_) return end_as(no_start_->status, no_start_->reason);
     const Clock::time_point start = Clock::now();
     if (process_ == nullptr) begin(planned_case);
     if (no_start_)
       end_as(no_start_->status, no_start_->reason);
     else
-      result = process_->ask({TrialRequest::What::measure, planned_case, task_.round});
+      result = is_checked ? ask(TrialRequest::What::measure, planned_case) : check_and_measure(planned_case, key);
     if (process_ != nullptr && !process_->is_alive()) process_.reset();
     runner_.measured_seconds_ += seconds_since(start);
     return result;
   }
 
  private:
-  [[nodiscard]] std::pair<std::size_t, std::int64_t> arm() const { return {task_.arm, task_.seed}; }
+  report::TrialResult ask(TrialRequest::What what, std::size_t planned_case) {
+    return process_->ask({what, planned_case, task_.round});
+  }
 
-  // The model is made; the arm's output is checked in its first process of this run.
+  // The first time in this run that the arm meets the case.
+  report::TrialResult check_and_measure(std::size_t planned_case,
+                                        const std::tuple<std::size_t, std::int64_t, std::size_t>& key) {
+    report::TrialResult checked = ask(TrialRequest::What::check, planned_case);
+    if (checked.is_ok() || checked.status == "wrong") runner_.verdicts_[key] = checked.reason;
+    return checked.is_ok() ? ask(TrialRequest::What::measure, planned_case) : checked;
+  }
+
   void begin(std::size_t planned_case) {
     process_ = std::make_unique<TrialProcess>(runner_.plan_, task_.arm, task_.seed, runner_.folder_);
-    const bool checks = !runner_.verdicts_.contains(arm());
-    report::TrialResult made = process_->ask(
-        {checks ? TrialRequest::What::prepare_and_check : TrialRequest::What::prepare, planned_case, task_.round});
-    if (checks && (made.is_ok() || made.status == "wrong")) runner_.verdicts_[arm()] = made.reason;
+    report::TrialResult made = ask(TrialRequest::What::prepare, planned_case);
     if (!made.is_ok()) no_start_ = std::move(made);  // what cannot be made for one case cannot be made for the next
   }
 

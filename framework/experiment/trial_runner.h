@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "experiment/plan.h"
@@ -55,8 +56,8 @@ class TrialRunner {
   std::filesystem::path folder_;
   Progress& progress_;
   std::map<std::string, report::TrialResult> results_;  // by id
-  std::map<std::pair<std::size_t, std::int64_t>, std::string>
-      verdicts_;  // by arm and seed: what is wrong; empty: sound
+  std::map<std::tuple<std::size_t, std::int64_t, std::size_t>, std::string>
+      verdicts_;  // by arm, seed and case: what is wrong; empty: sound
   double measured_seconds_ = 0;
 };
 

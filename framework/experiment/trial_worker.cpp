@@ -1,5 +1,6 @@
 #include "experiment/trial_worker.h"
 
+#include <malloc.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -65,10 +66,17 @@ class Worker {
     report::TrialResult result = trial_frame(plan_, arm_, request.planned_case, seed_, static_cast<int>(request.round));
     try {
       const MemoryLimit limit(plan_.spec.limits.memory);
-      if (request.what == TrialRequest::What::measure)
-        measure(request.planned_case, result);
-      else
-        prepare(request.what == TrialRequest::What::prepare_and_check, result);
+      switch (request.what) {
+        case TrialRequest::What::prepare:
+          prepare();
+          break;
+        case TrialRequest::What::check:
+          check(request.planned_case, result);
+          break;
+        case TrialRequest::What::measure:
+          measure(request.planned_case, result);
+          break;
+      }
     } catch (const Error& error) {
       end(result, "failed", error.problems().front().text());
     } catch (const std::bad_alloc&) {
@@ -92,14 +100,20 @@ class Worker {
     result.details = nlohmann::json::object();
   }
 
-  void prepare(bool checks, report::TrialResult& result) {
+  void prepare() {
     set_threads(plan_.arms[arm_].threads);
     decoder_ = std::make_unique<model::Decoder>(
         build_decoder(plan_.arms[arm_].resolved, *plan_.source, *plan_.registry,
                       {.seed = static_cast<std::uint64_t>(seed_), .allow_nonfinite = plan_.allow_nonfinite}));
-    if (!checks) return;
+  }
+
+  void check(std::size_t planned_case, report::TrialResult& result) {
+    const PlannedCase& planned = plan_.cases[planned_case];
+    const std::vector<CaseFeeding> feedings =
+        feedings_of(plan_.spec.workloads[planned.workload], planned.index, *plan_.source);
     const CarefulCalls careful;
-    if (auto wrong = check_arm(*decoder_, plan_.allow_nonfinite)) end(result, "wrong", std::move(*wrong));
+    if (auto wrong = check_arm(*decoder_, feedings, plan_.allow_nonfinite)) end(result, "wrong", std::move(*wrong));
+    malloc_trim(0);  // what the check held is not of what is measured next
   }
 
   void measure(std::size_t planned_case, report::TrialResult& result) {
@@ -123,12 +137,13 @@ class Worker {
     if (const auto* speed = std::get_if<SpeedWorkload>(&workload))
       return measure_speed(*decoder_, speed->cases[planned.index], seed, true, sees_all_rows());
     if (const auto* recall = std::get_if<RecallWorkload>(&workload))
-      return measure_recall(*decoder_, *recall, seed, prediction());
+      return measure_recall(*decoder_, *recall, seed, prediction(), plan_.arms[arm_].compression);
     if (tokenizer_ == nullptr) tokenizer_ = plan_.source->tokenizer();
     if (const auto* perplexity = std::get_if<PerplexityWorkload>(&workload))
       return measure_perplexity(*decoder_, *tokenizer_, *perplexity,
-                                baseline_file(plan_, arm_, planned_case, seed_, folder_));
-    return measure_generate(*decoder_, *tokenizer_, std::get<GenerateWorkload>(workload), seed);
+                                baseline_file(plan_, arm_, planned_case, seed_, folder_), plan_.arms[arm_].compression);
+    return measure_generate(*decoder_, *tokenizer_, std::get<GenerateWorkload>(workload), seed,
+                            plan_.arms[arm_].compression);
   }
 
   // Only the constructed model answers whatever its cache still holds.

@@ -12,9 +12,9 @@
 namespace attnlab::experiment {
 
 struct TrialRequest {
-  enum class What : std::int32_t { prepare, prepare_and_check, measure };
+  enum class What : std::int32_t { prepare, check, measure };
 
-  What what = What::prepare;  // prepare: the model is made; and its output is held against the reference
+  What what = What::prepare;  // prepare: the model is made; check: its output in the case is held against the reference
   std::uint64_t planned_case = 0;
   std::int64_t round = 0;
 };

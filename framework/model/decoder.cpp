@@ -99,7 +99,7 @@ void Session::clear() {
   for (std::vector<float>& state : states_) std::fill(state.begin(), state.end(), 0.0F);
 }
 
-void Session::fill(std::span<const int> lengths, const MakeRows& make) {
+void Session::fill(std::span<const int> lengths, std::span<const int> prompts, const MakeRows& make) {
   constexpr int chunk_tokens = 512;
   for (std::size_t layer = 0; layer < caches_.size(); ++layer) {
     LayerCache& cache = *caches_[layer];
@@ -107,7 +107,9 @@ void Session::fill(std::span<const int> lengths, const MakeRows& make) {
     if (shape.kv_heads == 0) continue;  // a state: its size does not depend on the tokens before
     std::vector<float> keys(static_cast<std::size_t>(chunk_tokens) * shape.kv_heads * shape.key_dim);
     std::vector<float> values(static_cast<std::size_t>(chunk_tokens) * shape.kv_heads * shape.value_dim);
-    make(static_cast<int>(layer), keys, values);
+    std::vector<float> queries;
+    if (cache.query_sink() != nullptr) queries.resize(static_cast<std::size_t>(chunk_tokens) * heads_ * shape.key_dim);
+    make(static_cast<int>(layer), {keys, values, queries});
     for (int sequence = 0; sequence < sequences(); ++sequence) {
       for (Position first = lengths_[sequence]; first < lengths[sequence]; first += chunk_tokens) {
         const int count = std::min(chunk_tokens, lengths[sequence] - first);
@@ -116,11 +118,12 @@ void Session::fill(std::span<const int> lengths, const MakeRows& make) {
         std::vector<Position> positions(count);
         std::iota(positions.begin(), positions.end(), first);
         std::vector<Phase> phases(sequences(), Phase::decode);
-        phases[sequence] = first + count == lengths[sequence] ? Phase::last_prefill : Phase::prefill;
-        const std::vector<Position> ends(lengths.begin(), lengths.end());
+        phases[sequence] = first + count == prompts[sequence] ? Phase::last_prefill : Phase::prefill;
+        const std::vector<Position> ends(prompts.begin(), prompts.end());
         const ChunkView chunk{offsets, positions, phases, ends};
         cache.append(chunk, {keys.data(), {count, shape.kv_heads, shape.key_dim}},
                      {values.data(), {count, shape.kv_heads, shape.value_dim}});
+        if (QuerySink* sink = cache.query_sink()) sink->add(chunk, {queries.data(), {count, heads_, shape.key_dim}});
         cache.end_chunk(chunk);
       }
     }
@@ -295,6 +298,7 @@ std::int64_t Decoder::state_floats(int layer) const noexcept {
 Session Decoder::make_session(int sequences, int capacity) const {
   Session session;
   session.lengths_.resize(sequences);
+  session.heads_ = config_.heads;
   for (std::size_t index = 0; index < layers_.size(); ++index) {
     const LayerComponents& components = layers_[index].components;
     session.caches_.push_back(make_cache(components, {.layer = static_cast<int>(index),

@@ -64,10 +64,17 @@ class ATTNLAB_API Session {
   [[nodiscard]] int length(int sequence) const noexcept { return lengths_[sequence]; }
   /// Empties every sequence; caches may keep their memory for the next ones.
   void clear();
-  /// Appends rows up to lengths[sequence] to every layer, in chunks, as one prompt that ends there. `make` writes the
-  /// rows of a layer's chunk; tokens of different sequences get the same. For timing decode steps without a prefill.
-  using MakeRows = std::function<void(int layer, std::span<float> keys, std::span<float> values)>;
-  void fill(std::span<const int> lengths, const MakeRows& make);
+  /// What a chunk of a layer is filled with: keys [tokens, kv_heads, key_dim], values [tokens, kv_heads, value_dim];
+  /// and queries [tokens, heads, key_dim], empty where the cache looks at none.
+  struct MadeRows {
+    std::span<float> keys, values, queries;
+  };
+  using MakeRows = std::function<void(int layer, const MadeRows& rows)>;
+  /// Appends rows up to lengths[sequence] to every layer, in chunks, as the beginning of a prompt of prompts[sequence]
+  /// tokens, which ends where both are the same. A policy that looks at queries is shown those of the chunk; nobody
+  /// attends, so no row has mass. `make` is asked once for each layer; chunks and sequences get the same. For timing
+  /// decode steps without a prefill.
+  void fill(std::span<const int> lengths, std::span<const int> prompts, const MakeRows& make);
   /// All that a sequence goes on from; and back into any sequence of a session that was made alike, whatever it holds.
   /// An Error where a cache does not say what its state is, or the state is that of another model or arm.
   void save(int sequence, StateWriter& to) const;
@@ -91,6 +98,7 @@ class ATTNLAB_API Session {
   std::vector<std::unique_ptr<LayerCache>> caches_;  // [layers]
   std::vector<std::vector<float>> states_;           // [layers][sequences x state_floats]
   std::vector<Position> lengths_;                    // [sequences]
+  int heads_ = 0;
   // The chunk being fed, kept so that a decode step allocates nothing.
   std::vector<std::int32_t> offsets_;
   std::vector<Position> positions_;

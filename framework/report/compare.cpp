@@ -57,7 +57,8 @@ struct Windows {
 struct Cell {
   std::map<std::string, Series> series;
   Windows windows;
-  std::string failure;  // of the first trial that did not end well
+  std::string failure;     // of the first trial that did not end well
+  std::string no_verdict;  // why the figures may be compared with none; empty: they may
 };
 
 void add_to(std::vector<double>& sums, const nlohmann::json& values) {
@@ -72,6 +73,8 @@ std::map<CaseKey, Cell> cells_of(const Results& results) {
     Cell& cell = cells[{trial.arm, trial.workload, trial.case_name}];
     if (!trial.is_ok() && cell.failure.empty())
       cell.failure = one_line(trial.reason.empty() ? trial.status : trial.status + ": " + trial.reason);
+    if (const auto reason = trial.details.find("no_verdict"); reason != trial.details.end() && reason->is_string())
+      cell.no_verdict = one_line(reason->get<std::string>());
     for (const Sample& sample : trial.samples) {
       Series& series = cell.series[sample.metric];
       series.unit = sample.unit;
@@ -217,6 +220,12 @@ class Comparer {
     const Windows &windows_a = of_a->second.windows, &windows_b = of_b->second.windows;
     if (windows_a.tokens != windows_b.tokens && !windows_a.tokens.empty() && !windows_b.tokens.empty())
       other_texts_.insert(case_title(entry));
+    for (const Cell* cell : {&of_a->second, &of_b->second})
+      if (!cell->no_verdict.empty()) {
+        comparison_.warnings.push_back(
+            fmt::format("{}, {}: not compared: {}", arm, case_title(entry), cell->no_verdict));
+        return;
+      }
     std::vector<std::string> metrics;
     for (const auto& [metric, series] : of_a->second.series)
       if (of_b->second.series.contains(metric)) metrics.push_back(metric);

@@ -51,15 +51,14 @@ std::string cell_text(const VerdictCell& cell) {
 
 // One line for each number of rounds (or windows) that is too small.
 std::string unmarkable_words(const Results& results) {
-  std::map<std::tuple<bool, int, int>, std::vector<std::string>> families;
+  std::map<std::tuple<std::string, int, int>, std::vector<std::string>> families;
   for (const Family& family : results.summary.families)
     if (!family.can_mark())
-      families[{family.is_of_text, family.rounds, family.rounds_needed}].push_back(
+      families[{family.unit(), family.rounds, family.rounds_needed}].push_back(
           fmt::format("{} ({})", metric_heading(family.metric), case_title({family.workload, family.case_name})));
   std::string text;
   for (const auto& [key, names] : families) {
-    const auto [is_of_text, rounds, needed] = key;
-    const char* unit = is_of_text ? "windows of text" : "rounds";
+    const auto& [unit, rounds, needed] = key;
     text += fmt::format("Nothing can be marked with {} {}, {} would do: {}.\n\n", rounds, unit, needed, joined(names));
   }
   return text;

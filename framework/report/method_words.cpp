@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "report/block_bootstrap.h"
+#include "report/example_shares.h"
 #include "report/format.h"
 #include "report/sign_flips.h"
 
@@ -93,9 +94,9 @@ std::string quality_words() {
       "Intervals of perplexity, NLL, KL and the same top token are from a bootstrap over the windows of the text, "
       "drawn "
       "alike for all arms: BCa for a figure, studentised max-T over all arms for the ratios. Fewer than {} windows get "
-      "no "
-      "interval.",
-      kLeastWindows);
+      "no interval. Recall is a share over its examples: Wilson's interval with the examples' effective number of "
+      "queries, and ratios paired by example, from {} examples on.",
+      kLeastWindows, kLeastExamples);
 }
 
 }  // namespace

@@ -26,6 +26,7 @@ constexpr std::array kMetrics = {
     MetricInfo{"same_bits_as_baseline", "same bits", Headline::report},
     MetricInfo{kRecallAccuracy, "recall", Headline::everywhere},
     MetricInfo{"recall_predicted", "recall predicted", Headline::everywhere},
+    MetricInfo{kTokensScored, "tokens scored", Headline::everywhere},
     MetricInfo{"kv_bytes_mean", "KV mean", Headline::everywhere},
     MetricInfo{"kv_bytes_peak", "KV peak"},
     MetricInfo{kRowsEvicted, "rows evicted", Headline::report},

@@ -34,6 +34,8 @@ inline constexpr double kCachesHold = 4;
 /// What trials measure; reports hold it against the best roof of the whole run, which is known only at the end.
 inline constexpr std::string_view kOperationsPerSecond = "operations_per_second";
 inline constexpr std::string_view kBytesPerSecond = "bytes_read_per_second";
+/// How many tokens a figure of quality is the mean over.
+inline constexpr std::string_view kTokensScored = "tokens_scored";
 inline constexpr std::string_view kRowsEvicted = "rows_evicted";
 /// Those that reports know as more than a column: headlines of the verdict, figures of a text.
 inline constexpr std::string_view kPrefill = "prefill_tokens_per_second";

@@ -131,6 +131,8 @@ Json row_json(const SummaryRow& row) {
     if (row.ratio->interval) json["ratio_coverage"] = row.ratio->interval->coverage;
   }
   if (row.is_marked) json["marked"] = true;
+  if (row.evicted_nothing) json["evicted_nothing"] = true;
+  if (!row.no_verdict.empty()) json["no_verdict"] = row.no_verdict;
   add_interval(json, row.over_seeds, "seeds_");
   return json;
 }
@@ -151,6 +153,7 @@ Json families_json(const Summary& summary) {
                         {"rounds", family.rounds},
                         {"rounds_needed", family.rounds_needed}});
     if (family.is_of_text) families.back()["of_text"] = true;
+    if (family.is_of_examples) families.back()["of_examples"] = true;
   }
   return families;
 }

@@ -19,8 +19,10 @@ namespace attnlab::report {
 ///   cases        workload, case, title, numbers
 ///   metrics      name, heading, unit, better, headline ("everywhere", "report", "none"), in the order of the tables
 ///   summary      arm, workload, case, metric, n, median, low, high, coverage, ratio, ratio_low, ratio_high,
-///                ratio_coverage, marked, seeds_low, seeds_high; where it did not end well: status instead of a metric
-///   families     workload, case, metric, arms, rounds, rounds_needed; of_text where rounds are windows of text
+///                ratio_coverage, marked, evicted_nothing, no_verdict (why), seeds_low, seeds_high; where it did not
+///                end well: status instead of a metric
+///   families     workload, case, metric, arms, rounds, rounds_needed; of_text where rounds are windows of text,
+///                of_examples where they are examples of recall
 ///   tradeoffs    quality and cost (workload, case, metric, unit, better), points: arm, cost, quality, cost_low,
 ///                cost_high, quality_low, quality_high, front
 ///   axes         axis, workload, case (none where the cases vary), lines: label, points: x, arm, case

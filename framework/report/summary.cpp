@@ -10,10 +10,12 @@
 #include <fmt/format.h>
 
 #include "report/block_bootstrap.h"
+#include "report/example_shares.h"
 #include "report/format.h"
 #include "report/metrics.h"
 #include "report/paired_ratios.h"
 #include "report/text_windows.h"
+#include "report/verdict_table.h"
 
 namespace attnlab::report {
 namespace {
@@ -69,6 +71,8 @@ using Trials = std::vector<const TrialResult*>;
 struct Cell {
   std::vector<std::string> metrics;  // in the order of the tables
   std::map<std::string, Series> series;
+  std::string no_verdict;  // of the first that has none
+  bool evicted_nothing = false;
   int failed = 0;
   std::string failure;  // of the first that failed
 };
@@ -80,6 +84,9 @@ Cell collect(const Trials& trials) {
       if (cell.failed++ == 0) cell.failure = status_text(*trial);
       continue;
     }
+    if (const std::vector<std::string> reasons = detail_strings(*trial, "no_verdict"); cell.no_verdict.empty())
+      cell.no_verdict = reasons.empty() ? "" : one_line(reasons.front());
+    cell.evicted_nothing |= trial->details.is_object() && trial->details.value("evicted_nothing", false);
     for (const Sample& sample : trial->samples) {
       Series& series = cell.series[sample.metric];
       if (series.samples.empty()) cell.metrics.push_back(sample.metric);
@@ -99,6 +106,16 @@ Cell collect(const Trials& trials) {
 bool has_same_windows(const std::vector<WindowSums>& mine, const std::vector<WindowSums>& theirs) {
   return !theirs.empty() && mine.size() == theirs.size() &&
          std::ranges::equal(mine, theirs, {}, &WindowSums::tokens, &WindowSums::tokens);
+}
+
+// Of all seeds, one after the other.
+WindowSums joined(const std::vector<WindowSums>& seeds) {
+  WindowSums all;
+  for (const WindowSums& seed : seeds) {
+    all.sums.insert(all.sums.end(), seed.sums.begin(), seed.sums.end());
+    all.tokens.insert(all.tokens.end(), seed.tokens.begin(), seed.tokens.end());
+  }
+  return all;
 }
 
 class Summariser {
@@ -157,6 +174,8 @@ class Summariser {
     for (const std::string& metric : cell.metrics) {
       SummaryRow row = row_of(arm, entry);
       row.metric = metric;
+      row.no_verdict = cell.no_verdict;
+      row.evicted_nothing = cell.evicted_nothing;
       add_figures(row, cell.series.at(metric));
       summary_.rows.push_back(std::move(row));
     }
@@ -181,6 +200,10 @@ class Summariser {
     const PairedValues once = series.once();
     row.estimate = {static_cast<int>(once.size()), median_over_seeds(once), std::nullopt};
     const std::vector<WindowSums> text = series.text();
+    if (row.metric == kRecallAccuracy) {
+      if (!text.empty()) row.estimate.interval = share_interval(joined(text));
+      return;
+    }
     if (text.empty() || text.front().sums.size() < kLeastWindows) return;
     row.estimate.interval = bootstrap(text.front().sums.size()).interval(text);
     if (row.metric == kPerplexity) {
@@ -192,13 +215,15 @@ class Summariser {
   // Ratios of all arms to the baseline, metric by metric.
   void compare(const CaseLayout& entry) {
     const auto baseline = cells_.find({layout_.baseline, entry.workload, entry.case_name});
-    if (baseline == cells_.end()) return;
+    if (baseline == cells_.end() || !baseline->second.no_verdict.empty()) return;
     for (const std::string& metric : baseline->second.metrics) {
+      if (metric == kTokensScored) continue;  // how much was looked at is no outcome
       const Series& theirs = baseline->second.series.at(metric);
       Compared once;
       Compared varying;
       for (SummaryRow& row : summary_.rows) {
         if (row.workload != entry.workload || row.case_name != entry.case_name || row.metric != metric) continue;
+        if (!row.no_verdict.empty()) continue;
         const Series& mine = cells_.at({row.arm, entry.workload, entry.case_name}).series.at(metric);
         Compared& compared = mine.counts_once() && theirs.counts_once() ? once : varying;
         compared.rows.push_back(&row);
@@ -245,6 +270,7 @@ class Summariser {
       texts.push_back(std::move(text));
     }
     if (rows.empty()) return;
+    if (rows.front()->metric == kRecallAccuracy) return compare_examples(rows, texts, joined(theirs));
     const std::size_t windows = theirs.front().sums.size();
     if (windows >= kLeastWindows) {
       const RatioOf kind = rows.front()->metric == kPerplexity ? RatioOf::perplexities : RatioOf::means;
@@ -254,7 +280,15 @@ class Summariser {
     add_family(rows, static_cast<int>(windows), kLeastWindows, true);
   }
 
-  void add_family(const std::vector<SummaryRow*>& rows, int rounds, int rounds_needed, bool is_of_text) {
+  void compare_examples(const std::vector<SummaryRow*>& rows, const std::vector<std::vector<WindowSums>>& examples,
+                        const WindowSums& theirs) {
+    for (std::size_t i = 0; i < rows.size(); ++i)
+      rows[i]->ratio->interval = share_ratio_interval(theirs, joined(examples[i]), static_cast<int>(rows.size()));
+    add_family(rows, static_cast<int>(theirs.sums.size()), kLeastExamples, false, true);
+  }
+
+  void add_family(const std::vector<SummaryRow*>& rows, int rounds, int rounds_needed, bool is_of_text,
+                  bool is_of_examples = false) {
     const auto compared = std::ranges::count_if(rows, [](const SummaryRow* row) { return row->ratio.has_value(); });
     if (compared == 0) return;
     for (SummaryRow* row : rows) {
@@ -268,7 +302,8 @@ class Summariser {
                                  .arms = static_cast<int>(compared),
                                  .rounds = rounds,
                                  .rounds_needed = rounds_needed,
-                                 .is_of_text = is_of_text});
+                                 .is_of_text = is_of_text,
+                                 .is_of_examples = is_of_examples});
   }
 
   static Estimate to_itself(int n) { return {n, 1, n > 1 ? std::optional(Interval{1, 1, 1}) : std::nullopt}; }

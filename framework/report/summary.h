@@ -24,6 +24,8 @@ struct SummaryRow {
   bool is_baseline = false;          // then the ratio is 1
   bool is_marked = false;            // the simultaneous interval of the ratio excludes 1
   std::optional<Interval> over_seeds;  // the least and the greatest of the seeds' medians, from two seeds on
+  bool evicted_nothing = false;        // its cache drops rows, and dropped none: no winner among those that did
+  std::string no_verdict;              // why the figure is shown and compared with none; empty: it is compared
   std::string status = "ok";           // else "<status>: <reason>", on one line
 
   [[nodiscard]] bool is_ok() const { return status == "ok"; }
@@ -33,10 +35,15 @@ struct SummaryRow {
 struct Family {
   std::string workload, case_name, metric;
   int arms = 0;           // compared with the baseline
-  int rounds = 0;         // pairs of the arm that has the most; windows of text where `is_of_text`
+  int rounds = 0;         // pairs of the arm that has the most; windows of text where `is_of_text`, examples of recall
   int rounds_needed = 0;  // more than `rounds`: nothing can be marked before
   bool is_of_text = false;
+  bool is_of_examples = false;
 
+  /// What is counted in `rounds`.
+  [[nodiscard]] const char* unit() const {
+    return is_of_text ? "windows of text" : is_of_examples ? "examples" : "rounds";
+  }
   [[nodiscard]] bool can_mark() const { return rounds >= rounds_needed; }
 };
 

@@ -3,19 +3,24 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <utility>
 
 #include "report/metrics.h"
 
 namespace attnlab::report {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, const char*>, 4> kKeyOfMetric = {{
-    {kNllPerToken, "nll"},
-    {kPerplexity, "nll"},
-    {kKlToBaseline, "kl"},
-    {kSameTopToken, "same_top"},
-}};
+// Where the sums of a metric stand in the details, and what they are sums over.
+struct Place {
+  std::string_view metric;
+  const char* of;
+  const char* sums;
+  const char* tokens;
+};
+constexpr std::array kPlaces = {
+    Place{kNllPerToken, "windows", "nll", "tokens"},        Place{kPerplexity, "windows", "nll", "tokens"},
+    Place{kKlToBaseline, "windows", "kl", "tokens"},        Place{kSameTopToken, "windows", "same_top", "tokens"},
+    Place{kRecallAccuracy, "examples", "right", "queries"},
+};
 
 // Trials write NaN as a string; what is no array of numbers has no interval.
 std::vector<double> numbers_at(const nlohmann::json& windows, const char* key) {
@@ -32,11 +37,11 @@ std::vector<double> numbers_at(const nlohmann::json& windows, const char* key) {
 }  // namespace
 
 std::optional<WindowSums> window_sums(const TrialResult& trial, std::string_view metric) {
-  const auto key = std::ranges::find(kKeyOfMetric, metric, [](const auto& entry) { return entry.first; });
-  if (key == kKeyOfMetric.end() || !trial.details.is_object()) return std::nullopt;
-  const auto windows = trial.details.find("windows");
+  const auto place = std::ranges::find(kPlaces, metric, &Place::metric);
+  if (place == kPlaces.end() || !trial.details.is_object()) return std::nullopt;
+  const auto windows = trial.details.find(place->of);
   if (windows == trial.details.end() || !windows->is_object()) return std::nullopt;
-  WindowSums figure{.sums = numbers_at(*windows, key->second), .tokens = numbers_at(*windows, "tokens")};
+  WindowSums figure{.sums = numbers_at(*windows, place->sums), .tokens = numbers_at(*windows, place->tokens)};
   if (figure.sums.empty() || figure.sums.size() != figure.tokens.size()) return std::nullopt;
   return figure;
 }

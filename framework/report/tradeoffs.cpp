@@ -7,6 +7,7 @@
 #include <map>
 
 #include "report/metrics.h"
+#include "report/verdict_table.h"
 
 namespace attnlab::report {
 namespace {
@@ -24,7 +25,7 @@ std::optional<Column> column_of(const Results& results, const CaseLayout& entry,
   for (const SummaryRow& row : results.summary.rows) {
     if (!row.is_ok() || row.metric != metric || row.workload != entry.workload || row.case_name != entry.case_name)
       continue;
-    if (!std::isfinite(row.estimate.median)) continue;
+    if (!std::isfinite(row.estimate.median) || !row.no_verdict.empty()) continue;
     column.measure = {entry, row.metric, row.unit, row.better};
     column.rows[row.arm] = &row;
   }
@@ -75,6 +76,9 @@ void add(std::vector<Tradeoff>& all, const Results& results, const Column& quali
   }
   if (tradeoff.points.size() < 2) return;
   mark_front(tradeoff);
+  // A cache that evicted nothing where the quality was measured has shown nothing of what its size costs.
+  for (TradeoffPoint& point : tradeoff.points)
+    point.is_on_front = point.is_on_front && !has_evicted_nothing(results, quality.measure.entry, point.arm);
   all.push_back(std::move(tradeoff));
 }
 

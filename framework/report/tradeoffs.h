@@ -22,7 +22,8 @@ struct TradeoffPoint {
   std::string arm;
   double cost = 0, quality = 0;  // medians
   std::optional<Interval> cost_interval, quality_interval;
-  bool is_on_front = false;  // no other arm is at least as good in both and better in one
+  bool is_on_front = false;  // no other arm is at least as good in both and better in one, and its cache evicted rows
+                             // if it is one that does
 };
 
 struct Tradeoff {
@@ -30,8 +31,9 @@ struct Tradeoff {
   std::vector<TradeoffPoint> points;  // in the order of the arms
 };
 
-/// One for every pair that at least two arms have. Bytes are those of the quality's own case where it has them, else of
-/// every case that knows its cache; speeds are those of every case that decodes.
+/// One for every pair that at least two arms have; rows without a verdict have no point. Bytes are those of the
+/// quality's own case where it has them, else of every case that knows its cache; speeds are those of every case that
+/// decodes.
 [[nodiscard]] ATTNLAB_API std::vector<Tradeoff> tradeoffs(const Results& results);
 
 }  // namespace attnlab::report

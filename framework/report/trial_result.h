@@ -34,9 +34,12 @@ struct TrialResult {
   std::string reason;         // where the status is not ok
   std::vector<Sample> samples;
   /// Free. The reports know: "prompt" and "text" (what `generate` wrote), "notes" (sentences for the arm's row),
+  /// "no_verdict" (a sentence: why nothing may be concluded from the figures, which are shown and compared with none),
+  /// "evicted_nothing" (true: a cache that may drop rows dropped none, so the figures say nothing of what that costs),
   /// "threads" (where they are not those of the study, whose roof is no bound then),
   /// "windows" ({"tokens", "nll", "kl", "same_top"}, one number per text window, sums over its counted tokens; the last
-  /// two only where there was a baseline to compare with), "token_latencies_s" (at most 512, in the order of time).
+  /// two only where there was a baseline to compare with), "examples" of recall ({"queries", "right"}, counts by
+  /// example), "token_latencies_s" (at most 512, in the order of time).
   nlohmann::json details = nlohmann::json::object();
 
   [[nodiscard]] bool is_ok() const { return status == "ok"; }

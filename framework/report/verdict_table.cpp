@@ -57,11 +57,6 @@ std::string heading_of(const std::string& metric, const Rows& rows) {
   return heading;
 }
 
-// A policy that never evicted was not tried at all, whatever its row says.
-bool evicted_nothing(const SummaryRow& row) {
-  return row.metric == kRowsEvicted && row.estimate.median == 0 && !row.cache.starts_with("full");
-}
-
 VerdictRow row_of(const ArmLayout& arm, const Rows& rows, const std::vector<std::string>& columns, bool is_baseline) {
   VerdictRow verdict{.arm = arm.name, .cells = std::vector<VerdictCell>(columns.size())};
   if (is_baseline) verdict.notes.push_back("baseline");
@@ -72,7 +67,7 @@ VerdictRow row_of(const ArmLayout& arm, const Rows& rows, const std::vector<std:
                row->estimate.n > 0 ? fmt::format("{} (rounds: {})", row->status, row->estimate.n) : row->status);
     else if (column != columns.end())
       verdict.cells[static_cast<std::size_t>(column - columns.begin())] = cell_of(*row, is_baseline);
-    if (row->is_ok() && evicted_nothing(*row)) add_once(verdict.notes, "evicted nothing");
+    if (row->evicted_nothing) add_once(verdict.notes, "evicted nothing");
     if (row->over_seeds && (row->metric == kPerplexity || row->metric == kRecallAccuracy) &&
         row->over_seeds->low != row->over_seeds->high)  // the others have their own table in report.md
       add_once(verdict.notes, fmt::format("over seeds {}: {} to {}", metric_heading(row->metric),
@@ -83,6 +78,12 @@ VerdictRow row_of(const ArmLayout& arm, const Rows& rows, const std::vector<std:
 }
 
 }  // namespace
+
+bool has_evicted_nothing(const Results& results, const CaseLayout& entry, const std::string& arm) {
+  return std::ranges::any_of(results.summary.rows, [&](const SummaryRow& row) {
+    return row.evicted_nothing && row.arm == arm && row.workload == entry.workload && row.case_name == entry.case_name;
+  });
+}
 
 std::vector<std::string> detail_strings(const TrialResult& trial, const char* key) {
   std::vector<std::string> strings;

@@ -34,6 +34,9 @@ struct VerdictTable {
 /// metrics where there is no such. Arms that were refused, or have no trial in the case, have no row.
 [[nodiscard]] std::vector<VerdictTable> verdict_tables(const Results& results, Headline least);
 
+/// A policy that never evicted in the case was not tried at all, whatever its figures say.
+[[nodiscard]] bool has_evicted_nothing(const Results& results, const CaseLayout& entry, const std::string& arm);
+
 /// Strings under `key` of a trial's details: an array of strings, or one string.
 [[nodiscard]] std::vector<std::string> detail_strings(const TrialResult& trial, const char* key);
 

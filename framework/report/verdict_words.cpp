@@ -10,6 +10,7 @@
 
 #include "report/format.h"
 #include "report/metrics.h"
+#include "report/verdict_table.h"
 
 namespace attnlab::report {
 namespace {
@@ -58,7 +59,7 @@ class Verdict {
  public:
   explicit Verdict(const Results& results) : results_(results), baseline_(one_line(results.layout.baseline)) {
     for (const SummaryRow& row : results.summary.rows)
-      if (row.is_ok()) rows_[{row.arm, row.workload, row.case_name, row.metric}] = &row;
+      if (row.is_ok() && row.no_verdict.empty()) rows_[{row.arm, row.workload, row.case_name, row.metric}] = &row;
     for (const ArmLayout& arm : results.layout.arms)
       if (arm.name != results.layout.baseline && has_rows(arm.name)) arms_.push_back(arm.name);
     decode_ = headline_case(kDecode);
@@ -68,13 +69,14 @@ class Verdict {
   }
 
   std::vector<std::string> sentences() {
-    if (rows_.empty()) return add_failures(), std::move(sentences_);
+    if (rows_.empty()) return add_without_verdict(), add_failures(), std::move(sentences_);
     if (arms_.empty())
       add(alone(results_.layout.baseline));
     else if (arms_.size() <= kMostArmsOneByOne)
       for (const std::string& arm : arms_) add(compared(arm));
     else
       add_best();
+    add_without_verdict();
     add_what_cannot_be_marked();
     add_failures();
     if (sentences_.size() > kMostSentences) sentences_.resize(kMostSentences);
@@ -101,15 +103,16 @@ class Verdict {
     return found == rows_.end() ? nullptr : found->second;
   }
 
-  // Of the cases that have the metric the one with the longest context, where what the arms differ in weighs most.
+  // Of the cases that compare an arm in the metric (or have it, where there is nothing to compare) the one with the
+  // longest context, where what the arms differ in weighs most.
   [[nodiscard]] const CaseLayout* headline_case(std::string_view metric) const {
     const CaseLayout* best = nullptr;
     double longest = -1;
     for (const CaseLayout& entry : results_.layout.cases) {
       const auto context = entry.numbers.find("context");
       const double length = context == entry.numbers.end() ? 0 : context->second;
-      const bool has_metric = std::ranges::any_of(
-          results_.layout.arms, [&](const ArmLayout& arm) { return row(arm.name, &entry, metric) != nullptr; });
+      const auto has = [&](const std::string& arm) { return row(arm, &entry, metric) != nullptr; };
+      const bool has_metric = arms_.empty() ? has(results_.layout.baseline) : std::ranges::any_of(arms_, has);
       if (!has_metric || length < longest) continue;
       best = &entry;
       longest = length;
@@ -158,19 +161,27 @@ class Verdict {
     const SummaryRow* found = row(arm, perplexity_, kPerplexity);
     if (found == nullptr || !found->ratio) return {};
     const std::string place = where(*perplexity_, kPerplexity);
-    if (found->ratio->median == 1 && !found->is_marked) return "the same perplexity" + place;
+    const std::string idle = idle_words(*perplexity_, arm);
+    if (found->ratio->median == 1 && !found->is_marked) return "the same perplexity" + place + idle;
     if (is_undecided(*found))
-      return fmt::format("no difference in perplexity shown: {}{}", change_words(*found->ratio), place);
+      return fmt::format("no difference in perplexity shown: {}{}{}", change_words(*found->ratio), place, idle);
     const bool has_interval = found->ratio->interval.has_value();
-    return fmt::format("perplexity {}{}{}", change_words(*found->ratio), has_interval ? "" : " (no interval)", place);
+    return fmt::format("perplexity {}{}{}{}", change_words(*found->ratio), has_interval ? "" : " (no interval)", place,
+                       idle);
+  }
+
+  // What a cache has not shown.
+  [[nodiscard]] std::string idle_words(const CaseLayout& entry, const std::string& arm) const {
+    return has_evicted_nothing(results_, entry, arm) ? ", but it evicted nothing" : "";
   }
 
   [[nodiscard]] std::string recall(const std::string& arm) const {
     const SummaryRow* mine = row(arm, recall_, kRecallAccuracy);
     const SummaryRow* theirs = row(results_.layout.baseline, recall_, kRecallAccuracy);
     if (mine == nullptr || theirs == nullptr) return {};
-    return fmt::format("recall {} against {}{}", format_value(mine->estimate.median, "share"),
-                       format_value(theirs->estimate.median, "share"), where(*recall_, kRecallAccuracy));
+    return fmt::format("recall {} against {}{}{}", format_value(mine->estimate.median, "share"),
+                       format_value(theirs->estimate.median, "share"), where(*recall_, kRecallAccuracy),
+                       idle_words(*recall_, arm));
   }
 
   [[nodiscard]] std::string compared(const std::string& arm) const {
@@ -228,11 +239,15 @@ class Verdict {
       add(fmt::format("{} needs the fewest KV bytes: {} those of {}", one_line(least->arm),
                       ratio_words({1, least->ratio->median, std::nullopt}), baseline_));
     add_quality();
-    const Rows recalls = rows_of(recall_, kRecallAccuracy);
+    // Who evicted nothing has no part in what a smaller cache forgets.
+    Rows recalls = rows_of(recall_, kRecallAccuracy);
+    const std::size_t idle = std::erase_if(
+        recalls, [&](const SummaryRow* one) { return has_evicted_nothing(results_, *recall_, one->arm); });
     if (const SummaryRow* least = extreme(recalls, false); least != nullptr)
       add(fmt::format("{} of {} arms recall as much as {} or more; {} recalls least: {}",
                       std::ranges::count_if(recalls, [](const SummaryRow* row) { return row->ratio->median >= 1; }),
-                      recalls.size(), baseline_, one_line(least->arm), format_value(least->estimate.median, "share")));
+                      recalls.size(), baseline_, one_line(least->arm), format_value(least->estimate.median, "share")) +
+          (idle > 0 ? fmt::format("; {} evicted nothing", count_words(idle, "arm", "arms")) : ""));
   }
 
   static const SummaryRow* extreme(const Rows& rows, bool is_greatest) {
@@ -271,7 +286,7 @@ class Verdict {
     // What costs no quality that could be shown, and saves the most.
     Rows memory;
     for (const SummaryRow* candidate : rows)
-      if (!is_worse(*candidate))
+      if (!is_worse(*candidate) && !has_evicted_nothing(results_, *perplexity_, candidate->arm))
         for (const CaseLayout* entry : {decode_, prefill_})
           if (const SummaryRow* bytes = row(candidate->arm, entry, kKvBytes); bytes != nullptr && bytes->ratio) {
             memory.push_back(bytes);
@@ -281,6 +296,24 @@ class Verdict {
       add(fmt::format("of the {} without a shown loss in perplexity {} needs the fewest KV bytes: {}",
                       count_words(memory.size(), "arm", "arms"), one_line(saves->arm),
                       ratio_words({1, saves->ratio->median, std::nullopt})));
+  }
+
+  void add_without_verdict() {
+    std::vector<std::string> titles;
+    std::map<std::string, std::vector<std::string>> arms;  // by title, and first of all why
+    for (const SummaryRow& row : results_.summary.rows) {
+      if (row.no_verdict.empty()) continue;
+      const std::string title = case_title({row.workload, row.case_name});
+      std::vector<std::string>& of_case = arms[title];
+      if (of_case.empty()) {
+        titles.push_back(title);
+        of_case.push_back(row.no_verdict);
+      }
+      if (std::ranges::find(of_case, one_line(row.arm)) == of_case.end()) of_case.push_back(one_line(row.arm));
+    }
+    for (const std::string& title : titles)
+      add(fmt::format("no verdict on {} in {}: {}", fmt::join(arms[title].begin() + 1, arms[title].end(), ", "), title,
+                      arms[title].front()));
   }
 
   void add_what_cannot_be_marked() {
@@ -331,8 +364,8 @@ class Verdict {
 std::vector<std::string> verdict(const Results& results) {
   std::vector<std::string> sentences = Verdict(results).sentences();
   for (std::string& sentence : sentences)
-    if (sentence.starts_with("with ") || sentence.starts_with("of ") || sentence.starts_with("none ") ||
-        sentence.starts_with("perplexity "))
+    if (sentence.starts_with("with ") || sentence.starts_with("no verdict ") || sentence.starts_with("of ") ||
+        sentence.starts_with("none ") || sentence.starts_with("perplexity "))
       sentence.front() = static_cast<char>(sentence.front() - 'a' + 'A');
   return sentences;
 }

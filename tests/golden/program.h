@@ -160,10 +160,11 @@ inline void expect_mentions(const std::string& text, const std::vector<std::stri
     EXPECT_TRUE(text.find(part) != std::string::npos) << '"' << part << "\" is not in: " << text;
 }
 
-/// Exit code 0 and nothing on stderr but, perhaps, warnings.
+/// Exit code 0 and nothing on stderr but, perhaps, warnings and notes.
 inline void expect_well(const Outcome& outcome) {
   EXPECT_EQ(outcome.exit_code, 0) << outcome;
-  for (const std::string& line : lines_of(outcome.err)) EXPECT_TRUE(line.starts_with("attnlab: warning: ")) << line;
+  for (const std::string& line : lines_of(outcome.err))
+    EXPECT_TRUE(line.starts_with("attnlab: warning: ") || line.starts_with("attnlab: note: ")) << line;
 }
 
 /// The contract of wrong input: exit code 2; every line of stderr carries the prefix, the first is the error and

@@ -91,15 +91,16 @@ class StoriesLoss : public Stories {
 // parts. The window holds the whole context, so it evicts nothing.
 TEST_F(StoriesLoss, OfTheEvaluationTextIsThatOfTheManifestHoweverItIsFed) {
   std::string cases;
-  for (const char* prefill : {"", ", prefill: 1", ", prefill: 64"})
+  for (const char* prefill : {", prefill: all", ", prefill: 1", ", prefill: 64"})
     cases += "  - perplexity: {text: " + (kModel / "eval.txt").string() + ", context: 256" + prefill + "}\n";
   sandbox_.write("loss.yaml",
                  "name: loss\nmodel: " + kModel.string() +
                      "\nrepeats: 1\narms: [{cache: full}, {cache: {window: {window: 256}}}]\nworkloads:\n" + cases);
   expect_well(sandbox_.run({"run", "loss.yaml", "-o", "out"}));
   const Loss whole{manifest_.at("eval").at("nll_sum"), manifest_.at("eval").at("count")};
-  const std::pair<const char*, Loss> expected[] = {
-      {"eval_context256", whole}, {"eval_context256_prefill1", whole}, {"eval_context256_prefill64", golden_after(64)}};
+  const std::pair<const char*, Loss> expected[] = {{"eval_context256_prefill_all", whole},
+                                                   {"eval_context256_prefill1", whole},
+                                                   {"eval_context256_prefill64", golden_after(64)}};
   for (const char* cache : {"full", "window"})
     for (const auto& [label, golden] : expected) {
       const Loss loss = measured(cache, label);

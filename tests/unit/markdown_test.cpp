@@ -118,7 +118,7 @@ TEST(ReportMarkdown, CallsTheRangeOfFewRoundsARange) {
 TEST(ReportMarkdown, SaysInTheRowThatAPolicyEvictedNothing) {
   const Sample none = {"rows_evicted", "rows", "none", 0, true};
   std::vector<TrialResult> trials = {trial(kMha, 0, {none}), trial(kSink, 0, {none})};
-  trials[1].details["notes"] = {"converted: 12 kv heads to 4"};
+  trials[1].details = {{"notes", {"converted: 12 kv heads to 4"}}, {"evicted_nothing", true}};
   const std::string report = report_markdown(results_of(layout({kMha, kSink}), trials));
   expect_has(report, "| mha/full | 0 | baseline |");
   expect_has(report, "| mha/sink | 0 | evicted nothing; converted: 12 kv heads to 4 |");

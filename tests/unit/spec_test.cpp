@@ -98,6 +98,8 @@ TEST_F(Spec, ReadsAWholeExperiment) {
   EXPECT_EQ(perplexity.text, folder_ / "sample.txt");
   EXPECT_EQ(perplexity.context, 256);
   EXPECT_EQ(perplexity.prefill, 256);
+  EXPECT_FALSE(perplexity.says_prefill);
+  EXPECT_TRUE(perplexity.is_whole());
   const auto& generate = std::get<GenerateWorkload>(spec.workloads[2]);
   EXPECT_EQ(generate.prompt, "Once upon a time");
   EXPECT_EQ(generate.tokens, 64);
@@ -323,6 +325,13 @@ TEST_F(Spec, CasesHaveLabels) {
       labels("perplexity: {text: sample.txt, context: 64}, perplexity: {text: sample.txt, context: 64, prefill: 32, "
              "max_windows: 4}"),
       (std::vector<std::string>{"perplexity sample_context64", "perplexity sample_context64_prefill32_windows4"}));
+  EXPECT_EQ(
+      labels("perplexity: {text: sample.txt, context: 64, prefill: all}, perplexity: {text: sample.txt, context: "
+             "32, prefill: 32}, recall: {length: 64, pairs: 4, examples: 2, prefill: all}, "
+             "recall: {length: 64, pairs: 4, examples: 2, prefill: 16}, recall: {length: 64, pairs: 4, examples: 2}"),
+      (std::vector<std::string>{"perplexity sample_context64_prefill_all", "perplexity sample_context32_prefill_all",
+                                "recall length64_pairs4_examples2_prefill_all",
+                                "recall length64_pairs4_examples2_prefill16", "recall length64_pairs4_examples2"}));
   EXPECT_EQ(labels("generate: {prompt: a, tokens: 8}, generate: {prompt: b, tokens: 8}"),
             (std::vector<std::string>{"generate tokens8", "generate tokens8_2"}));
 }

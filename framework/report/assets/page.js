@@ -43,8 +43,8 @@ function familyNote(entry, metric) {
     (one) => one.workload === entry.workload && one.case === entry.case && one.metric === metric.name,
   );
   if (!family) return "";
-  const unit = family.of_text ? "window of text" : "round";
-  const units = family.of_text ? "windows of text" : "rounds";
+  const unit = family.of_text ? "window of text" : family.of_examples ? "example" : "round";
+  const units = unit === "window of text" ? "windows of text" : unit + "s";
   return `Nothing can be marked: ${count(family.rounds, unit, units)}, ${family.rounds_needed} would be needed.`;
 }
 

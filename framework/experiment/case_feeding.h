@@ -1,0 +1,26 @@
+// How a case feeds its sequences: what the plan must know of their lengths, and what the check of an arm does over
+// again. Not here: the feeding itself (feeding.h), and what is measured of it (measure_*.cpp).
+#pragma once
+
+#include <vector>
+
+#include <attnlab/api.h>
+
+#include "experiment/model_source.h"
+#include "experiment/spec_workloads.h"
+
+namespace attnlab::experiment {
+
+/// One session: rows that are put into the caches, a prompt after them, then tokens one at a time.
+struct CaseFeeding {
+  int capacity = 0;          // tokens that a sequence may reach, which shares of the context are of
+  std::vector<int> filled;   // [sequences] rows that stand before anything is fed, a prompt that ended
+  std::vector<int> prompts;  // [sequences] tokens fed as a prompt, one behind others as a decode step; 0: none
+  bool decodes = false;      // tokens follow one at a time
+};
+
+/// In the order in which the case runs them; none without sequences. Error where a prompt cannot be encoded.
+[[nodiscard]] ATTNLAB_API std::vector<CaseFeeding> feedings_of(const Workload& workload, std::size_t index,
+                                                               const ModelSource& source);
+
+}  // namespace attnlab::experiment
