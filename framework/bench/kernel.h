@@ -31,7 +31,10 @@ class Kernel {
   [[nodiscard]] virtual int tokens() const noexcept = 0;
   /// Really allocated for the layer's cache; 0 where it has no part in this.
   [[nodiscard]] virtual double kv_bytes() const = 0;
-  /// Of it for one token, in a full tile; 0 likewise.
+  /// Rows of a kv head that live in the layer's cache, on average over the heads and over the steps between two resets;
+  /// 0 where it has no part in this.
+  [[nodiscard]] virtual double kept_rows() const = 0;
+  /// Bytes of one token, in a full tile; 0 likewise.
   [[nodiscard]] virtual double kv_bytes_per_token() const = 0;
 };
 

@@ -8,8 +8,6 @@ namespace attnlab::bench {
 namespace {
 
 constexpr std::uint64_t kSeed = 1;
-// Steps in which a cache may grow before it is filled anew: as long as that, the context is what the name says.
-constexpr int kGrowingSteps = 64;
 constexpr int kSteadySteps = 4096;  // where the number of rows stays
 
 class LayerKernel final : public Kernel {
@@ -17,6 +15,7 @@ class LayerKernel final : public Kernel {
   LayerKernel(const Registry& registry, const Entry& entry)
       : layer_(registry, entry.parts, entry.size(), kSeed),
         has_projections_(entry.subject == Subject::attention),
+        is_of_cache_(entry.subject == Subject::cache),
         decodes_(entry.decodes),
         context_(entry.context),
         tokens_(entry.decodes ? 1 : std::min(entry.context, experiment::kPrefillChunk)) {
@@ -30,6 +29,8 @@ class LayerKernel final : public Kernel {
       const double first = context_ - tokens_;
       pairs_ = (static_cast<double>(context_) * (context_ + 1) - first * (first + 1)) / 2 * layer_.size().heads;
     }
+    const double growth = decodes_ ? (layer_.live_rows() - first_rows_) * kGrowingSteps / 2 : 0;
+    kept_rows_ = decodes_ ? first_rows_ + growth : layer_.live_rows();
   }
 
   void reset() override {
@@ -86,6 +87,7 @@ class LayerKernel final : public Kernel {
   double kv_bytes() const override {
     return static_cast<double>(layer_.cache().bytes()) + sizeof(float) * static_cast<double>(layer_.state_floats());
   }
+  double kept_rows() const override { return is_of_cache_ ? kept_rows_ / layer_.shape().kv_heads : 0; }
   double kv_bytes_per_token() const override { return layer_.shape().kv_heads * layer_.row_bytes(); }
 
  private:
@@ -106,11 +108,13 @@ class LayerKernel final : public Kernel {
 
   experiment::LayerRun layer_;
   bool has_projections_;
+  bool is_of_cache_;
   bool decodes_;
   int context_;
   int tokens_;
   int steps_ = 0;          // since the reset
   double first_rows_ = 0;  // that lived then
+  double kept_rows_ = 0;   // of all kv heads, between two resets
   double pairs_ = 0;       // of a query head and a row, in a prefill
 };
 

@@ -1,5 +1,7 @@
 #include "bench/measure.h"
 
+#include <fmt/format.h>
+
 #include <chrono>
 #include <limits>
 #include <string>
@@ -97,8 +99,12 @@ void measure(benchmark::State& state, Kernel& kernel, const Machine& machine, bo
   give("bytes_per_token", done.bytes / tokens);
   give("kv_bytes", kernel.kv_bytes());
   give("kv_bytes_per_token", kernel.kv_bytes_per_token());
+  give("kept_rows", kernel.kept_rows());
   state.counters["cache_resident"] = is_cached ? 1 : 0;
-  state.SetLabel(shares.label);
+  std::string label = shares.label;
+  if (const double rows = kernel.kept_rows(); rows > 0)
+    label += fmt::format("{}keeps {:.0f} rows", label.empty() ? "" : ", ", rows);
+  state.SetLabel(label);
 }
 
 }  // namespace attnlab::bench

@@ -67,6 +67,7 @@ class PositionKernel final : public Kernel {
            static_cast<double>(embeddings_.size() + queries_.size() + keys_.size() + rotated_.size() + scores_.size());
   }
   int tokens() const noexcept override { return tokens_; }
+  double kept_rows() const override { return 0; }
   double kv_bytes() const override { return 0; }
   double kv_bytes_per_token() const override { return 0; }
 

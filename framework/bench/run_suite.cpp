@@ -12,8 +12,10 @@
 
 #include "bench/kernel.h"
 #include "bench/measure.h"
+#include "bench/reporters.h"
 #include "experiment/roof.h"
 #include "parallel/parallel.h"
+#include "report/format.h"
 #include "report/metrics.h"
 
 namespace attnlab::bench {
@@ -73,12 +75,25 @@ void add_context(const experiment::Environment& environment, const Suite& suite)
   benchmark::AddCustomContext("cpu", environment.cpu);
   benchmark::AddCustomContext("simd_target", environment.simd_target);
   benchmark::AddCustomContext("threads", std::to_string(environment.threads));
+  benchmark::AddCustomContext("cache_budget_rows", std::to_string(kBudgetRows));
   benchmark::AddCustomContext("l3_bytes", std::to_string(environment.caches.l3_bytes));
   benchmark::AddCustomContext("fma_flops_per_second", number(environment.roof.best.fma_flops_per_second));
   benchmark::AddCustomContext("read_bytes_per_second", number(environment.roof.best.read_bytes_per_second));
   std::vector<std::string> left_out;
   for (const LeftOut& one : suite.left_out) left_out.push_back(one.name + ": " + one.reason);
   if (!left_out.empty()) benchmark::AddCustomContext("left_out", fmt::format("{}", fmt::join(left_out, " | ")));
+}
+
+void run_selected(const experiment::Environment& environment, const GoogleFlags& flags) {
+  const auto number = [&](double value) { return report::format_si(value); };
+  const experiment::RoofProbe& best = environment.roof.best;
+  DisplayReporter display(
+      fmt::format("{}, {} threads: FMA peak {}FLOP/s, read bandwidth {}B/s", environment.cpu, environment.threads,
+                  number(best.fma_flops_per_second), number(best.read_bytes_per_second)),
+      flags.value("format"));
+  const std::unique_ptr<benchmark::BenchmarkReporter> file =
+      flags.has("out") ? file_reporter(flags.value("out_format")) : nullptr;
+  benchmark::RunSpecifiedBenchmarks(&display, file.get());
 }
 
 }  // namespace
@@ -115,7 +130,7 @@ Outcome run_suite(const Registry& registry, const Suite& suite, GoogleFlags flag
     benchmark::RegisterBenchmark(entry.name().c_str(), [&](benchmark::State& state) {
       stage.run(state, entry);
     })->UseRealTime();
-  benchmark::RunSpecifiedBenchmarks();
+  run_selected(outcome.environment, flags);
   benchmark::ClearRegisteredBenchmarks();
   benchmark::Shutdown();
   outcome.all_well = stage.all_well();

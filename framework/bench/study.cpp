@@ -125,6 +125,11 @@ void add_warnings(report::StudyLayout& layout, const std::vector<report::TrialRe
   layout.warnings.emplace_back(
       "All repetitions ran in one process: the intervals do not cover how layers lie in memory from process to "
       "process.");
+  if (std::ranges::any_of(
+          trials, [](const report::TrialResult& trial) { return trial.workload == subject_name(Subject::cache); }))
+    layout.warnings.push_back(fmt::format(
+        "Cache policies that have a budget keep {} rows of a kv head, on average over the steps that are timed.",
+        kBudgetRows));
   const auto resident = std::ranges::count_if(trials, [](const report::TrialResult& trial) {
     return trial.details.value("label", "").starts_with("cache-resident");
   });

@@ -34,8 +34,25 @@ std::vector<NamedStorage> storages() {
   return all;
 }
 
+// A cache that keeps so many rows, by the options that policies have for it.
+std::string with_rows(const Descriptor& cache, int rows) {
+  const auto find = [&](std::string_view name) {
+    const auto found = std::ranges::find(cache.options, name, &OptionSpec::name);
+    return found == cache.options.end() ? nullptr : &*found;
+  };
+  if (find("budget") != nullptr) return fmt::format("{{{}: {{budget: {}}}}}", cache.id, rows);
+  if (find("heavy") != nullptr && find("recent") != nullptr)
+    return fmt::format("{{{}: {{heavy: {}, recent: {}}}}}", cache.id, rows / 2, rows - rows / 2);
+  if (find("window") == nullptr) return cache.id;
+  std::int64_t first = 0;
+  if (const OptionSpec* sinks = find("sinks"))
+    if (const auto* count = std::get_if<std::int64_t>(&sinks->default_value)) first = *count;
+  return fmt::format("{{{}: {{window: {}}}}}", cache.id, rows - first);
+}
+
 // A latent cache has widths of its own; these are the published ones, for heads of this width.
-std::string spelled(const Descriptor& component, int head_dim) {
+std::string spelled(const Descriptor& component, int head_dim, int rows) {
+  if (component.kind == Kind::cache) return with_rows(component, rows);
   const auto has = [&](std::string_view name) {
     return std::ranges::any_of(component.options, [&](const OptionSpec& option) { return option.name == name; });
   };
@@ -46,7 +63,8 @@ std::string spelled(const Descriptor& component, int head_dim) {
 }
 
 // The component itself, or the plain one of its kind and then the others, as partners of another kind.
-std::vector<ComponentChoice> candidates(const Registry& registry, Kind kind, const std::string& id, int head_dim) {
+std::vector<ComponentChoice> candidates(const Registry& registry, Kind kind, const std::string& id, int head_dim,
+                                        int rows) {
   std::vector<std::string> ids{id};
   if (id.empty()) {
     ids = registry.ids(kind);
@@ -55,14 +73,15 @@ std::vector<ComponentChoice> candidates(const Registry& registry, Kind kind, con
   }
   std::vector<ComponentChoice> all;
   for (const std::string& each : ids)
-    all.push_back(experiment::choices(registry, kind, spelled(registry.get(kind, each, each), head_dim), each).front());
+    all.push_back(
+        experiment::choices(registry, kind, spelled(registry.get(kind, each, each), head_dim, rows), each).front());
   return all;
 }
 
 // The first legal combination with the component; what the plain partners have against it where there is none.
-Composition combine(const Registry& registry, Kind kind, const std::string& id, int head_dim,
+Composition combine(const Registry& registry, Kind kind, const std::string& id, int head_dim, int rows,
                     const std::optional<StorageSpec>& storage) {
-  const auto of = [&](Kind each) { return candidates(registry, each, each == kind ? id : "", head_dim); };
+  const auto of = [&](Kind each) { return candidates(registry, each, each == kind ? id : "", head_dim, rows); };
   std::optional<Composition> refused;
   for (const ComponentChoice& attention : of(Kind::attention))
     for (const ComponentChoice& position : of(Kind::position))
@@ -76,6 +95,14 @@ Composition combine(const Registry& registry, Kind kind, const std::string& id, 
   return *refused;
 }
 
+// Budgets in a prefill and in decoding. What evicts at the end of the prompt alone grows from there on: it begins so
+// much lower that its mean over the steps that are timed is the budget.
+int budget_of(const Registry& registry, Kind kind, const std::string& id, bool decodes) {
+  if (kind != Kind::cache || !decodes) return kBudgetRows;
+  const Traits traits = registry.traits(registry.get(kind, id, id), {});
+  return traits.provides.has(Feature::evicts_after_prompt_only) ? kBudgetRows - kGrowingSteps / 2 : kBudgetRows;
+}
+
 void add(Suite& suite, const Registry& registry, Subject subject, const std::string& id,
          const std::optional<StorageSpec>& storage = {}) {
   const Kind kind = subject == Subject::storage ? Kind::cache : static_cast<Kind>(subject);
@@ -84,10 +111,13 @@ void add(Suite& suite, const Registry& registry, Subject subject, const std::str
       suite.left_out.push_back({fmt::format("{}/{}/head_dim:{}", subject_name(subject), id, head_dim), reason});
     };
     try {
-      const Composition parts =
-          combine(registry, kind, subject == Subject::storage ? kPlain[2] : id, head_dim, storage);
-      if (!parts.conflicts.empty()) {
-        leave_out(parts.conflicts.front());
+      const std::string& measured = subject == Subject::storage ? kPlain[2] : id;
+      const auto parts_of = [&](bool decodes) {
+        return combine(registry, kind, measured, head_dim, budget_of(registry, kind, measured, decodes), storage);
+      };
+      const Composition parts[] = {parts_of(false), parts_of(true)};
+      if (!parts[0].conflicts.empty()) {
+        leave_out(parts[0].conflicts.front());
         continue;
       }
       for (const int context : kContexts)
@@ -97,7 +127,7 @@ void add(Suite& suite, const Registry& registry, Subject subject, const std::str
                                    .head_dim = head_dim,
                                    .context = context,
                                    .decodes = decodes,
-                                   .parts = parts});
+                                   .parts = parts[decodes ? 1 : 0]});
     } catch (const Error& error) {  // options that a plugin's own check refuses
       leave_out(error.what());
     }

@@ -17,6 +17,13 @@ enum class Subject : std::uint8_t { attention, position, cache, storage };
 /// The arm that everything is held against: its attention, position, cache and storage.
 inline constexpr const char* kPlain[] = {"mha", "rope", "full", "f32"};
 
+/// Rows of a kv head that every cache policy with a budget keeps, so that policies are compared at the same memory: on
+/// average over the layers, the kv heads and the steps that are timed.
+inline constexpr int kBudgetRows = 256;
+/// Steps of decoding in which a cache may grow before it is filled anew: as long as that, the context is what the name
+/// says.
+inline constexpr int kGrowingSteps = 64;
+
 struct Entry {
   Subject subject;
   std::string id;  // of the plugin or storage that is measured

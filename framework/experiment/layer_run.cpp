@@ -16,8 +16,9 @@
 namespace attnlab::experiment {
 namespace {
 
-// A layer of the middle: some policies treat the first layers, or the first and the last, differently from the rest.
-constexpr int kLayers = 12;
+// The layer in the middle: some policies treat the first layers, or the first and the last, differently from the rest,
+// and where budgets change with depth, that of the middle is the mean.
+constexpr int kLayers = 13;
 constexpr int kLayer = 6;
 
 model::ModelConfig config_of(const LayerSize& size) {

@@ -131,6 +131,55 @@ TEST(Bench, EveryCacheDecodesOverMoreRowsThanItKeeps) {
     expect_mentions(outcome.out, {fmt::format("cache/{}/head_dim:64/context:2048/decode", cache)});
 }
 
+// Policies are compared at the same number of rows, and every line says how many that are.
+TEST(Bench, EveryCacheWithABudgetKeepsTheSameNumberOfRows) {
+  const Sandbox sandbox;
+  const Outcome outcome = sandbox.run(bench({"--benchmark_format=json", "--benchmark_min_time=0.001",
+                                             "--benchmark_filter=cache/.*/head_dim:64/context:2048/"}));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome;
+  const json found = json::parse(outcome.out);
+  EXPECT_EQ(found.at("context").at("cache_budget_rows"), "256");
+  int with_budget = 0;
+  for (const json& run : found.at("benchmarks")) {
+    const std::string name = run.at("name");
+    const std::string label = run.at("label");
+    ASSERT_TRUE(has_counter(run, "kept_rows")) << name;
+    expect_mentions(label, {fmt::format("keeps {:.0f} rows", run.at("kept_rows").get<double>())});
+    const bool keeps_all = name.starts_with("cache/full/") || name.starts_with("cache/quest/");
+    if (keeps_all) continue;
+    ++with_budget;
+    EXPECT_NEAR(run.at("kept_rows").get<double>(), 256, 1) << name;
+  }
+  EXPECT_GE(with_budget, 2 * 11);
+}
+
+TEST(Bench, SaysNothingOfHowTheLibraryWasBuilt) {
+  const Sandbox sandbox;
+  const std::string filter = "--benchmark_filter=storage/f32/head_dim:64/context:512/decode";
+  for (const std::vector<std::string>& more : {std::vector<std::string>{},
+                                               {"--benchmark_format=csv"},
+                                               {"--benchmark_format=json"},
+                                               {"--benchmark_out=out.csv", "--benchmark_out_format=csv"},
+                                               {"--benchmark_out=out.txt", "--benchmark_out_format=console"},
+                                               {"--benchmark_out=out.json"}}) {
+    std::vector<std::string> words = bench(more);
+    words.push_back(filter);
+    const Outcome outcome = sandbox.run(words);
+    EXPECT_EQ(outcome.exit_code, 0) << outcome;
+    for (const std::string& line : lines_of(outcome.err))
+      EXPECT_TRUE(line.starts_with("attnlab: warning: the clock")) << outcome;
+    EXPECT_EQ(outcome.out.find("DEBUG"), std::string::npos) << outcome;
+    const bool is_for_people = more.empty() || more.front().starts_with("--benchmark_out=");
+    if (is_for_people) {
+      expect_mentions(lines_of(outcome.out).front(), {"1 threads", "FMA peak", "read bandwidth"});
+    }
+  }
+  expect_mentions(read_file(sandbox / "out.csv"), {"name,iterations,", "storage/f32/head_dim:64/context:512/decode"});
+  EXPECT_TRUE(read_file(sandbox / "out.csv").starts_with("name,iterations,"));
+  expect_mentions(read_file(sandbox / "out.txt"), {"storage/f32/head_dim:64/context:512/decode"});
+  EXPECT_FALSE(json::parse(read_file(sandbox / "out.json")).at("benchmarks").empty());
+}
+
 TEST(Bench, WrongFlagsAreRefused) {
   const Sandbox sandbox;
   expect_refused(sandbox, {"bench", "--benchmark_filtre=x"}, {"unknown flag", "--benchmark_filter"});
