@@ -21,7 +21,9 @@ struct Options {
 void add_shared(CLI::App& command, Options& options) {
   command.add_option("FILE", options.file, "The experiment")->required();
   command.add_option("--set", options.set, "Change a value: a.b=c (repeatable)");
-  command.add_option("--only", options.only, "Only the arms whose name or tag the pattern matches");
+  command.add_option("--only", options.only,
+                     "Only the arms whose whole name or a tag this glob matches (* ? [abc]): --only '*/full' or --only "
+                     "'gqa*'; the baseline that the experiment names runs with them");
   command.add_option("--threads", options.threads, "Threads; default: the experiment's, else all processors")
       ->check(CLI::Range(1, 1024));
   command.add_option("--plugin", options.plugins, "A plugin file or folder beside those of the experiment");
@@ -65,9 +67,10 @@ void add_run(CLI::App& app, std::function<int()>& run) {
   add_shared(*command, *options);
   command->add_option("-o,--out", options->run.folder, "Results folder; default: results/<name>/<time>");
   command->add_flag("--dry-run", options->run.dry_run,
-                    "Show arms, trials, and an estimate of time and memory; run nothing");
-  command->add_flag("--resume", options->run.resume, "Continue in the results folder: trials that are done stay");
-  command->add_flag("--quiet", options->run.quiet, "Print only where the report is, and on stderr what went wrong");
+                    "Show arms, trials, the time that one may take, and an estimate of time and memory; run nothing");
+  command->add_flag("--resume", options->run.resume,
+                    "Continue in the results folder: trials that ended well stay, the others run (once) again");
+  command->add_flag("--quiet", options->run.quiet, "Print only the path of the report, and on stderr what went wrong");
   command->callback([=, &run] { run = [=] { return run_experiment(*options); }; });
 }
 

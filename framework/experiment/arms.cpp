@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "config/map_reader.h"
 #include "config/ranges.h"
@@ -245,6 +246,26 @@ std::vector<std::size_t> select_arms(const std::vector<Arm>& arms, const std::st
   for (std::size_t i = 0; i < arms.size(); ++i)
     if (fits(arms[i].name) || std::ranges::any_of(arms[i].tags, fits)) selected.push_back(i);
   return selected;
+}
+
+// A part of a name is what a glob without stars was meant for, in most cases; else it is misspelled.
+std::string nearest_arms(const std::vector<Arm>& arms, const std::string& glob) {
+  constexpr std::size_t kShown = 5;
+  std::string part = glob;
+  std::erase_if(part, [](char c) { return c == '*' || c == '?'; });
+  std::vector<std::string> known;
+  std::vector<std::string> holding;
+  for (const Arm& arm : arms) {
+    std::vector<std::string> names = arm.tags;
+    names.push_back(arm.name);
+    if (!part.empty() && std::ranges::any_of(names, [&](const auto& name) { return name.find(part) != name.npos; }))
+      holding.push_back(arm.name);
+    std::ranges::move(names, std::back_inserter(known));
+  }
+  if (holding.empty()) return config::name_remedy(part, known, "arms and tags");
+  const bool all = holding.size() <= kShown;
+  holding.resize(std::min(holding.size(), kShown));
+  return fmt::format("'*{}*' is in {}{}", part, fmt::join(holding, ", "), all ? "" : ", ...");
 }
 
 }  // namespace attnlab::experiment

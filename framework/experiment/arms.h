@@ -60,6 +60,9 @@ struct ATTNLAB_API ArmPattern {
 /// The arms whose name or one of whose tags the glob matches (`*`, `?`, `[abc]`; `*` takes `/` too).
 [[nodiscard]] ATTNLAB_API std::vector<std::size_t> select_arms(const std::vector<Arm>& arms, const std::string& glob);
 
+/// For the message that a glob matches nothing: the arms that it was probably meant for, or those that there are.
+[[nodiscard]] ATTNLAB_API std::string nearest_arms(const std::vector<Arm>& arms, const std::string& glob);
+
 /// Gives the arms without a name one, and reports names that two arms share.
 void name_arms(std::vector<Arm>& arms, config::ProblemList& problems);
 

@@ -13,7 +13,8 @@ void to_json(nlohmann::json& json, const RoundRecord& record) {
           {"other_cpu_share", record.other_cpu_share},
           {"steal_share", record.steal_share},
           {"disturbed", record.disturbed},
-          {"repeated", record.repeated}};
+          {"repeated", record.repeated},
+          {"counts", record.counts}};
   if (record.frequency_mhz) json["frequency_mhz"] = *record.frequency_mhz;
 }
 
@@ -26,7 +27,15 @@ void from_json(const nlohmann::json& json, RoundRecord& record) {
   record.steal_share = json.value("steal_share", 0.0);
   record.disturbed = json.value("disturbed", false);
   record.repeated = json.value("repeated", false);
+  record.counts = json.value("counts", !record.repeated);
   if (json.contains("frequency_mhz")) record.frequency_mhz = json.at("frequency_mhz").get<double>();
+}
+
+bool is_quieter(const RoundRecord& attempt, const RoundRecord& before) {
+  const auto noise = [](const RoundRecord& record) {
+    return std::max(record.other_cpu_share / kMostOtherShare, record.steal_share / kMostStealShare);
+  };
+  return noise(attempt) < noise(before);
 }
 
 RoundRecord judge(const CpuTimes& before, const CpuTimes& after, double own_seconds, double wall_seconds) {

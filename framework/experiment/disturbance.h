@@ -28,11 +28,15 @@ struct RoundRecord {
   double steal_share = 0;               // likewise: the host of a virtual machine
   std::optional<double> frequency_mhz;  // mean of all processors at the end, where it can be read
   bool disturbed = false;
-  bool repeated = false;  // its trials were measured again, and only those of the next attempt count
+  bool repeated = false;  // its trials were measured again, in the next attempt
+  bool counts = true;     // its trials are those of the tables; of two attempts the quieter one
 };
 
 ATTNLAB_API void to_json(nlohmann::json& json, const RoundRecord& record);
 ATTNLAB_API void from_json(const nlohmann::json& json, RoundRecord& record);
+
+/// Whether others took less of the machine than in the attempt before, each share held against what disturbs.
+[[nodiscard]] ATTNLAB_API bool is_quieter(const RoundRecord& attempt, const RoundRecord& before);
 
 /// Shares between two looks at the machine. `own_seconds`: processor time of this run meanwhile.
 [[nodiscard]] ATTNLAB_API RoundRecord judge(const CpuTimes& before, const CpuTimes& after, double own_seconds,

@@ -6,8 +6,7 @@
 #include <cmath>
 
 #include "core/storage.h"
-#include "experiment/prompt.h"
-#include "experiment/text_windows.h"
+#include "report/format.h"
 
 namespace attnlab::experiment {
 namespace {
@@ -21,6 +20,11 @@ constexpr double kProbeSeconds = 0.15;
 constexpr std::int64_t kProbeBytes = std::int64_t{256} << 20;  // less than a run's probe: nobody waits for an estimate
 constexpr int kChunk = 512;                                    // tokens of a prompt that are fed at once
 constexpr double kLeastPrefill = 0.15;                         // a prefill that is shorter is repeated so long
+// A limit is for trials that hang: one core of a small old machine, several times over.
+constexpr double kSlowFlopsPerThread = 10e9;
+constexpr double kSlowBytesPerSecond = 2e9;
+constexpr double kLimitFactor = 3;
+constexpr double kLeastLimitSeconds = 600;
 
 class TrialTime {
  public:
@@ -72,11 +76,8 @@ double speed_seconds(const SpeedCase& one, const TrialTime& time) {
   return is_decode(batch) ? 2 * kDecodeSteps * time.step(rows, sequences(batch)) : repeated(prompts);
 }
 
-double perplexity_seconds(const PerplexityWorkload& workload, const ModelSource& source, const TrialTime& time) {
-  const auto windows =
-      static_cast<double>(read_text_windows(workload.text, *source.tokenizer(), source.config().vocab_size,
-                                            workload.context, workload.max_windows)
-                              .all.size());
+double perplexity_seconds(const PerplexityWorkload& workload, std::int64_t tokens, const TrialTime& time) {
+  const double windows = std::ceil(static_cast<double>(tokens) / workload.context);
   return windows * (time.prefill(workload.prefill, 0, workload.is_whole() ? workload.prefill : 1) +
                     time.steps(workload.prefill, workload.context));
 }
@@ -86,9 +87,9 @@ double case_seconds(const Plan& plan, const PlannedCase& planned, const TrialTim
   if (const auto* speed = std::get_if<SpeedWorkload>(&workload))
     return speed_seconds(speed->cases[planned.index], time);
   if (const auto* perplexity = std::get_if<PerplexityWorkload>(&workload))
-    return perplexity_seconds(*perplexity, *plan.source, time);
+    return perplexity_seconds(*perplexity, planned.tokens, time);
   if (const auto* generate = std::get_if<GenerateWorkload>(&workload)) {
-    const auto prompt = static_cast<double>(encode_prompt(*plan.source->tokenizer(), generate->prompt).size());
+    const auto prompt = static_cast<double>(planned.tokens);
     return time.prefill(prompt, 0, 1) + time.steps(prompt, prompt + generate->tokens);
   }
   const auto& recall = std::get<RecallWorkload>(workload);
@@ -106,21 +107,11 @@ std::pair<double, double> most_rows(const Plan& plan, const PlannedCase& planned
     for (const BatchPart& part : std::get<Batch>(one.shape)) rows += static_cast<double>(part.count) * part.total;
     return {rows, sequences(std::get<Batch>(one.shape))};
   }
-  if (const auto* perplexity = std::get_if<PerplexityWorkload>(&workload)) return {perplexity->context, 1};
-  if (const auto* recall = std::get_if<RecallWorkload>(&workload)) return {recall->shape.length, 1};
-  const auto& generate = std::get<GenerateWorkload>(workload);
-  return {static_cast<double>(encode_prompt(*plan.source->tokenizer(), generate.prompt).size()) + generate.tokens, 1};
+  return {planned.longest, 1};
 }
 
 bool runs(const PlannedArm& arm) {
   return arm.refused.empty() && arm.failed.empty();
-}
-
-std::string duration(double seconds) {
-  if (seconds < 60) return fmt::format("{:.{}f} s", seconds, seconds < 10 ? 1 : 0);
-  const auto minutes = static_cast<long>(seconds / 60);
-  if (minutes < 60) return fmt::format("{} min {} s", minutes, static_cast<long>(seconds) % 60);
-  return fmt::format("{} h {} min", minutes / 60, minutes % 60);
 }
 
 std::string size(double bytes) {
@@ -145,6 +136,24 @@ ArmCost cost_of(const ResolvedArm& arm, const model::Decoder& decoder, const mod
   return cost;
 }
 
+std::size_t kv_bytes(const Plan& plan, const ArmCost& cost, const PlannedCase& planned) {
+  const auto [rows, sequences] = most_rows(plan, planned);
+  return static_cast<std::size_t>(rows * cost.row_bytes + sequences * cost.state_bytes);
+}
+
+double default_limit_seconds(const Plan& plan, std::size_t planned_case) {
+  double most = 0;
+  for (const PlannedArm& arm : plan.arms) {
+    if (!runs(arm) || !arm.runs(planned_case)) continue;
+    const RoofProbe slow{.fma_flops_per_second = kSlowFlopsPerThread * arm.threads,
+                         .read_bytes_per_second = kSlowBytesPerSecond};
+    const double load = static_cast<double>(arm.weight_bytes) / kLoadBytesPerSecond;
+    most = std::max(most, load + trial_seconds(plan, arm, plan.cases[planned_case], slow));
+  }
+  constexpr double kMinute = 60;
+  return std::max(kLeastLimitSeconds, kMinute * std::ceil(kLimitFactor * most / kMinute));
+}
+
 double trial_seconds(const Plan& plan, const PlannedArm& arm, const PlannedCase& planned, const RoofProbe& roof) {
   return case_seconds(plan, planned, TrialTime(arm.cost, plan.source->config().layers, roof));
 }
@@ -158,14 +167,14 @@ Estimate estimate(const Plan& plan, const RoofProbe& roof) {
     double once = 0;   // what is measured in the first round only
     double round = 0;  // what is measured in every round
     double speed = 0;  // what is measured in rounds of warm-up too
-    std::size_t kv_bytes = 0;
-    for (const PlannedCase& planned : plan.cases) {
+    std::size_t most_kv_bytes = 0;
+    for (std::size_t index = 0; index < plan.cases.size(); ++index) {
+      if (!arm.runs(index)) continue;
+      const PlannedCase& planned = plan.cases[index];
       const double seconds = trial_seconds(plan, arm, planned, roof);
       (planned.deterministic ? once : round) += seconds;
       if (planned.workload_name == "speed") speed += seconds;
-      const auto [rows, sequences] = most_rows(plan, planned);
-      kv_bytes =
-          std::max(kv_bytes, static_cast<std::size_t>(rows * arm.cost.row_bytes + sequences * arm.cost.state_bytes));
+      most_kv_bytes = std::max(most_kv_bytes, kv_bytes(plan, arm.cost, planned));
     }
     const auto seeds = static_cast<double>(plan.spec.seeds.size());
     const auto with = [&](int rounds, int warmup) {
@@ -174,9 +183,9 @@ Estimate estimate(const Plan& plan, const RoofProbe& roof) {
     };
     all.least_seconds += with(plan.spec.repeats.min, std::min(plan.spec.warmup, kLeastWarmup));
     all.most_seconds += with(plan.spec.repeats.max, plan.spec.warmup);
-    if (arm.weight_bytes + kv_bytes > all.weight_bytes + all.kv_bytes) {
+    if (arm.weight_bytes + most_kv_bytes > all.weight_bytes + all.kv_bytes) {
       all.weight_bytes = arm.weight_bytes;
-      all.kv_bytes = kv_bytes;
+      all.kv_bytes = most_kv_bytes;
       all.largest_arm = arm.arm.name;
     }
   }
@@ -189,8 +198,8 @@ std::string describe_estimate(const Plan& plan) {
   roof.buffer_bytes = std::min(read_buffer_bytes(plan.threads), kProbeBytes);
   roof.read_bytes_per_second = measure_read(plan.threads, kProbeSeconds, roof.buffer_bytes);
   const Estimate all = estimate(plan, roof);
-  std::string time = duration(all.least_seconds);
-  if (duration(all.most_seconds) != time) time += " to " + duration(all.most_seconds);
+  std::string time = report::format_duration(all.least_seconds);
+  if (const std::string most = report::format_duration(all.most_seconds); most != time) time += " to " + most;
   return fmt::format(
       "estimated: {}; {} of memory for \"{}\" (weights {}, caches at their longest case at most {})\n"
       "  An estimate: operations at {:.0f} % of {:.0f} GFLOP/s, bytes at {:.0f} % of {:.1f} GB/s (both probed just "

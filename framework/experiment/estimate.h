@@ -27,6 +27,14 @@ struct Estimate {
 
 [[nodiscard]] ATTNLAB_API Estimate estimate(const Plan& plan, const RoofProbe& roof);
 
+/// Of the case's rows and states in the arm's caches, as if they forgot nothing.
+[[nodiscard]] std::size_t kv_bytes(const Plan& plan, const ArmCost& cost, const PlannedCase& planned);
+
+/// What a trial of the case may take where the experiment does not say: what the costliest arm would take on a machine
+/// that is slow, several times over, at least ten minutes. The same on every machine, so that
+/// plan.yaml is. For trials that hang, not for those that are slow.
+[[nodiscard]] double default_limit_seconds(const Plan& plan, std::size_t planned_case);
+
 /// Seconds of one trial in a process that is there already.
 [[nodiscard]] ATTNLAB_API double trial_seconds(const Plan& plan, const PlannedArm& arm, const PlannedCase& planned,
                                                const RoofProbe& roof);

@@ -3,18 +3,19 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 
 #include <attnlab/error.h>
 
 #include "base/plugin_call.h"
 #include "experiment/case_feeding.h"
 #include "experiment/estimate.h"
+#include "experiment/memory.h"
 #include "experiment/prompt.h"
 #include "experiment/recall_prediction.h"
 #include "experiment/spec_keys.h"
 #include "experiment/text_windows.h"
 #include "parallel/parallel.h"
+#include "report/format.h"
 
 namespace attnlab::experiment {
 namespace {
@@ -26,36 +27,39 @@ struct Overloaded : Functions... {
 template <class... Functions>
 Overloaded(Functions...) -> Overloaded<Functions...>;
 
-// What only the model can tell of a workload: whether its text, its prompt or its vocabulary can be used.
-void check_workload(const Workload& workload, const ModelSource& source) {
-  const int vocab = source.config().vocab_size;
-  std::visit(Overloaded{[](const SpeedWorkload&) {},
-                        [&](const PerplexityWorkload& perplexity) {
-                          (void)read_text_windows(perplexity.text, *source.tokenizer(), vocab, perplexity.context,
-                                                  perplexity.max_windows);
-                        },
-                        [&](const GenerateWorkload& generate) {
-                          check_prompt(encode_prompt(*source.tokenizer(), generate.prompt), vocab, "generate: prompt");
-                        },
-                        [&](const RecallWorkload& recall) {
-                          if (recall.shape.vocab > vocab)
-                            throw Error(recall.where,
-                                        fmt::format("recall: a vocab of {} is more than the {} tokens of the model",
-                                                    recall.shape.vocab, vocab),
-                                        fmt::format("give vocab: {}", vocab));
-                        }},
-             workload);
+int longest_sequence(const SpeedCase& speed) {
+  if (const auto* shape = std::get_if<PromptShape>(&speed.shape)) return shape->prompt + shape->generate;
+  int length = 0;
+  for (const BatchPart& part : std::get<Batch>(speed.shape)) length = std::max(length, part.total);
+  return length;
 }
 
-// Contexts that sequences of the plan's cases may reach, each with a case that has it.
-using Contexts = std::map<int, std::string>;
-
-Contexts contexts_of(const Plan& plan) {
-  Contexts contexts;
-  for (const PlannedCase& planned : plan.cases)
-    for (const CaseFeeding& feeding : feedings_of(plan.spec.workloads[planned.workload], planned.index, *plan.source))
-      contexts.try_emplace(feeding.capacity, planned.workload_name + " " + planned.label);
-  return contexts;
+// How many tokens the case has, and its longest sequence. Error where the model cannot take it, whatever the arm.
+void size_case(PlannedCase& planned, const Workload& workload, const ModelSource& source) {
+  planned.longest =
+      std::visit(Overloaded{[&](const SpeedWorkload& speed) { return longest_sequence(speed.cases[planned.index]); },
+                            [&](const PerplexityWorkload& perplexity) {
+                              const auto tokens =
+                                  read_text_tokens(perplexity.text, *source.tokenizer(), source.config().vocab_size);
+                              planned.tokens = static_cast<std::int64_t>(tokens.size());
+                              return perplexity.context;
+                            },
+                            [&](const GenerateWorkload& generate) {
+                              const auto tokens = encode_prompt(*source.tokenizer(), generate.prompt);
+                              check_prompt(tokens, source.config().vocab_size, "generate: prompt");
+                              planned.tokens = static_cast<std::int64_t>(tokens.size());
+                              return static_cast<int>(tokens.size()) + generate.tokens;
+                            },
+                            [&](const RecallWorkload& recall) {
+                              const int vocab = source.config().vocab_size;
+                              if (recall.shape.vocab > vocab)
+                                throw Error(recall.where,
+                                            fmt::format("recall: a vocab of {} is more than the {} tokens of the model",
+                                                        recall.shape.vocab, vocab),
+                                            fmt::format("give vocab: {}", vocab));
+                              return recall.shape.length;
+                            }},
+                 workload);
 }
 
 bool is_deterministic(const Workload& workload) {
@@ -68,28 +72,79 @@ std::string joined(const std::vector<std::string>& sentences) {
   return text;
 }
 
-// Why a cache of the arm cannot be made for a context: a share of it may be fewer rows than the policy needs.
-std::string context_conflict(const model::Decoder& decoder, const Contexts& contexts) {
-  for (const auto& [capacity, example] : contexts) {
+// Rows that are never dropped need their memory whatever happens. Of a policy that evicts it is not known beforehand.
+bool keeps_all_rows(const PlannedArm& arm, const Registry& registry) {
+  return std::ranges::none_of(arm.resolved.layers, [&](const ResolvedLayer& layer) {
+    return registry.traits(*layer.cache.descriptor, layer.cache.options).provides.has(Feature::token_eviction);
+  });
+}
+
+// Why a cache of the arm cannot be made for a case: a share of its context may be fewer rows than the policy needs.
+std::string context_conflict(const model::Decoder& decoder, const Plan& plan, const PlannedCase& planned) {
+  for (const CaseFeeding& feeding : feedings_of(plan.spec.workloads[planned.workload], planned.index, *plan.source))
     try {
-      (void)decoder.make_session(1, capacity);
+      (void)decoder.make_session(1, feeding.capacity);
     } catch (const PluginRefusal& error) {
-      return fmt::format("in a context of {} ({}): {}", capacity, example, error.problems().front().text());
+      return fmt::format("in a context of {} ({}): {}", feeding.capacity, planned.workload_name + " " + planned.label,
+                         error.problems().front().text());
     }
-  }
   return {};
 }
 
+// The arm, where none of its cases can run.
+void refuse_if_none_is_left(PlannedArm& arm) {
+  if (std::ranges::any_of(arm.cases, [](const ArmCase& one) { return one.refused.empty(); })) return;
+  std::vector<std::string> reasons;
+  for (const ArmCase& one : arm.cases)
+    if (std::ranges::find(reasons, one.refused) == reasons.end()) reasons.push_back(one.refused);
+  arm.refused = joined(reasons);
+}
+
+// Each case by itself: one that is impossible for the arm is refused, and the others run.
+void check_cases(PlannedArm& arm, const Plan& plan, const model::Decoder& decoder) {
+  for (const PlannedCase& planned : plan.cases) {
+    ArmCase& one = arm.cases.emplace_back();
+    try {
+      if (const auto warning = decoder.check_length(planned.longest)) one.notes.push_back(*warning);
+    } catch (const Error& error) {
+      one.refused = error.problems().front().text();
+      continue;
+    }
+    one.refused = context_conflict(decoder, plan, planned);
+  }
+  refuse_if_none_is_left(arm);
+}
+
+// Rows that need more memory than a trial may take; of the cases that could run otherwise.
+void check_memory(PlannedArm& arm, const Plan& plan) {
+  if (!keeps_all_rows(arm, *plan.registry)) return;
+  std::uint64_t memory = static_cast<std::uint64_t>(memory_limit_bytes());
+  if (plan.spec.limits.memory > 0) memory = std::min(memory, plan.spec.limits.memory);
+  for (std::size_t index = 0; index < plan.cases.size(); ++index) {
+    ArmCase& one = arm.cases[index];
+    if (!one.refused.empty()) continue;
+    const std::size_t rows = kv_bytes(plan, arm.cost, plan.cases[index]);
+    if (rows > 0 && arm.weight_bytes + rows > memory)
+      one.refused = fmt::format("its weights ({}) and rows ({}) need more memory than the {} that a trial may take",
+                                report::format_bytes(static_cast<double>(arm.weight_bytes)),
+                                report::format_bytes(static_cast<double>(rows)),
+                                report::format_bytes(static_cast<double>(memory)));
+  }
+  refuse_if_none_is_left(arm);
+}
+
 // Makes the arm's model without reading weights, and notes what it says about itself.
-void check_model(PlannedArm& arm, const Plan& plan, const Contexts& contexts) {
+void check_model(PlannedArm& arm, const Plan& plan) {
   const model::Decoder decoder = build_decoder(arm.resolved, *plan.source, *plan.registry,
                                                {.seed = static_cast<std::uint64_t>(plan.spec.seed),
                                                 .allow_nonfinite = plan.allow_nonfinite,
                                                 .check_only = true});
   arm.weight_bytes = decoder.weight_bytes();
-  arm.refused = context_conflict(decoder, contexts);
+  check_cases(arm, plan, decoder);
   if (!arm.refused.empty()) return;
-  const int length = contexts.rbegin()->first;
+  int length = 0;  // of the longest case that runs
+  for (std::size_t index = 0; index < plan.cases.size(); ++index)
+    if (arm.cases[index].refused.empty()) length = std::max(length, plan.cases[index].longest);
   model::Session session = decoder.make_session(1, length);
   arm.compression = compression_of(arm.resolved, *plan.registry, session);
   arm.kv_heads = session.shape(0).kv_heads;
@@ -99,15 +154,10 @@ void check_model(PlannedArm& arm, const Plan& plan, const Contexts& contexts) {
   const std::vector<std::string>& of_weights = decoder.notes();
   arm.notes = arm.resolved.notes;
   arm.notes.insert(arm.notes.end(), of_weights.begin(), of_weights.end());
-  try {
-    if (const auto warning = decoder.check_length(length)) arm.notes.push_back(*warning);
-  } catch (const Error& error) {
-    arm.refused = error.problems().front().text();
-  }
+  check_memory(arm, plan);
 }
 
 void plan_arms(Plan& plan) {
-  const Contexts contexts = contexts_of(plan);
   std::vector<Problem> problems;
   std::vector<Error> model_errors;
   std::size_t running = 0;
@@ -121,7 +171,7 @@ void plan_arms(Plan& plan) {
     planned.refused = joined(planned.resolved.conflicts);
     if (planned.refused.empty()) {
       try {
-        check_model(planned, plan, contexts);
+        check_model(planned, plan);
       } catch (const OptionError& error) {
         planned.refused = error.problems().front().text();
         if (!arm.from_grid) {
@@ -136,6 +186,7 @@ void plan_arms(Plan& plan) {
     if (!planned.refused.empty() && !arm.from_grid)
       problems.push_back({arm.where.text(), fmt::format("arm \"{}\": {}", arm.name, planned.refused), ""});
     if (planned.refused.empty()) ++running;
+    planned.cases.resize(plan.cases.size());  // of an arm that was refused before its cases were looked at
     plan.arms.push_back(std::move(planned));
   }
   if (!problems.empty()) throw Error(std::move(problems));
@@ -204,21 +255,33 @@ Plan make_plan(const std::filesystem::path& file, const PlanOptions& options) {
     }
   }
   plan.spec = read_spec(document, lookup_in(*plan.registry), defaults);
-  if (!options.only.empty()) plan.spec.keep_only(options.only);
+  if (!options.only.empty())
+    if (std::string told = plan.spec.keep_only(options.only); !told.empty()) plan.warnings.push_back(std::move(told));
   plan.allow_nonfinite = plan.spec.allow_nonfinite;
   plan.threads = options.threads > 0     ? options.threads
                  : plan.spec.threads > 0 ? plan.spec.threads
                                          : available_processors();
   for (std::size_t workload = 0; workload < plan.spec.workloads.size(); ++workload) {
     const Workload& one = plan.spec.workloads[workload];
-    check_workload(one, *plan.source);
     const std::vector<std::string> labels = case_labels(one);
-    for (std::size_t index = 0; index < labels.size(); ++index)
-      plan.cases.push_back(
-          {workload, index, std::string(workload_name(one)), labels[index], is_deterministic(one), ""});
+    for (std::size_t index = 0; index < labels.size(); ++index) {
+      PlannedCase planned{.workload = workload,
+                          .index = index,
+                          .workload_name = std::string(workload_name(one)),
+                          .label = labels[index],
+                          .deterministic = is_deterministic(one)};
+      size_case(planned, one, *plan.source);
+      plan.cases.push_back(std::move(planned));
+    }
   }
   plan_arms(plan);
   check_prefills(plan);
+  for (std::size_t index = 0; index < plan.cases.size(); ++index)
+    plan.cases[index].limit_seconds =
+        plan.spec.limits.seconds > 0 ? plan.spec.limits.seconds : default_limit_seconds(plan, index);
+  if (const PlannedArm& baseline = plan.arms[plan.spec.baseline]; !baseline.refused.empty())
+    plan.warnings.push_back(
+        fmt::format("the baseline {} is refused, so nothing is held against it", baseline.arm.name));
   check_weights(plan);
   identify(plan);
   int most = 0;

@@ -37,18 +37,29 @@ struct ArmCost {
   double state_bytes = 0;  // of one sequence, beside its rows
 };
 
+/// One arm in one case, where there is something to say of it alone.
+struct ArmCase {
+  std::string refused;             // why this case is not run; empty: it is
+  std::vector<std::string> notes;  // a length beyond the trained one
+};
+
 struct PlannedArm {
   Arm arm;
   ResolvedArm resolved;
   std::string refused;             // why it does not run; empty: it runs
   std::string failed;              // why its model cannot be made; empty: it can
-  std::vector<std::string> notes;  // what the report has to say: converted heads, lengths beyond the trained one
+  std::vector<std::string> notes;  // what the report has to say of all its cases: converted heads
+  std::vector<ArmCase> cases;      // as many as the plan has
   std::optional<Compression> compression;  // what its caches do to rows; none: every row stays as it is and is read
   std::size_t weight_bytes = 0;
   int threads = 1;
   int kv_heads = 0;  // as the model has them in the end; 0: none, or not the same in every layer
   ArmCost cost;
   std::string identity;  // a hash of the arm with all its options, and of its plugins' files
+
+  [[nodiscard]] bool runs(std::size_t planned_case) const {
+    return refused.empty() && cases[planned_case].refused.empty();
+  }
 };
 
 /// One measurement of every round (or of the first only, where it is deterministic).
@@ -58,7 +69,10 @@ struct PlannedCase {
   std::string workload_name;
   std::string label;
   bool deterministic;
-  std::string identity;  // a hash of what is measured: the text, the prompt, the baseline that it is compared with
+  std::string identity;      // a hash of what is measured: the text, the prompt, the baseline that it is compared with
+  int longest = 0;           // tokens of the longest sequence
+  std::int64_t tokens = 0;   // of the whole text, or of the prompt; 0 where there is none
+  double limit_seconds = 0;  // a trial that takes longer is stopped; see default_limit_seconds in estimate.h
 };
 
 struct Plan {

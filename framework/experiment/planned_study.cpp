@@ -121,10 +121,16 @@ report::StudyLayout layout_of(const Plan& plan, int rounds) {
         {planned.workload_name, planned.label, numbers_of(plan.spec.workloads[planned.workload], planned.index)});
   for (const PlannedArm& arm : plan.arms) {
     if (!arm.refused.empty()) continue;
-    for (const PlannedCase& planned : plan.cases)
+    for (std::size_t index = 0; index < plan.cases.size(); ++index) {
+      const PlannedCase& planned = plan.cases[index];
+      if (!arm.runs(index)) {  // one row says so
+        layout.trials.push_back(trial_id(plan, arm, planned, plan.spec.seed, 0));
+        continue;
+      }
       for (const std::int64_t seed : plan.spec.seeds)
         for (int round = 0; round < (planned.deterministic ? 1 : rounds); ++round)
           layout.trials.push_back(trial_id(plan, arm, planned, seed, round));
+    }
   }
   return layout;
 }

@@ -9,7 +9,7 @@
 
 namespace attnlab::experiment {
 
-/// The layout of the study with so many rounds: all ids of the arms that run.
+/// The layout of the study with so many rounds: all ids of the arms that run; one for a case that an arm is refused in.
 [[nodiscard]] report::StudyLayout layout_of(const Plan& plan, int rounds);
 
 /// What a resumed run has to say of an experiment that changed: one line for each arm that is new, gone, or another

@@ -9,29 +9,28 @@
 
 #include "report/format.h"
 #include "report/metrics.h"
-#include "report/statistics.h"
 
 namespace attnlab::experiment {
 namespace {
 
-constexpr int kBarWidth = 20;
-constexpr std::size_t kShownMedians = 2;
+constexpr int kBarWidth = 10;
+constexpr const char* kErase = "\r\x1b[J";  // the two lines of the bar; the cursor stands at the start of the first
+constexpr std::size_t kShownFigures = 2;
+constexpr std::chrono::seconds kLeastGap{1};     // between two words on what is running
+constexpr std::chrono::seconds kSignOfLife{60};  // where nothing but plain lines can say that it still is
+
+double seconds_between(std::chrono::steady_clock::time_point first, std::chrono::steady_clock::time_point last) {
+  return std::chrono::duration<double>(last - first).count();
+}
 
 int terminal_columns() {
   winsize size{};
   return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
-// What a reader wants to see settle: rates and quality. Bytes do not change from round to round.
+// Rates and quality. Bytes do not change from round to round.
 bool is_shown(const report::MetricInfo& metric) {
   return metric.headline == report::Headline::everywhere && metric.name.find("bytes") == std::string_view::npos;
-}
-
-std::string duration_text(double seconds) {
-  const int whole = static_cast<int>(std::max(seconds, 0.0) + 0.5);
-  if (whole < 60) return fmt::format("{} s", whole);
-  if (whole < 3600) return fmt::format("{} min {:02} s", whole / 60, whole % 60);
-  return fmt::format("{} h {:02} min", whole / 3600, whole % 3600 / 60);
 }
 
 // Cut to so many columns, between characters.
@@ -46,6 +45,18 @@ std::string cut(std::string text, int columns) {
 
 }  // namespace
 
+std::string figures_of(const report::TrialResult& result) {
+  std::string text;
+  std::size_t shown = 0;
+  for (const report::MetricInfo& metric : report::standard_metrics()) {
+    const auto sample = std::ranges::find(result.samples, metric.name, &report::Sample::metric);
+    if (!is_shown(metric) || sample == result.samples.end() || shown++ >= kShownFigures) continue;
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", metric.heading,
+                        report::format_value(sample->value, sample->unit));
+  }
+  return text;
+}
+
 Progress::Progress(bool quiet) : quiet_(quiet), terminal_(isatty(STDOUT_FILENO) == 1) {}
 
 void Progress::expect(const std::string& what, int trials) {
@@ -56,7 +67,19 @@ void Progress::start(const std::string& arm, const std::string& what, const std:
   arm_ = report::one_line(arm);
   what_ = what;
   stage_ = stage;
-  if (terminal_ && !quiet_) draw();
+  trial_began_ = Clock::now();
+  announced_ = false;
+}
+
+// A trial that is shorter than the least gap, just after another was announced, is known by its end alone.
+void Progress::wait() {
+  if (quiet_) return;
+  const auto since_shown = Clock::now() - shown_;
+  if (since_shown < kLeastGap) return;
+  if (terminal_)
+    draw();
+  else if (!announced_ || since_shown >= kSignOfLife)
+    announce();
 }
 
 void Progress::end(const report::TrialResult& result, double seconds) {
@@ -65,18 +88,17 @@ void Progress::end(const report::TrialResult& result, double seconds) {
   --left.trials;
   ++left.measured;
   left.seconds += seconds;
-  note(result);
-  const std::string line = fmt::format("{}  {}  {}", stage_, arm_, report::one_line(what_));
   const std::string outcome =
       result.is_ok() ? "ok" : report::one_line(result.status + (result.reason.empty() ? "" : ": " + result.reason));
+  const std::string figures = result.is_ok() ? figures_of(result) : "";
+  last_ = fmt::format("{}: {}  {}", figures.empty() ? outcome : figures, arm_, report::one_line(what_));
   if (quiet_) {
-    if (!result.is_ok()) fmt::print(stderr, "attnlab: warning: {}: {}\n", line, outcome);
+    if (!result.is_ok()) fmt::print(stderr, "attnlab: warning: {}: {}\n", trial_text(), outcome);
   } else if (terminal_) {
-    if (!result.is_ok()) fmt::print("\r\x1b[K{}: {}\n", line, outcome);
+    if (!result.is_ok()) fmt::print("{}{}: {}\n", kErase, trial_text(), outcome);
     draw();
   } else {
-    const std::string figures = result.is_ok() ? medians() : "";
-    fmt::print("{}/{}  {}: {}{}\n", done_, done_ + expected(), line, outcome,
+    fmt::print("{}/{}  {}: {}{}\n", done_, done_ + expected(), trial_text(), outcome,
                figures.empty() ? "" : " (" + figures + ")");
   }
   std::fflush(stdout);
@@ -84,12 +106,12 @@ void Progress::end(const report::TrialResult& result, double seconds) {
 
 void Progress::say(const std::string& text) {
   if (quiet_) return;
-  fmt::print("{}{}\n", terminal_ ? "\r\x1b[K" : "", report::one_line(text));
+  fmt::print("{}{}\n", terminal_ ? kErase : "", report::one_line(text));
   std::fflush(stdout);
 }
 
 void Progress::finish() {
-  if (terminal_ && !quiet_) fmt::print("\r\x1b[K");
+  if (terminal_ && !quiet_) fmt::print("{}", kErase);
   std::fflush(stdout);
 }
 
@@ -111,39 +133,39 @@ std::string Progress::time_left() const {
   double ahead = 0;
   for (const auto& [what, left] : left_)
     ahead += std::max(left.trials, 0) * (left.measured > 0 ? left.seconds / left.measured : seconds / measured);
-  return duration_text(ahead) + " left";
+  return report::format_duration(ahead) + " left";
 }
 
-void Progress::note(const report::TrialResult& result) {
-  for (const report::Sample& sample : result.samples) {
-    values_[arm_ + '\n' + what_][sample.metric].push_back(sample.value);
-    units_[sample.metric] = sample.unit;
-  }
+std::string Progress::trial_text() const {
+  return fmt::format("{}  {}  {}", stage_, arm_, report::one_line(what_));
 }
 
-std::string Progress::medians() const {
-  const auto found = values_.find(arm_ + '\n' + what_);
-  if (found == values_.end()) return {};
-  std::string text;
-  std::size_t shown = 0;
-  for (const report::MetricInfo& metric : report::standard_metrics()) {
-    const auto values = found->second.find(std::string(metric.name));
-    if (!is_shown(metric) || values == found->second.end() || shown++ == kShownMedians) continue;
-    text += fmt::format("{}{} {}", text.empty() ? "" : ", ", metric.heading,
-                        report::format_value(report::median(values->second), units_.at(values->first)));
-  }
-  return text;
+void Progress::announce() {
+  const auto now = Clock::now();
+  const double in_trial = seconds_between(trial_began_, now);
+  fmt::print("now running: {} ({}{} elapsed)\n", trial_text(),
+             announced_ ? fmt::format("for {}, ", report::format_duration(in_trial)) : "",
+             report::format_duration(seconds_between(run_began_, now)));
+  std::fflush(stdout);
+  announced_ = true;
+  shown_ = now;
 }
 
-void Progress::draw() const {
+void Progress::draw() {
+  const auto now = Clock::now();
   const int all = done_ + expected();
   const int filled = all == 0 ? kBarWidth : done_ * kBarWidth / all;
   std::string text = fmt::format("[{}{}] {}/{}", std::string(static_cast<std::size_t>(filled), '#'),
                                  std::string(static_cast<std::size_t>(kBarWidth - filled), '.'), done_, all);
-  for (const std::string& part : {time_left(), stage_, arm_, report::one_line(what_), medians()})
+  for (const std::string& part :
+       {report::format_duration(seconds_between(run_began_, now)) + " elapsed", time_left(), last_})
     if (!part.empty()) text += "  " + part;
-  fmt::print("\r{}\x1b[K", cut(std::move(text), std::max(terminal_columns() - 1, 20)));
+  const std::string running = fmt::format("now running: {} (for {})", trial_text(),
+                                          report::format_duration(seconds_between(trial_began_, now)));
+  const int columns = std::max(terminal_columns() - 1, 20);
+  fmt::print("{}{}\n{}\x1b[A\r", kErase, cut(std::move(text), columns), cut(running, columns));
   std::fflush(stdout);
+  shown_ = now;
 }
 
 }  // namespace attnlab::experiment

@@ -45,12 +45,14 @@ class Run {
         options_(options),
         folder_(options.folder, plan.spec.name, options.resume),
         progress_(options.quiet),
-        trials_(plan, folder_.trials(), progress_),
+        trials_(plan, folder_.trials(), folder_.superseded(), progress_),
         layout_(layout_of(plan, plan.spec.repeats.max)) {}
 
   RunOutcome execute() {
     environment_ = read_environment(plan_.threads, plugin_files());
     warmup_.most = plan_.spec.warmup;
+    for (const std::string& warning : plan_.warnings) progress_.say("warning: " + warning);
+    trials_.keep_refusals();
     if (options_.resume) go_on_from_earlier();
     expect_trials();
     report::write_atomically(folder_.path() / "plan.yaml", config::to_yaml(plan_json(plan_)));
@@ -92,9 +94,9 @@ class Run {
   // Cases that are still to be measured of an arm that runs.
   ProcessTask task_for(std::size_t arm, std::int64_t seed, int round, bool deterministic) const {
     ProcessTask task{arm, seed, round, {}};
-    if (!plan_.arms[arm].refused.empty()) return task;
     for (std::size_t index = 0; index < plan_.cases.size(); ++index)
-      if (plan_.cases[index].deterministic == deterministic && !trials_.is_done(arm, index, seed, round))
+      if (plan_.arms[arm].runs(index) && plan_.cases[index].deterministic == deterministic &&
+          !trials_.is_done(arm, index, seed, round))
         task.cases.push_back(index);
     return task;
   }
@@ -165,19 +167,27 @@ class Run {
     write_environment();
   }
 
-  // The cases of speed of every arm that the first round will run, with one seed.
+  // The cases of speed of every arm that the first round will run, with one seed. What does not end well is left to
+  // that round, where it is a row.
   void warm_up(std::vector<ProcessTask> tasks) {
     for (ProcessTask& task : tasks) std::erase_if(task.cases, [&](std::size_t index) { return !is_speed(index); });
     std::erase_if(tasks, [&](const ProcessTask& task) { return task.cases.empty() || task.seed != plan_.spec.seed; });
     warmup_ = {.most = plan_.spec.warmup};
     if (tasks.empty()) return;
     WarmupRound before;
-    while (warmup_.rounds < warmup_.most && !warmup_.agreed && !trials_.must_stop()) {
+    while (warmup_.rounds < warmup_.most && !warmup_.agreed && !tasks.empty() && !trials_.must_stop()) {
       WarmupRound round;
-      for (const ProcessTask& task : tasks)
-        for (const report::TrialResult& trial :
-             trials_.run_discarded(task, fmt::format("warm-up {}", warmup_.rounds + 1)))
-          add_throughputs(round, trial);
+      const std::string stage = fmt::format("warm-up {}/{}", warmup_.rounds + 1, warmup_.most);
+      for (ProcessTask& task : tasks) {
+        std::vector<std::size_t> sound;
+        const std::vector<report::TrialResult> trials = trials_.run_discarded(task, stage);
+        for (std::size_t i = 0; i < trials.size(); ++i) {
+          add_throughputs(round, trials[i]);
+          if (trials[i].is_ok()) sound.push_back(task.cases[i]);
+        }
+        task.cases = std::move(sound);
+      }
+      std::erase_if(tasks, [](const ProcessTask& task) { return task.cases.empty(); });
       if (warmup_.rounds++ > 0) {
         const Agreement agreement = compare(before, round);
         warmup_.difference = agreement.difference;
@@ -187,16 +197,33 @@ class Run {
     }
   }
 
+  // A disturbed round is measured a second time, and the quieter attempt counts, as a whole.
   void run_round(const std::vector<ProcessTask>& tasks, int round) {
     attempt(tasks, round, 1);
-    const bool has_speed = std::any_of(tasks.begin(), tasks.end(), [&](const ProcessTask& task) {
+    if (!rounds_.back().disturbed || vain_repeats_ == kVainRepeats || trials_.must_stop()) return;
+    const std::vector<ProcessTask> sound = that_went_well(tasks);
+    const bool has_speed = std::any_of(sound.begin(), sound.end(), [&](const ProcessTask& task) {
       return std::any_of(task.cases.begin(), task.cases.end(), [&](std::size_t index) { return is_speed(index); });
     });
-    if (!rounds_.back().disturbed || !has_speed || vain_repeats_ == kVainRepeats || trials_.must_stop()) return;
-    rounds_.back().repeated = true;
-    expect(tasks);
-    attempt(tasks, round, 2);
-    vain_repeats_ = rounds_.back().disturbed ? vain_repeats_ + 1 : 0;
+    if (!has_speed) return;
+    const std::size_t first = rounds_.size() - 1;
+    rounds_[first].repeated = true;
+    expect(sound);
+    attempt(sound, round, 2);
+    RoundRecord& second = rounds_.back();
+    const bool is_whole = !trials_.must_stop();
+    second.counts = is_whole && is_quieter(second, rounds_[first]);
+    rounds_[first].counts = !second.counts;
+    trials_.settle(second.counts);
+    vain_repeats_ = second.disturbed ? vain_repeats_ + 1 : 0;
+  }
+
+  std::vector<ProcessTask> that_went_well(std::vector<ProcessTask> tasks) const {
+    for (ProcessTask& task : tasks)
+      std::erase_if(task.cases,
+                    [&](std::size_t index) { return !trials_.went_well(task.arm, index, task.seed, task.round); });
+    std::erase_if(tasks, [](const ProcessTask& task) { return task.cases.empty(); });
+    return tasks;
   }
 
   void attempt(const std::vector<ProcessTask>& tasks, int round, int number) {
@@ -206,7 +233,10 @@ class Run {
     for (const ProcessTask& task : tasks) {
       if (trials_.must_stop()) break;
       if (std::chrono::steady_clock::now() - probed_ > kProbeInterval) probe_roof(kLaterProbeSeconds);
-      trials_.run(task, stage + seed_text(task));
+      if (number == 1)
+        trials_.run(task, stage + seed_text(task));
+      else
+        trials_.run_again(task, stage + seed_text(task));
     }
     rounds_.push_back(watch.record(round, number));
   }
@@ -256,8 +286,11 @@ class Run {
     folder_.clear();
     write_environment();
     const report::Results results = report::write_reports(folder_.path());
-    if (!options_.quiet) fmt::print("{}", report::terminal_table(results));
-    fmt::print("report: {}\n", (folder_.path() / "report.md").string());
+    const std::string path = (folder_.path() / "report.md").string();
+    if (options_.quiet)
+      fmt::print("{}\n", path);
+    else
+      fmt::print("{}report: {}\n", report::terminal_table(results), path);
     write_environment();  // what the reports took is time of AttnLab too
     return outcome;
   }

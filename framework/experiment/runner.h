@@ -18,7 +18,7 @@ struct RunOptions {
 };
 
 struct RunOutcome {
-  bool all_well = true;  // every trial that was not refused and was run
+  bool all_well = true;  // every trial that was not refused and was run; exit code 0, else 1
   int interrupted = 0;   // the signal that ended the run early
 };
 

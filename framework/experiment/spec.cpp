@@ -123,12 +123,25 @@ std::vector<std::filesystem::path> SpecDocument::plugin_paths() const {
   return paths;
 }
 
-void ExperimentSpec::keep_only(const std::string& glob) {
-  const std::vector<std::size_t> selected = select_arms(arms, glob);
+std::string ExperimentSpec::keep_only(const std::string& glob) {
+  std::vector<std::size_t> selected = select_arms(arms, glob);
   if (selected.empty()) {
-    std::vector<std::string> names;
-    for (const Arm& arm : arms) names.push_back(arm.name);
-    throw Error("--only " + glob, "no arm has such a name or tag", config::name_remedy(glob, names, "arms"));
+    throw Error(
+        "--only " + glob, "no arm has such a name or tag",
+        fmt::format("it is a glob over the whole name or a tag, such as '*/full'; {}", nearest_arms(arms, glob)));
+  }
+  std::string told;
+  const auto at = std::ranges::lower_bound(selected, baseline);
+  if (at == selected.end() || *at != baseline) {
+    if (declares_baseline) {
+      told = fmt::format("--only {}: the baseline {} runs too, since the others are held against it", glob,
+                         arms[baseline].name);
+      selected.insert(at, baseline);
+    } else if (selected.size() > 1) {
+      told = fmt::format(
+          "--only {}: the experiment names no baseline, so the others are held against {}, the first arm that is left",
+          glob, arms[selected.front()].name);
+    }
   }
   std::vector<Arm> kept;
   std::size_t kept_baseline = 0;
@@ -138,6 +151,7 @@ void ExperimentSpec::keep_only(const std::string& glob) {
   }
   arms = std::move(kept);
   baseline = kept_baseline;
+  return told;
 }
 
 SpecDocument open_spec(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
@@ -181,8 +195,10 @@ ExperimentSpec read_spec(const SpecDocument& document, const ComponentLookup& lo
   ProblemList of_arms;
   const Node* arms = reader.find("arms");
   if (arms != nullptr) spec.arms = read_arms(*arms, lookup, defaults, of_arms);
-  if (const Node* baseline = reader.find("baseline"); baseline != nullptr && arms != nullptr)
+  if (const Node* baseline = reader.find("baseline"); baseline != nullptr && arms != nullptr) {
+    spec.declares_baseline = true;
     spec.baseline = find_baseline(*baseline, spec.arms, lookup, of_arms);
+  }
   problems.add(of_arms);
   if (const Node* workloads = reader.find("workloads"))
     spec.workloads = read_workloads(*workloads, document.file.parent_path(), problems);

@@ -51,7 +51,7 @@ struct Repeats {
 
 /// What one trial may take.
 struct Limits {
-  double seconds = 0;        // 0: no limit
+  double seconds = 0;        // 0: as the plan has it (PlannedCase::limit_seconds)
   std::uint64_t memory = 0;  // bytes; 0: no limit
 
   bool operator==(const Limits&) const = default;
@@ -73,12 +73,14 @@ struct ATTNLAB_API ExperimentSpec {
   bool stops_on_error = false;   // the first trial that is not ok ends the run
   bool allow_nonfinite = false;  // take weights that hold NaN or Inf
   std::vector<Arm> arms;
-  std::size_t baseline = 0;  // index of an arm
+  std::size_t baseline = 0;        // index of an arm
+  bool declares_baseline = false;  // else it is the first arm
   std::vector<Workload> workloads;
 
-  /// Keeps the arms whose name or tag the glob matches (`--only`); where the baseline is not among them, the first is.
-  /// Error if there is none.
-  void keep_only(const std::string& glob);
+  /// Keeps the arms whose whole name or tag the glob matches (`--only`), and the baseline where one is declared: what
+  /// the others are held against is never another arm. Returns what a reader must know of the baseline then; empty:
+  /// nothing. Error if the glob matches no arm.
+  [[nodiscard]] std::string keep_only(const std::string& glob);
 };
 
 /// Reads the YAML, applies the overrides (`a.b=c`) in their order, and finds the model and the plugins. Throws where

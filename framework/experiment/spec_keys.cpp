@@ -86,12 +86,13 @@ const KeyTable& repeats_keys() {
 }
 
 const KeyTable& limits_keys() {
-  static const KeyTable keys = {{.name = "seconds",
-                                 .type = KeyType::real,
-                                 .doc = "A trial that takes longer is stopped: timed_out.",
-                                 .min = 1,
-                                 .max = 1e7},
-                                {.name = "memory", .type = KeyType::bytes, .doc = "A trial that takes more fails."}};
+  static const KeyTable keys = {
+      {.name = "seconds",
+       .type = KeyType::real,
+       .doc = "A trial that takes longer is stopped: timed_out. Default: from the estimate, at least 600.",
+       .min = 1,
+       .max = 1e7},
+      {.name = "memory", .type = KeyType::bytes, .doc = "A trial that takes more fails."}};
   return keys;
 }
 

@@ -27,6 +27,7 @@ namespace attnlab::experiment {
 namespace {
 
 constexpr int kMemoryWatchMs = 50;  // a look takes some 20 us
+constexpr int kWaitMs = 500;       // between two signs of life for whoever watches the run
 constexpr int kLastWordsMs = 200;   // of a process that is to be ended
 
 // The line that names who ended the process (base/crash_report), without its prefix, and what else was written.
@@ -98,14 +99,14 @@ TrialProcess::~TrialProcess() {
     if (descriptor >= 0) close(descriptor);
 }
 
-report::TrialResult TrialProcess::ask(const TrialRequest& request) {
+report::TrialResult TrialProcess::ask(const TrialRequest& request, const std::function<void()>& waits) {
   report::TrialResult result = trial_frame(plan_, arm_, request.planned_case, seed_, static_cast<int>(request.round));
-  const double seconds = plan_.spec.limits.seconds;
-  const Clock::time_point deadline =
-      seconds > 0 ? Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds))
-                  : Clock::time_point::max();
+  const double seconds = plan_.cases[request.planned_case].limit_seconds;
+  const Patience patience{
+      seconds, Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds)),
+      waits};
   std::string text;
-  if (!write_all(socket_, &request, sizeof request) || !receive(deadline, text, result)) {
+  if (!write_all(socket_, &request, sizeof request) || !receive(patience, text, result)) {
     if (!is_alive()) return result;  // killed for a limit, which the result says
     result.status = "failed";
     result.reason = cause_of_death();
@@ -115,7 +116,7 @@ report::TrialResult TrialProcess::ask(const TrialRequest& request) {
 }
 
 // False where the stream ended, or the process had to be killed.
-bool TrialProcess::receive(Clock::time_point deadline, std::string& text, report::TrialResult& result) {
+bool TrialProcess::receive(const Patience& patience, std::string& text, report::TrialResult& result) {
   const Limits& limits = plan_.spec.limits;
   std::string received;
   std::uint64_t length = 0;
@@ -128,16 +129,16 @@ bool TrialProcess::receive(Clock::time_point deadline, std::string& text, report
                              report::format_bytes(static_cast<double>(limits.memory))));
         return false;
       }
-    int wait_ms = limits.memory > 0 ? kMemoryWatchMs : -1;
-    if (deadline != Clock::time_point::max()) {
-      const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
-      if (left <= 0) {
-        kill_for(result, "timed_out", fmt::format("it took longer than the limit of {} s", limits.seconds));
-        return false;
-      }
-      const auto bound = static_cast<int>(std::min<std::int64_t>(left, 1'000'000));
-      wait_ms = wait_ms < 0 ? bound : std::min(wait_ms, bound);
+    patience.waits();
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(patience.deadline - Clock::now()).count();
+    if (left <= 0) {
+      kill_for(result, "timed_out",
+               fmt::format("it took longer than the limit of {} s{}", patience.seconds,
+                           limits.seconds > 0 ? "" : ", which `limits: {seconds: ...}` changes"));
+      return false;
     }
+    const int pause_ms = limits.memory > 0 ? kMemoryWatchMs : kWaitMs;
+    const int wait_ms = static_cast<int>(std::min<std::int64_t>(left, pause_ms));
     pollfd watched{socket_, POLLIN, 0};
     const int ready = poll(&watched, 1, wait_ms);
     if (ready < 0 && errno != EINTR) return false;

@@ -8,6 +8,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <string>
 
 #include "experiment/plan.h"
@@ -24,15 +25,23 @@ class TrialProcess {
   TrialProcess(const TrialProcess&) = delete;
   TrialProcess& operator=(const TrialProcess&) = delete;
 
-  /// Waits for the answer, within the limits of a trial. A process that dies or has to be killed gives a result too:
-  /// with the signal or the exit code, and the last that it wrote.
-  [[nodiscard]] report::TrialResult ask(const TrialRequest& request);
+  /// Waits for the answer, within the limits of a trial, and calls `waits` from time to time meanwhile, at once for the
+  /// first. A process that dies or has to be killed gives a result too: with the signal or the exit code, and the last
+  /// that it wrote.
+  [[nodiscard]] report::TrialResult ask(const TrialRequest& request, const std::function<void()>& waits);
   [[nodiscard]] bool is_alive() const noexcept { return pid_ > 0; }
 
  private:
   using Clock = std::chrono::steady_clock;
 
-  bool receive(Clock::time_point deadline, std::string& text, report::TrialResult& result);
+  /// What the trial is given.
+  struct Patience {
+    double seconds;
+    Clock::time_point deadline;
+    const std::function<void()>& waits;
+  };
+
+  bool receive(const Patience& patience, std::string& text, report::TrialResult& result);
   [[nodiscard]] int wait_for_end();
   [[nodiscard]] std::string cause_of_death();
   [[nodiscard]] std::string last_words() const;

@@ -6,8 +6,13 @@
 #include <optional>
 #include <system_error>
 
+#include <fmt/format.h>
+
+#include <attnlab/error.h>
+
 #include "experiment/interrupt.h"
 #include "report/format.h"
+#include "report/text_file.h"
 
 namespace attnlab::experiment {
 namespace fs = std::filesystem;
@@ -23,6 +28,17 @@ bool has_sample(const report::TrialResult& trial, std::string_view metric) {
   for (const report::Sample& sample : trial.samples)
     if (sample.metric == metric) return true;
   return false;
+}
+
+// A round that is disturbed is measured twice, and every result stays.
+std::string attempt_name(const std::string& id, int attempt) {
+  return fmt::format("{}.attempt-{}.json", id, attempt);
+}
+
+void make_folder(const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) throw Error(folder.string(), "the folder cannot be made: " + error.message());
 }
 
 }  // namespace
@@ -66,7 +82,7 @@ class TrialRunner::Task {
 
  private:
   report::TrialResult ask(TrialRequest::What what, std::size_t planned_case) {
-    return process_->ask({what, planned_case, task_.round});
+    return process_->ask({what, planned_case, task_.round}, waits());
   }
 
   // The first time in this run that the arm meets the case.
@@ -75,6 +91,10 @@ class TrialRunner::Task {
     report::TrialResult checked = ask(TrialRequest::What::check, planned_case);
     if (checked.is_ok() || checked.status == "wrong") runner_.verdicts_[key] = checked.reason;
     return checked.is_ok() ? ask(TrialRequest::What::measure, planned_case) : checked;
+  }
+
+  [[nodiscard]] std::function<void()> waits() const {
+    return [this] { runner_.progress_.wait(); };
   }
 
   void begin(std::size_t planned_case) {
@@ -89,8 +109,21 @@ class TrialRunner::Task {
   std::optional<report::TrialResult> no_start_;
 };
 
-TrialRunner::TrialRunner(const Plan& plan, fs::path trials_folder, Progress& progress)
-    : plan_(plan), folder_(std::move(trials_folder)), progress_(progress) {}
+TrialRunner::TrialRunner(const Plan& plan, fs::path trials_folder, fs::path superseded_folder, Progress& progress)
+    : plan_(plan), folder_(std::move(trials_folder)), superseded_(std::move(superseded_folder)), progress_(progress) {}
+
+void TrialRunner::keep_refusals() {
+  for (std::size_t arm = 0; arm < plan_.arms.size(); ++arm) {
+    if (!plan_.arms[arm].refused.empty()) continue;  // a row of its own
+    for (std::size_t index = 0; index < plan_.cases.size(); ++index) {
+      if (plan_.arms[arm].runs(index)) continue;
+      report::TrialResult result = trial_frame(plan_, arm, index, plan_.spec.seed, 0);
+      result.status = "refused";
+      result.reason = plan_.arms[arm].cases[index].refused;
+      keep(result);
+    }
+  }
+}
 
 void TrialRunner::take_done_trials() {
   std::map<std::string, report::TrialResult> found;
@@ -131,10 +164,56 @@ void TrialRunner::run(const ProcessTask& task, const std::string& stage) {
     const PlannedCase& planned = plan_.cases[planned_case];
     progress_.start(plan_.arms[task.arm].arm.name, report::case_title({planned.workload_name, planned.label}), stage);
     const Clock::time_point start = Clock::now();
-    const report::TrialResult result = process.measure(planned_case);
+    const std::optional<report::TrialResult> row = not_again(task, planned_case);
+    const report::TrialResult result = row ? *row : measure(process, task, planned_case);
     keep(result);
     progress_.end(result, seconds_since(start));
   }
+}
+
+void TrialRunner::run_again(const ProcessTask& task, const std::string& stage) {
+  Task process(*this, task);
+  for (const std::size_t planned_case : task.cases) {
+    if (must_stop()) return;
+    const PlannedCase& planned = plan_.cases[planned_case];
+    progress_.start(plan_.arms[task.arm].arm.name, report::case_title({planned.workload_name, planned.label}), stage);
+    const Clock::time_point start = Clock::now();
+    const report::TrialResult result = measure(process, task, planned_case);
+    make_folder(superseded_);
+    report::write_atomically(superseded_ / attempt_name(result.id, 2), report::json_text(result));
+    again_[result.id] = result;
+    progress_.end(result, seconds_since(start));
+  }
+}
+
+// A reader, or a run that goes on after this one was killed, finds one whole attempt of each trial at any moment.
+void TrialRunner::settle(bool second_counts) {
+  for (auto& [id, second] : again_) {
+    if (!second_counts && second.is_ok()) continue;
+    report::write_atomically(superseded_ / attempt_name(id, 1), report::json_text(results_.at(id)));
+    keep(second);
+    std::error_code ignored;
+    fs::remove(superseded_ / attempt_name(id, 2), ignored);
+  }
+  again_.clear();
+}
+
+std::optional<report::TrialResult> TrialRunner::not_again(const ProcessTask& task, std::size_t planned_case) const {
+  const auto found = bad_ends_.find({task.arm, planned_case, task.seed});
+  if (found == bad_ends_.end() || found->second.round >= task.round) return std::nullopt;
+  report::TrialResult row = trial_frame(plan_, task.arm, planned_case, task.seed, task.round);
+  row.status = found->second.status;
+  row.reason = fmt::format("not started again after round {}: {}", found->second.round + 1, found->second.reason);
+  return row;
+}
+
+report::TrialResult TrialRunner::measure(Task& process, const ProcessTask& task, std::size_t planned_case) {
+  report::TrialResult result = process.measure(planned_case);
+  for (const std::string& note : plan_.arms[task.arm].cases[planned_case].notes)
+    result.details["notes"].push_back(note);
+  if (result.status == "failed" || result.status == "timed_out")
+    bad_ends_.try_emplace({task.arm, planned_case, task.seed}, BadEnd{task.round, result.status, result.reason});
+  return result;
 }
 
 std::vector<report::TrialResult> TrialRunner::run_discarded(const ProcessTask& task, const std::string& stage) {
@@ -153,8 +232,14 @@ bool TrialRunner::must_stop() const {
   return interrupted() != 0 || (plan_.spec.stops_on_error && has_failed());
 }
 
+bool TrialRunner::went_well(std::size_t arm, std::size_t planned_case, std::int64_t seed, int round) const {
+  const auto found = results_.find(trial_id(plan_, plan_.arms[arm], plan_.cases[planned_case], seed, round));
+  return found != results_.end() && found->second.is_ok();
+}
+
 bool TrialRunner::has_failed() const {
-  return std::any_of(results_.begin(), results_.end(), [](const auto& one) { return !one.second.is_ok(); });
+  return std::any_of(results_.begin(), results_.end(),
+                     [](const auto& one) { return !one.second.is_ok() && one.second.status != "refused"; });
 }
 
 void TrialRunner::keep(const report::TrialResult& result) {

@@ -202,7 +202,7 @@ report::TrialResult trial_frame(const Plan& plan, std::size_t arm, std::size_t p
 BaselineFile baseline_file(const Plan& plan, std::size_t arm, std::size_t planned_case, std::int64_t seed,
                            const std::filesystem::path& trials_folder) {
   const PlannedArm& baseline = plan.arms[plan.spec.baseline];
-  if (!baseline.refused.empty() || !baseline.failed.empty()) return {};
+  if (!baseline.runs(planned_case) || !baseline.failed.empty()) return {};
   const std::string id = trial_id(plan, baseline, plan.cases[planned_case], seed, 0);
   return {trials_folder / (id + ".topk"),
           arm == plan.spec.baseline ? BaselineFile::Role::written : BaselineFile::Role::read};

@@ -4,6 +4,7 @@
 #include <array>
 #include <cctype>
 #include <cmath>
+#include <cstdint>
 
 #include <fmt/format.h>
 
@@ -60,6 +61,17 @@ std::string format_seconds(double seconds) {
   if (size < 999.5e-6) return three_digits(seconds * 1e6) + " µs";
   if (size < 999.5e-3) return three_digits(seconds * 1e3) + " ms";
   return three_digits(seconds) + " s";
+}
+
+std::string format_duration(double seconds) {
+  if (seconds < 9.95 && seconds != std::floor(seconds)) return fmt::format("{:.1f} s", std::max(seconds, 0.0));
+  const auto whole = static_cast<std::int64_t>(seconds + 0.5);
+  if (whole < 60) return fmt::format("{} s", whole);
+  const bool has_hours = whole >= 3600;
+  const std::int64_t large = has_hours ? whole / 3600 : whole / 60;
+  const std::int64_t small = has_hours ? whole % 3600 / 60 : whole % 60;
+  const std::string text = fmt::format("{} {}", large, has_hours ? "h" : "min");
+  return small == 0 ? text : fmt::format("{} {:02} {}", text, small, has_hours ? "min" : "s");
 }
 
 std::string format_value(double value, std::string_view unit) {

@@ -18,6 +18,8 @@ namespace attnlab::report {
 [[nodiscard]] ATTNLAB_API std::string format_bytes(double bytes);
 /// "1.23 ms", "45.6 µs", "12.3 s".
 [[nodiscard]] ATTNLAB_API std::string format_seconds(double seconds);
+/// How long a person waits: "4.2 s", "12 s", "10 min", "1 min 04 s", "1 h 02 min".
+[[nodiscard]] ATTNLAB_API std::string format_duration(double seconds);
 /// By the unit of a sample: "bytes", "s", "tokens/s" and "share" (percent) have their own form.
 [[nodiscard]] ATTNLAB_API std::string format_value(double value, std::string_view unit);
 /// "1.31 ×".

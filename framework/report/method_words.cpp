@@ -72,7 +72,8 @@ std::string disturbance_words(const Results& results) {
       "most {:.0f} %.",
       most_other * 100, most_steal * 100);
   if (disturbed.empty()) return load + " No round was disturbed.";
-  return load + fmt::format(" Disturbed rounds: {}; repeated once: {}.", fmt::join(disturbed, ", "),
+  return load + fmt::format(" Disturbed rounds: {}; measured twice, of which the quieter attempt counts: {}.",
+                            fmt::join(disturbed, ", "),
                             repeated.empty() ? "none" : fmt::format("{}", fmt::join(repeated, ", ")));
 }
 

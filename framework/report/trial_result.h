@@ -33,7 +33,7 @@ struct TrialResult {
   std::string status = "ok";  // "ok", "failed", "timed_out", "refused", "wrong"; all but the first have no samples
   std::string reason;         // where the status is not ok
   std::vector<Sample> samples;
-  /// Free. The reports know: "prompt" and "text" (what `generate` wrote), "notes" (sentences for the arm's row),
+  /// Free. The reports know: "prompt" and "text" (what `generate` wrote), "notes" (sentences on the arm in this case),
   /// "no_verdict" (a sentence: why nothing may be concluded from the figures, which are shown and compared with none),
   /// "evicted_nothing" (true: a cache that may drop rows dropped none, so the figures say nothing of what that costs),
   /// "threads" (where they are not those of the study, whose roof is no bound then),

@@ -338,13 +338,20 @@ class Verdict {
 
   void add_failures() {
     std::set<std::string> refused;
+    std::set<std::string> refused_in_cases;
     std::set<std::string> failed;
-    for (const SummaryRow& row : results_.summary.rows)
-      if (!row.is_ok()) (row.status.starts_with("refused") ? refused : failed).insert(row.arm);
+    for (const SummaryRow& row : results_.summary.rows) {
+      if (row.is_ok()) continue;
+      std::set<std::string>& of_cases = row.workload.empty() ? refused : refused_in_cases;
+      (row.status.starts_with("refused") ? of_cases : failed).insert(row.arm);
+    }
     std::vector<std::string> parts;
     if (!failed.empty())
       parts.push_back(count_words(failed.size(), "arm failed at least once", "arms failed at least once"));
     if (!refused.empty()) parts.push_back(count_words(refused.size(), "arm was refused", "arms were refused"));
+    if (!refused_in_cases.empty())
+      parts.push_back(count_words(refused_in_cases.size(), "arm was refused in some cases, and ran in the others",
+                                  "arms were refused in some cases, and ran in the others"));
     if (!parts.empty()) add(fmt::format("{}", fmt::join(parts, "; ")));
   }
 

@@ -137,6 +137,8 @@ def ordinary(rounds=7):
                 slowdown = 1 + rows * arm["numbers"]["kv_heads"] / 60000
                 speed = 110 * speed_of[arm["attention"]] * shared * study.noise() / slowdown
                 samples, details = decode_samples(study, speed, kv_bytes)
+                if case is speeds[2]:
+                    details["notes"] = ["longer than the 8192 positions that the model was trained for"]
                 study.add_trial(arm, case, round_, samples, details=details)
             study.add_trial(arm, prefill, round_, [
                 sample("prefill_tokens_per_second", "tokens/s", "higher",

@@ -38,6 +38,13 @@ class Table(browser.PageTest):
     def test_shows_every_arm_in_the_order_of_the_study(self):
         self.assertEqual(self.arms(), [arm["name"] for arm in make_results.ordinary().arms])
 
+    def test_a_note_names_the_case_that_it_is_of(self):
+        notes = self.run_script("""return [...document.querySelectorAll('#arms-table td.notes')]
+            .map((one) => one.textContent);""")
+        self.assertIn("speed q1s16384: longer than the 8192 positions", notes[0])
+        for note in notes:
+            self.assertEqual(note.count("longer than the 8192"), note.count("speed q1s16384: longer than the 8192"))
+
     def test_sorts_both_ways_with_missing_values_last(self):
         medians = self.medians()
         known = sorted(medians, key=medians.get, reverse=True)

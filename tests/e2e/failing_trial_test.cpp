@@ -71,6 +71,43 @@ INSTANTIATE_TEST_SUITE_P(
                     Death{"memory", {"out of memory"}}),
     [](const auto& test) { return test.param.ending; });
 
+TEST(FailedTrials, AreNotStartedAgainInTheRoundsThatFollow) {
+  const Sandbox sandbox;
+  const fs::path plugin = fs::path(ATTNLAB_BINARY_DIR) / "tests/plugins/crashing/crashing.so";
+  sandbox.write("study.yaml", Experiment{.repeats = "3",
+                                         .arms = "[{attention: mqa}, {attention: crashing}]",
+                                         .more = "warmup: 0\nplugins: [" + plugin.string() + "]"}
+                                  .yaml());
+  const auto reasons = [&] {
+    std::map<int, std::string> reasons;
+    for (const auto& entry : fs::directory_iterator(sandbox / "out/trials")) {
+      const auto trial = nlohmann::json::parse(read_file(entry.path()));
+      const bool is_crashing = trial.at("arm") == "crashing/rope/full";
+      EXPECT_EQ(trial.at("status"), is_crashing ? "failed" : "ok");
+      if (is_crashing) reasons[trial.at("round").get<int>()] = trial.at("reason");
+    }
+    return reasons;
+  };
+  const auto expect_one_start = [&] {
+    const std::map<int, std::string> found = reasons();
+    ASSERT_EQ(found.size(), 3U) << "every round has its row";
+    EXPECT_TRUE(found.at(0).starts_with("the process was ended by signal 6")) << found.at(0);
+    for (const int round : {1, 2})
+      EXPECT_TRUE(found.at(round).starts_with("not started again after round 1: the process was ended by signal 6"))
+          << found.at(round);
+  };
+  EXPECT_EQ(sandbox.run({"run", "study.yaml", "-o", "out"}).exit_code, 1);
+  expect_one_start();
+  const CsvTable summary = summary_of(sandbox / "out");
+  const auto rows = summary.where({{"arm", "crashing/rope/full"}});
+  ASSERT_EQ(rows.size(), 1U);
+  EXPECT_EQ(summary.at(rows.front(), "n"), "3");
+  expect_mentions(summary.at(rows.front(), "status"), {"failed: the process was ended by signal 6"});
+  // A resume tries it once more, and once only.
+  EXPECT_EQ(sandbox.run({"run", "study.yaml", "-o", "out", "--resume"}).exit_code, 1);
+  expect_one_start();
+}
+
 TEST(FailedTrials, AreTriedAgainByResume) {
   const Sandbox sandbox;
   const fs::path plugin = fs::path(ATTNLAB_BINARY_DIR) / "tests/plugins/crashing/crashing.so";

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "e2e/experiments.h"
+#include "experiment/progress.h"
 
 namespace attnlab::program_test {
 namespace {
@@ -148,11 +149,13 @@ void Run::expect_every_file() const {
 // What could have disturbed the rounds, how the machine settled before them, and whose time it was.
 void Run::expect_the_books_of_the_run(const nlohmann::json& environment) {
   std::map<int, int> attempts;
+  std::map<int, int> counting;
   for (const nlohmann::json& round : environment.at("rounds")) {
     const int attempt = round.at("attempt");
     EXPECT_EQ(attempt, ++attempts[round.at("round").get<int>()]);
     EXPECT_LE(attempt, 2) << "a round is repeated once at most";
     EXPECT_TRUE(round.at("disturbed").get<bool>() || !round.at("repeated").get<bool>());
+    counting[round.at("round").get<int>()] += round.at("counts").get<bool>() ? 1 : 0;
     for (const char* share : {"other_cpu_share", "steal_share"}) {
       EXPECT_GE(round.at(share).get<double>(), 0) << share;
       EXPECT_LE(round.at(share).get<double>(), 1) << share;
@@ -160,6 +163,7 @@ void Run::expect_the_books_of_the_run(const nlohmann::json& environment) {
     EXPECT_GE(round.at("load_average").get<double>(), 0);
   }
   EXPECT_EQ(attempts.size(), 2U);
+  EXPECT_EQ(counting, (std::map<int, int>{{0, 1}, {1, 1}})) << "of two attempts one counts";
   const int warmups = environment.at("warmup").at("rounds");
   EXPECT_EQ(environment.at("warmup").at("most"), 3);
   EXPECT_TRUE(warmups == 2 || warmups == 3) << warmups;
@@ -259,7 +263,90 @@ TEST_F(Run, SaysWhichArmsAChangedExperimentAddsAndDrops) {
 TEST_F(Run, IsQuietWhereItIsAskedTo) {
   const Outcome outcome = run({"--set", "repeats=1", "--only", "mqa*", "--quiet"});
   expect_well(outcome);
-  EXPECT_EQ(outcome.out, "report: out/report.md\n");
+  EXPECT_EQ(outcome.out, "out/report.md\n");
+  EXPECT_EQ(outcome.err, "");
+}
+
+TEST_F(Run, LeavesStderrEmptyAndEndsWithThePathOfTheReport) {
+  const Outcome outcome = run({"--set", "repeats=1"});
+  EXPECT_EQ(outcome.exit_code, 0) << outcome;
+  EXPECT_EQ(outcome.err, "");
+  EXPECT_EQ(lines_of(outcome.out).back(), "report: out/report.md");
+}
+
+// Every line of progress has the figure of its own trial, whatever the rounds before found.
+TEST_F(Run, ShowsTheTrialThatHasEndedAndWhatIsRunning) {
+  const Outcome outcome = run({"--set", "repeats=3", "--set", "workloads=[{speed: {batch: [q32]}}]"});
+  expect_well(outcome);
+  const std::vector<std::string> lines = lines_of(outcome.out);
+  for (const auto& entry : fs::directory_iterator(sandbox_ / "out/trials")) {
+    const auto trial = nlohmann::json::parse(read_file(entry.path())).get<report::TrialResult>();
+    const std::string stage = fmt::format("  round {}/3", trial.round + 1);
+    const std::string figure = fmt::format("{}  speed q32: ok ({})", trial.arm, experiment::figures_of(trial));
+    EXPECT_TRUE(std::ranges::any_of(
+        lines, [&](const std::string& line) { return line.find(stage) != line.npos && line.ends_with(figure); }))
+        << stage << ", " << figure << " is not in " << outcome.out;
+  }
+  // One a second at most, so the first trial of all has its line and most of the others here have none.
+  const auto is_announced = [](const std::string& line) { return line.starts_with("now running: "); };
+  const auto first = std::ranges::find_if(lines, is_announced);
+  ASSERT_NE(first, lines.end()) << outcome.out;
+  expect_mentions(*first, {"warm-up 1/3", "/rope/", "speed q32", " elapsed)"});
+  EXPECT_LT(std::ranges::count_if(lines, is_announced), 3 * 2 + 3 * 2) << outcome.out;
+}
+
+TEST_F(Run, OnlyRunsTheDeclaredBaselineWithTheArmsThatAreAskedFor) {
+  std::string yaml = read_file(sandbox_ / "study.yaml");
+  sandbox_.write("study.yaml", yaml + "baseline: {attention: mqa}\n");
+  const Outcome outcome = run({"--only", "gqa*", "--set", "repeats=1"});
+  expect_well(outcome);
+  expect_mentions(outcome.out, {"the baseline mqa/rope/full runs too"});
+  EXPECT_EQ(summary_of(sandbox_ / "out").distinct("arm"),
+            (std::vector<std::string>{"mqa/rope/full", "gqa/rope/window"}));
+  expect_mentions(read_file(sandbox_ / "out/report.md"), {"the baseline mqa/rope/full runs too"});
+  const auto environment = nlohmann::json::parse(read_file(sandbox_ / "out/environment.json"));
+  EXPECT_EQ(environment.at("study").at("baseline"), "mqa/rope/full");
+  expect_refused(sandbox_, {"run", "study.yaml", "-o", "none", "--only", "gqa"},
+                 {"--only gqa", "it is a glob", "'*gqa*' is in gqa/rope/window"});
+  expect_mentions(sandbox_.run({"run", "--help"}).out, {"glob", "--only '*/full'"});
+}
+
+// A length that one arm cannot have is a row of that arm in that case; its other case, and the other arm, run.
+TEST_F(Run, RefusesTheImpossibleCaseAloneAndKeepsNotesToTheirCase) {
+  std::string model = read_file(kTinyModel);
+  const std::string key = "max_position_embeddings: ";
+  const std::size_t at = model.find(key) + key.size();
+  sandbox_.write("model.yaml", model.replace(at, model.find('\n', at) - at, "32"));
+  sandbox_.write("study.yaml", Experiment{.model = "model.yaml",
+                                          .repeats = "2",
+                                          .arms = "[{position: rope}, {position: learned}]",
+                                          .workloads = "[{speed: {batch: [q16, q64]}}]"}
+                                   .yaml());
+  const Outcome outcome = run();
+  expect_well(outcome);
+  expect_mentions(outcome.out, {"1 arm was refused in some cases, and ran in the others"});
+  const CsvTable summary = summary_of(sandbox_ / "out");
+  const auto impossible = summary.where({{"position", "learned"}, {"case", "q64"}});
+  ASSERT_EQ(impossible.size(), 1U);
+  const std::string& status = summary.at(impossible.front(), "status");
+  EXPECT_TRUE(status.starts_with("refused: a sequence of 64 tokens")) << status;
+  for (const char* position : {"rope", "learned"})
+    EXPECT_GT(summary.where({{"position", position}, {"case", "q16"}, {"status", "ok"}}).size(), 1U) << position;
+  EXPECT_GT(summary.where({{"position", "rope"}, {"case", "q64"}, {"status", "ok"}}).size(), 1U);
+
+  const std::string report = read_file(sandbox_ / "out/report.md");
+  const std::size_t q16 = report.find("### speed q16");
+  const std::size_t q64 = report.find("### speed q64");
+  ASSERT_TRUE(q16 != std::string::npos && q64 != std::string::npos && q16 < q64);
+  EXPECT_EQ(report.substr(q16, q64 - q16).find("trained for"), std::string::npos) << report;
+  EXPECT_NE(report.substr(q64).find("32 positions that the model was trained for"), std::string::npos) << report;
+  const auto json = nlohmann::json::parse(sandbox_.run({"report", "out", "--format", "json"}).out);
+  ASSERT_EQ(json.at("notes").size(), 1U);
+  EXPECT_EQ(json.at("notes").at(0).at("case"), "q64");
+  for (const nlohmann::json& arm : json.at("arms")) EXPECT_FALSE(arm.contains("notes")) << arm;
+  // Nothing is left to do, and the row is still there.
+  expect_well(run({"--resume"}));
+  EXPECT_EQ(summary_of(sandbox_ / "out").where({{"position", "learned"}, {"case", "q64"}}).size(), 1U);
 }
 
 // Every seed has weights of its own, so every loss is another; the rounds of one seed share it.
@@ -320,7 +407,8 @@ TEST_F(Run, TakesValuesFromTheCommandLine) {
   expect_well(run({"--set", "repeats=1", "--set", "arms.1.cache.window.window=3", "--set", "name=other"}));
   const CsvTable summary = summary_of(sandbox_ / "out");
   EXPECT_FALSE(summary.where({{"cache", "{\"window\":{\"window\":3}}"}}).empty()) << summary.distinct("cache").back();
-  expect_mentions(read_file(sandbox_ / "out/plan.yaml"), {"name: other", "repeats: 1", "window: 3"});
+  expect_mentions(read_file(sandbox_ / "out/plan.yaml"),
+                  {"name: other", "repeats: 1", "window: 3", "limit_seconds: 600"});
 }
 
 TEST_F(Run, WritesNothingWhenItIsDry) {
@@ -329,8 +417,9 @@ TEST_F(Run, WritesNothingWhenItIsDry) {
        {std::vector<std::string>{"run", "study.yaml", "-o", "out", "--dry-run"}, {"validate", "study.yaml"}}) {
     const Outcome outcome = sandbox_.run(command);
     expect_well(outcome);
-    expect_mentions(outcome.out, {"study", "mqa/rope/full (baseline)", "gqa/rope/window", "speed q32", "speed 2q1s24",
-                                  "perplexity text_context32_prefill8", "generate tokens4", "14 trials"});
+    expect_mentions(outcome.out,
+                    {"study", "mqa/rope/full (baseline)", "gqa/rope/window", "speed q32", "speed 2q1s24",
+                     "perplexity text_context32_prefill8", "generate tokens4", "a trial may take 10 min", "14 trials"});
     EXPECT_EQ(sandbox_.files(), before);
   }
 }

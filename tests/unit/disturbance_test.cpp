@@ -116,5 +116,28 @@ TEST(Warmup, LooksAtThroughputsOnly) {
   EXPECT_EQ(round.size(), 4u);
 }
 
+TEST(Attempts, TheQuieterIsTheOneInWhichOthersTookLess) {
+  const auto attempt = [](double other, double steal) {
+    return RoundRecord{.other_cpu_share = other, .steal_share = steal};
+  };
+  EXPECT_TRUE(is_quieter(attempt(0.2, 0), attempt(0.4, 0)));
+  EXPECT_FALSE(is_quieter(attempt(0.4, 0), attempt(0.2, 0)));
+  EXPECT_FALSE(is_quieter(attempt(0.2, 0), attempt(0.2, 0))) << "the first stays where there is nothing to choose";
+  // A share of the host weighs twice as much: it disturbs from half as much on.
+  EXPECT_TRUE(is_quieter(attempt(0.15, 0), attempt(0, 0.1)));
+  EXPECT_FALSE(is_quieter(attempt(0.15, 0.12), attempt(0.2, 0)));
+}
+
+TEST(Attempts, SayWhichCounts) {
+  RoundRecord record{.round = 3, .attempt = 2, .disturbed = true, .repeated = false, .counts = false};
+  EXPECT_FALSE(nlohmann::json(record).get<RoundRecord>().counts);
+  // Files of before: the last attempt counted.
+  nlohmann::json old = record;
+  old.erase("counts");
+  EXPECT_TRUE(old.get<RoundRecord>().counts);
+  old["repeated"] = true;
+  EXPECT_FALSE(old.get<RoundRecord>().counts);
+}
+
 }  // namespace
 }  // namespace attnlab::experiment

@@ -1,11 +1,16 @@
 // What is said of a plan before it runs: its estimate, and the names of its trials.
+#include <cmath>
+#include <fstream>
+#include <random>
 #include <set>
 #include <string>
 
+#include <attnlab/error.h>
 #include <gtest/gtest.h>
 
 #include "experiment/estimate.h"
 #include "model_test_files.h"
+#include "report/paired_ratios.h"
 
 namespace attnlab::experiment {
 namespace {
@@ -29,6 +34,11 @@ class Plans : public testing::Test {
           for (int round = 0; round < plan.spec.repeats.max; ++round)
             ids.insert(trial_id(plan, arm, planned, seed, round));
     return ids;
+  }
+
+  static void expect_parts(const std::string& text, const std::vector<std::string>& parts) {
+    for (const std::string& part : parts)
+      EXPECT_NE(text.find(part), std::string::npos) << part << " is not in " << text;
   }
 
   model_test::TempFolder folder_;
@@ -108,6 +118,90 @@ TEST_F(Plans, IdsChangeWithAllThatAnOutcomeDependsOn) {
                ids(plan(workloads, "repeats: 1", "[{name: c}, {name: b, cache: {window: {window: 9}}}]")));
   folder_.write("text.txt", "some text that is long enough too\n");
   expect_other("another text", ids(plan(workloads, "repeats: 1", arms)));
+}
+
+TEST_F(Plans, GiveATrialTenMinutesAtLeastAndMoreWhereItsWorkIsMore) {
+  const Plan small = plan("[speed: {batch: [q8]}]");
+  EXPECT_EQ(small.cases[0].limit_seconds, 600);
+  const Plan large = plan("[speed: {batch: [q8]}, recall: {length: 8192, pairs: 4, examples: 10000, vocab: 512}]");
+  EXPECT_EQ(large.cases[0].limit_seconds, 600);
+  EXPECT_GT(large.cases[1].limit_seconds, 3600);
+  EXPECT_GT(large.cases[1].limit_seconds, 3 * trial_seconds(large, large.arms[0], large.cases[1], kRoof))
+      << "more than on a machine of one slow core";
+  const Plan own = plan("[speed: {batch: [q8]}]", "limits: {seconds: 7}");
+  EXPECT_EQ(own.cases[0].limit_seconds, 7);
+  expect_parts(describe_plan(small), {"a trial may take 10 min (limits: {seconds: ...} sets another bound)"});
+  expect_parts(describe_plan(large), {"a trial may take 10 min to "});
+  expect_parts(describe_plan(own), {"a trial may take 7 s\n"});
+  EXPECT_EQ(plan_json(small).at("cases").at(0).at("limit_seconds"), 600);
+  EXPECT_EQ(plan_json(own).at("cases").at(0).at("limit_seconds"), 7);
+}
+
+TEST_F(Plans, RefuseTheImpossibleCaseOfAnArmAndNotTheOthers) {
+  const std::string workloads = "[speed: {batch: [q64, q9k]}]";  // of a model that was trained for 8192 positions
+  const Plan all = plan(workloads, "repeats: 3", "[{}, {position: learned}]");
+  EXPECT_TRUE(all.arms[0].runs(0) && all.arms[0].runs(1));
+  EXPECT_TRUE(all.arms[1].refused.empty());
+  EXPECT_TRUE(all.arms[1].runs(0));
+  EXPECT_FALSE(all.arms[1].runs(1));
+  expect_parts(all.arms[1].cases[1].refused, {"9216 tokens", "8192 positions"});
+  // What is said of one case is said of it alone.
+  EXPECT_TRUE(all.arms[0].notes.empty() && all.arms[0].cases[0].notes.empty());
+  ASSERT_EQ(all.arms[0].cases[1].notes.size(), 1U);
+  expect_parts(all.arms[0].cases[1].notes[0], {"9216 tokens", "trained for"});
+  expect_parts(describe_plan(all), {"    speed q9k: refused: a sequence of 9216", "9 trials\n"});
+  EXPECT_TRUE(plan_json(all).at("arms").at(1).at("cases").contains("speed q9k"));
+  EXPECT_FALSE(plan_json(all).at("arms").at(1).at("cases").contains("speed q64"));
+  EXPECT_LT(estimate(plan(workloads, "repeats: 3", "[{position: learned}]"), kRoof).most_seconds,
+            estimate(plan(workloads, "repeats: 3", "[{position: none}]"), kRoof).most_seconds);
+}
+
+TEST_F(Plans, RefuseAnArmOfAListThatIsImpossibleInEveryCase) {
+  EXPECT_THROW((void)plan("[speed: {batch: [q9k, q10k]}]", "", "[{}, {position: learned}]"), Error);
+  const Plan grid = plan("[speed: {batch: [q9k, q10k]}]", "", "{grid: {position: [rope, learned]}}");
+  expect_parts(grid.arms[1].refused, {"9216 tokens", "10240 tokens"});
+}
+
+TEST_F(Plans, RefuseACaseThatNeedsMoreMemoryThanItMayTake) {
+  const std::string workloads = "[speed: {batch: [q1s1k, 4q1s256k]}]";
+  const std::string arms = "[{}, {cache: {window: {window: 64}}}]";
+  const Plan all = plan(workloads, "limits: {memory: 512MiB}", arms);
+  EXPECT_TRUE(all.arms[0].runs(0));
+  EXPECT_FALSE(all.arms[0].runs(1));
+  expect_parts(all.arms[0].cases[1].refused, {"more memory than the 512 MiB"});
+  EXPECT_TRUE(all.arms[1].runs(1)) << "what a policy drops needs no memory";
+  EXPECT_TRUE(plan(workloads, "limits: {memory: 4GiB}", arms).arms[0].runs(1));
+}
+
+TEST_F(Plans, SayThatNothingIsHeldAgainstABaselineThatIsRefused) {
+  const Plan all = plan("[speed: {batch: [q64]}]", "baseline: {position: sinusoidal, cache: sink}",
+                        "{grid: {position: [rope, sinusoidal], cache: [full, {sink: {sinks: 4, window: 8}}]}}");
+  ASSERT_EQ(all.warnings.size(), 1U);
+  expect_parts(all.warnings[0], {"the baseline gqa/sinusoidal/sink is refused, so nothing is held against it"});
+}
+
+// What a new user runs first can tell a difference that matters from chance.
+TEST(ShippedExperiments, HaveRoundsEnoughToMarkADifferenceOfTwoFifths) {
+  for (const char* file : {"/experiments/quickstart.yaml", "/framework/cli/templates/experiment.yaml.in"}) {
+    std::ifstream stream(std::string(ATTNLAB_SOURCE_DIR) + file);
+    int rounds = 0;
+    for (std::string line; std::getline(stream, line);)
+      if (line.starts_with("repeats: ")) rounds = std::stoi(line.substr(9));
+    EXPECT_GE(rounds, report::kLeastRoundsForMarks) << file;
+    std::mt19937 random(7);
+    std::normal_distribution<double> noise(0, 0.05);
+    report::PairedValues baseline;
+    std::vector<report::PairedValues> arms(7);
+    for (int round = 0; round < rounds; ++round) {
+      baseline[{1, round}] = 100 * std::exp(noise(random));
+      for (report::PairedValues& arm : arms) arm[{1, round}] = 100 * std::exp(noise(random));
+      arms.front().at({1, round}) *= 1.4;
+    }
+    const auto ratio = report::paired_ratios(baseline, arms).front();
+    ASSERT_TRUE(ratio && ratio->interval) << file;
+    EXPECT_TRUE(ratio->interval->is_confident()) << file;
+    EXPECT_GT(ratio->interval->low, 1) << file;
+  }
 }
 
 }  // namespace

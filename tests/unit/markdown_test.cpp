@@ -106,7 +106,9 @@ TEST(ReportMarkdown, SaysHowTheRunWentFromItsEnvironment) {
   expect_has(report, "On what they ended: after 7 of at most 30 rounds: the widest interval is ± 1.9 %. ");
   expect_has(report, "2 rounds were run before to warm up and discarded; the last two agreed");
   expect_has(report,
-             "at most 40 % of the processor in a round, the host at most 2 %. Disturbed rounds: 0; repeated once: 0.");
+             "at most 40 % of the processor in a round, the host at most 2 %. Disturbed rounds: 0; measured twice, of "
+             "which the "
+             "quieter attempt counts: 0.");
 }
 
 TEST(ReportMarkdown, CallsTheRangeOfFewRoundsARange) {
@@ -290,6 +292,13 @@ TEST(Format, SiHasThreeDigitsAndRollsOver) {
 }
 
 TEST(Format, BytesAreBinaryAndSecondsAreScaled) {
+  EXPECT_EQ(format_duration(0.84), "0.8 s");
+  EXPECT_EQ(format_duration(7), "7 s");
+  EXPECT_EQ(format_duration(12.4), "12 s");
+  EXPECT_EQ(format_duration(59.7), "1 min");
+  EXPECT_EQ(format_duration(64), "1 min 04 s");
+  EXPECT_EQ(format_duration(600), "10 min");
+  EXPECT_EQ(format_duration(3725), "1 h 02 min");
   EXPECT_EQ(format_bytes(512), "512 B");
   EXPECT_EQ(format_bytes(1024), "1.00 KiB");
   EXPECT_EQ(format_bytes(45.6 * 1024 * 1024), "45.6 MiB");

@@ -16,6 +16,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
+void expect_contains(const std::string& text, const std::string& part) {
+  EXPECT_NE(text.find(part), std::string::npos) << part << " is not in " << text;
+}
+
 class Spec : public testing::Test {
  protected:
   Spec() : folder_(fs::path(testing::TempDir()) / ("attnlab_spec_" + std::to_string(getpid()))) {
@@ -282,14 +286,47 @@ TEST_F(Spec, OnlyKeepsArmsAndTheirBaseline) {
   const std::string yaml =
       "name: x\nmodel: models\narms: {grid: {attention: [mha, mqa], cache: [full, window]}}\n"
       "baseline: {attention: mqa, cache: window}\nworkloads: [speed: {batch: q1}]\n";
+  const auto names = [](const ExperimentSpec& spec) {
+    std::string all;
+    for (const Arm& arm : spec.arms) all += arm.name + " ";
+    return all;
+  };
   ExperimentSpec spec = read(yaml);
-  spec.keep_only("*/window");
-  ASSERT_EQ(spec.arms.size(), 2U);
+  EXPECT_EQ(spec.keep_only("*/window"), "");
+  EXPECT_EQ(names(spec), "mha/rope/window mqa/rope/window ");
   EXPECT_EQ(spec.arms[spec.baseline].name, "mqa/rope/window");
-  spec.keep_only("mha*");
-  EXPECT_EQ(spec.arms[spec.baseline].name, "mha/rope/window");
-  EXPECT_EQ(error_of([&] { spec.keep_only("gqa*"); }),
-            "--only gqa*: no arm has such a name or tag; known arms: mha/rope/window");
+  // A baseline that is declared is never another arm: it stays, in its place, and that is said.
+  spec = read(yaml);
+  EXPECT_EQ(spec.keep_only("mha*"),
+            "--only mha*: the baseline mqa/rope/window runs too, since the others are held against it");
+  EXPECT_EQ(names(spec), "mha/rope/full mha/rope/window mqa/rope/window ");
+  EXPECT_EQ(spec.arms[spec.baseline].name, "mqa/rope/window");
+}
+
+TEST_F(Spec, OnlySaysWhichArmBecomesTheBaselineWhereNoneIsDeclared) {
+  const std::string yaml =
+      "name: x\nmodel: models\narms: [{attention: mha}, {attention: gqa}, {attention: mqa}]\n"
+      "workloads: [speed: {batch: q1}]\n";
+  ExperimentSpec spec = read(yaml);
+  expect_contains(spec.keep_only("[gm]qa*"), "held against gqa/rope/full, the first arm that is left");
+  EXPECT_EQ(spec.arms.size(), 2U);
+  EXPECT_EQ(spec.arms[spec.baseline].name, "gqa/rope/full");
+  spec = read(yaml);
+  EXPECT_EQ(spec.keep_only("mqa*"), "") << "one arm is held against nothing";
+  EXPECT_EQ(spec.arms.size(), 1U);
+}
+
+TEST_F(Spec, OnlyThatMatchesNothingSaysThatItIsAGlobAndNamesTheNearestArms) {
+  ExperimentSpec spec = read(
+      "name: x\nmodel: models\narms: {grid: {attention: [mha, mqa], cache: [full, {window: {}, tags: [small]}]}}\n"
+      "workloads: [speed: {batch: q1}]\n");
+  EXPECT_EQ(
+      error_of([&] { (void)spec.keep_only("window"); }),
+      "--only window: no arm has such a name or tag; it is a glob over the whole name or a tag, such as '*/full'; "
+      "'*window*' is in mha/rope/window, mqa/rope/window");
+  expect_contains(error_of([&] { (void)spec.keep_only("mqa/rope/fulll"); }), "did you mean \"mqa/rope/full\"?");
+  expect_contains(error_of([&] { (void)spec.keep_only("smal"); }), "'*smal*' is in mha/rope/window, mqa/rope/window");
+  expect_contains(error_of([&] { (void)spec.keep_only("xyz*"); }), "known arms and tags: ");
 }
 
 TEST_F(Spec, OverridesAreCheckedLikeTheFile) {

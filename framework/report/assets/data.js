@@ -41,19 +41,21 @@ for (const arm of data.arms) {
   if (arm.refused) addNote(arm.name, "refused: " + arm.refused);
   for (const note of arm.notes ?? []) addNote(arm.name, note);
 }
-for (const entry of data.notes) for (const note of entry.notes) addNote(entry.arm, note);
+// A row of the table holds all cases of an arm: what is said of one of them names it.
+for (const entry of data.notes)
+  for (const note of entry.notes) addNote(entry.arm, `${caseTitle(entry.workload, entry.case)}: ${note}`);
 for (const failure of data.failures)
   addNote(
     failure.arm,
     `${failure.status} in ${failure.workload ? caseTitle(failure.workload, failure.case) : "its start"}`,
   );
 
-// The last attempt of every round: a disturbed round is repeated once, and its first attempt does not count.
+// The attempt of every round that counts: a disturbed round is measured twice, and the quieter attempt is kept.
 const rounds = [
   ...d3
     .rollup(
       data.environment.rounds ?? [],
-      (attempts) => attempts.at(-1),
+      (attempts) => attempts.findLast((attempt) => attempt.counts ?? !attempt.repeated) ?? attempts.at(-1),
       (one) => one.round,
     )
     .values(),

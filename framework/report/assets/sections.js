@@ -3,7 +3,10 @@ const environment = data.environment;
 const at = (path) => path.split("/").reduce((value, key) => value?.[key], environment);
 const percent = (share) => (share * 100).toFixed(share < 0.1 ? 1 : 0) + " %";
 
-const failedArms = [...new Set(data.failures.map((failure) => failure.arm))];
+// A case that is impossible for an arm is refused, and the arm runs in the others.
+const refusedCases = data.failures.filter((failure) => failure.status === "refused");
+const failedTrials = data.failures.filter((failure) => failure.status !== "refused");
+const failedArms = [...new Set(failedTrials.map((failure) => failure.arm))];
 const refusedArms = data.arms.filter((arm) => arm.refused);
 const compared = data.summary.filter((row) => row.ratio !== undefined && row.arm !== baseline);
 const unmarkable = data.families.filter((family) => family.rounds < family.rounds_needed);
@@ -26,6 +29,7 @@ function verdictSection() {
   const marked = inFamilies.filter((row) => row.marked);
   const troubles = [
     refusedArms.length && `${refusedArms.length} refused`,
+    refusedCases.length && `${count(refusedCases.length, "case")} refused`,
     failedArms.length && `${failedArms.length} with failures`,
     data.missing.length && `${count(data.missing.length, "case")} not run yet`,
   ].filter(Boolean);
@@ -93,10 +97,11 @@ function warningsBox(warnings) {
 }
 
 // One entry for what went wrong in the same way, whatever the cases and rounds.
-function failureArticle(failures) {
-  const [first] = failures;
-  const places = failures.map((failure) => {
+function failureArticle(alike) {
+  const [first] = alike;
+  const places = alike.map((failure) => {
     const where = failure.workload ? caseTitle(failure.workload, failure.case) : "before its first case";
+    if (failure.status === "refused") return where;
     const rounds = failure.rounds.map(String).join(", ");
     return `${where} (${failure.rounds.length === 1 ? "round" : "rounds"} ${rounds})`;
   });
@@ -110,12 +115,14 @@ function failureArticle(failures) {
 
 function failuresSection() {
   const parts = [];
-  if (data.failures.length > 0)
+  const articles = (all) =>
+    d3.groups(all, (one) => join(one.arm, one.status, one.reason)).map(([, same]) => failureArticle(same));
+  if (failedTrials.length > 0) parts.push(el("h3", {}, "Failed trials"), articles(failedTrials));
+  if (refusedCases.length > 0)
     parts.push(
-      el("h3", {}, "Failed trials"),
-      d3
-        .groups(data.failures, (failure) => join(failure.arm, failure.status, failure.reason))
-        .map(([, same]) => failureArticle(same)),
+      el("h3", {}, "Refused cases"),
+      el("p", { class: "note" }, "They are impossible for the arm, which ran in its other cases."),
+      articles(refusedCases),
     );
   if (refusedArms.length > 0)
     parts.push(
@@ -196,7 +203,7 @@ function methodSection() {
           {},
           el("summary", {}, "Load of the machine in every round"),
           plainTable(
-            ["round", "attempt", "load average", "CPU share of others", "stolen", "disturbed", "repeated"],
+            ["round", "attempt", "load average", "CPU share of others", "stolen", "disturbed", "counts"],
             attempts.map((round) => [
               round.round,
               round.attempt ?? "",
@@ -204,7 +211,7 @@ function methodSection() {
               share(round.other_cpu_share),
               share(round.steal_share),
               round.disturbed ? "yes" : "",
-              round.repeated ? "yes" : "",
+              (round.counts ?? !round.repeated) ? "yes" : "no: the other attempt was quieter",
             ]),
             [0, 1, 2, 3, 4],
           ),
