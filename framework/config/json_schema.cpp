@@ -118,7 +118,9 @@ Json bare(const OptionSpec& option, const SchemaStyle& style) {
     case OptionType::reals:
       return list_of(or_range(bounded("number", option.min, option.max), style), 0);
     case OptionType::budget:
-      return or_range(any_of({bounded("integer", 0, 2147483647), bounded("number", 0, 1), pattern(kBudgetPattern)}),
+      return or_range(any_of({bounded("integer", std::max(option.min, 0.0), 1 << 30),
+                              {{"type", "number"}, {"exclusiveMinimum", 0}, {"exclusiveMaximum", 1}},
+                              pattern(kBudgetPattern)}),
                       style);
   }
   return {};

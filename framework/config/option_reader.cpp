@@ -19,9 +19,10 @@ OptionValue held(std::optional<Value> value) {
 }
 
 OptionValue read_budget(const Node& node, std::string_view name, ProblemList& problems) {
-  if (const auto budget = node.is_scalar() ? Budget::parse(node.text()) : std::nullopt) return budget->text();
-  problems.add(node.mark(), fmt::format("{}: {} is no budget", name, describe(node)),
-               "write a count of tokens (64), a share of the context (0.25) or bytes of a sequence (512KiB, 2MiB)");
+  std::string fault = "is no budget";
+  if (const auto budget = node.is_scalar() ? Budget::parse(node.text(), &fault) : std::nullopt) return budget->text();
+  problems.add(node.mark(), fmt::format("{}: {} {}", name, describe(node), fault),
+               "write a count of tokens (64), a share of each sequence (0.25 or 25%) or bytes of a sequence (512KiB)");
   return {};
 }
 

@@ -15,7 +15,8 @@
 namespace attnlab::config {
 
 /// What a budget looks like that is no plain number, as a regular expression for the JSON Schema.
-inline constexpr std::string_view kBudgetPattern = R"(^[0-9]+(\.[0-9]*)?([eE][-+]?[0-9]+)?( *(KiB|MiB))?$)";
+inline constexpr std::string_view kBudgetPattern =
+    R"(^[0-9]{1,12}(\.[0-9]{1,9})?([eE][+-]?[0-9]{1,2})? ?(%|B|KiB|MiB|GiB|TiB)?$)";
 
 /// Only what the YAML gives and the schema allows; the rest is a problem. `options` is a map or null, `owner` the id of
 /// the component. `others` are names that are read elsewhere: known, but not of the schema.

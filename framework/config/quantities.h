@@ -1,5 +1,5 @@
-// Numbers that people write with a unit: bytes (8GiB) and shares (2%). Not here: budgets of caches, which are options
-// of plugins.
+// Numbers that people write with a unit: bytes (8GiB) and shares (2%), in the one grammar of attnlab/budget.h. Not
+// here: budgets of caches, which are options of plugins.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +14,9 @@
 namespace attnlab::config {
 
 /// What the two readers take, as regular expressions; the JSON Schema repeats them.
-inline constexpr std::string_view kBytesPattern = R"(^[0-9]{1,12}(\.[0-9]{1,9})? ?(B|KiB|MiB|GiB|TiB)$)";
-inline constexpr std::string_view kSharePattern = R"(^[0-9]{1,3}(\.[0-9]{1,9})? ?%$)";
+inline constexpr std::string_view kBytesPattern =
+    R"(^[0-9]{1,12}(\.[0-9]{1,9})?([eE][+-]?[0-9]{1,2})? ?(B|KiB|MiB|GiB|TiB)$)";
+inline constexpr std::string_view kSharePattern = R"(^[0-9]{1,3}(\.[0-9]{1,9})?([eE][+-]?[0-9]{1,2})? ?%$)";
 
 /// `8GiB`, `512 MiB`, or a whole number of bytes; at least 1 byte.
 ATTNLAB_API std::optional<std::uint64_t> as_bytes(const Node& node, std::string_view name, ProblemList& problems);

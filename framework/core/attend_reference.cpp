@@ -80,7 +80,7 @@ double score(const AttendArgs& args, QueryOfHead of, Query& query, const Rows& r
   for (const ScoreHook* hook : args.hooks) hook->apply(tile);
   const PositionRange of_query{position, position};
   const PositionRange of_key{rows.positions[row], rows.positions[row]};
-  for (const MaskRule* mask : {&args.mask, args.source.visibility()}) {
+  for (const MaskRule* mask : {&args.mask, args.source.visibility(sequence)}) {
     if (mask == nullptr) continue;
     const MaskRule::Cover cover = mask->cover(of_query, of_key);
     if (cover == MaskRule::Cover::none) return -std::numeric_limits<double>::infinity();

@@ -179,6 +179,11 @@ std::unique_ptr<KvRows> element_rows(const RowFormat& format, const KvShape& sha
   return std::make_unique<ElementRows>(format, shape, sequences, capacity);
 }
 
+double element_list_bytes(const RowFormat& format, const KvShape& shape, int rows) {
+  const double values = shape.value_is_key_prefix ? 0 : value_rows(format, shape, 0, 0).list_bytes(rows);
+  return key_rows(format, shape, 0, 0).list_bytes(rows) + values + static_cast<double>(sizeof(Position)) * rows;
+}
+
 double element_row_bytes(const RowFormat& format, const KvShape& shape) {
   const double values = shape.value_is_key_prefix ? 0 : value_rows(format, shape, 0, 0).row_bytes();
   return key_rows(format, shape, 0, 0).row_bytes() + values + sizeof(Position);

@@ -22,5 +22,6 @@ struct RowFormat {
                                                    int capacity);
 /// Of one row of one kv head in a full page, its index included.
 [[nodiscard]] double element_row_bytes(const RowFormat& format, const KvShape& shape);
+[[nodiscard]] double element_list_bytes(const RowFormat& format, const KvShape& shape, int rows);
 
 }  // namespace attnlab

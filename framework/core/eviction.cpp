@@ -24,7 +24,9 @@ class RowsCache final : public LayerCache {
 
   KvShape shape() const noexcept override { return shape_; }
   KeyForm key_form() const noexcept override { return key_form_; }
-  const MaskRule* visibility() const noexcept override { return rule_ == nullptr ? nullptr : rule_->visibility(); }
+  const MaskRule* visibility(int sequence) const noexcept override {
+    return rule_ == nullptr ? nullptr : rule_->visibility(sequence);
+  }
   MassSink* mass_sink() const noexcept override { return rule_ == nullptr ? nullptr : rule_->mass_sink(); }
   QuerySink* query_sink() const noexcept override { return rule_ == nullptr ? nullptr : rule_->query_sink(); }
 
@@ -165,10 +167,12 @@ void RowMass::clear(int sequence) {
   for (int head = 0; head < kv_heads_; ++head) at(sequence, head).clear();
 }
 
-void RowMass::grow(const ChunkView& chunk, int sequence) {
+void RowMass::grow(const ChunkView& chunk, int sequence, int most) {
   for (int head = 0; head < kv_heads_; ++head) {
     std::vector<double>& mass = at(sequence, head);
-    mass.resize(mass.size() + chunk.tokens_of(sequence));
+    const std::size_t rows = mass.size() + chunk.tokens_of(sequence);
+    reserve_entries(mass, rows, most);
+    mass.resize(rows);
   }
 }
 

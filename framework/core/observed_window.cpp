@@ -22,8 +22,8 @@ std::string protected_fault(double rows, Protect protect) {
 
 class BestObserved final : public EvictionRule {
  public:
-  BestObserved(const ObservedWindowOptions& options, int keep, const LayerCacheContext& context)
-      : keep_(require_protected(keep, options.protected_rows())),
+  BestObserved(const ObservedWindowOptions& options, std::vector<int> keep, const LayerCacheContext& context)
+      : keep_(require_protected(std::move(keep), options.protected_rows())),
         protect_(options.protected_rows()),
         kv_heads_(context.shape.kv_heads),
         observed_(options, context) {}
@@ -36,10 +36,10 @@ class BestObserved final : public EvictionRule {
   void check(const ChunkView& chunk, int sequence, KvRows& rows) override {
     if (chunk.phases[sequence] != Phase::last_prefill) return;
     for (int head = 0; head < kv_heads_; ++head) {
-      if (rows.rows(sequence, head) > keep_) {
+      if (rows.rows(sequence, head) > keep_[sequence]) {
         const std::span<const Position> positions = rows.positions(sequence, head);
         const std::vector<double> scores = observed_.scores(sequence, head, positions);
-        rows.drop(sequence, head, rows_to_drop(scores, positions, keep_, protect_));
+        rows.drop(sequence, head, rows_to_drop(scores, positions, keep_[sequence], protect_));
       }
       observed_.forget(sequence, head, rows.rows(sequence, head));
     }
@@ -51,7 +51,7 @@ class BestObserved final : public EvictionRule {
   std::size_t bytes() const noexcept override { return observed_.bytes(); }
 
  private:
-  int keep_;
+  std::vector<int> keep_;  // [sequences]
   Protect protect_;
   int kv_heads_;
   ObservedWindow observed_;
@@ -66,9 +66,10 @@ void check_protected(const Budget& budget, Protect protect, Problems& problems) 
     problems.add("protect.first", std::move(fault));
 }
 
-int require_protected(int rows, Protect protect) {
-  if (std::string fault = protected_fault(rows, protect); !fault.empty())
-    throw Error("", std::move(fault), "raise the budget or protect fewer rows");
+std::vector<int> require_protected(std::vector<int> rows, Protect protect) {
+  for (const int of_sequence : rows)
+    if (std::string fault = protected_fault(of_sequence, protect); !fault.empty())
+      throw Error("", std::move(fault), "raise the budget or protect fewer rows");
   return rows;
 }
 
@@ -80,14 +81,15 @@ void ObservedWindowOptions::check(const ObservedWindowOptions& options, Problems
     check_protected(options.budget, options.protected_rows(), problems);
 }
 
-int ObservedWindowOptions::rows(const LayerCacheContext& context) const {
-  const int rows = budget.rows(context);
-  if (rows <= window)
-    throw Error("",
-                fmt::format("the budget {} is {} rows of every kv head, not more than the window of {}", budget.text(),
-                            rows, window),
-                "raise the budget or make the window smaller");
-  return require_protected(rows, protected_rows());
+std::vector<int> ObservedWindowOptions::rows(const LayerCacheContext& context, const SequenceBytes& bytes_of) const {
+  std::vector<int> rows = budget.rows(context, bytes_of, std::max(window + 1, protect_first + protected_rows().recent));
+  for (const int of_sequence : rows)
+    if (of_sequence <= window)
+      throw Error("",
+                  fmt::format("the budget {} is {} rows of every kv head, not more than the window of {}",
+                              budget.text(), of_sequence, window),
+                  "raise the budget or make the window smaller");
+  return require_protected(std::move(rows), protected_rows());
 }
 
 ObservedWindow::ObservedWindow(const ObservedWindowOptions& options, const LayerCacheContext& context)
@@ -161,9 +163,9 @@ void ObservedWindow::restore(int sequence, StateReader& from) {
   std::ranges::copy(rows, rows_.begin() + static_cast<std::ptrdiff_t>(sequence) * kv_heads_);
 }
 
-std::unique_ptr<EvictionRule> best_observed(const ObservedWindowOptions& options, int keep,
+std::unique_ptr<EvictionRule> best_observed(const ObservedWindowOptions& options, std::vector<int> keep,
                                             const LayerCacheContext& context) {
-  return std::make_unique<BestObserved>(options, keep, context);
+  return std::make_unique<BestObserved>(options, std::move(keep), context);
 }
 
 }  // namespace attnlab

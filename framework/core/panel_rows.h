@@ -82,6 +82,10 @@ class PanelRows {
   }
 
   [[nodiscard]] std::size_t bytes() const noexcept { return pool_.bytes(); }
+  /// Of a list of so many rows.
+  [[nodiscard]] double list_bytes(int rows) const noexcept {
+    return static_cast<double>(layout_.page_bytes(panel_.bytes())) * layout_.pages(rows);
+  }
   /// Of a row in a full page.
   [[nodiscard]] double row_bytes() const noexcept {
     return static_cast<double>(layout_.page_bytes(panel_.bytes())) / layout_.page_rows;

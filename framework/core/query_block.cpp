@@ -107,7 +107,7 @@ TileScores QueryBlock::score(const KvTile& tile) {
     queries = capped_;
   }
   // Queries that see nothing of the tile are left out, in steps; what lies between is computed and masked.
-  const MaskRule* visibility = args_.source.visibility();
+  const MaskRule* visibility = args_.source.visibility(range_.sequence);
   std::array<MaskRule::Cover, kBlockRows / kMaskQueries> seen;     // by the variant's mask
   std::array<MaskRule::Cover, kBlockRows / kMaskQueries> allowed;  // by the policy
   const int steps = (range_.count + kMaskQueries - 1) / kMaskQueries;

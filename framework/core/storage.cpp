@@ -65,4 +65,10 @@ double row_bytes(const StorageSpec& storage, const KvShape& shape) {
   return element_row_bytes(format_of(storage), shape);
 }
 
+double list_bytes(const StorageSpec& storage, const KvShape& shape, int rows) {
+  // Rows that wait for their group are held as they are: a bound for all of them.
+  if (storage.is_kivi()) return std::max(row_bytes(storage, shape), row_bytes(StorageSpec{}, shape)) * rows;
+  return element_list_bytes(format_of(storage), shape, rows);
+}
+
 }  // namespace attnlab

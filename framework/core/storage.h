@@ -40,5 +40,7 @@ enum class Rounding : std::uint8_t { none, when_appended, after_prompt };
 /// Of one row of one kv head in a full page: codes, scales and minima, and its index. Of kivi, a row that is codes.
 /// What a budget in bytes is divided by.
 [[nodiscard]] ATTNLAB_API double row_bytes(const StorageSpec& storage, const KvShape& shape);
+/// What so many rows of one kv head take: whole pages, and the positions of the rows.
+[[nodiscard]] ATTNLAB_API double list_bytes(const StorageSpec& storage, const KvShape& shape, int rows);
 
 }  // namespace attnlab

@@ -220,6 +220,9 @@ model::LayerComponents make_components(const ResolvedLayer& chosen, const Regist
   components.make_rows = [storage = chosen.cache.storage](const KvShape& shape, int sequences, int capacity) {
     return make_rows(storage, shape, sequences, capacity);
   };
+  components.list_bytes = [storage = chosen.cache.storage](const KvShape& shape, int rows) {
+    return list_bytes(storage, shape, rows);
+  };
   components.row_bytes = [storage = chosen.cache.storage](const KvShape& shape) { return row_bytes(storage, shape); };
   components.seed = seed;
   return components;

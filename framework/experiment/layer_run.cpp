@@ -63,7 +63,7 @@ class Sight {
 // Pairs of a query of the chunk and a row of one kv head that it sees.
 double seen_pairs(const KvSource& source, const ChunkView& chunk, int kv_head, TileScratch& scratch) {
   const CausalMask causal;
-  const Sight sights[] = {Sight(&causal), Sight(source.visibility())};
+  const Sight sights[] = {Sight(&causal), Sight(source.visibility(0))};
   std::array<float, kTileRows> room;
   double pairs = 0;
   for (int index = 0; index < source.tiles(0, kv_head); ++index) {
@@ -111,7 +111,7 @@ LayerRun::LayerRun(const Registry& registry, const Composition& parts, const Lay
   parameters_ = model::bind_parameters(components_, "model.layers.6.self_attn.", weights, shared);
   shape_ = components_.attention->kv_shape();
   cache_ = model::make_cache(components_,
-                             {.layer = kLayer, .layers = kLayers, .heads = size.heads, .capacity = size.context});
+                             {.layer = kLayer, .layers = kLayers, .heads = size.heads, .capacities = {size.context}});
   state_.resize(static_cast<std::size_t>(components_.attention->state_floats()));
 
   const auto numbers = [&](std::vector<float>& values, const char* name, std::int64_t width) {

@@ -59,6 +59,7 @@ Measured measure_generate(model::Decoder& decoder, const model::Tokenizer& token
     measured.details["token_latencies_s"] = thinned(latencies);
   }
   measured.add("kv_bytes_allocated", "bytes", "lower", static_cast<double>(session.kv_bytes()), true);
+  measured.add("kv_bytes_nominal", "bytes", "lower", static_cast<double>(session.kv_bytes_nominal()), true);
   if (compression && workload.tokens == 1) measured.details["notes"].push_back(compression->unread());
   measured.details["prompt"] = workload.prompt;
   measured.details["text"] = text;

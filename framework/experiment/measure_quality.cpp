@@ -21,6 +21,7 @@ void CacheUse::count_step(const model::Session& session) {
 
 void CacheUse::count_end(const model::Session& session) {
   at_an_end = std::max(at_an_end, static_cast<double>(session.kv_bytes()));
+  nominal = std::max(nominal, static_cast<double>(session.kv_bytes_nominal()));
   evicted += session.appended_rows() - session.live_rows();
 }
 
@@ -29,6 +30,7 @@ void Measured::add_cache(const CacheUse& use) {
   add("kv_bytes_mean", "bytes", "lower", sum / static_cast<double>(use.after_steps.size()), true);
   add("kv_bytes_peak", "bytes", "lower", *std::max_element(use.after_steps.begin(), use.after_steps.end()), true);
   add("kv_bytes_allocated", "bytes", "lower", use.at_an_end, true);
+  add("kv_bytes_nominal", "bytes", "lower", use.nominal, true);
   add("rows_evicted", "", "none", static_cast<double>(use.evicted), true);
 }
 

@@ -25,6 +25,7 @@ namespace attnlab::experiment {
 /// What the caches of a measure of quality held, over its windows or examples.
 struct CacheUse {
   std::vector<double> after_steps;  // bytes
+  double nominal = 0;               // of rows that live at an end, at most
   double at_an_end = 0;             // bytes behind the last step; of windows of unlike lengths the most
   std::int64_t evicted = 0;         // rows
 

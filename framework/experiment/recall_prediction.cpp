@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <array>
 
+#include <attnlab/budget.h>
+
 #include "experiment/model_defaults.h"
 
 namespace attnlab::experiment {
@@ -20,9 +22,14 @@ OptionValue value_of(const ResolvedComponent& component, std::string_view name) 
   return declared == component.descriptor->options.end() ? OptionValue() : declared->default_value;
 }
 
-// 0 where there is no such option.
-int count_of(const ResolvedComponent& component, std::string_view name) {
+// 0 where there is no such option; none where it is a budget that is no count of tokens.
+std::optional<int> count_of(const ResolvedComponent& component, std::string_view name) {
   const OptionValue value = value_of(component, name);
+  if (const auto* text = std::get_if<std::string>(&value)) {
+    const auto budget = Budget::parse(*text);
+    if (!budget || budget->unit != Budget::Unit::tokens) return std::nullopt;
+    return static_cast<int>(budget->amount);
+  }
   const auto* count = std::get_if<std::int64_t>(&value);
   return count == nullptr ? 0 : static_cast<int>(*count);
 }
@@ -34,12 +41,14 @@ bool is_at_default(const ResolvedComponent& component, std::string_view name) {
 
 std::optional<RecallPrediction> predict_layer(const ResolvedLayer& layer) {
   if (std::ranges::find(kAttentions, layer.attention.descriptor->id) == kAttentions.end()) return std::nullopt;
-  const int seen = count_of(layer.attention, "window");
+  const int seen = count_of(layer.attention, "window").value_or(0);
   const std::string& cache = layer.cache.descriptor->id;
   if (cache == "full") return RecallPrediction{.window = seen};
-  const int kept = count_of(layer.cache, "window");
-  if (cache == "window") return RecallPrediction{.window = seen > 0 ? std::min(seen, kept) : kept};
-  if (cache == "sink" && seen == 0) return RecallPrediction{.window = kept, .sinks = count_of(layer.cache, "sinks")};
+  const std::optional<int> kept = count_of(layer.cache, "window");
+  if (!kept) return std::nullopt;
+  if (cache == "window") return RecallPrediction{.window = seen > 0 ? std::min(seen, *kept) : *kept};
+  if (cache == "sink" && seen == 0)
+    return RecallPrediction{.window = *kept, .sinks = count_of(layer.cache, "sinks").value_or(0)};
   return std::nullopt;
 }
 

@@ -107,12 +107,13 @@ Layer::Layer(const std::filesystem::path& streams, const Registry& registry, con
                                           position.descriptor->id));
   policy_ = registry.cache(cache.descriptor->id, cache.choice.base.options, context);
   const StorageChoice storage = cache.choice.base.storage.value_or(StorageChoice{});
-  LayerCacheContext layer{.capacity = tokens(),
+  LayerCacheContext layer{.capacities = {tokens()},
                           .heads = heads(),
                           .shape = {.kv_heads = kv_heads(), .key_dim = head_dim(), .value_dim = head_dim()},
                           .key_form = form,
                           .rotation = position_->rotation()};
   layer.row_bytes = row_bytes(storage, layer.shape);
+  layer.list_bytes = [storage, shape = layer.shape](int rows) { return list_bytes(storage, shape, rows); };
   layer.make_rows = [storage, shape = layer.shape, count = tokens()] { return make_rows(storage, shape, 1, count); };
   cache_ = policy_->create(layer);
 }

@@ -69,10 +69,12 @@ struct Decoder::Layer {
 
 std::unique_ptr<LayerCache> make_cache(const LayerComponents& components, const CachePlace& place) {
   const KvShape shape = components.attention->kv_shape();
+  const auto sequences = static_cast<int>(place.capacities.size());
+  const int longest = *std::max_element(place.capacities.begin(), place.capacities.end());
   LayerCacheContext context{.layer = place.layer,
                             .layers = place.layers,
-                            .sequences = place.sequences,
-                            .capacity = place.capacity,
+                            .sequences = sequences,
+                            .capacities = place.capacities,
                             .heads = place.heads,
                             .shape = shape,
                             .key_form = components.key_form,
@@ -80,8 +82,9 @@ std::unique_ptr<LayerCache> make_cache(const LayerComponents& components, const 
                             .row_bytes = components.row_bytes(shape),
                             .seed = components.seed};
   // By value: a policy may keep the context, and make rows when it needs them.
-  context.make_rows = [make = components.make_rows, shape, place] {
-    return make(shape, place.sequences, place.capacity);
+  context.list_bytes = [bytes = components.list_bytes, shape](int rows) { return bytes(shape, rows); };
+  context.make_rows = [make = components.make_rows, shape, sequences, longest] {
+    return make(shape, sequences, longest);
   };
   auto cache = components.cache->create(context);
   if (cache == nullptr) throw Error("", "a cache policy made no cache", "its create() must not return null");
@@ -296,6 +299,11 @@ std::int64_t Decoder::state_floats(int layer) const noexcept {
 }
 
 Session Decoder::make_session(int sequences, int capacity) const {
+  return make_session(std::vector<int>(static_cast<std::size_t>(sequences), capacity));
+}
+
+Session Decoder::make_session(std::span<const int> capacities) const {
+  const auto sequences = static_cast<int>(capacities.size());
   Session session;
   session.lengths_.resize(sequences);
   session.heads_ = config_.heads;
@@ -304,8 +312,7 @@ Session Decoder::make_session(int sequences, int capacity) const {
     session.caches_.push_back(make_cache(components, {.layer = static_cast<int>(index),
                                                       .layers = config_.layers,
                                                       .heads = config_.heads,
-                                                      .sequences = sequences,
-                                                      .capacity = capacity}));
+                                                      .capacities = {capacities.begin(), capacities.end()}}));
     session.states_.emplace_back(static_cast<std::size_t>(sequences) * components.attention->state_floats());
   }
   return session;

@@ -27,7 +27,8 @@ struct LayerComponents {
   std::shared_ptr<CachePolicy> cache;
   KeyForm key_form = KeyForm::rotated;
   std::function<std::unique_ptr<KvRows>(const KvShape&, int sequences, int capacity)> make_rows;
-  std::function<double(const KvShape&)> row_bytes;  // of one row of one kv head, as it is held
+  std::function<double(const KvShape&)> row_bytes;             // of one row of one kv head, as it is held
+  std::function<double(const KvShape&, int rows)> list_bytes;  // of so many rows of one kv head, whole pages
   std::uint64_t seed = 1;
 };
 
@@ -36,8 +37,7 @@ struct CachePlace {
   int layer = 0;
   int layers = 1;
   int heads = 0;
-  int sequences = 1;
-  int capacity = 0;  // tokens that a sequence may reach; 0: not known
+  std::vector<int> capacities = {0};  // [sequences] tokens that each may reach; 0: not known
 };
 
 /// The cache that a layer's components ask for. Error where the policy makes none.
@@ -129,7 +129,9 @@ class ATTNLAB_API Decoder {
   [[nodiscard]] const PositionScheme& position(int layer) const noexcept;
   [[nodiscard]] std::int64_t state_floats(int layer) const noexcept;
 
-  /// `capacity`: tokens that a sequence may reach; 0: not known.
+  /// capacities [sequences]: tokens that each may reach, of which shares are taken.
+  [[nodiscard]] Session make_session(std::span<const int> capacities) const;
+  /// All the same; 0: not known.
   [[nodiscard]] Session make_session(int sequences, int capacity) const;
 
   /// Error where a scheme cannot represent positions below `length`; a warning where the length is beyond what the

@@ -1,4 +1,5 @@
 // Cache policies and their caches as the host calls them; see guarded.h.
+#include <deque>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -32,16 +33,17 @@ class GuardedCache final : public LayerCache {
         key_form_(context.key_form),
         fed_(context.sequences),
         appended_(context.sequences),
-        visibility_(callee),
         mass_sink_(callee),
         query_sink_(callee),
-        selector_(callee) {}
+        selector_(callee) {
+    for (int sequence = 0; sequence < context.sequences; ++sequence) visibility_.emplace_back(callee);
+  }
 
   KvShape shape() const noexcept override { return shape_; }
   KeyForm key_form() const noexcept override { return key_form_; }
-  const MaskRule* visibility() const noexcept override {
+  const MaskRule* visibility(int sequence) const noexcept override {
     const PluginCall call(callee_, "visibility");
-    return visibility_.follow(inner_->visibility());
+    return visibility_[static_cast<std::size_t>(sequence)].follow(inner_->visibility(sequence));
   }
   MassSink* mass_sink() const noexcept override {
     const PluginCall call(callee_, "mass_sink");
@@ -198,7 +200,7 @@ class GuardedCache final : public LayerCache {
   KeyForm key_form_;
   std::vector<std::int64_t> fed_;       // [sequences] tokens since it was empty
   std::vector<std::int64_t> appended_;  // [sequences] tokens since the last chunk ended
-  mutable GuardedMask visibility_;
+  mutable std::deque<GuardedMask> visibility_;  // [sequences]
   mutable GuardedMassSink mass_sink_;
   mutable GuardedQuerySink query_sink_;
   mutable GuardedSelector selector_;

@@ -93,7 +93,7 @@ struct Part {
 class ExpandedRows final : public attnlab::KvSource {
  public:
   ExpandedRows(const Dims& dims, int sequence, const attnlab::LayerContext& layer)
-      : dims_(dims), sequence_(sequence), visibility_(layer.cache.visibility()) {
+      : dims_(dims), sequence_(sequence), visibility_(layer.cache.visibility(sequence)) {
     gather(layer);
   }
 
@@ -126,7 +126,7 @@ class ExpandedRows final : public attnlab::KvSource {
             .rotated_width = dims_.rope};
   }
   attnlab::KeyForm key_form() const noexcept override { return attnlab::KeyForm::rotated; }
-  const attnlab::MaskRule* visibility() const noexcept override { return visibility_; }
+  const attnlab::MaskRule* visibility(int) const noexcept override { return visibility_; }
   int tiles(int sequence, int) const noexcept override {
     return sequence == sequence_ ? static_cast<int>(tiles_.size()) : 0;
   }

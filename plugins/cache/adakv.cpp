@@ -49,13 +49,14 @@ void best_first(std::vector<Candidate>& candidates, std::size_t count) {
 class SharedBudget final : public attnlab::EvictionRule {
  public:
   SharedBudget(const AdaKvOptions& options, const attnlab::LayerCacheContext& context)
-      : older_(options.rows(context) - options.window),
-        // A product that is whole but for its rounding counts as whole.
-        own_(static_cast<int>(std::floor(options.safeguard * older_ + 1e-9))),
+      : older_(options.rows(context, ragged_bytes(context))),
+        safeguard_(options.safeguard),
         window_(options.window),
         protect_(options.protected_rows()),
         kv_heads_(context.shape.kv_heads),
-        observed_(options, context) {}
+        observed_(options, context) {
+    for (int& rows : older_) rows -= options.window;
+  }
 
   attnlab::MassSink* mass_sink() noexcept override { return observed_.sink(); }
   void appended(const attnlab::ChunkView& chunk, attnlab::TensorView<const float, 3>,
@@ -67,7 +68,7 @@ class SharedBudget final : public attnlab::EvictionRule {
     if (chunk.phases[sequence] != attnlab::Phase::last_prefill) return;
     std::int64_t all = 0;
     for (int head = 0; head < kv_heads_; ++head) all += rows.rows(sequence, head);
-    if (all > std::int64_t{kv_heads_} * (older_ + window_)) evict(sequence, rows);
+    if (all > std::int64_t{kv_heads_} * (older_[sequence] + window_)) evict(sequence, rows);
     for (int head = 0; head < kv_heads_; ++head) observed_.forget(sequence, head, rows.rows(sequence, head));
   }
 
@@ -77,15 +78,24 @@ class SharedBudget final : public attnlab::EvictionRule {
   void restore(int sequence, attnlab::StateReader& from) override { observed_.restore(sequence, from); }
 
  private:
+  // Heads with different numbers of rows fill their last pages by chance: of none more than a row is certain.
+  static attnlab::SequenceBytes ragged_bytes(const attnlab::LayerCacheContext& context) {
+    return [lists = static_cast<double>(context.layers) * context.shape.kv_heads,
+            list_bytes = context.list_bytes](int rows) { return lists * (list_bytes(rows + 1) + list_bytes(1)); };
+  }
+  // Of the rows beside the window, those that every head has for itself. A product that is whole but for its rounding
+  // counts as whole.
+  int own_rows(int sequence) const { return static_cast<int>(std::floor(safeguard_ * older_[sequence] + 1e-9)); }
+
   void evict(int sequence, attnlab::KvRows& rows) {
     std::vector<Candidate> others;  // of all heads, without those that their own head keeps
     std::size_t places = 0;
     for (int head = 0; head < kv_heads_; ++head) {
       std::vector<Candidate> own = candidates(sequence, head, rows.positions(sequence, head));
-      const std::size_t kept = std::min<std::size_t>(own_, own.size());
+      const std::size_t kept = std::min<std::size_t>(own_rows(sequence), own.size());
       best_first(own, kept);
       others.insert(others.end(), own.begin() + kept, own.end());
-      places += older_ - kept;
+      places += older_[sequence] - kept;
     }
     best_first(others, places);
     std::vector<std::vector<int>> dropped(kv_heads_);
@@ -115,8 +125,8 @@ class SharedBudget final : public attnlab::EvictionRule {
     return all;
   }
 
-  int older_;  // rows of a kv head beside the window, on average
-  int own_;    // of these, those that every head has for itself
+  std::vector<int> older_;  // [sequences] rows of a kv head beside the window, on average
+  double safeguard_;
   int window_;
   attnlab::Protect protect_;
   int kv_heads_;

@@ -62,9 +62,9 @@ struct QuerySums {
 
 class SeenQueries final : public attnlab::QuerySink {
  public:
-  SeenQueries(int skipped, int keep, const attnlab::LayerCacheContext& context)
+  SeenQueries(int skipped, std::vector<int> keep, const attnlab::LayerCacheContext& context)
       : skipped_(skipped),
-        keep_(keep),
+        keep_(std::move(keep)),
         heads_(context.heads),
         sums_(static_cast<std::size_t>(context.sequences) * context.heads) {}
 
@@ -72,7 +72,7 @@ class SeenQueries final : public attnlab::QuerySink {
     attnlab::for_each_index(chunk.sequences() * heads_, [&](int index) {
       const int sequence = index / heads_;
       // A prompt that fits is not cut.
-      if (chunk.phases[sequence] == attnlab::Phase::decode || chunk.lengths[sequence] <= keep_) return;
+      if (chunk.phases[sequence] == attnlab::Phase::decode || chunk.lengths[sequence] <= keep_[sequence]) return;
       std::vector<double> query(queries.extent(2));
       for (int token = chunk.first(sequence); token < chunk.first(sequence) + chunk.tokens_of(sequence); ++token) {
         if (chunk.positions[token] < skipped_) continue;
@@ -110,7 +110,7 @@ class SeenQueries final : public attnlab::QuerySink {
 
  private:
   int skipped_;
-  int keep_;
+  std::vector<int> keep_;  // [sequences]
   int heads_;
   std::vector<QuerySums> sums_;  // [sequences x heads]
 };
@@ -137,6 +137,10 @@ class Ahead {
     }
   }
 
+  /// What was averaged is not needed any more.
+  void forget() { average_ = {}; }
+  [[nodiscard]] std::size_t bytes() const noexcept { return average_.capacity() * sizeof(double); }
+
   // key [key_dim]
   void turn_back(std::span<double> key) const {
     if (rotation_ == nullptr) return;
@@ -161,39 +165,41 @@ class Ahead {
 
 class Expected final : public attnlab::EvictionRule {
  public:
-  Expected(const ExpectedAttentionOptions& options, int keep, const attnlab::LayerCacheContext& context)
+  Expected(const ExpectedAttentionOptions& options, std::vector<int> keep, const attnlab::LayerCacheContext& context)
       : sinks_(options.sinks),
-        keep_(keep),
+        keep_(std::move(keep)),
         protect_(options.protected_rows()),
         shape_(context.shape),
         group_(context.heads / context.shape.kv_heads),
         to_rotate_(context.key_form == attnlab::KeyForm::unrotated ? context.rotation : nullptr),
-        seen_(sinks_, keep, context),
+        seen_(sinks_, keep_, context),
         ahead_(context, options.future) {}
 
   attnlab::QuerySink* query_sink() noexcept override { return &seen_; }
 
   void check(const ChunkView& chunk, int sequence, attnlab::KvRows& rows) override {
     if (chunk.phases[sequence] != attnlab::Phase::last_prefill) return;
-    if (chunk.lengths[sequence] > keep_) {
+    const int keep = keep_[sequence];
+    if (chunk.lengths[sequence] > keep) {
       ahead_.look_from(chunk.lengths[sequence]);
       std::vector<std::vector<double>> scores(shape_.kv_heads);
       attnlab::for_each_index(shape_.kv_heads, [&](int head) {
-        if (rows.rows(sequence, head) > keep_) scores[head] = score(chunk, sequence, head, rows);
+        if (rows.rows(sequence, head) > keep) scores[head] = score(chunk, sequence, head, rows);
       });
       for (int head = 0; head < shape_.kv_heads; ++head) {
         if (scores[head].empty()) continue;
         const std::span<const Position> positions = rows.positions(sequence, head);
-        rows.drop(sequence, head, attnlab::rows_to_drop(scores[head], positions, keep_, protect_));
+        rows.drop(sequence, head, attnlab::rows_to_drop(scores[head], positions, keep, protect_));
       }
     }
     seen_.forget(sequence);
+    ahead_.forget();
   }
 
   void clear(int sequence) override { seen_.forget(sequence); }
   void save(int sequence, attnlab::StateWriter& to) const override { seen_.save(sequence, to); }
   void restore(int sequence, attnlab::StateReader& from) override { seen_.restore(sequence, from); }
-  std::size_t bytes() const noexcept override { return seen_.bytes(); }
+  std::size_t bytes() const noexcept override { return seen_.bytes() + ahead_.bytes(); }
 
  private:
   // What is read of the rows of one kv head.
@@ -283,7 +289,7 @@ class Expected final : public attnlab::EvictionRule {
   }
 
   Position sinks_;
-  int keep_;
+  std::vector<int> keep_;  // [sequences]
   Protect protect_;
   attnlab::KvShape shape_;
   int group_;
@@ -300,8 +306,10 @@ class ExpectedAttention final : public attnlab::CachePolicy {
             .needs = {Feature::kv_rows}};
   }
   std::unique_ptr<attnlab::LayerCache> create(const attnlab::LayerCacheContext& context) const override {
-    const int keep = attnlab::require_protected(options_.budget.rows(context), options_.protected_rows());
-    return attnlab::rows_cache(context, std::make_unique<Expected>(options_, keep, context));
+    std::vector<int> keep = attnlab::require_protected(
+        options_.budget.rows(context, context.sequence_bytes(), options_.protected_rows().first),
+        options_.protected_rows());
+    return attnlab::rows_cache(context, std::make_unique<Expected>(options_, std::move(keep), context));
   }
 
  private:

@@ -24,6 +24,8 @@ struct H2oOptions : attnlab::ProtectOptions {
   static void check(const H2oOptions& options, attnlab::Problems& problems) {
     using Unit = attnlab::Budget::Unit;
     if (options.recent.unit == Unit::tokens && options.recent.amount < 1) problems.add("recent", "must be at least 1");
+    if ((options.heavy.unit == Unit::bytes) != (options.recent.unit == Unit::bytes))
+      problems.add("heavy", "and recent must both be bytes, or neither: bytes hold the two together");
     if (options.heavy.unit != Unit::tokens || options.recent.unit != Unit::tokens) return;
     const int recent = static_cast<int>(options.recent.amount);
     attnlab::Budget both = options.heavy;
@@ -34,8 +36,11 @@ struct H2oOptions : attnlab::ProtectOptions {
 
 class HeavyHitters final : public attnlab::EvictionRule {
  public:
-  HeavyHitters(int keep, Protect protect, const attnlab::LayerCacheContext& context)
-      : keep_(keep), protect_(protect), kv_heads_(context.shape.kv_heads), mass_(context.sequences, kv_heads_) {}
+  HeavyHitters(std::vector<int> keep, std::vector<Protect> protect, const attnlab::LayerCacheContext& context)
+      : keep_(std::move(keep)),
+        protect_(std::move(protect)),
+        kv_heads_(context.shape.kv_heads),
+        mass_(context.sequences, kv_heads_) {}
 
   attnlab::MassSink* mass_sink() noexcept override { return &mass_; }
 
@@ -43,7 +48,7 @@ class HeavyHitters final : public attnlab::EvictionRule {
                 attnlab::TensorView<const float, 3>) override {
     for (int sequence = 0; sequence < chunk.sequences(); ++sequence) {
       mass_.count_from(sequence, 0);
-      mass_.grow(chunk, sequence);
+      mass_.grow(chunk, sequence, keep_[sequence] + 1);
     }
   }
 
@@ -51,7 +56,8 @@ class HeavyHitters final : public attnlab::EvictionRule {
     if (!chunk.ends_prompt_or_step(sequence)) return;
     for (int head = 0; head < kv_heads_; ++head) {
       std::vector<double>& mass = mass_.at(sequence, head);
-      const std::vector<int> dropped = attnlab::rows_to_drop(mass, rows.positions(sequence, head), keep_, protect_);
+      const std::vector<int> dropped =
+          attnlab::rows_to_drop(mass, rows.positions(sequence, head), keep_[sequence], protect_[sequence]);
       rows.drop(sequence, head, dropped);
       attnlab::drop_entries(mass, dropped);
     }
@@ -63,8 +69,8 @@ class HeavyHitters final : public attnlab::EvictionRule {
   void restore(int sequence, attnlab::StateReader& from) override { mass_.restore(sequence, from); }
 
  private:
-  int keep_;
-  Protect protect_;
+  std::vector<int> keep_;         // [sequences]
+  std::vector<Protect> protect_;  // [sequences]
   int kv_heads_;
   attnlab::RowMass mass_;
 };
@@ -77,11 +83,24 @@ class H2o final : public attnlab::CachePolicy {
             .needs = {Feature::kv_rows, Feature::attention_mass}};
   }
   std::unique_ptr<attnlab::LayerCache> create(const attnlab::LayerCacheContext& context) const override {
-    const int heavy = options_.heavy.amount > 0 ? options_.heavy.rows(context) : 0;
-    const int recent = options_.recent.rows(context);
-    const Protect protect = options_.protect({.recent = recent});
-    const int keep = attnlab::require_protected(heavy + recent, protect);
-    return attnlab::rows_cache(context, std::make_unique<HeavyHitters>(keep, protect, context));
+    const attnlab::SequenceBytes bytes_of = context.sequence_bytes(attnlab::kScoreBytes);
+    const bool in_bytes = options_.heavy.unit == attnlab::Budget::Unit::bytes;
+    // Bytes hold both together, and are shared out as they were given.
+    attnlab::Budget all = options_.heavy;
+    all.amount += options_.recent.amount;
+    std::vector<int> keep = in_bytes ? all.rows(context, bytes_of, 2) : options_.recent.rows(context, bytes_of);
+    std::vector<int> heavy(keep.size());
+    if (!in_bytes && options_.heavy.amount > 0) heavy = options_.heavy.rows(context, bytes_of);
+    std::vector<Protect> protect;
+    for (std::size_t sequence = 0; sequence < keep.size(); ++sequence) {
+      const int recent = in_bytes
+                             ? std::max(1, static_cast<int>(keep[sequence] * (options_.recent.amount / all.amount)))
+                             : keep[sequence];
+      if (!in_bytes) keep[sequence] += heavy[sequence];
+      protect.push_back(options_.protect({.recent = recent}));
+      (void)attnlab::require_protected({keep[sequence]}, protect.back());
+    }
+    return attnlab::rows_cache(context, std::make_unique<HeavyHitters>(std::move(keep), std::move(protect), context));
   }
 
  private:

@@ -28,15 +28,16 @@ struct KeyDiffOptions : attnlab::ProtectOptions {
 
 class Distinct final : public attnlab::EvictionRule {
  public:
-  Distinct(int keep, Protect protect, const attnlab::LayerCacheContext& context)
-      : keep_(keep), protect_(protect), shape_(context.shape) {}
+  Distinct(std::vector<int> keep, Protect protect, const attnlab::LayerCacheContext& context)
+      : keep_(std::move(keep)), protect_(protect), shape_(context.shape) {}
 
   void check(const attnlab::ChunkView& chunk, int sequence, attnlab::KvRows& rows) override {
     if (!chunk.ends_prompt_or_step(sequence)) return;
     for (int head = 0; head < shape_.kv_heads; ++head) {
-      if (rows.rows(sequence, head) <= keep_) continue;
+      if (rows.rows(sequence, head) <= keep_[sequence]) continue;
       const std::vector<double> scores = difference(normalised_keys(rows, sequence, head));
-      rows.drop(sequence, head, attnlab::rows_to_drop(scores, rows.positions(sequence, head), keep_, protect_));
+      rows.drop(sequence, head,
+                attnlab::rows_to_drop(scores, rows.positions(sequence, head), keep_[sequence], protect_));
     }
   }
 
@@ -71,7 +72,7 @@ class Distinct final : public attnlab::EvictionRule {
     return scores;
   }
 
-  int keep_;
+  std::vector<int> keep_;  // [sequences]
   Protect protect_;
   attnlab::KvShape shape_;
 };
@@ -84,8 +85,9 @@ class KeyDiff final : public attnlab::CachePolicy {
   }
   std::unique_ptr<attnlab::LayerCache> create(const attnlab::LayerCacheContext& context) const override {
     const Protect protect = options_.protect();
-    const int keep = attnlab::require_protected(options_.budget.rows(context), protect);
-    return attnlab::rows_cache(context, std::make_unique<Distinct>(keep, protect, context));
+    std::vector<int> keep = attnlab::require_protected(
+        options_.budget.rows(context, context.sequence_bytes(), protect.first + protect.recent), protect);
+    return attnlab::rows_cache(context, std::make_unique<Distinct>(std::move(keep), protect, context));
   }
 
  private:

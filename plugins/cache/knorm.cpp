@@ -24,15 +24,18 @@ struct KnormOptions : attnlab::ProtectOptions {
 
 class SmallestKeys final : public attnlab::EvictionRule {
  public:
-  SmallestKeys(int keep, Protect protect, const attnlab::LayerCacheContext& context)
-      : keep_(keep),
+  SmallestKeys(std::vector<int> keep, Protect protect, const attnlab::LayerCacheContext& context)
+      : keep_(std::move(keep)),
         protect_(protect),
         kv_heads_(context.shape.kv_heads),
         scores_(static_cast<std::size_t>(context.sequences) * kv_heads_) {}
 
   void appended(const attnlab::ChunkView& chunk, attnlab::TensorView<const float, 3> keys,
                 attnlab::TensorView<const float, 3>) override {
-    for (int sequence = 0; sequence < chunk.sequences(); ++sequence)
+    for (int sequence = 0; sequence < chunk.sequences(); ++sequence) {
+      for (int head = 0; head < kv_heads_; ++head)
+        attnlab::reserve_entries(of(sequence, head), of(sequence, head).size() + chunk.tokens_of(sequence),
+                                 keep_[sequence] + 1);
       for (int token = chunk.first(sequence); token < chunk.first(sequence) + chunk.tokens_of(sequence); ++token)
         for (int head = 0; head < kv_heads_; ++head) {
           double square = 0;
@@ -40,13 +43,15 @@ class SmallestKeys final : public attnlab::EvictionRule {
           for (std::int64_t i = 0; i < key.extent(0); ++i) square += double{key[i]} * key[i];
           of(sequence, head).push_back(-square);
         }
+    }
   }
 
   void check(const attnlab::ChunkView& chunk, int sequence, attnlab::KvRows& rows) override {
     if (!chunk.ends_prompt_or_step(sequence)) return;
     for (int head = 0; head < kv_heads_; ++head) {
       std::vector<double>& scores = of(sequence, head);
-      const std::vector<int> dropped = attnlab::rows_to_drop(scores, rows.positions(sequence, head), keep_, protect_);
+      const std::vector<int> dropped =
+          attnlab::rows_to_drop(scores, rows.positions(sequence, head), keep_[sequence], protect_);
       rows.drop(sequence, head, dropped);
       attnlab::drop_entries(scores, dropped);
     }
@@ -70,7 +75,7 @@ class SmallestKeys final : public attnlab::EvictionRule {
  private:
   std::vector<double>& of(int sequence, int head) { return scores_[sequence * kv_heads_ + head]; }
 
-  int keep_;
+  std::vector<int> keep_;  // [sequences]
   Protect protect_;
   int kv_heads_;
   std::vector<std::vector<double>> scores_;  // [sequences x kv_heads][rows]: minus the squared norm of the key
@@ -84,8 +89,10 @@ class Knorm final : public attnlab::CachePolicy {
   }
   std::unique_ptr<attnlab::LayerCache> create(const attnlab::LayerCacheContext& context) const override {
     const Protect protect = options_.protect();
-    const int keep = attnlab::require_protected(options_.budget.rows(context), protect);
-    return attnlab::rows_cache(context, std::make_unique<SmallestKeys>(keep, protect, context));
+    std::vector<int> keep = attnlab::require_protected(
+        options_.budget.rows(context, context.sequence_bytes(attnlab::kScoreBytes), protect.first + protect.recent),
+        protect);
+    return attnlab::rows_cache(context, std::make_unique<SmallestKeys>(std::move(keep), protect, context));
   }
 
  private:

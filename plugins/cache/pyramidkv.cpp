@@ -44,8 +44,15 @@ class PyramidKv final : public attnlab::CachePolicy {
             .needs = {Feature::kv_rows, Feature::attention_mass}};
   }
   std::unique_ptr<attnlab::LayerCache> create(const attnlab::LayerCacheContext& context) const override {
-    const int keep = layer_budget(options_.rows(context), options_, context.layer, context.layers);
-    return attnlab::rows_cache(context, attnlab::best_observed(options_, keep, context));
+    const auto layers_bytes = [&](int budget) {
+      double bytes = 0;
+      for (int layer = 0; layer < context.layers; ++layer)
+        bytes += context.list_bytes(layer_budget(budget, options_, layer, context.layers) + 1);
+      return bytes * context.shape.kv_heads;
+    };
+    std::vector<int> keep = options_.rows(context, layers_bytes);
+    for (int& rows : keep) rows = layer_budget(rows, options_, context.layer, context.layers);
+    return attnlab::rows_cache(context, attnlab::best_observed(options_, std::move(keep), context));
   }
 
  private:

@@ -100,11 +100,12 @@ class QuestCache final : public attnlab::LayerCache, public attnlab::TileSelecto
       : is_dense_(context.layer < options.dense_layers),
         tile_rows_(std::min(options.page, kTileRows)),
         tiles_of_page_(options.page / tile_rows_),
-        pages_(std::max(1, options.budget.rows(context) / options.page)),
+        pages_(options.budget.rows(context, bytes_read(context))),
         shape_(context.shape),
         key_form_(context.key_form),
         rows_(context.make_rows()),
         chooses_(context.sequences) {
+    for (int& pages : pages_) pages = std::max(1, pages / options.page);
     if (is_dense_) return;
     bounds_.assign(static_cast<std::size_t>(context.sequences) * shape_.kv_heads,
                    PageBounds(options.page, shape_.key_dim));
@@ -124,7 +125,8 @@ class QuestCache final : public attnlab::LayerCache, public attnlab::TileSelecto
       if (is_dense_) continue;
       for (int head = 0; head < shape_.kv_heads; ++head)
         for (int token = first; token < first + tokens; ++token) of(sequence, head).add(keys[token][head]);
-      chooses_[sequence] = chunk.phases[sequence] == attnlab::Phase::decode && of(sequence, 0).pages() > pages_;
+      chooses_[sequence] =
+          chunk.phases[sequence] == attnlab::Phase::decode && of(sequence, 0).pages() > pages_[sequence];
     }
   }
   void end_chunk(const ChunkView& chunk) override {
@@ -171,7 +173,7 @@ class QuestCache final : public attnlab::LayerCache, public attnlab::TileSelecto
     }
     const PageBounds& bounds = bounds_[sequence * shape_.kv_heads + kv_head];
     const int current = bounds.pages() - 1;
-    const int others = pages_ - 1;  // fewer than there are
+    const int others = pages_[sequence] - 1;  // fewer than there are
     std::vector<double> highest(current);
     std::vector<int> order(current);
     for (std::int64_t member = 0; member < queries.extent(0); ++member) {
@@ -192,6 +194,10 @@ class QuestCache final : public attnlab::LayerCache, public attnlab::TileSelecto
   }
 
  private:
+  // Every row stays, so bytes are those that a step reads.
+  static attnlab::SequenceBytes bytes_read(const attnlab::LayerCacheContext& context) {
+    return [row = context.layers * context.shape.kv_heads * context.row_bytes](int rows) { return row * rows; };
+  }
   PageBounds& of(int sequence, int head) noexcept { return bounds_[sequence * shape_.kv_heads + head]; }
 
   void read_page(std::int64_t member, int page, attnlab::TensorView<std::uint8_t, 2> reads) const noexcept {
@@ -218,9 +224,9 @@ class QuestCache final : public attnlab::LayerCache, public attnlab::TileSelecto
   }
 
   bool is_dense_;
-  int tile_rows_;      // rows of a tile of a page
-  int tiles_of_page_;  // 1 but for pages longer than a full tile
-  int pages_;          // that a query head reads
+  int tile_rows_;           // rows of a tile of a page
+  int tiles_of_page_;       // 1 but for pages longer than a full tile
+  std::vector<int> pages_;  // [sequences] that a query head reads
   attnlab::KvShape shape_;
   attnlab::KeyForm key_form_;
   std::unique_ptr<attnlab::KvRows> rows_;

@@ -43,8 +43,8 @@ class Generator {
 
 class AtRandom final : public attnlab::EvictionRule {
  public:
-  AtRandom(int keep, Protect protect, std::uint64_t seed, const attnlab::LayerCacheContext& context)
-      : keep_(keep), protect_(protect), kv_heads_(context.shape.kv_heads) {
+  AtRandom(std::vector<int> keep, Protect protect, std::uint64_t seed, const attnlab::LayerCacheContext& context)
+      : keep_(std::move(keep)), protect_(protect), kv_heads_(context.shape.kv_heads) {
     Generator of_layer(Generator(seed).next() + context.layer);
     for (int head = 0; head < kv_heads_; ++head) fresh_.emplace_back(of_layer.next());
     for (int sequence = 0; sequence < context.sequences; ++sequence)
@@ -56,10 +56,11 @@ class AtRandom final : public attnlab::EvictionRule {
     if (!chunk.ends_prompt_or_step(sequence)) return;
     for (int head = 0; head < kv_heads_; ++head) {
       const int count = rows.rows(sequence, head);
-      if (count <= keep_) continue;
+      if (count <= keep_[sequence]) continue;
       std::vector<double> scores(count);
       for (double& score : scores) score = generators_[sequence * kv_heads_ + head].uniform();
-      rows.drop(sequence, head, attnlab::rows_to_drop(scores, rows.positions(sequence, head), keep_, protect_));
+      rows.drop(sequence, head,
+                attnlab::rows_to_drop(scores, rows.positions(sequence, head), keep_[sequence], protect_));
     }
   }
 
@@ -74,7 +75,7 @@ class AtRandom final : public attnlab::EvictionRule {
   std::size_t bytes() const noexcept override { return (fresh_.size() + generators_.size()) * sizeof(Generator); }
 
  private:
-  int keep_;
+  std::vector<int> keep_;  // [sequences]
   Protect protect_;
   int kv_heads_;
   std::vector<Generator> fresh_;       // [kv_heads] as a sequence starts
@@ -89,12 +90,19 @@ class Random final : public attnlab::CachePolicy {
   }
   std::unique_ptr<attnlab::LayerCache> create(const attnlab::LayerCacheContext& context) const override {
     const Protect protect = options_.protect();
-    const int keep = attnlab::require_protected(options_.budget.rows(context), protect);
+    std::vector<int> keep = attnlab::require_protected(
+        options_.budget.rows(context, bytes_of(context), protect.first + protect.recent), protect);
     const std::uint64_t seed = options_.seed > 0 ? static_cast<std::uint64_t>(options_.seed) : context.seed;
-    return attnlab::rows_cache(context, std::make_unique<AtRandom>(keep, protect, seed, context));
+    return attnlab::rows_cache(context, std::make_unique<AtRandom>(std::move(keep), protect, seed, context));
   }
 
  private:
+  // The generators of a sequence, and those that it starts with.
+  static attnlab::SequenceBytes bytes_of(const attnlab::LayerCacheContext& context) {
+    const double generators = 2.0 * sizeof(Generator) * context.layers * context.shape.kv_heads;
+    return [of_rows = context.sequence_bytes(), generators](int rows) { return of_rows(rows) + generators; };
+  }
+
   RandomOptions options_;
 };
 

@@ -23,7 +23,7 @@ namespace {
 
 struct SinkOptions {
   std::int32_t sinks = 4;
-  std::int32_t window = 252;
+  attnlab::Budget window = 252;
   Numbering positions = Numbering::renumbered;
 
   static constexpr auto fields() {
@@ -32,10 +32,16 @@ struct SinkOptions {
         attnlab::field("sinks", &S::sinks,
                        {.min = 0, .unit = "tokens", .doc = "First tokens of a sequence that stay."}),
         attnlab::field("window", &S::window,
-                       {.min = 1, .unit = "tokens", .doc = "Newest tokens that stay, the query's own included."}),
+                       {.min = 1,
+                        .doc = "Newest tokens that stay, the query's own included; in bytes: what they and the sinks "
+                               "take together."}),
         attnlab::field(
             "positions", &S::positions,
             {.doc = "Whether positions count the rows that are kept (as published) or stay the tokens' own."})};
+  }
+  static void check(const SinkOptions& options, attnlab::Problems& problems) {
+    if (options.window.unit == attnlab::Budget::Unit::tokens && options.window.amount < 1)
+      problems.add("window", "must be at least 1");
   }
 };
 
@@ -71,13 +77,15 @@ class SinkCache final : public attnlab::LayerCache {
       : options_(options),
         shape_(context.shape),
         key_form_(context.key_form),
-        visible_(options.sinks, options.window),
+        windows_(options.window.rows(context, bytes_of_both(options.sinks, context))),
         sinks_(context.make_rows()),
-        recent_(context.make_rows()) {}
+        recent_(context.make_rows()) {
+    for (const int window : windows_) visible_.emplace_back(options.sinks, window);
+  }
 
   attnlab::KvShape shape() const noexcept override { return shape_; }
   attnlab::KeyForm key_form() const noexcept override { return key_form_; }
-  const attnlab::MaskRule* visibility() const noexcept override { return &visible_; }
+  const attnlab::MaskRule* visibility(int sequence) const noexcept override { return &visible_[sequence]; }
 
   void append(const attnlab::ChunkView& chunk, attnlab::TensorView<const float, 3> keys,
               attnlab::TensorView<const float, 3> values) override {
@@ -97,7 +105,7 @@ class SinkCache final : public attnlab::LayerCache {
     std::vector<int> outside;
     for (int sequence = 0; sequence < chunk.sequences(); ++sequence) {
       if (chunk.tokens_of(sequence) == 0) continue;
-      const Position oldest = chunk.positions_of(sequence).back() - options_.window + 1;
+      const Position oldest = chunk.positions_of(sequence).back() - windows_[sequence] + 1;
       for (int head = 0; head < shape_.kv_heads; ++head) {
         const std::span<const Position> positions = recent_->positions(sequence, head);
         outside.clear();
@@ -122,7 +130,7 @@ class SinkCache final : public attnlab::LayerCache {
     const int of_sinks = sinks_->tiles(sequence, kv_head);
     if (index >= of_sinks) return recent_->tile(sequence, kv_head, index - of_sinks, scratch);
     attnlab::KvTile tile = sinks_->tile(sequence, kv_head, index, scratch);
-    if (options_.positions == Numbering::renumbered) tile.query_cap = options_.sinks + options_.window - 1;
+    if (options_.positions == Numbering::renumbered) tile.query_cap = options_.sinks + windows_[sequence] - 1;
     return tile;
   }
   std::size_t bytes() const noexcept override { return sinks_->bytes() + recent_->bytes(); }
@@ -136,10 +144,17 @@ class SinkCache final : public attnlab::LayerCache {
   }
 
  private:
+  static attnlab::SequenceBytes bytes_of_both(int sinks, const attnlab::LayerCacheContext& context) {
+    return [of_rows = context.sequence_bytes(), sinks](int window) {
+      return of_rows(window) + (sinks > 0 ? of_rows(sinks - 1) : 0);  // to the sinks no step adds a row
+    };
+  }
+
   SinkOptions options_;
   attnlab::KvShape shape_;
   attnlab::KeyForm key_form_;
-  SinkVisibility visible_;
+  std::vector<int> windows_;             // [sequences]
+  std::vector<SinkVisibility> visible_;  // [sequences]
   std::unique_ptr<attnlab::KvRows> sinks_;
   std::unique_ptr<attnlab::KvRows> recent_;
 };

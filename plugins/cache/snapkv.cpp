@@ -18,7 +18,8 @@ class SnapKv final : public attnlab::CachePolicy {
             .needs = {Feature::kv_rows, Feature::attention_mass}};
   }
   std::unique_ptr<attnlab::LayerCache> create(const attnlab::LayerCacheContext& context) const override {
-    return attnlab::rows_cache(context, attnlab::best_observed(options_, options_.rows(context), context));
+    return attnlab::rows_cache(
+        context, attnlab::best_observed(options_, options_.rows(context, context.sequence_bytes()), context));
   }
 
  private:

@@ -25,8 +25,11 @@ struct TovaOptions : attnlab::ProtectOptions {
 
 class LastQuery final : public attnlab::EvictionRule {
  public:
-  LastQuery(int keep, Protect protect, const attnlab::LayerCacheContext& context)
-      : keep_(keep), protect_(protect), kv_heads_(context.shape.kv_heads), mass_(context.sequences, kv_heads_) {}
+  LastQuery(std::vector<int> keep, Protect protect, const attnlab::LayerCacheContext& context)
+      : keep_(std::move(keep)),
+        protect_(protect),
+        kv_heads_(context.shape.kv_heads),
+        mass_(context.sequences, kv_heads_) {}
 
   attnlab::MassSink* mass_sink() noexcept override { return &mass_; }
 
@@ -34,7 +37,7 @@ class LastQuery final : public attnlab::EvictionRule {
                 attnlab::TensorView<const float, 3>) override {
     for (int sequence = 0; sequence < chunk.sequences(); ++sequence) {
       mass_.count_from(sequence, chunk.lengths[sequence] - 1);
-      mass_.grow(chunk, sequence);
+      mass_.grow(chunk, sequence, keep_[sequence] + 1);
     }
   }
 
@@ -43,10 +46,12 @@ class LastQuery final : public attnlab::EvictionRule {
     std::vector<double> total(mass_.at(sequence, 0).size());  // the average, times the number of query heads
     for (int head = 0; head < kv_heads_; ++head)
       for (std::size_t row = 0; row < total.size(); ++row) total[row] += mass_.at(sequence, head)[row];
-    const std::vector<int> dropped = attnlab::rows_to_drop(total, rows.positions(sequence, 0), keep_, protect_);
+    const std::vector<int> dropped =
+        attnlab::rows_to_drop(total, rows.positions(sequence, 0), keep_[sequence], protect_);
     for (int head = 0; head < kv_heads_; ++head) {
       rows.drop(sequence, head, dropped);
-      mass_.at(sequence, head).assign(total.size() - dropped.size(), 0);
+      attnlab::drop_entries(mass_.at(sequence, head), dropped);
+      std::ranges::fill(mass_.at(sequence, head), 0);
     }
   }
 
@@ -56,7 +61,7 @@ class LastQuery final : public attnlab::EvictionRule {
   void restore(int sequence, attnlab::StateReader& from) override { mass_.restore(sequence, from); }
 
  private:
-  int keep_;
+  std::vector<int> keep_;  // [sequences]
   Protect protect_;
   int kv_heads_;
   attnlab::RowMass mass_;
@@ -71,8 +76,10 @@ class Tova final : public attnlab::CachePolicy {
   }
   std::unique_ptr<attnlab::LayerCache> create(const attnlab::LayerCacheContext& context) const override {
     const Protect protect = options_.protect();
-    const int keep = attnlab::require_protected(options_.budget.rows(context), protect);
-    return attnlab::rows_cache(context, std::make_unique<LastQuery>(keep, protect, context));
+    std::vector<int> keep = attnlab::require_protected(
+        options_.budget.rows(context, context.sequence_bytes(attnlab::kScoreBytes), protect.first + protect.recent),
+        protect);
+    return attnlab::rows_cache(context, std::make_unique<LastQuery>(std::move(keep), protect, context));
   }
 
  private:

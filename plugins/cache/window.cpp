@@ -9,23 +9,28 @@ using attnlab::Feature;
 using attnlab::Position;
 
 struct WindowOptions {
-  std::int32_t window = 256;
+  attnlab::Budget window = 256;
   static constexpr auto fields() {
-    return std::tuple{
-        attnlab::field("window", &WindowOptions::window,
-                       {.min = 1, .unit = "tokens", .doc = "Newest tokens that stay, the query's own included."})};
+    return std::tuple{attnlab::field("window", &WindowOptions::window,
+                                     {.min = 1, .doc = "Newest tokens that stay, the query's own included."})};
+  }
+  static void check(const WindowOptions& options, attnlab::Problems& problems) {
+    if (options.window.unit == attnlab::Budget::Unit::tokens && options.window.amount < 1)
+      problems.add("window", "must be at least 1");
   }
 };
 
 class Newest final : public attnlab::EvictionRule {
  public:
-  Newest(Position window, int kv_heads) : window_(window), kv_heads_(kv_heads), visible_(window) {}
+  Newest(std::vector<int> windows, int kv_heads) : windows_(std::move(windows)), kv_heads_(kv_heads) {
+    for (const int window : windows_) visible_.emplace_back(window);
+  }
 
   // Also for the queries of a prefill, which find more rows than the window in the cache.
-  const attnlab::MaskRule* visibility() const noexcept override { return &visible_; }
+  const attnlab::MaskRule* visibility(int sequence) const noexcept override { return &visible_[sequence]; }
 
   void check(const attnlab::ChunkView& chunk, int sequence, attnlab::KvRows& rows) override {
-    const Position oldest = chunk.positions_of(sequence).back() - window_ + 1;
+    const Position oldest = chunk.positions_of(sequence).back() - windows_[sequence] + 1;
     for (int head = 0; head < kv_heads_; ++head) {
       const std::span<const Position> positions = rows.positions(sequence, head);
       outside_.clear();
@@ -36,9 +41,9 @@ class Newest final : public attnlab::EvictionRule {
   }
 
  private:
-  Position window_;
+  std::vector<int> windows_;  // [sequences]
   int kv_heads_;
-  attnlab::CausalMask visible_;
+  std::vector<attnlab::CausalMask> visible_;  // [sequences]
   std::vector<int> outside_;
 };
 
@@ -49,7 +54,9 @@ class Window final : public attnlab::CachePolicy {
     return {.provides = {Feature::token_eviction}, .needs = {Feature::kv_rows}};
   }
   std::unique_ptr<attnlab::LayerCache> create(const attnlab::LayerCacheContext& context) const override {
-    return attnlab::rows_cache(context, std::make_unique<Newest>(options_.window, context.shape.kv_heads));
+    return attnlab::rows_cache(
+        context,
+        std::make_unique<Newest>(options_.window.rows(context, context.sequence_bytes()), context.shape.kv_heads));
   }
 
  private:

@@ -58,7 +58,7 @@ class RowSource final : public KvSource {
 
   KvShape shape() const noexcept override { return shape_; }
   KeyForm key_form() const noexcept override { return settings_.key_form; }
-  const MaskRule* visibility() const noexcept override { return settings_.visibility; }
+  const MaskRule* visibility(int) const noexcept override { return settings_.visibility; }
   int tiles(int sequence, int kv_head) const noexcept override {
     return static_cast<int>(tiles_[sequence * shape_.kv_heads + kv_head].size());
   }

@@ -10,6 +10,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/storage.h"
 #include "reference/attend_reference.h"
 #include "reference/plugins.h"
 #include "reference/policy_simulation.h"
@@ -145,9 +146,10 @@ class PolicyRun {
     LayerCacheContext context = cache_context(shape, like.heads, spec.sequences, spec.key_form);
     context.layer = spec.layer;
     context.layers = spec.layers;
-    context.capacity = spec.capacity;
+    context.capacities.assign(spec.sequences, spec.capacity);
     context.rotation = scheme_->rotation();
     context.row_bytes = 4.0 * (shape.key_dim + shape.value_dim);
+    context.list_bytes = [shape](int rows) { return list_bytes(StorageSpec{}, shape, rows); };
     context.seed = spec.seed;
     cache_ = plugins().cache(spec.cache, spec.options, {})->create(context);
   }

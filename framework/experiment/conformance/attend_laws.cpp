@@ -25,7 +25,7 @@ class Weighed final : public KvSource {
   KvTile tile(int sequence, int kv_head, int index, TileScratch& scratch) const noexcept override {
     return source_.tile(sequence, kv_head, index, scratch);
   }
-  const MaskRule* visibility() const noexcept override { return source_.visibility(); }
+  const MaskRule* visibility(int sequence) const noexcept override { return source_.visibility(sequence); }
   const TileSelector* selector() const noexcept override { return source_.selector(); }
   MassSink* mass_sink() const noexcept override { return &sums; }
 

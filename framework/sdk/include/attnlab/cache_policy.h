@@ -2,12 +2,14 @@
 // (which element type, which layout), so that every policy runs on every storage.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <functional>
 #include <memory>
 #include <span>
 #include <vector>
 
+#include <attnlab/budget.h>
 #include <attnlab/chunk.h>
 #include <attnlab/core.h>
 #include <attnlab/module.h>
@@ -55,24 +57,44 @@ void drop_entries(std::vector<T>& entries, std::span<const int> rows) {
     entries[rows[i]] = entries.back();
     entries.pop_back();
   }
-  // After a prompt the room of thousands of entries would stay for a few.
-  if (entries.capacity() > 2 * entries.size() + 64) entries.shrink_to_fit();
+  // After a prompt the room of thousands of entries would stay for a few; one more comes with the next step.
+  if (rows.empty() || entries.capacity() == entries.size() + 1) return;
+  std::vector<T> exact;
+  exact.reserve(entries.size() + 1);
+  exact.assign(entries.begin(), entries.end());
+  entries.swap(exact);
+}
+
+/// Room for `needed` entries, in steps that do not allocate every time, but for `most` and no more where that is
+/// enough: what a policy keeps for a row counts like the row.
+template <class T>
+void reserve_entries(std::vector<T>& entries, std::size_t needed, std::size_t most) {
+  if (needed <= entries.capacity()) return;
+  entries.reserve(needed >= most ? needed : std::min(most, std::max(needed, 2 * entries.capacity())));
 }
 
 /// What a policy is told when it makes the cache of one layer.
-struct LayerCacheContext {
+struct ATTNLAB_API LayerCacheContext {
   int layer = 0;
   int layers = 1;
   int sequences = 1;
-  int capacity = 0;  // tokens that a sequence may reach; 0: not known
+  std::vector<int> capacities = {};  // [sequences]: tokens that each may reach; empty: not known
   int heads = 0;
   KvShape shape;
   KeyForm key_form = KeyForm::rotated;
   const Rotation* rotation = nullptr;  // of the layer's scheme; for policies that look ahead
   double row_bytes = 0;                // one row of one kv head in the chosen storage, scales and index included
+  std::function<double(int rows)> list_bytes = {};  // that a kv head's rows take there, whole pages
   std::uint64_t seed = 1;
   /// Makes rows of the storage that the experiment chose.
   std::function<std::unique_ptr<KvRows>()> make_rows;
+
+  [[nodiscard]] int capacity(int sequence) const noexcept {
+    return capacities.empty() ? 0 : capacities[static_cast<std::size_t>(sequence)];
+  }
+  /// What budgets in bytes are held against, with room for one row more: each step adds one before the policy drops
+  /// one. `own`: bytes of the policy itself for a row.
+  [[nodiscard]] SequenceBytes sequence_bytes(double own = 0) const;
 };
 
 /// The cache of one layer, all sequences. Not for more than one thread, except the reading side (KvSource).

@@ -149,8 +149,8 @@ class ATTNLAB_API KvSource {
   /// Tile `index` of the list; in place, or decoded into the scratch. The list is frozen between two calls of append
   /// or end_chunk, and the method may be called from any thread.
   virtual KvTile tile(int sequence, int kv_head, int index, TileScratch& scratch) const noexcept = 0;
-  /// What the source's policy lets a query see, beside the variant's own mask; null: everything.
-  virtual const MaskRule* visibility() const noexcept { return nullptr; }
+  /// What the source's policy lets queries of a sequence see, beside the variant's own mask; null: everything.
+  virtual const MaskRule* visibility(int /*sequence*/) const noexcept { return nullptr; }
   /// Nobody by default, and then nobody pays.
   virtual MassSink* mass_sink() const noexcept { return nullptr; }
   virtual QuerySink* query_sink() const noexcept { return nullptr; }

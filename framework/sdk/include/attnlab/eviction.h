@@ -18,8 +18,8 @@ namespace attnlab {
 class ATTNLAB_API EvictionRule {
  public:
   virtual ~EvictionRule();
-  /// What the policy lets a query see, beside the variant's own mask; null: every row that is there.
-  virtual const MaskRule* visibility() const noexcept { return nullptr; }
+  /// What the policy lets queries of a sequence see, beside the variant's own mask; null: every row that is there.
+  virtual const MaskRule* visibility(int /*sequence*/) const noexcept { return nullptr; }
   virtual MassSink* mass_sink() noexcept { return nullptr; }
   virtual QuerySink* query_sink() noexcept { return nullptr; }
   /// After the chunk's rows were appended, before they are read. keys as they are stored.
@@ -66,8 +66,9 @@ class ATTNLAB_API RowMass final : public MassSink {
   void count_from(int sequence, Position first) noexcept { first_query_[sequence] = first; }
   /// Room for rows that were appended, with mass 0.
   void grow(int sequence, int kv_head, int rows) { at(sequence, kv_head).resize(rows); }
-  /// The same for all rows of the chunk, in every kv head.
-  void grow(const ChunkView& chunk, int sequence);
+  /// The same for all rows of the chunk, in every kv head. `most`: rows up to which a kv head comes between two checks
+  /// of a step; see reserve_entries.
+  void grow(const ChunkView& chunk, int sequence, int most);
   [[nodiscard]] std::vector<double>& at(int sequence, int kv_head) noexcept { return mass_[index(sequence, kv_head)]; }
   void clear(int sequence);
   void save(int sequence, StateWriter& to) const;

@@ -37,8 +37,11 @@ struct ATTNLAB_API ProtectOptions {
 
 /// For a `check`: says where fewer rows are kept than are protected. Budgets that are not in tokens are not known yet.
 ATTNLAB_API void check_protected(const Budget& budget, Protect protect, Problems& problems);
-/// For `create`: the rows; an Error where they are fewer than the protected ones.
-[[nodiscard]] ATTNLAB_API int require_protected(int rows, Protect protect);
+/// For `create`: the rows of each sequence; an Error where they are fewer than the protected ones.
+[[nodiscard]] ATTNLAB_API std::vector<int> require_protected(std::vector<int> rows, Protect protect);
+
+/// What `RowMass`, or another vector of doubles, holds for a row.
+inline constexpr double kScoreBytes = sizeof(double);
 
 /// How a score is mixed with its neighbours'.
 enum class Pooling : std::uint8_t { average, maximum };
@@ -71,8 +74,9 @@ struct ATTNLAB_API ObservedWindowOptions : ProtectOptions {
   static void check(const ObservedWindowOptions& options, Problems& problems);
 
   [[nodiscard]] Protect protected_rows() const noexcept { return protect({.recent = window}); }
-  /// An Error where the budget is not above the window or below what is protected.
-  [[nodiscard]] int rows(const LayerCacheContext& context) const;
+  /// Of each sequence. An Error where the budget is not above the window or below what is protected. bytes_of: see
+  /// Budget.
+  [[nodiscard]] std::vector<int> rows(const LayerCacheContext& context, const SequenceBytes& bytes_of) const;
 };
 
 /// Scores of a prompt's rows from the attention of its newest queries. A rule holds one and hands out its sink.
@@ -106,9 +110,11 @@ class ATTNLAB_API ObservedWindow {
   std::vector<int> rows_;  // [sequences x kv_heads] in the cache; masses exist in a prompt only
 };
 
-/// SnapKV's rule: once, at the end of a prompt, every kv head keeps `keep` rows: the window's and the protected ones,
-/// and of the others those with the highest scores. Decode evicts nothing. An Error where more are protected than kept.
-[[nodiscard]] ATTNLAB_API std::unique_ptr<EvictionRule> best_observed(const ObservedWindowOptions& options, int keep,
+/// SnapKV's rule: once, at the end of a prompt, every kv head keeps `keep[sequence]` rows: the window's and the
+/// protected ones, and of the others those with the highest scores. Decode evicts nothing. An Error where more are
+/// protected than kept.
+[[nodiscard]] ATTNLAB_API std::unique_ptr<EvictionRule> best_observed(const ObservedWindowOptions& options,
+                                                                      std::vector<int> keep,
                                                                       const LayerCacheContext& context);
 
 }  // namespace attnlab

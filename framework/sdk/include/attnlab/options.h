@@ -145,6 +145,7 @@ void from_value(const OptionValue& value, Member& member) {
         if (choice.name == *text) member = choice.value;
   } else if constexpr (std::is_same_v<Member, Budget>) {
     if (const auto* text = std::get_if<std::string>(&value)) member = Budget::parse(*text).value_or(member);
+    if (const auto* count = std::get_if<std::int64_t>(&value)) member = Budget(static_cast<int>(*count));
   } else if constexpr (std::is_same_v<Member, bool> || std::is_same_v<Member, std::string> ||
                        std::is_same_v<Member, std::vector<double>>) {
     if (const auto* held = std::get_if<Member>(&value)) member = *held;
