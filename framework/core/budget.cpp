@@ -140,6 +140,10 @@ std::vector<int> Budget::rows(const LayerCacheContext& context, const SequenceBy
   return rows;
 }
 
+std::vector<int> Budget::rows(const LayerCacheContext& context) const {
+  return rows(context, context.sequence_bytes());
+}
+
 SequenceBytes LayerCacheContext::sequence_bytes(double own) const {
   return [lists = static_cast<double>(layers) * std::max(shape.kv_heads, 1), list_bytes = list_bytes, own](int rows) {
     return lists * (list_bytes(rows + 1) + own * (rows + 1));

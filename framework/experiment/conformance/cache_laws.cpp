@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include <attnlab/budget.h>
 #include <attnlab/state.h>
@@ -72,6 +73,36 @@ const OptionSpec* option_of(const Descriptor& component, std::string_view name) 
   return found == component.options.end() ? nullptr : &*found;
 }
 
+constexpr int kSinks = 4;
+
+// The policy with a budget in the words of YAML, which two options share by `half`; and the tokens that it keeps
+// beside it. None where the policy has no budget of that kind.
+struct Budgeted {
+  ComponentChoice cache;
+  int beside = 0;
+};
+std::optional<Budgeted> with_budget_text(const Subject& subject, const std::string& whole, const std::string& half) {
+  Budgeted made{subject.parts().cache};
+  const Descriptor& component = *subject.arm().layers.front().cache.descriptor;
+  const auto set = [&](const char* option, const std::string& text) {
+    const OptionSpec* spec = option_of(component, option);
+    if (spec == nullptr || spec->type != OptionType::budget) return false;
+    made.cache.options[option] = text;
+    return true;
+  };
+  if (set("budget", whole)) {
+    if (option_of(component, "window") != nullptr) made.cache.options["window"] = std::int64_t{8};
+    return made;
+  }
+  if (set("heavy", half)) return set("recent", half) ? std::optional(made) : std::nullopt;
+  if (!set("window", whole)) return std::nullopt;
+  if (option_of(component, "sinks") != nullptr) {
+    made.cache.options["sinks"] = std::int64_t{kSinks};
+    made.beside = kSinks;
+  }
+  return made;
+}
+
 // The policy with so many tokens to keep, where it has a budget that can be said in tokens.
 std::optional<ComponentChoice> with_budget(const Subject& subject, std::int64_t tokens) {
   ComponentChoice cache = subject.parts().cache;
@@ -92,8 +123,8 @@ std::optional<ComponentChoice> with_budget(const Subject& subject, std::int64_t 
   }
   if (set("heavy", tokens / 2)) return set("recent", tokens - tokens / 2) ? std::optional(cache) : std::nullopt;
   if (option_of(component, "window") != nullptr) {
-    const bool sinks = set("sinks", 4);
-    set("window", sinks ? tokens - 4 : tokens);
+    const bool sinks = set("sinks", kSinks);
+    set("window", sinks ? tokens - kSinks : tokens);
     return cache;
   }
   return std::nullopt;
@@ -105,8 +136,53 @@ std::optional<ComponentChoice> evicting(const Subject& subject) {
   return with_budget(subject, kBudget);
 }
 
-std::optional<Finding> budget_is_kept(Subject& subject, Kind kind) {
-  if (kind != Kind::cache || !subject.traits(kind).provides.has(Feature::token_eviction)) return std::nullopt;
+namespace {
+
+// Half of what each sequence of a ragged batch may reach.
+std::optional<Finding> share_is_of_each_sequence(Subject& subject) {
+  const auto half = with_budget_text(subject, "50%", "25%");
+  if (!half) return std::nullopt;
+  Subject evicting = subject.with_cache(half->cache);
+  const int prompts[] = {kPrompt, 34};
+  const int capacities[] = {kPrompt + kSteps, 34 + kSteps};
+  model::Session session = evicting.decoder().make_session(capacities);
+  for (int sequence = 0; sequence < 2; ++sequence) {
+    const std::vector<Call> all = calls_of(prompts[sequence]);
+    (void)feed(evicting, session, sequence, std::span(all).first(2));
+    const std::vector<int> rows = rows_of(session, sequence);
+    const double mean = std::accumulate(rows.begin(), rows.end(), 0.0) / static_cast<double>(rows.size());
+    const double allowed = capacities[sequence] / 2 + half->beside;
+    if (mean > allowed)
+      return Finding{mean - allowed, 0,
+                     fmt::format("{} rows of a kv head after a prompt of {}, where half of {} may stay", mean,
+                                 prompts[sequence], capacities[sequence])};
+  }
+  return Finding{};
+}
+
+// Bytes as the session has them, after the prompt and, unless the policy acts once, after each step.
+std::optional<Finding> bytes_are_kept(Subject& subject, bool acts_once) {
+  const auto in_tokens = with_budget(subject, kBudget);
+  if (!in_tokens) return std::nullopt;
+  Subject small = subject.with_cache(*in_tokens);
+  model::Session counted = small.decoder().make_session(1, kCapacity);
+  (void)feed(small, counted, 0, calls());
+  const auto allowed = static_cast<std::size_t>(1.7 * static_cast<double>(counted.kv_bytes()));
+  const auto in_bytes = with_budget_text(subject, fmt::format("{}B", allowed), fmt::format("{}B", allowed / 2));
+  if (!in_bytes) return std::nullopt;
+  Subject evicting = subject.with_cache(in_bytes->cache);
+  model::Session session = evicting.decoder().make_session(1, kCapacity);
+  for (std::size_t call = 1; call < (acts_once ? 2 : calls().size()); ++call) {
+    (void)feed(evicting, session, 0, std::span(calls()).subspan(call == 1 ? 0 : call, call == 1 ? 2 : 1));
+    if (session.kv_bytes() > allowed)
+      return Finding{static_cast<double>(session.kv_bytes() - allowed), 0,
+                     fmt::format("{} bytes allocated after {}, budget {} bytes", session.kv_bytes(),
+                                 call == 1 ? "the prompt" : fmt::format("step {}", call - 1), allowed)};
+  }
+  return Finding{};
+}
+
+std::optional<Finding> tokens_are_kept(Subject& subject, Kind kind) {
   const auto small = with_budget(subject, kBudget);
   if (!small) return std::nullopt;
   Subject evicting = subject.with_cache(*small);
@@ -136,6 +212,18 @@ std::optional<Finding> budget_is_kept(Subject& subject, Kind kind) {
       return Finding{1, 0, fmt::format("a kv head with {} rows {}", fewest < 1 ? fewest : most, when)};
   }
   return Finding{};
+}
+
+}  // namespace
+
+std::optional<Finding> budget_is_kept(Subject& subject, Kind kind) {
+  if (kind != Kind::cache || !subject.traits(kind).provides.has(Feature::token_eviction)) return std::nullopt;
+  const auto of_tokens = tokens_are_kept(subject, kind);
+  if (!of_tokens || !of_tokens->holds()) return of_tokens;
+  const bool acts_once = subject.traits(kind).provides.has(Feature::evicts_after_prompt_only);
+  for (const auto& found : {bytes_are_kept(subject, acts_once), share_is_of_each_sequence(subject)})
+    if (found && !found->holds()) return found;
+  return of_tokens;
 }
 
 std::optional<Finding> whole_budget_is_full(Subject& subject, Kind kind) {

@@ -7,7 +7,7 @@ namespace {
 class Always final : public EvictionRule {
  public:
   Always(const LayerCacheContext& context, const BudgetOptions& options)
-      : kv_heads_(context.shape.kv_heads), keep_(options.budget.rows(context)) {}
+      : kv_heads_(context.shape.kv_heads), keep_(options.budget.rows(context).front()) {}
   void check(const ChunkView& chunk, int sequence, KvRows& rows) override {
     if (chunk.ends_prompt_or_step(sequence)) keep_newest(rows, sequence, kv_heads_, keep_);
   }

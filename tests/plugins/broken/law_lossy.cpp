@@ -7,7 +7,7 @@ namespace {
 class OneLess final : public EvictionRule {
  public:
   OneLess(const LayerCacheContext& context, const BudgetOptions& options)
-      : kv_heads_(context.shape.kv_heads), keep_(options.budget.rows(context)) {}
+      : kv_heads_(context.shape.kv_heads), keep_(options.budget.rows(context).front()) {}
   void check(const ChunkView& chunk, int sequence, KvRows& rows) override {
     if (!chunk.ends_prompt_or_step(sequence)) return;
     const bool is_prompt = chunk.phases[sequence] == Phase::last_prefill;

@@ -7,7 +7,7 @@ namespace {
 class ThreeMore final : public EvictionRule {
  public:
   ThreeMore(const LayerCacheContext& context, const BudgetOptions& options)
-      : kv_heads_(context.shape.kv_heads), keep_(options.budget.rows(context) + 3) {}
+      : kv_heads_(context.shape.kv_heads), keep_(options.budget.rows(context).front() + 3) {}
   void check(const ChunkView& chunk, int sequence, KvRows& rows) override {
     if (chunk.ends_prompt_or_step(sequence)) keep_newest(rows, sequence, kv_heads_, keep_);
   }

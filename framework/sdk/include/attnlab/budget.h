@@ -49,6 +49,8 @@ struct ATTNLAB_API Budget {
   /// `least`.
   [[nodiscard]] std::vector<int> rows(const LayerCacheContext& context, const SequenceBytes& bytes_of,
                                       int least = 1) const;
+  /// The same for policies that hold nothing of their own for a row.
+  [[nodiscard]] std::vector<int> rows(const LayerCacheContext& context) const;
 };
 
 }  // namespace attnlab
