@@ -26,10 +26,11 @@ bool is_finite(TensorView<const float, 2> rows) {
 
 // A few sequences of every kind.
 CaseFeeding thinned(const CaseFeeding& feeding) {
-  CaseFeeding thin{.capacity = feeding.capacity, .decodes = feeding.decodes};
+  CaseFeeding thin{.decodes = feeding.decodes};
   std::map<std::pair<int, int>, int> seen;
   for (std::size_t i = 0; i < feeding.filled.size(); ++i) {
     if (++seen[{feeding.filled[i], feeding.prompts[i]}] > kAlike) continue;
+    thin.capacities.push_back(feeding.capacities[i]);
     thin.filled.push_back(feeding.filled[i]);
     thin.prompts.push_back(feeding.prompts[i]);
   }
@@ -44,10 +45,10 @@ class Feeder {
 
   void feed(const CaseFeeding& feeding) {
     const int sequences = static_cast<int>(feeding.filled.size());
-    model::Session session = decoder_.make_session(sequences, feeding.capacity);
+    model::Session session = decoder_.make_session(feeding.capacities);
     fill_caches(session, feeding.filled, 1);
     // What of the prompts is too long for the model's own rows is made up, as their beginning.
-    const int most = most_tokens(session, feeding.capacity);
+    const int most = most_tokens(session, std::ranges::max(feeding.capacities));
     std::vector<int> begun = feeding.filled, ends = feeding.filled, left = feeding.prompts;
     for (int i = 0; i < sequences; ++i) {
       ends[i] += feeding.prompts[i];

@@ -111,8 +111,10 @@ int sequences(const Batch& batch) {
   return count;
 }
 
-int longest(const Batch& batch) {
-  return std::ranges::max(batch, {}, &BatchPart::total).total;
+std::vector<int> totals(const Batch& batch) {
+  std::vector<int> all;
+  for (const BatchPart& part : batch) all.insert(all.end(), part.count, part.total);
+  return all;
 }
 
 bool is_decode(const Batch& batch) {

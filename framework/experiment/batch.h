@@ -28,8 +28,8 @@ using Batch = std::vector<BatchPart>;
 /// The sum over all sequences; fits in an int, as the rows do.
 [[nodiscard]] ATTNLAB_API int new_tokens(const Batch& batch);
 [[nodiscard]] ATTNLAB_API int sequences(const Batch& batch);
-
-[[nodiscard]] ATTNLAB_API int longest(const Batch& batch);
+/// Tokens that each sequence has in the end.
+[[nodiscard]] ATTNLAB_API std::vector<int> totals(const Batch& batch);
 /// Every sequence has rows already and gets one token.
 [[nodiscard]] ATTNLAB_API bool is_decode(const Batch& batch);
 

@@ -9,14 +9,14 @@ namespace {
 
 std::vector<CaseFeeding> feedings(const PromptShape& shape) {
   const std::vector<int> prompts(shape.sequences, shape.prompt);
-  return {{.capacity = shape.prompt + shape.generate,
+  return {{.capacities = std::vector<int>(shape.sequences, shape.prompt + shape.generate),
            .filled = std::vector<int>(shape.sequences, 0),
            .prompts = prompts,
            .decodes = true}};
 }
 
 std::vector<CaseFeeding> feedings(const Batch& batch) {
-  CaseFeeding feeding{.capacity = longest(batch), .decodes = is_decode(batch)};
+  CaseFeeding feeding{.capacities = totals(batch), .decodes = is_decode(batch)};
   for (const BatchPart& part : batch) {
     const int fed = feeding.decodes ? decode_steps(batch) : part.new_tokens;
     feeding.filled.insert(feeding.filled.end(), part.count, part.total - fed);
@@ -26,7 +26,7 @@ std::vector<CaseFeeding> feedings(const Batch& batch) {
 }
 
 CaseFeeding one_sequence(int prompt, int length) {
-  return {.capacity = length, .filled = {0}, .prompts = {prompt}, .decodes = prompt < length};
+  return {.capacities = {length}, .filled = {0}, .prompts = {prompt}, .decodes = prompt < length};
 }
 
 }  // namespace

@@ -13,10 +13,10 @@ namespace attnlab::experiment {
 
 /// One session: rows that are put into the caches, a prompt after them, then tokens one at a time.
 struct CaseFeeding {
-  int capacity = 0;          // tokens that a sequence may reach, which shares of the context are of
-  std::vector<int> filled;   // [sequences] rows that stand before anything is fed, a prompt that ended
-  std::vector<int> prompts;  // [sequences] tokens fed as a prompt, one behind others as a decode step; 0: none
-  bool decodes = false;      // tokens follow one at a time
+  std::vector<int> capacities;  // [sequences] tokens that each may reach, of which shares are taken
+  std::vector<int> filled;      // [sequences] rows that stand before anything is fed, a prompt that ended
+  std::vector<int> prompts;     // [sequences] tokens fed as a prompt, one after others as a decode step; 0: none
+  bool decodes = false;         // tokens follow one at a time
 };
 
 /// In the order in which the case runs them; none without sequences. Error where a prompt cannot be encoded.

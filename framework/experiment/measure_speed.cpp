@@ -62,16 +62,15 @@ void add_attention(Measured& measured, model::Session& session, const AttendTime
     }
 }
 
-// `capacity`: tokens that a sequence may reach, with what is not measured here.
-Measured measure_prefill(model::Decoder& decoder, const Batch& batch, int capacity, std::uint64_t seed, bool first,
-                         bool counts_all) {
-  std::vector<int> before, totals, added;
+// capacities [sequences]: tokens that each may reach, with what is not measured here.
+Measured measure_prefill(model::Decoder& decoder, const Batch& batch, std::span<const int> capacities,
+                         std::uint64_t seed, bool first, bool counts_all) {
+  std::vector<int> before, added;
   for (const BatchPart& part : batch) {
     before.insert(before.end(), part.count, part.total - part.new_tokens);
-    totals.insert(totals.end(), part.count, part.total);
     added.insert(added.end(), part.count, part.new_tokens);
   }
-  model::Session session = decoder.make_session(sequences(batch), capacity);
+  model::Session session = decoder.make_session(capacities);
   const int vocab = decoder.config().vocab_size;
   const std::vector<model::TokenId> tokens = spread_tokens(*std::ranges::max_element(added), vocab, seed);
   std::vector<float> logits(vocab);
@@ -80,7 +79,7 @@ Measured measure_prefill(model::Decoder& decoder, const Batch& batch, int capaci
   };
   // The caches get their memory first, as a serving engine has it: a page's first use costs more than what is written
   // to it, and would be measured here.
-  fill_caches(session, totals, seed);
+  fill_caches(session, totals(batch), seed);
   double spent = 0;
   int repeats = 0;
   AttendTime attention = attend_time();
@@ -106,8 +105,9 @@ Measured measure_prefill(model::Decoder& decoder, const Batch& batch, int capaci
   if (counts_all && session.live_rows() == session.appended_rows()) {
     double operations = 2.0 * static_cast<double>(decoder.layer_weights()) * new_tokens(batch) +
                         2.0 * static_cast<double>(decoder.head_weights()) * sequences(batch);
-    for (std::size_t i = 0; i < totals.size(); ++i)
-      operations += attention_operations(decoder, session, before[i], totals[i]);
+    const std::vector<int> after = totals(batch);
+    for (std::size_t i = 0; i < after.size(); ++i)
+      operations += attention_operations(decoder, session, before[i], after[i]);
     measured.add(std::string(report::kOperationsPerSecond), "FLOP/s", "higher", operations / seconds);
   }
   return measured;
@@ -145,24 +145,23 @@ void add_decode(Measured& measured, const model::Decoder& decoder, model::Sessio
 
 // Steps of one token for every sequence; the last step has the rows that the case names.
 Measured measure_decode(model::Decoder& decoder, const Batch& batch, std::uint64_t seed, bool first) {
-  std::vector<int> totals;
-  for (const BatchPart& part : batch) totals.insert(totals.end(), part.count, part.total);
+  const std::vector<int> lengths = totals(batch);
   const int steps = decode_steps(batch);
-  model::Session session = decoder.make_session(sequences(batch), longest(batch));
+  model::Session session = decoder.make_session(lengths);
   const int vocab = decoder.config().vocab_size;
   const std::vector<model::TokenId> tokens = spread_tokens(steps, vocab, seed);
-  std::vector<float> logits(static_cast<std::size_t>(totals.size()) * vocab);
+  std::vector<float> logits(static_cast<std::size_t>(lengths.size()) * vocab);
   std::vector<double> latencies;
   AttendTime attention;
   for (int run = first ? -1 : 0; run < 1; ++run) {
     session.clear();
-    std::vector<int> before = totals;
+    std::vector<int> before = lengths;
     for (int& length : before) length -= steps;
     fill_caches(session, before, seed);
     latencies.clear();
     attention = attend_time();
     for (int step = 0; step < steps; ++step) {
-      const std::vector<model::TokenId> next(totals.size(), tokens[step]);
+      const std::vector<model::TokenId> next(lengths.size(), tokens[step]);
       const Clock::time_point start = Clock::now();
       const auto hidden = feed_step(decoder, session, next);
       decoder.logits(hidden, {logits.data(), {hidden.extent(0), vocab}});
@@ -179,12 +178,13 @@ Measured measure_decode(model::Decoder& decoder, const Batch& batch, std::uint64
 
 Measured measure_shape(model::Decoder& decoder, const PromptShape& shape, std::uint64_t seed, bool first,
                        bool counts_all) {
+  const std::vector<int> capacities(shape.sequences, shape.prompt + shape.generate);
   const Batch prompt{{.count = shape.sequences, .new_tokens = shape.prompt, .total = shape.prompt}};
-  Measured measured = measure_prefill(decoder, prompt, shape.prompt + shape.generate, seed, first, counts_all);
+  Measured measured = measure_prefill(decoder, prompt, capacities, seed, first, counts_all);
   std::erase_if(measured.samples, [](const report::Sample& sample) { return sample.is_deterministic; });
   const Batch decode{{.count = shape.sequences, .new_tokens = 1, .total = shape.prompt + shape.generate}};
   // As many steps as the case names: the rows grow from the prompt's to the last token's.
-  model::Session session = decoder.make_session(shape.sequences, shape.prompt + shape.generate);
+  model::Session session = decoder.make_session(capacities);
   const int vocab = decoder.config().vocab_size;
   fill_caches(session, std::vector<int>(shape.sequences, shape.prompt), seed);
   std::vector<model::TokenId> next(shape.sequences, 1 % vocab);
@@ -219,7 +219,7 @@ Measured measure_speed(model::Decoder& decoder, const SpeedCase& speed_case, std
     return measure_shape(decoder, *shape, seed, first, counts_all);
   const Batch& batch = std::get<Batch>(speed_case.shape);
   return is_decode(batch) ? measure_decode(decoder, batch, seed, first)
-                          : measure_prefill(decoder, batch, longest(batch), seed, first, counts_all);
+                          : measure_prefill(decoder, batch, totals(batch), seed, first, counts_all);
 }
 
 }  // namespace attnlab::experiment

@@ -83,10 +83,10 @@ bool keeps_all_rows(const PlannedArm& arm, const Registry& registry) {
 std::string context_conflict(const model::Decoder& decoder, const Plan& plan, const PlannedCase& planned) {
   for (const CaseFeeding& feeding : feedings_of(plan.spec.workloads[planned.workload], planned.index, *plan.source))
     try {
-      (void)decoder.make_session(1, feeding.capacity);
+      (void)decoder.make_session(feeding.capacities);
     } catch (const PluginRefusal& error) {
-      return fmt::format("in a context of {} ({}): {}", feeding.capacity, planned.workload_name + " " + planned.label,
-                         error.problems().front().text());
+      return fmt::format("in a context of {} ({}): {}", std::ranges::min(feeding.capacities),
+                         planned.workload_name + " " + planned.label, error.problems().front().text());
     }
   return {};
 }

@@ -109,7 +109,7 @@ TEST(CheckArm, FeedsTheLengthsOfTheCaseAndOnlyTheEndOfALongPrompt) {
     EXPECT_EQ(log.last.phase, Phase::last_prefill);
   }
   observe_attend(before);
-  const CaseFeeding feeding{.capacity = 8000, .filled = {0}, .prompts = {7990}, .decodes = true};
+  const CaseFeeding feeding{.capacities = {8000}, .filled = {0}, .prompts = {7990}, .decodes = true};
   EXPECT_EQ(check_arm(decoder, std::span(&feeding, 1), false), std::nullopt);
 }
 
@@ -117,9 +117,9 @@ TEST(CheckArm, TakesEveryPolicyThatLooksAtQueriesWithShares) {
   for (const char* cache : {"{expected_attention: {budget: 0.25}}", "expected_attention",
                             "{expected_attention: {budget: 64, storage: int8}}", "{h2o: {heavy: 0.1, recent: 0.1}}"}) {
     model::Decoder decoder = tiny(cache);
-    const CaseFeeding feedings[] = {{.capacity = 1024, .filled = {992, 992}, .prompts = {0, 0}, .decodes = true},
-                                    {.capacity = 304, .filled = {0}, .prompts = {300}, .decodes = true},
-                                    {.capacity = 600, .filled = {300, 599}, .prompts = {300, 1}, .decodes = false}};
+    const CaseFeeding feedings[] = {{.capacities = {1024, 1024}, .filled = {992, 992}, .prompts = {0, 0}, .decodes = true},
+                                    {.capacities = {304}, .filled = {0}, .prompts = {300}, .decodes = true},
+                                    {.capacities = {600, 600}, .filled = {300, 599}, .prompts = {300, 1}, .decodes = false}};
     EXPECT_EQ(check_arm(decoder, feedings, false), std::nullopt) << cache;
   }
 }
