@@ -66,7 +66,7 @@ class Query {
 };
 
 // One query head over one row: its score after hooks and masks, -infinity where it is not seen.
-double score(const AttendArgs& args, QueryOfHead of, Query& query, const Rows& rows, std::size_t row) {
+double score(const AttendArgs& args, int sequence, QueryOfHead of, Query& query, const Rows& rows, std::size_t row) {
   const KvShape shape = args.source.shape();
   const Position position = std::min(args.chunk.positions[of.token], rows.caps[row]);
   const std::vector<float>& values = query.at(position);
@@ -94,7 +94,8 @@ void answer(const AttendArgs& args, int sequence, QueryOfHead of, const Rows& ro
   const int value_dim = args.source.shape().value_dim;
   Query query(args, sequence, of);
   std::vector<double> scores;
-  for (std::size_t row = 0; row < rows.positions.size(); ++row) scores.push_back(score(args, of, query, rows, row));
+  for (std::size_t row = 0; row < rows.positions.size(); ++row)
+    scores.push_back(score(args, sequence, of, query, rows, row));
   double largest = args.sink_logits.empty() ? -std::numeric_limits<double>::infinity() : args.sink_logits[of.head];
   for (const double each : scores) largest = std::isnan(each) ? each : std::max(largest, each);
   if (std::isinf(largest)) return;  // sees nothing: zeros

@@ -31,7 +31,7 @@ std::optional<Compression> compression_of(const ResolvedArm& arm, const Registry
     const LayerCache& made = session.cache(layer);
     const std::string& id = cache.descriptor->id;
     if (registry.traits(*cache.descriptor, cache.options).provides.has(Feature::token_eviction)) {
-      add(name("cache", id), "may drop rows", made.visibility() != nullptr);
+      add(name("cache", id), "may drop rows", made.visibility(0) != nullptr);
       found->drops_rows = true;
     }
     if (made.selector() != nullptr) add(name("cache", id), "lets a decode step read only some rows", false);
