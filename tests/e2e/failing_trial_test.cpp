@@ -91,10 +91,9 @@ TEST(FailedTrials, AreNotStartedAgainInTheRoundsThatFollow) {
   const auto expect_one_start = [&] {
     const std::map<int, std::string> found = reasons();
     ASSERT_EQ(found.size(), 3U) << "every round has its row";
-    EXPECT_TRUE(found.at(0).starts_with("the process was ended by signal 6")) << found.at(0);
-    for (const int round : {1, 2})
-      EXPECT_TRUE(found.at(round).starts_with("not started again after round 1: the process was ended by signal 6"))
-          << found.at(round);
+    expect_mentions(found.at(0), {"signal 6"});
+    EXPECT_FALSE(found.at(0).starts_with("not started")) << found.at(0);
+    for (const int round : {1, 2}) EXPECT_EQ(found.at(round), "not started again after round 1: " + found.at(0));
   };
   EXPECT_EQ(sandbox.run({"run", "study.yaml", "-o", "out"}).exit_code, 1);
   expect_one_start();
@@ -102,7 +101,7 @@ TEST(FailedTrials, AreNotStartedAgainInTheRoundsThatFollow) {
   const auto rows = summary.where({{"arm", "crashing/rope/full"}});
   ASSERT_EQ(rows.size(), 1U);
   EXPECT_EQ(summary.at(rows.front(), "n"), "3");
-  expect_mentions(summary.at(rows.front(), "status"), {"failed: the process was ended by signal 6"});
+  expect_mentions(summary.at(rows.front(), "status"), {"failed: ", "signal 6"});
   // A resume tries it once more, and once only.
   EXPECT_EQ(sandbox.run({"run", "study.yaml", "-o", "out", "--resume"}).exit_code, 1);
   expect_one_start();
