@@ -14,6 +14,7 @@
 
 #include "experiment/arm_model.h"
 #include "experiment/compression.h"
+#include "experiment/file_hashes.h"
 #include "experiment/model_source.h"
 #include "experiment/spec.h"
 #include "registry/registry.h"
@@ -46,10 +47,10 @@ struct ArmCase {
 struct PlannedArm {
   Arm arm;
   ResolvedArm resolved;
-  std::string refused;             // why it does not run; empty: it runs
-  std::string failed;              // why its model cannot be made; empty: it can
-  std::vector<std::string> notes;  // what the report has to say of all its cases: converted heads
-  std::vector<ArmCase> cases;      // as many as the plan has
+  std::string refused;                     // why it does not run; empty: it runs
+  std::string failed;                      // why its model cannot be made; empty: it can
+  std::vector<std::string> notes;          // what the report has to say of all its cases: converted heads
+  std::vector<ArmCase> cases;              // as many as the plan has
   std::optional<Compression> compression;  // what its caches do to rows; none: every row stays as it is and is read
   std::size_t weight_bytes = 0;
   int threads = 1;
@@ -84,7 +85,8 @@ struct Plan {
   std::vector<PlannedArm> arms;
   std::vector<PlannedCase> cases;
   std::vector<std::string> warnings;
-  std::string identity;  // a hash of what all trials share: weights, threads, this build
+  std::string identity;               // a hash of what all trials share: weights, threads, this build
+  std::shared_ptr<FileHashes> files;  // of all that the plan looked at
 };
 
 /// Error with every problem that was found.
