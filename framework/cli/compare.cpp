@@ -8,6 +8,7 @@
 #include "cli/command.h"
 #include "cli/git_folder.h"
 #include "report/compare.h"
+#include "report/run_search.h"
 
 namespace attnlab::cli {
 namespace {
@@ -40,10 +41,23 @@ bool is_folder(const std::string& text) {
   return fs::is_directory(text, ignored);
 }
 
-// Empty: the argument is a folder.
+// Whether the text can be nothing but a path: a revision is one word, or has git: before it.
+bool is_path(const std::string& text) {
+  return text.starts_with('.') || text.starts_with('/') || text.ends_with('/') || text.find('/') != std::string::npos;
+}
+
+// Empty: the argument is a folder. A folder that is not there is named, whatever the other one is.
 std::string revision_of(const std::string& text) {
   if (text.starts_with(kRevision)) return text.substr(kRevision.size());
-  return is_folder(text) ? std::string() : text;
+  if (is_folder(text)) return {};
+  if (is_path(text)) throw Error(text, "there is no such folder", "name a folder that `attnlab run` wrote, or git:REV");
+  return text;
+}
+
+report::Results read(const fs::path& folder, std::string& name) {
+  const fs::path run = report::newest_run(folder);
+  if (run != folder) name += fmt::format(" (its newest run {})", run.lexically_relative(folder).string());
+  return report::read_results(run);
 }
 
 int print(const report::Comparison& found, const report::ComparedNames& names, const Options& options) {
@@ -54,31 +68,49 @@ int print(const report::Comparison& found, const report::ComparedNames& names, c
   else
     fmt::print("{}", options.format == "markdown" ? report::compare_markdown(found, names, beyond, options.all)
                                                   : report::compare_text(found, names, beyond, options.all));
-  return found.has_regression(beyond) ? kFailed : kAllWell;
+  return found.has_regression(beyond) || !found.has_compared() ? kFailed : kAllWell;
+}
+
+// What is named without git: may as well have been meant as a folder.
+std::unique_ptr<GitFolder> committed_folder(const std::string& folder, const std::string& revision,
+                                            const Options& options) {
+  try {
+    return std::make_unique<GitFolder>(folder, revision);
+  } catch (const Error& error) {
+    if (options.first.starts_with(kRevision) || options.second.starts_with(kRevision)) throw;
+    throw Error(revision, "there is no such folder, and as a revision: " + error.problems().front().text(),
+                "name a folder that `attnlab run` wrote, or git:REV");
+  }
 }
 
 int compare(const Options& options) {
   static_cast<void>(share_of(options.fail_above));  // before anything is read
-  std::string revision = revision_of(options.second);
-  std::string folder = options.first;
-  if (revision.empty()) {
-    revision = revision_of(options.first);
-    folder = options.second;
+  const std::string of_first = revision_of(options.first);
+  const std::string of_second = revision_of(options.second);
+  report::ComparedNames names{options.first, options.second};
+  if (of_first.empty() && of_second.empty()) {
+    const report::Results first = read(options.first, names.a);
+    const report::Results second = read(options.second, names.b);
+    return print(report::compare(first, second), names, options);
   }
-  if (revision.empty())
-    return print(report::compare(report::read_results(options.first), report::read_results(options.second)),
-                 {options.first, options.second}, options);
-  if (!is_folder(folder)) throw Error(folder, "is no folder", "name a folder that `attnlab run` wrote");
+  if (!of_first.empty() && !of_second.empty())
+    throw Error(options.first, "there is no such folder",
+                "name a folder that `attnlab run` wrote, and a revision of it");
   // The committed one is always what the folder is held against.
-  const GitFolder committed(folder, revision);
-  return print(report::compare(report::read_results(committed.path()), report::read_results(folder)),
-               {folder + " in " + revision, folder}, options);
+  const std::string& folder = of_first.empty() ? options.first : options.second;
+  const std::string& revision = of_first.empty() ? of_second : of_first;
+  const std::unique_ptr<GitFolder> committed = committed_folder(folder, revision, options);
+  names = {folder + " in " + revision, folder};
+  const report::Results before = read(committed->path(), names.a);
+  const report::Results now = read(folder, names.b);
+  return print(report::compare(before, now), names, options);
 }
 
 }  // namespace
 
 void add_compare(CLI::App& app, std::function<int()>& run) {
-  CLI::App* command = app.add_subcommand("compare", "Two results folders side by side; exit 1 if B is worse than A");
+  CLI::App* command = app.add_subcommand(
+      "compare", "Two results folders side by side; exit 1 if B is worse than A, or nothing can be compared");
   auto options = std::make_shared<Options>();
   command->add_option("A", options->first, "A results folder")->required();
   command

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include <attnlab/error.h>
+#include <fmt/format.h>
 
 namespace attnlab::cli {
 namespace {
@@ -105,7 +106,9 @@ GitFolder::GitFolder(const fs::path& folder, const std::string& revision) {
   std::error_code error;
   if (!fs::is_directory(folder, error)) throw Error(folder.string(), "is no folder", kRemedy);
   const std::string top = git(folder, {"rev-parse", "--show-toplevel"});
-  if (top.empty()) throw Error(folder.string(), "is in no git checkout", kRemedy);
+  if (top.empty())
+    throw Error(folder.string(), fmt::format("is in no git checkout, so there is no revision {} of it", revision),
+                kRemedy);
   const std::string commit =
       git(folder, {"rev-parse", "--verify", "--quiet", "--end-of-options", revision + "^{commit}"});
   if (commit.empty()) throw Error(revision, "is neither a folder nor a revision of git", kRemedy);

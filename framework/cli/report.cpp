@@ -1,4 +1,5 @@
-// attnlab report DIR: rebuilds the reports of a results folder from its trial files, or prints all of it as JSON;
+// attnlab report DIR: rebuilds the reports of a results folder (or of the newest run below a folder) from its trial
+// files, against another baseline where one is asked for, or prints all of it as JSON;
 // attnlab report --index DIR: one page over many runs.
 #include <fmt/format.h>
 
@@ -8,6 +9,7 @@
 #include "report/index_page.h"
 #include "report/report_json.h"
 #include "report/results_folder.h"
+#include "report/run_search.h"
 #include "report/terminal_table.h"
 #include "report/trial_result.h"
 
@@ -16,7 +18,7 @@ namespace {
 
 struct Options {
   std::filesystem::path folder, index;
-  std::string format;
+  std::string format, baseline;
 };
 
 int report_on(const Options& options) {
@@ -24,17 +26,21 @@ int report_on(const Options& options) {
     throw Error("", "report needs a results folder, or --index and a folder of many", "attnlab report DIR");
   if (!options.index.empty()) {
     if (!options.format.empty()) throw Error("", "--index has no --format", "leave one of them out");
+    if (!options.baseline.empty()) throw Error("", "--index has no --baseline", "leave one of them out");
     fmt::print("index: {}\n", report::write_index(options.index).string());
     return kAllWell;
   }
+  const std::filesystem::path folder = report::newest_run(options.folder);
   if (options.format == "json") {
-    fmt::print("{}", report::report_json(report::read_results(options.folder))
+    fmt::print("{}", report::report_json(report::read_results(folder, options.baseline))
                              .dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) +
                          "\n");
     return kAllWell;
   }
-  fmt::print("{}", report::terminal_table(report::write_reports(options.folder)));
-  fmt::print("report: {}\n", (options.folder / "report.html").string());
+  const report::Results results = report::write_reports(folder, options.baseline);
+  if (folder != options.folder) fmt::print("the newest run of {}: {}\n", options.folder.string(), folder.string());
+  fmt::print("{}", report::terminal_table(results));
+  fmt::print("report: {}\n", (folder / "report.html").string());
   return kAllWell;
 }
 
@@ -43,7 +49,9 @@ int report_on(const Options& options) {
 void add_report(CLI::App& app, std::function<int()>& run) {
   CLI::App* command = app.add_subcommand("report", "Rebuild the reports of a results folder; an index over many");
   auto options = std::make_shared<Options>();
-  command->add_option("DIR", options->folder, "A results folder");
+  command->add_option("DIR", options->folder, "A results folder, or a folder of runs: its newest");
+  command->add_option("--baseline", options->baseline,
+                      "Arm that all ratios are to, instead of the run's own baseline; KL keeps its own");
   command->add_option("--format", options->format, "json: print everything that the report has, write nothing")
       ->check(CLI::IsMember({"json"}));
   command->add_option("--index", options->index, "Write index.html over all results folders in this folder");

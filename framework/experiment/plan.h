@@ -12,6 +12,7 @@
 #include <attnlab/api.h>
 
 #include "experiment/arm_model.h"
+#include "experiment/file_hashes.h"
 #include "experiment/model_source.h"
 #include "experiment/spec.h"
 #include "registry/registry.h"
@@ -67,7 +68,8 @@ struct Plan {
   std::vector<PlannedArm> arms;
   std::vector<PlannedCase> cases;
   std::vector<std::string> warnings;
-  std::string identity;  // a hash of what all trials share: weights, threads, this build
+  std::string identity;               // a hash of what all trials share: weights, threads, this build
+  std::shared_ptr<FileHashes> files;  // of all that the plan looked at
 };
 
 /// Error with every problem that was found.

@@ -75,6 +75,7 @@ nlohmann::ordered_json plan_json(const Plan& plan) {
   if (plan.spec.limits.memory > 0) json["limits"]["memory"] = plan.spec.limits.memory;
   json["allow_nonfinite"] = plan.allow_nonfinite;
   json["baseline"] = plan.arms[plan.spec.baseline].arm.name;
+  for (const std::size_t arm : plan.spec.compare_with) json["compare_with"].push_back(plan.arms[arm].arm.name);
   for (const PlannedArm& arm : plan.arms) {
     nlohmann::ordered_json one;
     one["name"] = arm.arm.name;

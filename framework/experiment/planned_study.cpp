@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <optional>
 
+#include "experiment/study_inputs.h"
 #include "experiment/trial_worker.h"
 
 namespace attnlab::experiment {
@@ -108,6 +109,8 @@ report::StudyLayout layout_of(const Plan& plan, int rounds) {
   report::StudyLayout layout;
   layout.name = plan.spec.name;
   layout.question = plan.spec.question;
+  layout.model = model_identity(plan);
+  for (const std::size_t arm : plan.spec.compare_with) layout.compare_with.push_back(plan.arms[arm].arm.name);
   layout.rounds = rounds;
   layout.seeds = plan.spec.seeds;
   layout.least_rounds = plan.spec.repeats.min;
@@ -117,8 +120,9 @@ report::StudyLayout layout_of(const Plan& plan, int rounds) {
   layout.warnings = plan.warnings;
   for (const PlannedArm& arm : plan.arms) layout.arms.push_back(layout_of(arm));
   for (const PlannedCase& planned : plan.cases)
-    layout.cases.push_back(
-        {planned.workload_name, planned.label, numbers_of(plan.spec.workloads[planned.workload], planned.index)});
+    layout.cases.push_back({planned.workload_name, planned.label,
+                            numbers_of(plan.spec.workloads[planned.workload], planned.index),
+                            case_data(plan, planned)});
   for (const PlannedArm& arm : plan.arms) {
     if (!arm.refused.empty()) continue;
     for (const PlannedCase& planned : plan.cases)

@@ -99,20 +99,43 @@ Limits read_limits(const Node& node, ProblemList& problems) {
 }
 
 // The first arm that is like the pattern. A plain text is an arm's name.
-std::size_t find_baseline(const Node& node, const std::vector<Arm>& arms, const ComponentLookup& lookup,
-                          ProblemList& problems) {
+std::optional<std::size_t> find_arm(const Node& node, const std::string& key, const std::vector<Arm>& arms,
+                                    const ComponentLookup& lookup, ProblemList& problems) {
   std::optional<ArmPattern> pattern;
   if (node.is_scalar())
     pattern = ArmPattern{.name = node.text()};
   else
-    pattern = read_pattern(node, "baseline", lookup, problems);
-  if (!pattern || !problems.empty()) return 0;
+    pattern = read_pattern(node, key, lookup, problems);
+  if (!pattern || !problems.empty()) return std::nullopt;
   const auto found = std::ranges::find_if(arms, [&](const Arm& arm) { return pattern->matches(arm); });
   if (found != arms.end()) return static_cast<std::size_t>(found - arms.begin());
   std::vector<std::string> names;
   for (const Arm& arm : arms) names.push_back(arm.name);
-  problems.add(node.mark(), "baseline: no arm is like this", config::name_remedy(node.text(), names, "arms"));
-  return 0;
+  problems.add(node.mark(), key + ": no arm is like this", config::name_remedy(node.text(), names, "arms"));
+  return std::nullopt;
+}
+
+// All are looked for, so that every wrong one is told. What is the baseline or there already is no further comparison.
+std::vector<std::size_t> find_compared(const Node& node, const ExperimentSpec& spec, const ComponentLookup& lookup,
+                                       ProblemList& problems) {
+  std::vector<std::size_t> found;
+  const std::vector<Node> single = {node};
+  for (const Node& item : node.is_sequence() ? node.items() : single) {
+    ProblemList of_item;
+    const auto arm = find_arm(item, "compare_with", spec.arms, lookup, of_item);
+    problems.add(of_item);
+    if (!arm) continue;
+    const std::string& name = spec.arms[*arm].name;
+    if (*arm == spec.baseline)
+      problems.add(item.mark(), fmt::format("compare_with: {} is the baseline", config::in_quotes(name)),
+                   "all arms are compared with it anyway: leave it out");
+    else if (std::ranges::find(found, *arm) != found.end())
+      problems.add(item.mark(), fmt::format("compare_with: {} is there twice", config::in_quotes(name)),
+                   "name it once");
+    else
+      found.push_back(*arm);
+  }
+  return found;
 }
 
 }  // namespace
@@ -124,12 +147,18 @@ std::vector<std::filesystem::path> SpecDocument::plugin_paths() const {
 }
 
 void ExperimentSpec::keep_only(const std::string& glob) {
-  const std::vector<std::size_t> selected = select_arms(arms, glob);
+  std::vector<std::size_t> selected = select_arms(arms, glob);
   if (selected.empty()) {
     std::vector<std::string> names;
     for (const Arm& arm : arms) names.push_back(arm.name);
     throw Error("--only " + glob, "no arm has such a name or tag", config::name_remedy(glob, names, "arms"));
   }
+  // What the experiment compares with stays in, as what was asked.
+  for (const std::size_t other : compare_with)
+    if (const auto at = std::ranges::lower_bound(selected, other); at == selected.end() || *at != other)
+      selected.insert(at, other);
+  for (std::size_t& other : compare_with)
+    other = static_cast<std::size_t>(std::ranges::lower_bound(selected, other) - selected.begin());
   std::vector<Arm> kept;
   std::size_t kept_baseline = 0;
   for (const std::size_t index : selected) {
@@ -138,6 +167,7 @@ void ExperimentSpec::keep_only(const std::string& glob) {
   }
   arms = std::move(kept);
   baseline = kept_baseline;
+  std::erase(compare_with, baseline);
 }
 
 SpecDocument open_spec(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
@@ -182,7 +212,9 @@ ExperimentSpec read_spec(const SpecDocument& document, const ComponentLookup& lo
   const Node* arms = reader.find("arms");
   if (arms != nullptr) spec.arms = read_arms(*arms, lookup, defaults, of_arms);
   if (const Node* baseline = reader.find("baseline"); baseline != nullptr && arms != nullptr)
-    spec.baseline = find_baseline(*baseline, spec.arms, lookup, of_arms);
+    spec.baseline = find_arm(*baseline, "baseline", spec.arms, lookup, of_arms).value_or(0);
+  if (const Node* others = reader.find("compare_with"); others != nullptr && of_arms.empty() && arms != nullptr)
+    spec.compare_with = find_compared(*others, spec, lookup, of_arms);
   problems.add(of_arms);
   if (const Node* workloads = reader.find("workloads"))
     spec.workloads = read_workloads(*workloads, document.file.parent_path(), problems);

@@ -73,7 +73,8 @@ struct ATTNLAB_API ExperimentSpec {
   bool stops_on_error = false;   // the first trial that is not ok ends the run
   bool allow_nonfinite = false;  // take weights that hold NaN or Inf
   std::vector<Arm> arms;
-  std::size_t baseline = 0;  // index of an arm
+  std::size_t baseline = 0;               // index of an arm
+  std::vector<std::size_t> compare_with;  // further arms that all are compared with, without the baseline
   std::vector<Workload> workloads;
 
   /// Keeps the arms whose name or tag the glob matches (`--only`); where the baseline is not among them, the first is.

@@ -61,6 +61,7 @@ const KeyTable& experiment_keys() {
       {.name = "allow_nonfinite", .type = KeyType::boolean, .doc = "Take weights that hold NaN or Inf."},
       form("arms", "arms", "What is compared.", true),
       form("baseline", "baseline", "The arm that the others are held against; default: the first."),
+      form("compare_with", "compare_with", "Further arms that all are held against; intervals hold for all at once."),
       form("workloads", "workloads", "What is measured of every arm.", true)};
   return keys;
 }

@@ -140,6 +140,7 @@ void add_arms(Json& definitions) {
   };
   definitions["exclude"] = {{"type", "array"}, {"items", pattern(true)}};
   definitions["baseline"] = any_of({{{"type", "string"}}, pattern(false)});
+  definitions["compare_with"] = one_or_list(schema_reference("baseline"));
 }
 
 void add_workloads(Json& definitions) {

@@ -9,6 +9,7 @@
 
 #include <attnlab/error.h>
 
+#include "experiment/file_hashes.h"
 #include "experiment/plan.h"
 #include "experiment/sha256.h"
 
@@ -16,24 +17,6 @@ namespace attnlab::experiment {
 namespace {
 
 using nlohmann::ordered_json;
-
-// Files by their bytes; a checkpoint that is too large to hash in passing, by the sizes and times of its files.
-class FileHashes {
- public:
-  const std::string& of(const std::filesystem::path& file) {
-    constexpr std::uintmax_t kLimit = std::uintmax_t{256} << 20;
-    std::string& known = hashes_[file.string()];
-    if (known.empty())
-      known = std::filesystem::file_size(file) <= kLimit
-                  ? sha256_of_file(file)
-                  : fmt::format("{} {}", std::filesystem::file_size(file),
-                                std::filesystem::last_write_time(file).time_since_epoch().count());
-    return known;
-  }
-
- private:
-  std::map<std::string, std::string> hashes_;
-};
 
 // The library that holds this code: a build that computes something else has other bytes.
 std::filesystem::path own_library() {
@@ -44,11 +27,11 @@ std::filesystem::path own_library() {
 
 ordered_json model_identity(const ModelSource& source, FileHashes& files) {
   if (!source.constructed().empty()) return {{"constructed", source.constructed()}};
-  if (source.is_random()) return files.of(source.path());
+  if (source.is_random()) return files.quick(source.path());
   std::map<std::string, std::string> hashes;
   for (const auto& entry : std::filesystem::directory_iterator(source.path()))
     if (entry.is_regular_file() && entry.path().extension() != ".md")
-      hashes[entry.path().filename().string()] = files.of(entry.path());
+      hashes[entry.path().filename().string()] = files.quick(entry.path());
   return hashes;
 }
 
@@ -56,7 +39,7 @@ ordered_json case_identity(const Plan& plan, const PlannedCase& planned, FileHas
   ordered_json all{planned.workload_name, planned.label};
   const Workload& workload = plan.spec.workloads[planned.workload];
   if (const auto* perplexity = std::get_if<PerplexityWorkload>(&workload)) {
-    all.push_back(files.of(perplexity->text));
+    all.push_back(files.quick(perplexity->text));
     // The other arms are compared with the baseline's predictions, token by token.
     all.push_back(plan.arms[plan.spec.baseline].identity);
   }
@@ -68,12 +51,13 @@ ordered_json case_identity(const Plan& plan, const PlannedCase& planned, FileHas
 }  // namespace
 
 void identify(Plan& plan) {
-  FileHashes files;
+  if (!plan.files) plan.files = std::make_shared<FileHashes>();
+  FileHashes& files = *plan.files;
   for (PlannedArm& arm : plan.arms) {
     std::set<std::string> plugins;
     for (const ResolvedLayer& layer : arm.resolved.layers)
       for (const ResolvedComponent* component : {&layer.attention, &layer.position, &layer.cache})
-        plugins.insert(files.of(component->descriptor->file));
+        plugins.insert(files.quick(component->descriptor->file));
     const ordered_json all{
         {"name", arm.arm.name}, {"arm", describe_arm(arm.resolved)}, {"plugins", plugins}, {"threads", arm.threads}};
     arm.identity = sha256_of_text(all.dump());
@@ -82,7 +66,7 @@ void identify(Plan& plan) {
   const ordered_json all{{"model", model_identity(*plan.source, files)},
                          {"threads", plan.threads},
                          {"allow_nonfinite", plan.allow_nonfinite},
-                         {"build", files.of(own_library())}};
+                         {"build", files.quick(own_library())}};
   plan.identity = sha256_of_text(all.dump());
 }
 

@@ -112,21 +112,24 @@ Interval BlockBootstrap::interval(std::span<const WindowSums> seeds) const {
   return bca_interval(figures, acceleration(influences(seeds)));
 }
 
-std::vector<std::optional<Interval>> BlockBootstrap::ratio_intervals(std::span<const WindowSums> baseline,
-                                                                     std::span<const std::vector<WindowSums>> arms,
+std::vector<std::optional<Interval>> BlockBootstrap::ratio_intervals(std::span<const std::vector<WindowSums>> arms,
+                                                                     std::span<const ArmPair> pairs,
                                                                      RatioOf ratio) const {
-  std::vector<std::vector<double>> theirs;
-  for (const WindowSums& figure : baseline) theirs.push_back(means(figure));
+  std::vector<std::vector<std::vector<double>>> drawn(arms.size());  // [arms, seeds, 1 + draws]
+  for (const ArmPair& pair : pairs)
+    for (const std::size_t arm : {pair.arm, pair.reference})
+      if (drawn[arm].empty())
+        for (const WindowSums& figure : arms[arm]) drawn[arm].push_back(means(figure));
 
-  std::vector<double> largest(kDraws, 0.0);  // |T| of any arm
-  std::vector<double> logs, deviations;      // of each arm
-  for (const std::vector<WindowSums>& arm : arms) {
-    ATTNLAB_CHECK(arm.size() == baseline.size(), "seeds do not match");
-    const std::vector<double> figures = medians_over_seeds(arm.size(), [&](std::size_t seed) {
-      std::vector<double> mine = means(arm[seed]);
+  std::vector<double> largest(kDraws, 0.0);  // |T| of any pair
+  std::vector<double> logs, deviations;      // of each pair
+  for (const auto& [arm, reference] : pairs) {
+    ATTNLAB_CHECK(arms[arm].size() == arms[reference].size(), "seeds do not match");
+    const std::vector<double> figures = medians_over_seeds(arms[arm].size(), [&](std::size_t seed) {
+      std::vector<double> mine = drawn[arm][seed];
+      const std::vector<double>& theirs = drawn[reference][seed];
       for (std::size_t draw = 0; draw < mine.size(); ++draw)
-        mine[draw] = ratio == RatioOf::perplexities ? mine[draw] - theirs[seed][draw]
-                                                    : std::log(mine[draw] / theirs[seed][draw]);
+        mine[draw] = ratio == RatioOf::perplexities ? mine[draw] - theirs[draw] : std::log(mine[draw] / theirs[draw]);
       return mine;
     });
     logs.push_back(figures[0]);
@@ -137,13 +140,23 @@ std::vector<std::optional<Interval>> BlockBootstrap::ratio_intervals(std::span<c
   }
 
   const double critical = quantile(largest, kConfidence);
-  std::vector<std::optional<Interval>> intervals(arms.size());
-  for (std::size_t arm = 0; arm < arms.size(); ++arm) {
-    const double half = critical * deviations[arm];
-    if (std::isfinite(logs[arm]) && std::isfinite(half))
-      intervals[arm] = Interval{std::exp(logs[arm] - half), std::exp(logs[arm] + half), kConfidence};
+  std::vector<std::optional<Interval>> intervals(pairs.size());
+  for (std::size_t pair = 0; pair < pairs.size(); ++pair) {
+    const double half = critical * deviations[pair];
+    if (std::isfinite(logs[pair]) && std::isfinite(half))
+      intervals[pair] = Interval{std::exp(logs[pair] - half), std::exp(logs[pair] + half), kConfidence};
   }
   return intervals;
+}
+
+std::vector<std::optional<Interval>> BlockBootstrap::ratio_intervals(std::span<const WindowSums> baseline,
+                                                                     std::span<const std::vector<WindowSums>> arms,
+                                                                     RatioOf ratio) const {
+  std::vector<std::vector<WindowSums>> all = {{baseline.begin(), baseline.end()}};
+  all.insert(all.end(), arms.begin(), arms.end());
+  std::vector<ArmPair> pairs;
+  for (std::size_t arm = 1; arm < all.size(); ++arm) pairs.push_back({arm, 0});
+  return ratio_intervals(all, pairs, ratio);
 }
 
 }  // namespace attnlab::report

@@ -38,8 +38,13 @@ class ATTNLAB_API BlockBootstrap {
   /// Of the mean per token; for several seeds, one entry each, of the median over seeds. All have windows() windows.
   [[nodiscard]] Interval interval(std::span<const WindowSums> seeds) const;
 
-  /// For each arm a simultaneous interval of its ratio to the baseline, nothing where that is 0 or not finite in some
-  /// draw; seeds as above, the same for all.
+  /// For each pair a simultaneous interval of the arm's ratio to its reference, nothing where that is 0 or not finite
+  /// in some draw; seeds of each arm as above, the same for all.
+  [[nodiscard]] std::vector<std::optional<Interval>> ratio_intervals(std::span<const std::vector<WindowSums>> arms,
+                                                                     std::span<const ArmPair> pairs,
+                                                                     RatioOf ratio) const;
+
+  /// The same of all arms to one baseline.
   [[nodiscard]] std::vector<std::optional<Interval>> ratio_intervals(std::span<const WindowSums> baseline,
                                                                      std::span<const std::vector<WindowSums>> arms,
                                                                      RatioOf ratio) const;

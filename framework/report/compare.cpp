@@ -4,12 +4,12 @@
 #include <cmath>
 #include <map>
 #include <numeric>
-#include <set>
 #include <tuple>
 
 #include <fmt/format.h>
 #include <boost/math/distributions/students_t.hpp>
 
+#include "report/comparable_inputs.h"
 #include "report/format.h"
 #include "report/metrics.h"
 
@@ -192,7 +192,8 @@ Change change_of(const ComparedRow& row) {
 
 class Comparer {
  public:
-  Comparer(const Results& a, const Results& b) : a_(a), b_(b), cells_a_(cells_of(a)), cells_b_(cells_of(b)) {}
+  Comparer(const Results& a, const Results& b)
+      : a_(a), b_(b), inputs_(a.layout, b.layout), cells_a_(cells_of(a)), cells_b_(cells_of(b)) {}
 
   Comparison run() {
     for (const CaseLayout& entry : a_.layout.cases)
@@ -200,8 +201,9 @@ class Comparer {
     for (std::size_t i = 0; i < comparison_.rows.size(); ++i) {
       ComparedRow& row = comparison_.rows[i];
       if (found_[i]) row.interval = interval_of(*found_[i], comparison_.intervals);
-      row.change = change_of(row);
+      row.change = row.why_not.empty() ? change_of(row) : Change::not_comparable;
     }
+    comparison_.inputs = inputs_.differences();
     list_unmatched();
     warn();
     return std::move(comparison_);
@@ -214,9 +216,6 @@ class Comparer {
     if (of_a == cells_a_.end() || of_b == cells_b_.end()) return;
     if (of_a->second.failure.empty() && !of_b->second.failure.empty())
       comparison_.broken.push_back(fmt::format("{}, {}: {}", arm, case_title(entry), of_b->second.failure));
-    const Windows &windows_a = of_a->second.windows, &windows_b = of_b->second.windows;
-    if (windows_a.tokens != windows_b.tokens && !windows_a.tokens.empty() && !windows_b.tokens.empty())
-      other_texts_.insert(case_title(entry));
     std::vector<std::string> metrics;
     for (const auto& [metric, series] : of_a->second.series)
       if (of_b->second.series.contains(metric)) metrics.push_back(metric);
@@ -234,6 +233,14 @@ class Comparer {
     row.n_a = static_cast<int>(a.size());
     row.n_b = static_cast<int>(b.size());
     row.is_exact = series_a.is_exact() && series_b.is_exact();
+    row.why_not = inputs_.why_not(entry, metric);
+    if (row.why_not.empty() && is_quality(metric) && has_other_windows(cell_a.windows, cell_b.windows))
+      row.why_not = "other windows of the text";
+    if (!row.why_not.empty()) {
+      comparison_.rows.push_back(std::move(row));
+      found_.emplace_back();
+      return;
+    }
     row.ratio = plain_ratio(row.a, row.b);
     std::optional<LogRatio> found = row.is_exact ? over_windows(metric, cell_a.windows, cell_b.windows) : welch(a, b);
     // A share is a rate by the roof of its own run; what is to be compared is the rate.
@@ -244,6 +251,10 @@ class Comparer {
     }
     comparison_.rows.push_back(std::move(row));
     found_.push_back(found);
+  }
+
+  static bool has_other_windows(const Windows& a, const Windows& b) {
+    return !a.tokens.empty() && !b.tokens.empty() && a.tokens != b.tokens;
   }
 
   void list_unmatched() {
@@ -305,14 +316,12 @@ class Comparer {
       if (other != b_.layout.arms.end() && other->resolved != arm.resolved)
         comparison_.warnings.push_back(fmt::format("arm {} has other options in B", arm.name));
     }
-    for (const std::string& title : other_texts_)
-      comparison_.warnings.push_back(fmt::format("{} is over another text, or other windows of it", title));
   }
 
   const Results &a_, &b_;
+  const ComparableInputs inputs_;
   std::map<CaseKey, Cell> cells_a_, cells_b_;
   std::vector<std::optional<LogRatio>> found_;  // by row
-  std::set<std::string> other_texts_;
   Comparison comparison_;
 };
 
@@ -329,6 +338,10 @@ bool ComparedRow::is_regression(double beyond) const {
 bool Comparison::has_regression(double beyond) const {
   return !broken.empty() ||
          std::ranges::any_of(rows, [&](const ComparedRow& row) { return row.is_regression(beyond); });
+}
+
+bool Comparison::has_compared() const {
+  return std::ranges::any_of(rows, [](const ComparedRow& row) { return row.why_not.empty(); });
 }
 
 Comparison compare(const Results& a, const Results& b) {

@@ -28,11 +28,14 @@ const char* word_of(Change change) {
       return "worse";
     case Change::different:
       return "different";
+    case Change::not_comparable:
+      return "not comparable";
   }
   return "";
 }
 
 std::string interval_text(const ComparedRow& row) {
+  if (!row.why_not.empty()) return {};
   if (row.interval) return fmt::format("[{:.4g}, {:.4g}]", row.interval->low, row.interval->high);
   if (row.is_exact) return "exact";
   return row.n_a < 2 || row.n_b < 2 ? "one sample" : "";
@@ -46,6 +49,7 @@ std::string heading_of(const ComparedRow& row) {
 }
 
 std::string verdict_of(const ComparedRow& row, double beyond) {
+  if (!row.why_not.empty()) return "not comparable: " + row.why_not;
   if (row.is_regression(beyond)) return beyond > 0 ? fmt::format("worse by more than {:g} %", beyond * 100) : "worse";
   return row.change == Change::unclear ? "" : word_of(row.change);
 }
@@ -88,12 +92,17 @@ std::vector<std::string> conclusions(const Comparison& comparison, double beyond
   std::vector<std::string> said;
   if (comparison.rows.empty())
     said.push_back("nothing can be compared: no arm has a metric in a case of both");
+  else if (!comparison.has_compared())
+    said.push_back(fmt::format("nothing can be compared: {}", comparison.rows.front().why_not));
   else
+    said.push_back(fmt::format(
+        "{} figures: {} worse, {} better, {} different, {} exactly the same, {} without a clear "
+        "difference",
+        comparison.rows.size() - static_cast<std::size_t>(counts[Change::not_comparable]), counts[Change::worse],
+        counts[Change::better], counts[Change::different], counts[Change::none], counts[Change::unclear]));
+  if (counts[Change::not_comparable] > 0 && comparison.has_compared())
     said.push_back(
-        fmt::format("{} figures: {} worse, {} better, {} different, {} exactly the same, {} without a clear "
-                    "difference",
-                    comparison.rows.size(), counts[Change::worse], counts[Change::better], counts[Change::different],
-                    counts[Change::none], counts[Change::unclear]));
+        fmt::format("{} figures are not compared, for the reasons in their rows", counts[Change::not_comparable]));
   if (comparison.intervals > 0)
     said.push_back(
         fmt::format("the intervals hold for all {} rows that have one at once; what changed on the machine "
@@ -105,6 +114,7 @@ std::vector<std::string> conclusions(const Comparison& comparison, double beyond
 
 std::vector<std::string> remarks(const Comparison& comparison) {
   std::vector<std::string> all;
+  for (const std::string& input : comparison.inputs) all.push_back("not the same: " + input);
   for (const std::string& warning : comparison.warnings) all.push_back("warning: " + warning);
   for (const std::string& broken : comparison.broken) all.push_back("worse: ended well in A and not in B: " + broken);
   for (const std::string& only : comparison.only_a) all.push_back("only in A: " + only);
@@ -136,6 +146,7 @@ nlohmann::ordered_json json_of(const ComparedRow& row, double beyond) {
     json["ratio_high"] = number(row.interval->high);
   }
   json["change"] = word_of(row.change);
+  if (!row.why_not.empty()) json["why"] = row.why_not;
   json["regression"] = row.is_regression(beyond);
   return json;
 }
@@ -177,6 +188,8 @@ nlohmann::ordered_json compare_json(const Comparison& comparison, const Compared
           {"fail_above", beyond},
           {"regression", comparison.has_regression(beyond)},
           {"intervals", comparison.intervals},
+          {"compared", comparison.has_compared()},
+          {"inputs", comparison.inputs},
           {"warnings", comparison.warnings},
           {"broken", comparison.broken},
           {"only_a", comparison.only_a},

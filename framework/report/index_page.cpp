@@ -1,7 +1,5 @@
 #include "report/index_page.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <set>
 
@@ -12,7 +10,9 @@
 #include "report/assets.h"
 #include "report/format.h"
 #include "report/html.h"
+#include "report/input_words.h"
 #include "report/results_folder.h"
+#include "report/run_search.h"
 #include "report/text_file.h"
 #include "report/verdict_words.h"
 
@@ -21,12 +21,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kDepth = 5;  // results/<name>/<run>, and a little more
-
 struct Run {
   fs::path folder;  // relative to the index
   std::time_t time = 0;
   std::string name, question, verdict, damage;
+  std::string model, revision, threads;  // what tells runs apart
+  std::vector<std::string> arm_names;
   std::size_t arms = 0, refused = 0, failed = 0;  // arms; with failed trials
 };
 
@@ -37,15 +37,19 @@ std::string failure_text(const Run& run) {
   return text;
 }
 
-std::time_t written_at(const fs::path& path) {
-  struct stat entry = {};
-  return stat(path.c_str(), &entry) == 0 ? entry.st_mtime : 0;
+std::string string_at(const nlohmann::json& json, const char* pointer) {
+  const nlohmann::json::json_pointer place(pointer);
+  if (!json.is_object() || !json.contains(place)) return {};
+  const nlohmann::json& value = json.at(place);
+  return value.is_string() ? value.get<std::string>() : value.is_number() ? value.dump() : std::string();
 }
 
-Run read_run(const fs::path& folder, const fs::path& relative) {
+Run read_run(const FoundRun& found, const fs::path& index) {
+  const fs::path& folder = found.folder;
+  std::error_code ignored;
   Run run;
-  run.folder = relative;
-  run.time = written_at(folder / "environment.json");
+  run.folder = fs::relative(folder, index, ignored);
+  run.time = found.time;
   try {
     const Results results = read_results(folder);
     run.name = results.layout.name;
@@ -53,6 +57,10 @@ Run read_run(const fs::path& folder, const fs::path& relative) {
     if (const std::vector<std::string> sentences = verdict(results); !sentences.empty())
       run.verdict = sentences.front();
     run.arms = results.layout.arms.size();
+    for (const ArmLayout& arm : results.layout.arms) run.arm_names.push_back(arm.name);
+    if (results.layout.model.is_known()) run.model = model_words(results.layout.model);
+    run.revision = string_at(results.environment, "/build/git_revision");
+    run.threads = string_at(results.environment, "/threads");
     std::set<std::string> failed;
     for (const TrialResult& trial : results.trials)
       if (!trial.is_ok()) failed.insert(trial.arm);
@@ -63,28 +71,6 @@ Run read_run(const fs::path& folder, const fs::path& relative) {
     run.damage = error.what();
   }
   return run;
-}
-
-// Folders that look like results, damaged ones too.
-std::vector<Run> find_runs(const fs::path& folder) {
-  std::vector<Run> runs;
-  std::error_code failure;
-  const auto look_at = [&](const fs::path& path) {
-    std::error_code ignored;
-    const bool is_run = fs::exists(path / "environment.json", ignored) || fs::is_directory(path / "trials", ignored);
-    if (is_run) runs.push_back(read_run(path, fs::relative(path, folder, ignored)));
-    return is_run;
-  };
-  if (look_at(folder)) return runs;
-  for (fs::recursive_directory_iterator entry(folder, fs::directory_options::skip_permission_denied, failure), end;
-       !failure && entry != end; entry.increment(failure)) {
-    std::error_code ignored;
-    if (entry->is_directory(ignored) && (look_at(entry->path()) || entry.depth() >= kDepth))
-      entry.disable_recursion_pending();
-  }
-  if (failure) throw Error(folder.string(), "cannot be read: " + failure.message());
-  std::ranges::stable_sort(runs, std::ranges::greater{}, &Run::time);
-  return runs;
 }
 
 // A relative path as a link: everything but plain letters is written as bytes.
@@ -106,19 +92,34 @@ std::string words(const std::string& text) {
   return html_text(one_line(text));
 }
 
+constexpr std::size_t kMostArmsNamed = 4;
+
+std::string arms_cell(const Run& run) {
+  const auto named = std::min(run.arm_names.size(), kMostArmsNamed);
+  std::string names = fmt::format(
+      "{}", fmt::join(run.arm_names.begin(), run.arm_names.begin() + static_cast<std::ptrdiff_t>(named), ", "));
+  if (named < run.arm_names.size()) names += fmt::format(" and {} more", run.arm_names.size() - named);
+  return fmt::format("{}<p>{}</p>", run.arms, words(names));
+}
+
 std::string row_of(const Run& run, const fs::path& folder) {
   std::error_code ignored;
   const char* file = fs::exists(folder / run.folder / "report.html", ignored) ? "report.html" : "report.md";
   const std::string date = run.time == 0 ? "" : fmt::format("{:%Y-%m-%d %H:%M}", fmt::localtime(run.time));
   if (!run.damage.empty())
-    return fmt::format("<tr class=\"damaged\">{}{}{}{}{}</tr>\n", cell("run", words(run.folder.string())),
-                       cell("date", date), cell("arms", ""), cell("what came out", ""),
+    return fmt::format("<tr class=\"damaged\">{}{}{}{}{}{}{}</tr>\n", cell("run", words(run.folder.string())),
+                       cell("date", date), cell("arms", ""), cell("model", ""), cell("build", ""),
+                       cell("what came out", ""),
                        cell("failures", "<span class=\"status\">damaged</span>: " + words(run.damage)));
   const std::string link = fmt::format("<a href=\"{}\">{}</a>", link_to(run.folder / file), words(run.name));
   const std::string question = run.question.empty() ? "" : "<p>" + words(run.question) + "</p>";
   const std::string failures = failure_text(run);
-  return fmt::format("<tr>{}{}{}{}{}</tr>\n", cell("run", link + question), cell("date", date),
-                     cell("arms", std::to_string(run.arms)), cell("what came out", words(run.verdict)),
+  const std::string build = fmt::format("{}{}", words(short_hash(run.revision)),
+                                        run.threads.empty() ? "" : "<p>" + words(run.threads) + " threads</p>");
+  return fmt::format("<tr>{}{}{}{}{}{}{}</tr>\n",
+                     cell("run", link + "<p>" + words(run.folder.string()) + "</p>" + question), cell("date", date),
+                     cell("arms", arms_cell(run)), cell("model", run.model.empty() ? "not known" : words(run.model)),
+                     cell("build", build), cell("what came out", words(run.verdict)),
                      cell("failures", failures.empty() ? "none" : "<span class=\"status\">" + failures + "</span>"));
 }
 
@@ -128,11 +129,11 @@ fs::path write_index(const fs::path& folder) {
   std::error_code ignored;
   if (!fs::is_directory(folder, ignored))
     throw Error(folder.string(), "is no folder", "name the folder that holds the results of `attnlab run`");
-  const std::vector<Run> runs = find_runs(folder);
+  const std::vector<FoundRun> runs = find_runs(folder);
   if (runs.empty())
     throw Error(folder.string(), "holds no results folder", "name the folder that holds the results of `attnlab run`");
   std::string rows;
-  for (const Run& run : runs) rows += row_of(run, folder);
+  for (const FoundRun& run : runs) rows += row_of(read_run(run, folder), folder);
   const fs::path file = folder / "index.html";
   write_atomically(
       file,

@@ -1,5 +1,6 @@
 #include "report/markdown.h"
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <tuple>
@@ -7,6 +8,8 @@
 #include <fmt/format.h>
 
 #include "report/format.h"
+#include "report/generated_texts.h"
+#include "report/input_words.h"
 #include "report/method_words.h"
 #include "report/metrics.h"
 #include "report/predictions.h"
@@ -39,12 +42,16 @@ std::string bullets(const std::vector<std::string>& texts) {
   return list + "\n";
 }
 
+std::string ratio_text(const VerdictCell& cell) {
+  return (cell.is_marked ? fmt::format("**{}**", cell.ratio) : cell.ratio) + (cell.is_unstable ? kUnstableMark : "");
+}
+
 // "12.3 k [12.1 k, 12.5 k], **1.31 ×** [1.27, 1.36]"
 std::string cell_text(const VerdictCell& cell) {
   if (cell.value.empty()) return "–";
   std::string text = cell.value;
   if (!cell.interval.empty()) text += " " + cell.interval;
-  if (!cell.ratio.empty()) text += cell.is_marked ? fmt::format(", **{}**", cell.ratio) : ", " + cell.ratio;
+  if (!cell.ratio.empty()) text += ", " + ratio_text(cell);
   if (!cell.ratio_interval.empty()) text += " " + cell.ratio_interval;
   return text;
 }
@@ -70,12 +77,18 @@ std::string results_section(const Results& results) {
   const std::vector<VerdictTable> tables = verdict_tables(results, Headline::report);
   if (tables.empty()) return text + "No trial has ended yet.\n\n";
   if (!results.layout.baseline.empty())
-    text += fmt::format("Ratios (×) are to the baseline {}. ", markdown_text(results.layout.baseline));
+    text += fmt::format(
+        "Ratios (×) are medians of paired ratios to the baseline {}, each round and seed against its own; they are no "
+        "quotients of the medians beside them. ",
+        markdown_text(results.layout.baseline));
   text += "↑ more is better, ↓ less is better.";
   if (!results.summary.families.empty())
     text +=
         " A ratio in **bold** is more than chance: its interval, which holds for all arms of the table at once with "
         "95 %, excludes 1.";
+  const bool has_unstable = std::ranges::any_of(results.summary.rows, &SummaryRow::is_unstable) ||
+                            std::ranges::any_of(results.summary.further, &FurtherRatio::is_unstable);
+  if (has_unstable) text += fmt::format(" {} {}.", kUnstableMark, kUnstableWords);
   text += "\n\n" + unmarkable_words(results);
   for (const VerdictTable& table : tables) {
     text += "### " + markdown_text(case_title(table.entry)) + "\n\n";
@@ -92,6 +105,21 @@ std::string results_section(const Results& results) {
     text += "\n";
   }
   return text;
+}
+
+// Comparisons with other arms than the baseline, a table for each of them.
+std::string further_section(const Results& results) {
+  std::string text, reference;
+  for (const FurtherLine& line : further_lines(results, Headline::report)) {
+    if (line.reference != reference) {
+      reference = line.reference;
+      text += fmt::format("{}### Against {}\n\n", text.empty() ? "" : "\n", markdown_text(reference));
+      text += table_head({"arm", "case", "metric", "median of paired ratios", "interval"});
+    }
+    text += table_line({markdown_text(line.arm), markdown_text(line.title), markdown_text(line.heading),
+                        ratio_text(line.cell), line.cell.ratio_interval});
+  }
+  return text.empty() ? "" : "## Further comparisons\n\n" + text + "\n";
 }
 
 std::string warnings_section(const Results& results) {
@@ -167,19 +195,20 @@ std::string seeds_section(const Results& results) {
 
 std::string generated_section(const Results& results) {
   std::string text;
-  std::set<std::string> shown;
-  for (const ArmLayout& arm : results.layout.arms) {
-    for (const TrialResult& trial : results.trials) {  // by round: the first one is shown
-      const std::vector<std::string> generated = detail_strings(trial, "text");
-      if (trial.arm != arm.name || !trial.is_ok() || generated.empty()) continue;
-      const CaseLayout entry{trial.workload, trial.case_name};
-      if (!shown.insert(arm.name + "\n" + case_title(entry)).second) continue;
-      text += fmt::format("{}, {}:\n\n", markdown_text(arm.name), markdown_text(case_title(entry)));
-      const std::vector<std::string> prompt = detail_strings(trial, "prompt");
-      text += markdown_block((prompt.empty() ? "" : prompt.front()) + generated.front()) + "\n";
-    }
+  for (const GeneratedText& one : generated_texts(results)) {
+    text += fmt::format("{}, {}:\n\n", joined(one.arms), markdown_text(case_title(one.entry)));
+    text += markdown_block(one.prompt + one.text) + "\n";
   }
-  return text.empty() ? "" : "## Generated text\n\nThe prompt and what each arm wrote after it.\n\n" + text;
+  return text.empty() ? ""
+                      : "## Generated text\n\nThe prompt and what was written after it, each text once.\n\n" + text;
+}
+
+std::string inputs_section(const Results& results) {
+  std::string text;
+  if (const std::string banner = banner_words(results); !banner.empty())
+    text += "> **" + markdown_text(banner) + "**\n\n";
+  const std::vector<std::string> words = input_words(results);
+  return words.empty() ? text : text + bullets(words);
 }
 
 std::string method_section(const Results& results) {
@@ -254,8 +283,10 @@ std::string report_markdown(const Results& results) {
   const StudyLayout& layout = results.layout;
   std::string text = "# " + markdown_text(layout.name) + "\n\n";
   if (!layout.question.empty()) text += markdown_text(layout.question) + "\n\n";
+  text += inputs_section(results);
   if (const std::vector<std::string> sentences = verdict(results); !sentences.empty()) text += bullets(sentences);
-  text += warnings_section(results) + results_section(results) + seeds_section(results) + predictions_section(results);
+  text += warnings_section(results) + results_section(results) + further_section(results) + seeds_section(results) +
+          predictions_section(results);
   text += chart_links(results);
   text += failures_section(results) + missing_section(results);
   text += generated_section(results) + method_section(results) + EnvironmentTable(results.environment).text();

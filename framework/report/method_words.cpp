@@ -79,8 +79,10 @@ std::string interval_words() {
   return fmt::format(
       "A figure is the median over the rounds. [a, b] holds the true median with 95 %: the percentile interval of a "
       "smoothed bootstrap, its level calibrated for few values (Hettmansperger and Sheather 1986); (a to b) is the "
-      "range of fewer than {} rounds, which covers it with less. A ratio is the median of the ratios to the baseline "
-      "within the same round and seed. The interval of a ratio holds for all arms of a case and metric at once with "
+      "range of fewer than {} rounds, which covers it with less. A ratio is the median of the paired ratios: to the "
+      "baseline within the same round and seed. Where the quotient of the two medians lies outside the ratio's "
+      "interval "
+      "the row is called unstable. The interval of a ratio holds for all arms of a case and metric at once with "
       "95 %: max-T over sign flips of the paired log ratios, studentised, so that more arms do not make more false "
       "marks; "
       "single trials far from their round and arm are pulled in to 2.7 robust standard deviations first. A ratio whose "
@@ -106,8 +108,8 @@ std::vector<std::string> method(const Results& results) {
                                          disturbance_words(results),
                                          interval_words(),
                                          quality_words(),
-                                         "All samples are in samples.csv, all medians in summary.csv, every arm fully "
-                                         "resolved in plan.yaml."};
+                                         "All samples are in samples.csv, all medians in summary.csv, all ratios in "
+                                         "comparisons.csv, every arm fully resolved in plan.yaml."};
   std::erase(paragraphs, std::string());
   return paragraphs;
 }

@@ -23,9 +23,9 @@ constexpr std::array kMetrics = {
     MetricInfo{kPerplexity, "perplexity", Headline::everywhere},
     MetricInfo{kKlToBaseline, "KL to baseline", Headline::everywhere},
     MetricInfo{kSameTopToken, "same top token", Headline::everywhere},
-    MetricInfo{"same_bits_as_baseline", "same bits", Headline::report},
+    MetricInfo{kSameBits, "same bits", Headline::report},
     MetricInfo{kRecallAccuracy, "recall", Headline::everywhere},
-    MetricInfo{"recall_predicted", "recall predicted", Headline::everywhere},
+    MetricInfo{kRecallPredicted, "recall predicted", Headline::everywhere},
     MetricInfo{"kv_bytes_mean", "KV mean", Headline::everywhere},
     MetricInfo{"kv_bytes_peak", "KV peak"},
     MetricInfo{kRowsEvicted, "rows evicted", Headline::report},
@@ -48,6 +48,15 @@ std::string_view metric_heading(std::string_view name) {
 
 std::size_t metric_rank(std::string_view name) {
   return static_cast<std::size_t>(std::ranges::find(kMetrics, name, &MetricInfo::name) - kMetrics.begin());
+}
+
+bool is_measured_against_an_arm(std::string_view metric) {
+  return metric == kKlToBaseline || metric == kSameTopToken || metric == kSameBits;
+}
+
+bool is_quality(std::string_view metric) {
+  return metric == kNllPerToken || metric == kPerplexity || metric == kRecallAccuracy || metric == kRecallPredicted ||
+         is_measured_against_an_arm(metric);
 }
 
 }  // namespace attnlab::report

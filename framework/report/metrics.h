@@ -43,6 +43,13 @@ inline constexpr std::string_view kNllPerToken = "nll_per_token";
 inline constexpr std::string_view kPerplexity = "perplexity";
 inline constexpr std::string_view kKlToBaseline = "kl_to_baseline";
 inline constexpr std::string_view kSameTopToken = "same_top_token";
+inline constexpr std::string_view kSameBits = "same_bits_as_baseline";
+inline constexpr std::string_view kRecallPredicted = "recall_predicted";
 inline constexpr std::string_view kRecallAccuracy = "recall_accuracy";
+
+/// What depends on weights and data, not on speed or size.
+[[nodiscard]] bool is_quality(std::string_view metric);
+/// KL, the same top token, the same bits: distances from the predictions of one arm.
+[[nodiscard]] bool is_measured_against_an_arm(std::string_view metric);
 
 }  // namespace attnlab::report

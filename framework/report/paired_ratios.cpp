@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <set>
 
 #include "report/calm_values.h"
 
@@ -36,10 +37,10 @@ bool has_logarithms(const PairedValues& ratios) {
   return std::ranges::all_of(ratios, [](const auto& entry) { return entry.second > 0; });
 }
 
-// In the order of the pairs of `all`; NaN where there is none.
-std::vector<double> logarithms(const PairedValues& values, const PairedValues& all) {
+// In the order of `rounds`; NaN where there is none.
+std::vector<double> logarithms(const PairedValues& values, const std::set<PairKey>& rounds) {
   std::vector<double> logs;
-  for (const auto& [key, value] : all) {
+  for (const PairKey& key : rounds) {
     const auto mine = values.find(key);
     const bool is_there = mine != values.end() && mine->second > 0 && std::isfinite(mine->second);
     logs.push_back(is_there ? std::log(mine->second) : std::numeric_limits<double>::quiet_NaN());
@@ -47,29 +48,40 @@ std::vector<double> logarithms(const PairedValues& values, const PairedValues& a
   return logs;
 }
 
-// Simultaneous intervals of the ratios; arms that have too few pairs for one have no say in those of the others.
-std::vector<std::optional<Interval>> intervals_of(const PairedValues& baseline, std::span<const PairedValues> arms,
+// Simultaneous intervals of the ratios; pairs that have too few rounds for one have no say in those of the others.
+std::vector<std::optional<Interval>> intervals_of(std::span<const PairedValues> arms, std::span<const ArmPair> pairs,
                                                   const std::vector<PairedValues>& ratios) {
-  std::vector<std::vector<double>> logs = {logarithms(baseline, baseline)};
-  std::vector<std::size_t> compared;
-  for (std::size_t arm = 0; arm < arms.size(); ++arm) {
-    if (static_cast<int>(ratios[arm].size()) < kLeastRoundsForMarks || !has_logarithms(ratios[arm])) continue;
-    compared.push_back(arm);
-    logs.push_back(logarithms(arms[arm], baseline));
+  std::vector<std::size_t> compared;      // pairs
+  std::map<std::size_t, std::size_t> of;  // place of an arm among those that are compared
+  std::set<PairKey> rounds;               // of what they are compared with
+  for (std::size_t pair = 0; pair < pairs.size(); ++pair) {
+    if (static_cast<int>(ratios[pair].size()) < kLeastRoundsForMarks || !has_logarithms(ratios[pair])) continue;
+    compared.push_back(pair);
+    of.try_emplace(pairs[pair].arm);
+    of.try_emplace(pairs[pair].reference);
+    for (const auto& [key, value] : arms[pairs[pair].reference]) rounds.insert(key);
+  }
+  std::vector<std::vector<double>> logs;
+  for (auto& [arm, place] : of) {
+    place = logs.size();
+    logs.push_back(logarithms(arms[arm], rounds));
   }
   const std::vector<CalmedArm> calm = calmed(logs);
   std::vector<std::vector<double>> log_ratios;
-  for (std::size_t i = 1; i < calm.size(); ++i) {
-    log_ratios.push_back(calm[i].values);
+  for (const std::size_t pair : compared) {
+    const CalmedArm &mine = calm[of.at(pairs[pair].arm)], &theirs = calm[of.at(pairs[pair].reference)];
+    log_ratios.push_back(mine.values);
     for (std::size_t round = 0; round < log_ratios.back().size(); ++round)
-      log_ratios.back()[round] -= calm[0].values[round];
+      log_ratios.back()[round] -= theirs.values[round];
   }
 
-  std::vector<std::optional<Interval>> intervals(arms.size());
+  std::vector<std::optional<Interval>> intervals(pairs.size());
   const std::vector<std::optional<Interval>> found = simultaneous_intervals(log_ratios);
   for (std::size_t i = 0; i < compared.size(); ++i) {
     if (!found[i]) continue;
-    const double wider = widening(static_cast<int>(ratios[compared[i]].size()), calm[0].pulled + calm[i + 1].pulled);
+    const ArmPair& pair = pairs[compared[i]];
+    const int pulled = calm[of.at(pair.arm)].pulled + calm[of.at(pair.reference)].pulled;
+    const double wider = widening(static_cast<int>(ratios[compared[i]].size()), pulled);
     const double centre = (found[i]->low + found[i]->high) / 2;
     intervals[compared[i]] = Interval{std::exp(centre + (found[i]->low - centre) * wider),
                                       std::exp(centre + (found[i]->high - centre) * wider), kConfidence};
@@ -77,14 +89,14 @@ std::vector<std::optional<Interval>> intervals_of(const PairedValues& baseline, 
   return intervals;
 }
 
-// The range of n ratios leaves out their centre with 2 ^ (1 - n); that of any arm at most so many times as likely.
-Interval range_of(const PairedValues& ratios, std::size_t arms) {
+// The range of n ratios leaves out their centre with 2 ^ (1 - n); that of any pair at most so many times as likely.
+Interval range_of(const PairedValues& ratios, std::size_t compared) {
   Interval range{std::numeric_limits<double>::infinity(), -std::numeric_limits<double>::infinity(), 0};
   for (const auto& [key, ratio] : ratios) {
     range.low = std::min(range.low, ratio);
     range.high = std::max(range.high, ratio);
   }
-  range.coverage = std::max(0.0, 1 - static_cast<double>(arms) * std::exp2(1 - static_cast<double>(ratios.size())));
+  range.coverage = std::max(0.0, 1 - static_cast<double>(compared) * std::exp2(1 - static_cast<double>(ratios.size())));
   return range;
 }
 
@@ -111,26 +123,34 @@ std::optional<Interval> spread_over_seeds(const PairedValues& values) {
   return Interval{least, greatest, 0};
 }
 
-std::vector<std::optional<Estimate>> paired_ratios(const PairedValues& baseline, std::span<const PairedValues> arms) {
+std::vector<std::optional<Estimate>> paired_ratios(std::span<const PairedValues> arms, std::span<const ArmPair> pairs) {
   std::vector<PairedValues> ratios;
-  for (const PairedValues& arm : arms) ratios.push_back(ratios_of(arm, baseline));
+  for (const ArmPair& pair : pairs) ratios.push_back(ratios_of(arms[pair.arm], arms[pair.reference]));
   const auto compared =
-      static_cast<std::size_t>(std::ranges::count_if(ratios, [](const auto& pairs) { return !pairs.empty(); }));
-  const std::vector<std::optional<Interval>> intervals = intervals_of(baseline, arms, ratios);
+      static_cast<std::size_t>(std::ranges::count_if(ratios, [](const auto& rounds) { return !rounds.empty(); }));
+  const std::vector<std::optional<Interval>> intervals = intervals_of(arms, pairs, ratios);
 
-  std::vector<std::optional<Estimate>> estimates(arms.size());
-  for (std::size_t arm = 0; arm < arms.size(); ++arm) {
-    if (ratios[arm].empty()) continue;
-    Estimate estimate{static_cast<int>(ratios[arm].size()), median_over_seeds(ratios[arm]), std::nullopt};
-    if (intervals[arm])
+  std::vector<std::optional<Estimate>> estimates(pairs.size());
+  for (std::size_t pair = 0; pair < pairs.size(); ++pair) {
+    if (ratios[pair].empty()) continue;
+    Estimate estimate{static_cast<int>(ratios[pair].size()), median_over_seeds(ratios[pair]), std::nullopt};
+    if (intervals[pair])
       // The centre that was tested is not quite the median, which must not lie outside all the same.
-      estimate.interval = Interval{std::min(intervals[arm]->low, estimate.median),
-                                   std::max(intervals[arm]->high, estimate.median), intervals[arm]->coverage};
-    else if (estimate.n > 1 && has_logarithms(ratios[arm]))
-      estimate.interval = range_of(ratios[arm], compared);
-    estimates[arm] = estimate;
+      estimate.interval = Interval{std::min(intervals[pair]->low, estimate.median),
+                                   std::max(intervals[pair]->high, estimate.median), intervals[pair]->coverage};
+    else if (estimate.n > 1 && has_logarithms(ratios[pair]))
+      estimate.interval = range_of(ratios[pair], compared);
+    estimates[pair] = estimate;
   }
   return estimates;
+}
+
+std::vector<std::optional<Estimate>> paired_ratios(const PairedValues& baseline, std::span<const PairedValues> arms) {
+  std::vector<PairedValues> all = {baseline};
+  all.insert(all.end(), arms.begin(), arms.end());
+  std::vector<ArmPair> pairs;
+  for (std::size_t arm = 1; arm < all.size(); ++arm) pairs.push_back({arm, 0});
+  return paired_ratios(all, pairs);
 }
 
 }  // namespace attnlab::report

@@ -1,5 +1,5 @@
-// Ratios of several arms to the arm they are compared with, from pairs: what was measured in the same round, with the
-// same seed. Pairing takes out what a whole round had in common. The intervals hold for all arms at once.
+// Ratios of arms to arms that they are compared with, from pairs of values: what was measured in the same round, with
+// the same seed. Pairing takes out what a whole round had in common. The intervals hold for all comparisons at once.
 #pragma once
 
 #include <compare>
@@ -35,9 +35,13 @@ using PairedValues = std::map<PairKey, double>;
 /// The least and the greatest of the seeds' medians; nothing where there are fewer than two seeds.
 [[nodiscard]] ATTNLAB_API std::optional<Interval> spread_over_seeds(const PairedValues& values);
 
-/// For each arm the ratio to the baseline over the pairs that both have; pairs without a finite ratio are left out, and
-/// nothing where none is left. From kLeastRoundsForMarks pairs on the interval is simultaneous; below it is the range,
-/// whose coverage for all arms at once is that of Bonferroni. None where a ratio is 0 or negative.
+/// For each pair of arms the ratio over the rounds that both have; rounds without a finite ratio are left out, and
+/// nothing where none is left. From kLeastRoundsForMarks rounds on the interval is simultaneous; below it is the range,
+/// whose coverage for all pairs at once is that of Bonferroni. None where a ratio is 0 or negative.
+[[nodiscard]] ATTNLAB_API std::vector<std::optional<Estimate>> paired_ratios(std::span<const PairedValues> arms,
+                                                                             std::span<const ArmPair> pairs);
+
+/// The same of all arms to one baseline.
 [[nodiscard]] ATTNLAB_API std::vector<std::optional<Estimate>> paired_ratios(const PairedValues& baseline,
                                                                              std::span<const PairedValues> arms);
 

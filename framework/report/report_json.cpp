@@ -9,6 +9,8 @@
 
 #include "report/axes.h"
 #include "report/format.h"
+#include "report/generated_texts.h"
+#include "report/input_words.h"
 #include "report/method_words.h"
 #include "report/metrics.h"
 #include "report/predictions.h"
@@ -44,6 +46,8 @@ Json study_json(const StudyLayout& layout) {
   Json json = {{"name", layout.name},
                {"question", layout.question},
                {"baseline", layout.baseline},
+               {"measured_against", layout.measured_against},
+               {"compare_with", layout.compare_with},
                {"rounds", layout.rounds},
                {"seeds", layout.seeds}};
   if (layout.until > 0) {
@@ -84,6 +88,7 @@ Json cases_json(const StudyLayout& layout) {
   for (const CaseLayout& entry : layout.cases) {
     Json json = {{"workload", entry.workload}, {"case", entry.case_name}, {"title", case_title(entry)}};
     if (!entry.numbers.empty()) json["numbers"] = entry.numbers;
+    if (!entry.data.empty()) json["data"] = entry.data;
     cases.push_back(std::move(json));
   }
   return cases;
@@ -130,7 +135,9 @@ Json row_json(const SummaryRow& row) {
     add_interval(json, row.ratio->interval, "ratio_");
     if (row.ratio->interval) json["ratio_coverage"] = row.ratio->interval->coverage;
   }
+  if (row.quotient) json["quotient"] = number(*row.quotient);
   if (row.is_marked) json["marked"] = true;
+  if (row.is_unstable) json["unstable"] = true;
   add_interval(json, row.over_seeds, "seeds_");
   return json;
 }
@@ -139,6 +146,24 @@ Json summary_json(const Summary& summary) {
   Json rows = Json::array();
   for (const SummaryRow& row : summary.rows) rows.push_back(row_json(row));
   return rows;
+}
+
+Json comparisons_json(const Summary& summary) {
+  Json all = Json::array();
+  for (const FurtherRatio& further : summary.further) {
+    const SummaryRow& row = summary.rows[further.row];
+    Json json = place(row.arm, row.workload, row.case_name);
+    json["metric"] = row.metric;
+    json["compared_with"] = further.reference;
+    json["n"] = further.ratio.n;
+    json["ratio"] = number(further.ratio.median);
+    add_interval(json, further.ratio.interval, "ratio_");
+    if (further.ratio.interval) json["ratio_coverage"] = further.ratio.interval->coverage;
+    if (further.is_marked) json["marked"] = true;
+    if (further.is_unstable) json["unstable"] = true;
+    all.push_back(std::move(json));
+  }
+  return all;
 }
 
 Json families_json(const Summary& summary) {
@@ -281,19 +306,6 @@ void add_failures(Json& all, const ArmLayout& arm, const CaseLayout& entry, cons
   }
 }
 
-void add_generated(Json& all, const ArmLayout& arm, const CaseLayout& entry, const Trials& trials) {
-  for (const TrialResult* trial : trials) {
-    const std::vector<std::string> text = detail_strings(*trial, "text");
-    if (!trial->is_ok() || text.empty()) continue;
-    const std::vector<std::string> prompt = detail_strings(*trial, "prompt");
-    Json json = place(arm.name, entry.workload, entry.case_name);
-    json["prompt"] = prompt.empty() ? "" : prompt.front();
-    json["text"] = text.front();
-    all.push_back(std::move(json));
-    return;  // by round: the first one is shown
-  }
-}
-
 void add_notes(Json& all, const ArmLayout& arm, const CaseLayout& entry, const Trials& trials) {
   std::vector<std::string> notes;
   for (const TrialResult* trial : trials)
@@ -303,6 +315,17 @@ void add_notes(Json& all, const ArmLayout& arm, const CaseLayout& entry, const T
   Json json = place(arm.name, entry.workload, entry.case_name);
   json["notes"] = notes;
   all.push_back(std::move(json));
+}
+
+Json generated_json(const Results& results) {
+  Json all = Json::array();
+  for (const GeneratedText& one : generated_texts(results))
+    all.push_back({{"arms", one.arms},
+                   {"workload", one.entry.workload},
+                   {"case", one.entry.case_name},
+                   {"prompt", one.prompt},
+                   {"text", one.text}});
+  return all;
 }
 
 Json predictions_json(const Results& results) {
@@ -325,12 +348,11 @@ Json predictions_json(const Results& results) {
 Json report_json(const Results& results) {
   const bool has_seeds = results.layout.seeds.size() > 1;
   Json series = Json::array(), latency = Json::array(), failures = Json::array(), missing = Json::array();
-  Json generated = Json::array(), notes = Json::array();
+  Json notes = Json::array();
   for_every_cell(results, [&](const ArmLayout& arm, const CaseLayout& entry, const Trials& trials) {
     add_series(series, arm, entry, trials, has_seeds);
     add_latency(latency, arm, entry, trials);
     add_failures(failures, arm, entry, trials);
-    add_generated(generated, arm, entry, trials);
     add_notes(notes, arm, entry, trials);
   });
   std::set<std::string> broken;  // failed before the first case: owes nothing more
@@ -346,12 +368,16 @@ Json report_json(const Results& results) {
   environment.erase("study");
   return {{"format", kFormat},
           {"study", study},
+          {"model", results.layout.model.is_known() ? Json(nlohmann::json(results.layout.model)) : Json()},
+          {"banner", banner_words(results)},
+          {"inputs", input_words(results)},
           {"verdict", verdict(results)},
           {"method", method(results)},
           {"arms", arms_json(results.layout)},
           {"cases", cases_json(results.layout)},
           {"metrics", metrics_json(results.summary)},
           {"summary", summary_json(results.summary)},
+          {"comparisons", comparisons_json(results.summary)},
           {"families", families_json(results.summary)},
           {"tradeoffs", tradeoffs_json(results)},
           {"axes", axes_json(results.layout)},
@@ -360,7 +386,7 @@ Json report_json(const Results& results) {
           {"predictions", predictions_json(results)},
           {"failures", failures},
           {"missing", missing},
-          {"generated", generated},
+          {"generated", generated_json(results)},
           {"notes", notes},
           {"environment", environment}};
 }

@@ -12,14 +12,22 @@ namespace attnlab::report {
 /// Keys of the object, in this order. Arms are known by their names, cases by workload and case; what has no value has
 /// no key; NaN and infinities are the strings "nan", "inf", "-inf"; all other figures are in full.
 ///   format       1; raised when a reader of today could not make sense of it any more
-///   study        name, question, baseline, rounds, seeds, least_rounds, most_rounds, until, stopped, warnings
+///   study        name, question, baseline, measured_against (the arm that KL is to), compare_with, rounds, seeds,
+///   least_rounds, most_rounds, until, stopped, warnings model        path, weights ("checkpoint", "seed", "code"),
+///   architecture, shape, parameters, config_sha256,
+///                weights_sha256, tokenizer_sha256, files; null where the folder does not say it
+///   banner       what must stand above everything ("Random weights: ..."), or an empty text
+///   inputs       sentences: the model, and for each case its text with hash and the tokens that were scored
 ///   verdict      sentences
 ///   method       paragraphs: how it was measured, what the intervals mean
 ///   arms         name, attention, position, cache, notes, tags, numbers, refused, resolved
-///   cases        workload, case, title, numbers
+///   cases        workload, case, title, numbers, data (text, text_sha256, text_bytes, seed ...)
 ///   metrics      name, heading, unit, better, headline ("everywhere", "report", "none"), in the order of the tables
 ///   summary      arm, workload, case, metric, n, median, low, high, coverage, ratio, ratio_low, ratio_high,
-///                ratio_coverage, marked, seeds_low, seeds_high; where it did not end well: status instead of a metric
+///                ratio_coverage, quotient (of the medians), marked, unstable, seeds_low, seeds_high; where it did not
+///                end well: status instead of a metric
+///   comparisons  with the arms of compare_with: arm, workload, case, metric, compared_with, n, ratio, ratio_low,
+///                ratio_high, ratio_coverage, marked, unstable
 ///   families     workload, case, metric, arms, rounds, rounds_needed; of_text where rounds are windows of text
 ///   tradeoffs    quality and cost (workload, case, metric, unit, better), points: arm, cost, quality, cost_low,
 ///                cost_high, quality_low, quality_high, front
@@ -29,7 +37,7 @@ namespace attnlab::report {
 ///   predictions  arm, workload, case, metric, unit, predicted, measured, low, high, in_cache
 ///   failures     arm, workload, case, status, reason, rounds
 ///   missing      arm, workload, case: planned, and not run yet
-///   generated    arm, workload, case, prompt, text
+///   generated    arms, workload, case, prompt, text: each text once
 ///   notes        arm, workload, case, notes
 ///   environment  environment.json without its study
 [[nodiscard]] ATTNLAB_API nlohmann::ordered_json report_json(const Results& results);

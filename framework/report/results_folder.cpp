@@ -1,9 +1,11 @@
 #include "report/results_folder.h"
 
+#include <algorithm>
 #include <set>
 #include <string>
 
 #include <attnlab/error.h>
+#include <fmt/format.h>
 
 #include "report/html.h"
 #include "report/markdown.h"
@@ -47,9 +49,21 @@ void add_shares(const nlohmann::json& environment, std::vector<TrialResult>& tri
   }
 }
 
+// KL stays what it was measured against.
+void choose_baseline(StudyLayout& layout, const std::string& name) {
+  std::vector<std::string> names;
+  for (const ArmLayout& arm : layout.arms)
+    if (arm.refused.empty()) names.push_back(arm.name);
+  if (std::ranges::find(names, name) == names.end())
+    throw Error("--baseline " + name, "no arm of the run has this name",
+                fmt::format("its arms: {}", fmt::join(names, ", ")));
+  std::erase(layout.compare_with, name);
+  layout.baseline = name;
+}
+
 }  // namespace
 
-Results read_results(const fs::path& results_folder) {
+Results read_results(const fs::path& results_folder, const std::string& baseline) {
   std::error_code ignored;
   if (!fs::is_directory(results_folder, ignored))
     throw Error(results_folder.string(), "is no folder", "name a folder that `attnlab run` wrote");
@@ -67,20 +81,23 @@ Results read_results(const fs::path& results_folder) {
   }
   add_shares(results.environment, results.trials);
   results.layout = completed(std::move(layout), results.trials);
+  if (!baseline.empty()) choose_baseline(results.layout, baseline);
   results.summary = summarise(results.layout, results.trials);
   return results;
 }
 
-Results write_reports(const fs::path& results_folder) {
-  Results results = read_results(results_folder);
+Results write_reports(const fs::path& results_folder, const std::string& baseline) {
+  Results results = read_results(results_folder, baseline);
   // All texts first, so that a failure to make one leaves the files of one another's age.
   const std::string samples = samples_csv(results.layout, results.trials);
   const std::string summary = summary_csv(results.summary);
+  const std::string comparisons = comparisons_csv(results.layout, results.summary);
   const std::string report = report_markdown(results);
   const std::string page = report_html(results);
   const std::vector<StaticChart> charts = static_charts(results);
   write_atomically(results_folder / "samples.csv", samples);
   write_atomically(results_folder / "summary.csv", summary);
+  write_atomically(results_folder / "comparisons.csv", comparisons);
   write_charts(results_folder, charts);
   write_atomically(results_folder / "report.md", report);
   write_atomically(results_folder / "report.html", page);

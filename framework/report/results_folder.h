@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 #include <vector>
 
 #include <attnlab/api.h>
@@ -21,11 +22,13 @@ struct Results {
   Summary summary;
 };
 
-/// Throws Error naming what is missing or damaged.
-[[nodiscard]] ATTNLAB_API Results read_results(const std::filesystem::path& results_folder);
+/// Throws Error naming what is missing or damaged. `baseline`: the arm that all ratios are to, where it is not to be
+/// the run's own; Error where it was not run.
+[[nodiscard]] ATTNLAB_API Results read_results(const std::filesystem::path& results_folder,
+                                               const std::string& baseline = "");
 
-/// Reads the folder and writes samples.csv, summary.csv, charts/*.svg, report.md and report.html, each atomically. What
-/// `attnlab report DIR` does. Returns what it read.
-ATTNLAB_API Results write_reports(const std::filesystem::path& results_folder);
+/// Reads the folder and writes samples.csv, summary.csv, comparisons.csv, charts/*.svg, report.md and report.html, each
+/// atomically. What `attnlab report DIR` does. Returns what it read.
+ATTNLAB_API Results write_reports(const std::filesystem::path& results_folder, const std::string& baseline = "");
 
 }  // namespace attnlab::report

@@ -7,6 +7,7 @@
 // Not here: ratios (paired_ratios.h), texts (block_bootstrap.h).
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <span>
 #include <vector>
@@ -31,6 +32,12 @@ struct Interval {
   /// False for the range of too few values.
   [[nodiscard]] bool is_confident() const { return coverage >= kConfidence; }
   friend bool operator==(const Interval&, const Interval&) = default;
+};
+
+/// One arm against another: indices into a list of arms.
+struct ArmPair {
+  std::size_t arm = 0;
+  std::size_t reference = 0;
 };
 
 /// Below this many values no interval of a median reaches 95 %.

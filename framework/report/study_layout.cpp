@@ -18,12 +18,15 @@ void to_json(nlohmann::json& json, const StudyLayout& layout) {
                     {"resolved", nlohmann::json(arm.resolved)}});
   nlohmann::json cases = nlohmann::json::array();
   for (const CaseLayout& entry : layout.cases)
-    cases.push_back({{"workload", entry.workload}, {"case", entry.case_name}, {"numbers", entry.numbers}});
+    cases.push_back(
+        {{"workload", entry.workload}, {"case", entry.case_name}, {"numbers", entry.numbers}, {"data", entry.data}});
   json = {{"name", layout.name},    {"question", layout.question},         {"arms", arms},
           {"cases", cases},         {"baseline", layout.baseline},         {"rounds", layout.rounds},
           {"seeds", layout.seeds},  {"least_rounds", layout.least_rounds}, {"most_rounds", layout.most_rounds},
           {"until", layout.until},  {"stopped", layout.stopped},           {"warnings", layout.warnings},
           {"trials", layout.trials}};
+  json["compare_with"] = layout.compare_with;
+  if (layout.model.is_known()) json["model"] = layout.model;
 }
 
 void from_json(const nlohmann::json& json, StudyLayout& layout) {
@@ -41,9 +44,12 @@ void from_json(const nlohmann::json& json, StudyLayout& layout) {
                            .numbers = arm.value("numbers", std::map<std::string, double>()),
                            .resolved = arm.value("resolved", nlohmann::json())});
   for (const nlohmann::json& entry : json.at("cases"))
-    layout.cases.push_back(
-        {entry.at("workload"), entry.value("case", ""), entry.value("numbers", std::map<std::string, double>())});
+    layout.cases.push_back({entry.at("workload"), entry.value("case", ""),
+                            entry.value("numbers", std::map<std::string, double>()),
+                            entry.value("data", std::map<std::string, std::string>())});
   layout.baseline = json.value("baseline", "");
+  layout.compare_with = json.value("compare_with", std::vector<std::string>());
+  layout.model = json.value("model", ModelIdentity());
   layout.rounds = json.value("rounds", 0);
   layout.seeds = json.value("seeds", std::vector<std::int64_t>());
   layout.least_rounds = json.value("least_rounds", layout.rounds);
@@ -68,6 +74,10 @@ StudyLayout completed(StudyLayout layout, const std::vector<TrialResult>& trials
     const auto first = std::ranges::find_if(layout.arms, [](const ArmLayout& arm) { return arm.refused.empty(); });
     if (first != layout.arms.end()) layout.baseline = first->name;
   }
+  if (layout.measured_against.empty()) layout.measured_against = layout.baseline;
+  std::erase_if(layout.compare_with, [&](const std::string& name) {
+    return name == layout.baseline || std::ranges::find(layout.arms, name, &ArmLayout::name) == layout.arms.end();
+  });
   return layout;
 }
 

@@ -10,6 +10,7 @@
 #include <attnlab/api.h>
 #include <nlohmann/json.hpp>
 
+#include "report/study_inputs.h"
 #include "report/trial_result.h"
 
 namespace attnlab::report {
@@ -33,8 +34,11 @@ struct CaseLayout {
   std::string case_name;  // "case" in the files
   /// "context", "new_tokens", "sequences", "prefill", "length", "pairs", where the workload has them.
   std::map<std::string, double> numbers = {};
+  /// What it is measured on, which the names do not tell: "text" (a path), "text_sha256" and "text_bytes";
+  /// "prompt_sha256"; "examples", "vocab", "seed" ... Two studies with other data measured something else.
+  std::map<std::string, std::string> data = {};
 
-  /// The numbers follow from the names.
+  /// The numbers follow from the names; cases of one study differ in their names.
   friend bool operator==(const CaseLayout& one, const CaseLayout& other) {
     return one.workload == other.workload && one.case_name == other.case_name;
   }
@@ -43,11 +47,16 @@ struct CaseLayout {
 struct StudyLayout {
   std::string name;
   std::string question;
-  std::vector<ArmLayout> arms;    // in the order of the YAML
-  std::vector<CaseLayout> cases;  // workload by workload, in the order of the YAML
-  std::string baseline;           // an arm's name; empty for the first that was not refused
-  int rounds = 0;                 // planned, or run, where the number was left to the samples; deterministic workloads
-                                  // run once all the same
+  ModelIdentity model;
+  std::vector<ArmLayout> arms;            // in the order of the YAML
+  std::vector<CaseLayout> cases;          // workload by workload, in the order of the YAML
+  std::string baseline;                   // an arm's name; empty for the first that was not refused
+  std::vector<std::string> compare_with;  // arms that all others are compared with too
+  /// The arm whose predictions KL, same_top_token and same_bits are measured against: the study's own baseline,
+  /// whichever arm a report is asked to compare with. Not stored; completed() fills it in.
+  std::string measured_against;
+  int rounds = 0;  // planned, or run, where the number was left to the samples; deterministic workloads
+                   // run once all the same
   std::vector<std::int64_t> seeds;
   int least_rounds = 0, most_rounds = 0;  // adaptive repeats: at least, at most so many rounds,
   double until = 0;                       // and until every interval of interest is so narrow (a share); 0: fixed
@@ -63,7 +72,8 @@ ATTNLAB_API void to_json(nlohmann::json& json, const StudyLayout& layout);
 /// Throws nlohmann::json::exception. Unknown keys are left alone, so that a newer writer's files stay readable.
 ATTNLAB_API void from_json(const nlohmann::json& json, StudyLayout& layout);
 
-/// The layout with its baseline filled in, and with the arms and cases of trials that it does not name at the end.
+/// The layout with its baseline filled in, without names of further arms that it does not have, and with the arms and
+/// cases of trials that it does not name at the end.
 [[nodiscard]] ATTNLAB_API StudyLayout completed(StudyLayout layout, const std::vector<TrialResult>& trials);
 
 }  // namespace attnlab::report

@@ -18,6 +18,8 @@
 namespace attnlab::report {
 namespace {
 
+constexpr double kSeenInThreeDigits = 0.005;
+
 bool is_same(double a, double b) {
   return a == b || (std::isnan(a) && std::isnan(b));
 }
@@ -125,10 +127,11 @@ class Summariser {
  private:
   using Key = std::tuple<std::string, std::string, std::string>;  // arm, workload, case
 
-  // The rows of one metric of one case, and what they were made from.
+  // One metric of one case: the rows of all arms that have it, what they were made from, and who is compared with whom.
   struct Compared {
-    std::vector<SummaryRow*> rows;
+    std::vector<std::size_t> rows;  // into the summary
     std::vector<const Series*> series;
+    std::vector<ArmPair> pairs;
   };
 
   [[nodiscard]] SummaryRow row_of(const ArmLayout& arm, const CaseLayout& entry) const {
@@ -189,83 +192,132 @@ class Summariser {
     }
   }
 
-  // Ratios of all arms to the baseline, metric by metric.
+  // Ratios of all arms to the baseline, and to each further arm that the study compares with, metric by metric.
   void compare(const CaseLayout& entry) {
-    const auto baseline = cells_.find({layout_.baseline, entry.workload, entry.case_name});
-    if (baseline == cells_.end()) return;
-    for (const std::string& metric : baseline->second.metrics) {
-      const Series& theirs = baseline->second.series.at(metric);
-      Compared once;
-      Compared varying;
-      for (SummaryRow& row : summary_.rows) {
+    std::vector<std::string> references = layout_.compare_with;
+    references.insert(references.begin(), layout_.baseline);
+    std::vector<std::string> metrics;
+    for (const std::string& reference : references)
+      if (const auto cell = cells_.find({reference, entry.workload, entry.case_name}); cell != cells_.end())
+        for (const std::string& metric : cell->second.metrics)
+          if (std::ranges::find(metrics, metric) == metrics.end()) metrics.push_back(metric);
+    for (const std::string& metric : metrics) {
+      Compared all;
+      for (std::size_t i = 0; i < summary_.rows.size(); ++i) {
+        const SummaryRow& row = summary_.rows[i];
         if (row.workload != entry.workload || row.case_name != entry.case_name || row.metric != metric) continue;
-        const Series& mine = cells_.at({row.arm, entry.workload, entry.case_name}).series.at(metric);
-        Compared& compared = mine.counts_once() && theirs.counts_once() ? once : varying;
-        compared.rows.push_back(&row);
-        compared.series.push_back(&mine);
+        all.rows.push_back(i);
+        all.series.push_back(&cells_.at({row.arm, entry.workload, entry.case_name}).series.at(metric));
       }
-      compare_rounds(varying, theirs);
-      compare_texts(once, theirs);
+      Compared once = all, varying = all;
+      for (const std::string& reference : references) {
+        // These are distances from one arm's predictions: no report can make them distances from another's.
+        if (is_measured_against_an_arm(metric) && reference != layout_.measured_against) continue;
+        const auto theirs = std::ranges::find(all.rows, reference, [&](std::size_t i) { return summary_.rows[i].arm; });
+        if (theirs == all.rows.end()) continue;
+        const auto place = static_cast<std::size_t>(theirs - all.rows.begin());
+        for (std::size_t arm = 0; arm < all.rows.size(); ++arm) {
+          const bool counts_once = all.series[arm]->counts_once() && all.series[place]->counts_once();
+          if (arm != place)
+            (counts_once ? once : varying).pairs.push_back({arm, place});
+          else if (reference == layout_.baseline)
+            compare_with_itself(summary_.rows[*theirs], *all.series[place]);
+        }
+      }
+      compare_rounds(varying);
+      compare_texts(once);
     }
+    std::ranges::stable_sort(summary_.further, {}, [&](const FurtherRatio& further) {
+      return std::pair(std::ranges::find(references, further.reference) - references.begin(), further.row);
+    });
   }
 
-  void compare_rounds(const Compared& compared, const Series& baseline) {
-    std::vector<SummaryRow*> rows;
-    std::vector<PairedValues> pairs;
-    const PairedValues theirs = baseline.pairs();
-    for (std::size_t i = 0; i < compared.rows.size(); ++i) {
-      if (compared.rows[i]->is_baseline) {
-        compared.rows[i]->ratio = to_itself(compared.rows[i]->estimate.n);
-        continue;
-      }
-      rows.push_back(compared.rows[i]);
-      pairs.push_back(compared.series[i]->pairs());
+  static void compare_with_itself(SummaryRow& row, const Series& series) {
+    if (!series.counts_once()) {
+      row.ratio = to_itself(row.estimate.n);
+      return;
     }
-    const std::vector<std::optional<Estimate>> ratios = paired_ratios(theirs, pairs);
-    int most = 0;
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-      rows[i]->ratio = ratios[i];
-      if (ratios[i]) most = std::max(most, ratios[i]->n);
-    }
-    add_family(rows, most, kLeastRoundsForMarks, false);
+    const PairedValues once = series.once();
+    row.ratio = paired_ratios(once, std::span(&once, 1)).front();
+    if (row.ratio) row.ratio->interval.reset();
   }
 
-  void compare_texts(const Compared& compared, const Series& baseline) {
-    const std::vector<WindowSums> theirs = baseline.text();
-    std::vector<SummaryRow*> rows;
+  void compare_rounds(const Compared& compared) {
+    if (compared.pairs.empty()) return;
+    std::vector<PairedValues> values;
+    for (const Series* series : compared.series) values.push_back(series->pairs());
+    const std::vector<std::optional<Estimate>> ratios = paired_ratios(values, compared.pairs);
+    int most = 0, count = 0;
+    for (std::size_t i = 0; i < compared.pairs.size(); ++i) {
+      if (!ratios[i]) continue;
+      most = std::max(most, ratios[i]->n);
+      ++count;
+      add_ratio(compared, compared.pairs[i], *ratios[i]);
+    }
+    add_family(compared, count, most, kLeastRoundsForMarks, false);
+  }
+
+  void compare_texts(const Compared& compared) {
     std::vector<std::vector<WindowSums>> texts;
-    for (std::size_t i = 0; i < compared.rows.size(); ++i) {
-      SummaryRow& row = *compared.rows[i];
-      const PairedValues once = compared.series[i]->once();
-      row.ratio = paired_ratios(baseline.once(), std::span(&once, 1)).front();
-      if (row.ratio) row.ratio->interval.reset();  // seeds are no rounds: their spread is in over_seeds
-      std::vector<WindowSums> text = compared.series[i]->text();
-      if (!row.ratio || row.is_baseline || !has_same_windows(text, theirs)) continue;
-      rows.push_back(&row);
-      texts.push_back(std::move(text));
+    for (const Series* series : compared.series) texts.push_back(series->text());
+    std::vector<std::optional<Estimate>> ratios;
+    std::vector<ArmPair> of_text;            // pairs that have the same windows
+    std::vector<std::size_t> place_of_text;  // of these, among all pairs
+    for (const ArmPair& pair : compared.pairs) {
+      const PairedValues mine = compared.series[pair.arm]->once();
+      ratios.push_back(paired_ratios(compared.series[pair.reference]->once(), std::span(&mine, 1)).front());
+      if (!ratios.back()) continue;
+      ratios.back()->interval.reset();  // seeds are no rounds: their spread is in over_seeds
+      const std::size_t first = of_text.empty() ? pair.reference : of_text.front().reference;
+      if (!has_same_windows(texts[pair.arm], texts[pair.reference]) || !has_same_windows(texts[pair.arm], texts[first]))
+        continue;
+      place_of_text.push_back(ratios.size() - 1);
+      of_text.push_back(pair);
     }
-    if (rows.empty()) return;
-    const std::size_t windows = theirs.front().sums.size();
+    const std::size_t windows = of_text.empty() ? 0 : texts[of_text.front().arm].front().sums.size();
     if (windows >= kLeastWindows) {
-      const RatioOf kind = rows.front()->metric == kPerplexity ? RatioOf::perplexities : RatioOf::means;
-      const std::vector<std::optional<Interval>> intervals = bootstrap(windows).ratio_intervals(theirs, texts, kind);
-      for (std::size_t i = 0; i < rows.size(); ++i) rows[i]->ratio->interval = intervals[i];
+      const bool is_perplexity = summary_.rows[compared.rows.front()].metric == kPerplexity;
+      const std::vector<std::optional<Interval>> intervals =
+          bootstrap(windows).ratio_intervals(texts, of_text, is_perplexity ? RatioOf::perplexities : RatioOf::means);
+      for (std::size_t i = 0; i < of_text.size(); ++i) ratios[place_of_text[i]]->interval = intervals[i];
     }
-    add_family(rows, static_cast<int>(windows), kLeastWindows, true);
+    for (std::size_t i = 0; i < ratios.size(); ++i)
+      if (ratios[i]) add_ratio(compared, compared.pairs[i], *ratios[i]);
+    if (!of_text.empty())
+      add_family(compared, static_cast<int>(of_text.size()), static_cast<int>(windows), kLeastWindows, true);
   }
 
-  void add_family(const std::vector<SummaryRow*>& rows, int rounds, int rounds_needed, bool is_of_text) {
-    const auto compared = std::ranges::count_if(rows, [](const SummaryRow* row) { return row->ratio.has_value(); });
-    if (compared == 0) return;
-    for (SummaryRow* row : rows) {
-      if (!row->ratio || !row->ratio->interval) continue;
-      const Interval& interval = *row->ratio->interval;
-      row->is_marked = interval.is_confident() && (interval.low > 1 || interval.high < 1);
+  void add_ratio(const Compared& compared, const ArmPair& pair, const Estimate& ratio) {
+    SummaryRow& mine = summary_.rows[compared.rows[pair.arm]];
+    const SummaryRow& theirs = summary_.rows[compared.rows[pair.reference]];
+    const std::optional<Interval>& interval = ratio.interval;
+    const bool is_marked = interval && interval->is_confident() && (interval->low > 1 || interval->high < 1);
+    const double quotient = mine.estimate.median / theirs.estimate.median;
+    const bool is_unstable = contradicts(ratio, quotient);
+    if (!theirs.is_baseline) {
+      summary_.further.push_back({theirs.arm, compared.rows[pair.arm], ratio, is_marked, is_unstable});
+      return;
     }
-    summary_.families.push_back({.workload = rows.front()->workload,
-                                 .case_name = rows.front()->case_name,
-                                 .metric = rows.front()->metric,
-                                 .arms = static_cast<int>(compared),
+    mine.ratio = ratio;
+    mine.is_marked = is_marked;
+    if (std::isfinite(quotient)) mine.quotient = quotient;
+    mine.is_unstable = is_unstable;
+  }
+
+  // By more than the interval allows, and by enough to show in figures of three digits.
+  static bool contradicts(const Estimate& ratio, double quotient) {
+    if (!ratio.interval || !std::isfinite(quotient)) return false;
+    const bool is_outside = quotient < ratio.interval->low || quotient > ratio.interval->high;
+    return is_outside && std::abs(quotient - ratio.median) > kSeenInThreeDigits * std::abs(ratio.median);
+  }
+
+  void add_family(const Compared& compared, int count, int rounds, int rounds_needed, bool is_of_text) {
+    if (count == 0) return;
+    const SummaryRow& row = summary_.rows[compared.rows.front()];
+    summary_.families.push_back({.workload = row.workload,
+                                 .case_name = row.case_name,
+                                 .metric = row.metric,
+                                 .arms = count,
                                  .rounds = rounds,
                                  .rounds_needed = rounds_needed,
                                  .is_of_text = is_of_text});

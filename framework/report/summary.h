@@ -23,16 +23,27 @@ struct SummaryRow {
   std::optional<Estimate> ratio;     // to the baseline arm in the same case; its interval is simultaneous
   bool is_baseline = false;          // then the ratio is 1
   bool is_marked = false;            // the simultaneous interval of the ratio excludes 1
+  /// Of the two medians beside the ratio, which is no such quotient but the median of paired ratios.
+  std::optional<double> quotient;
+  bool is_unstable = false;            // the quotient lies outside the ratio's interval: rounds differ too much
   std::optional<Interval> over_seeds;  // the least and the greatest of the seeds' medians, from two seeds on
   std::string status = "ok";           // else "<status>: <reason>", on one line
 
   [[nodiscard]] bool is_ok() const { return status == "ok"; }
 };
 
+/// An arm against another than the baseline: what `compare_with` asks for.
+struct FurtherRatio {
+  std::string reference;  // an arm
+  std::size_t row = 0;    // of the compared arm
+  Estimate ratio;
+  bool is_marked = false, is_unstable = false;
+};
+
 /// One metric of one case, compared over all arms but the baseline: what the intervals of its ratios hold for at once.
 struct Family {
   std::string workload, case_name, metric;
-  int arms = 0;           // compared with the baseline
+  int arms = 0;           // comparisons: of every arm with the baseline, and with each further arm that was asked for
   int rounds = 0;         // pairs of the arm that has the most; windows of text where `is_of_text`
   int rounds_needed = 0;  // more than `rounds`: nothing can be marked before
   bool is_of_text = false;
@@ -44,6 +55,7 @@ struct Summary {
   std::vector<SummaryRow> rows;
   std::vector<std::string> warnings;  // what the samples themselves give away: a roof that was exceeded
   std::vector<Family> families;       // of what varies by round or by window of text, by case, then by metric
+  std::vector<FurtherRatio> further;  // by reference, then by row
 };
 
 /// Rows by arm, workload, case (all in the layout's order), metric (see metrics.h). What failed is a row of its own
@@ -57,6 +69,10 @@ struct Summary {
 /// baseline_ratio, ratio_low, ratio_high, status. Intervals: see statistics.h, sign_flips.h and block_bootstrap.h; from
 /// n = 6 rounds 95 %, below the range; for what counts once from 100 windows of text on, else empty. Doubles in full.
 [[nodiscard]] ATTNLAB_API std::string summary_csv(const Summary& summary);
+
+/// One line for every ratio, those to the baseline first: arm, compared_with, workload, case, metric, unit, better, n,
+/// ratio, ratio_low, ratio_high, marked, unstable. Intervals hold for all lines of a case and metric at once.
+[[nodiscard]] ATTNLAB_API std::string comparisons_csv(const StudyLayout& layout, const Summary& summary);
 
 /// One line per sample, in the order of the layout, then by round and seed; a trial without samples is one line with
 /// its status. Columns: arm, attention, position, cache, workload, case, round, seed, metric, unit, better, value,

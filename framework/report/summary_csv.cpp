@@ -37,6 +37,23 @@ std::string summary_csv(const Summary& summary) {
   return csv;
 }
 
+std::string comparisons_csv(const StudyLayout& layout, const Summary& summary) {
+  std::string csv = csv_line({"arm", "compared_with", "workload", "case", "metric", "unit", "better", "n", "ratio",
+                              "ratio_low", "ratio_high", "marked", "unstable"});
+  const auto add = [&](const SummaryRow& row, const std::string& reference, const Estimate& ratio, bool is_marked,
+                       bool is_unstable) {
+    const auto [low, high] = bounds(ratio.interval);
+    csv += csv_line({row.arm, reference, row.workload, row.case_name, row.metric, row.unit, row.better,
+                     count_field(ratio.n), csv_number(ratio.median), low, high, is_marked ? "yes" : "no",
+                     is_unstable ? "yes" : "no"});
+  };
+  for (const SummaryRow& row : summary.rows)
+    if (row.ratio && !row.is_baseline) add(row, layout.baseline, *row.ratio, row.is_marked, row.is_unstable);
+  for (const FurtherRatio& further : summary.further)
+    add(summary.rows[further.row], further.reference, further.ratio, further.is_marked, further.is_unstable);
+  return csv;
+}
+
 std::string samples_csv(const StudyLayout& layout, const std::vector<TrialResult>& trials) {
   std::map<std::string, std::size_t> arm_rank;
   for (const ArmLayout& arm : layout.arms) arm_rank.emplace(arm.name, arm_rank.size());

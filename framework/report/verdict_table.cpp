@@ -32,6 +32,7 @@ VerdictCell cell_of(const SummaryRow& row, bool is_baseline) {
     cell.ratio = format_ratio(row.ratio->median);
     cell.ratio_interval = interval_text(*row.ratio, [](double ratio) { return fmt::format("{:.3f}", ratio); });
     cell.is_marked = row.is_marked;
+    cell.is_unstable = row.is_unstable;
   }
   return cell;
 }
@@ -83,6 +84,23 @@ VerdictRow row_of(const ArmLayout& arm, const Rows& rows, const std::vector<std:
 }
 
 }  // namespace
+
+std::vector<FurtherLine> further_lines(const Results& results, Headline least) {
+  std::vector<FurtherLine> lines;
+  for (const FurtherRatio& further : results.summary.further) {
+    const SummaryRow& row = results.summary.rows[further.row];
+    const std::size_t rank = metric_rank(row.metric);
+    if (rank < standard_metrics().size() && standard_metrics()[rank].headline < least) continue;
+    VerdictCell cell;
+    cell.ratio = format_ratio(further.ratio.median);
+    cell.ratio_interval = interval_text(further.ratio, [](double ratio) { return fmt::format("{:.3f}", ratio); });
+    cell.is_marked = further.is_marked;
+    cell.is_unstable = further.is_unstable;
+    lines.push_back({further.reference, row.arm, case_title({row.workload, row.case_name}),
+                     heading_of(row.metric, {&row}), std::move(cell)});
+  }
+  return lines;
+}
 
 std::vector<std::string> detail_strings(const TrialResult& trial, const char* key) {
   std::vector<std::string> strings;

@@ -16,6 +16,10 @@ namespace {
 
 constexpr std::size_t kMostSentences = 8;
 constexpr std::size_t kMostArmsOneByOne = 5;
+// A sentence that begins with one of these, and not with the name of an arm, begins with a capital letter.
+constexpr const char* kOwnWords[] = {"with ",    "none of ", "perplexity against ", "decode speed ", "prefill speed ",
+                                     "recall: ", "the "};
+constexpr double kOneStory = 0.05;             // cases whose ratios are as close tell the same
 constexpr double kLeastShownChange = 0.00005;  // below, a change is written as none
 
 // Two decimals, three where the ratio is close to 1, small or very sure, as many in the interval.
@@ -42,16 +46,25 @@ std::string change_words(const Estimate& ratio) {
   return words;
 }
 
+// With what the reader must know before using it.
+std::string marked_ratio_words(const SummaryRow& row) {
+  std::string words = ratio_words(*row.ratio);
+  if (row.is_unstable && row.quotient)
+    words +=
+        fmt::format(" (unstable: the quotient of the medians is {})", ratio_words({1, *row.quotient, std::nullopt}));
+  return words;
+}
+
 std::string count_words(std::size_t count, const char* one, const char* many) {
   return count == 1 ? fmt::format("1 {}", one) : fmt::format("{} {}", count, many);
 }
 
-bool is_better(const SummaryRow& row) {
-  return row.is_marked && (row.better == "higher") == (row.ratio->median > 1);
+bool is_better_row(const SummaryRow* row) {
+  return row->is_marked && (row->better == "higher") == (row->ratio->median > 1);
 }
 
-bool is_worse(const SummaryRow& row) {
-  return row.is_marked && !is_better(row);
+bool is_worse_row(const SummaryRow* row) {
+  return row->is_marked && !is_better_row(row);
 }
 
 class Verdict {
@@ -74,7 +87,7 @@ class Verdict {
     else if (arms_.size() <= kMostArmsOneByOne)
       for (const std::string& arm : arms_) add(compared(arm));
     else
-      add_best();
+      add_ranges();
     add_what_cannot_be_marked();
     add_failures();
     if (sentences_.size() > kMostSentences) sentences_.resize(kMostSentences);
@@ -136,50 +149,125 @@ class Verdict {
     return row.ratio && row.ratio->interval && row.ratio->interval->is_confident() && !row.is_marked;
   }
 
-  // "decodes 1.31 × [1.27, 1.36] as fast as mha", or that no difference is shown.
-  [[nodiscard]] std::string speed(const SummaryRow* row, const char* verb, const char* noun) const {
-    if (row == nullptr || !row->ratio) return {};
-    const std::string place = where({row->workload, row->case_name}, row->metric);
-    if (is_undecided(*row))
-      return fmt::format("no difference in {} speed shown: {}{}", noun, ratio_words(*row->ratio), place);
-    return fmt::format("{} {} as fast as {}{}", verb, ratio_words(*row->ratio), baseline_, place);
+  // The arm's rows of a metric that have a ratio, in all cases.
+  [[nodiscard]] Rows over_cases(const std::string& arm, std::string_view metric) const {
+    Rows found;
+    for (const CaseLayout& entry : results_.layout.cases)
+      if (const SummaryRow* one = row(arm, &entry, metric); one != nullptr && one->ratio) found.push_back(one);
+    return found;
   }
 
-  [[nodiscard]] std::string bytes(const std::string& arm) const {
-    for (const CaseLayout* entry : {decode_, prefill_})
-      if (const SummaryRow* found = row(arm, entry, kKvBytes); found != nullptr && found->ratio)
-        return std::abs(found->ratio->median - 1) < kLeastShownChange
-                   ? "as many KV bytes"
-                   : fmt::format("{} the KV bytes", ratio_words({1, found->ratio->median, std::nullopt}));
+  // The row of the headline case; where it did not end well, of another.
+  static const SummaryRow* headline_row(const Rows& rows, const CaseLayout* headline) {
+    const auto found = std::ranges::find_if(rows, [&](const SummaryRow* row) {
+      return headline != nullptr && row->workload == headline->workload && row->case_name == headline->case_name;
+    });
+    return found == rows.end() ? rows.back() : *found;
+  }
+
+  static std::string case_of(const SummaryRow& row) {
+    return one_line(row.case_name.empty() ? row.workload : row.case_name);
+  }
+
+  // Whether one case speaks for the others: all tell the same within a few percent, and none the opposite.
+  static bool is_one_story(const Rows& rows) {
+    const auto [least, most] = ends(rows);
+    const bool is_close = most->ratio->median - least->ratio->median <= kOneStory * std::abs(most->ratio->median);
+    return is_close && (std::ranges::none_of(rows, is_better_row) || std::ranges::none_of(rows, is_worse_row));
+  }
+
+  // "0.80 × [0.78, 0.82] (q1s512) to 1.90 × [1.85, 1.95] (q1s8k)": the worst is told with the best.
+  template <class Words>
+  [[nodiscard]] std::string range_words(const Rows& rows, const Words& words) const {
+    const auto end = [&](const SummaryRow* row) {
+      return fmt::format("{} ({}{})", words(*row), case_of(*row), is_undecided(*row) ? ", no difference shown" : "");
+    };
+    const auto [least, most] = ends(rows);
+    return fmt::format("{} to {}", end(least), end(most));
+  }
+
+  // "decodes 1.31 × [1.27, 1.36] as fast as mha", or that no difference is shown; over all cases.
+  [[nodiscard]] std::string speed(const std::string& arm, const CaseLayout* headline, std::string_view metric,
+                                  const char* verb, const char* noun) const {
+    const Rows rows = over_cases(arm, metric);
+    if (rows.empty()) return {};
+    const SummaryRow* first = headline_row(rows, headline);
+    const std::string place = where({first->workload, first->case_name}, metric);
+    if (std::ranges::all_of(rows, [&](const SummaryRow* row) { return is_undecided(*row); })) {
+      const std::string figures =
+          is_one_story(rows) ? marked_ratio_words(*first) + place : range_words(rows, marked_ratio_words);
+      return fmt::format("no difference in {} speed shown: {}", noun, figures);
+    }
+    if (!is_one_story(rows))
+      return fmt::format("{} {} as fast as {}", verb, range_words(rows, marked_ratio_words), baseline_);
+    return fmt::format("{} {} as fast as {}{}", verb, marked_ratio_words(*first), baseline_, place);
+  }
+
+  // Bytes of the cases that decode, or of those that prefill where none does.
+  [[nodiscard]] Rows bytes_of(const std::string& arm) const {
+    for (const std::string_view speed : {kDecode, kPrefill}) {
+      Rows rows = over_cases(arm, kKvBytes);
+      std::erase_if(rows, [&](const SummaryRow* bytes) {
+        const CaseLayout entry{bytes->workload, bytes->case_name};
+        return row(arm, &entry, speed) == nullptr;
+      });
+      if (!rows.empty()) return rows;
+    }
     return {};
   }
 
+  static std::string bytes_words(const SummaryRow& row) { return ratio_words({1, row.ratio->median, std::nullopt}); }
+
+  [[nodiscard]] std::string bytes(const std::string& arm) const {
+    const Rows rows = bytes_of(arm);
+    if (rows.empty()) return {};
+    const auto [least, most] = ends(rows);
+    if (std::abs(least->ratio->median - 1) < kLeastShownChange && std::abs(most->ratio->median - 1) < kLeastShownChange)
+      return "as many KV bytes";
+    if (is_one_story(rows)) return fmt::format("{} the KV bytes", bytes_words(*rows.front()));
+    return fmt::format("{} the KV bytes", range_words(rows, bytes_words));
+  }
+
   [[nodiscard]] std::string quality(const std::string& arm) const {
-    const SummaryRow* found = row(arm, perplexity_, kPerplexity);
-    if (found == nullptr || !found->ratio) return {};
-    const std::string place = where(*perplexity_, kPerplexity);
-    if (found->ratio->median == 1 && !found->is_marked) return "the same perplexity" + place;
-    if (is_undecided(*found))
-      return fmt::format("no difference in perplexity shown: {}{}", change_words(*found->ratio), place);
-    const bool has_interval = found->ratio->interval.has_value();
-    return fmt::format("perplexity {}{}{}", change_words(*found->ratio), has_interval ? "" : " (no interval)", place);
+    const Rows rows = over_cases(arm, kPerplexity);
+    if (rows.empty()) return {};
+    const SummaryRow* found = headline_row(rows, perplexity_);
+    const auto words = [](const SummaryRow& row) {
+      return change_words(*row.ratio) + (row.ratio->interval ? "" : " (no interval)");
+    };
+    const std::string place = where({found->workload, found->case_name}, kPerplexity);
+    const bool is_same =
+        std::ranges::all_of(rows, [](const SummaryRow* row) { return row->ratio->median == 1 && !row->is_marked; });
+    if (is_same) return "the same perplexity" + (rows.size() > 1 ? std::string() : place);
+    const bool is_one = is_one_story(rows);
+    const std::string figures = is_one ? words(*found) + place : range_words(rows, words);
+    if (std::ranges::all_of(rows, [&](const SummaryRow* row) { return is_undecided(*row); }))
+      return "no difference in perplexity shown: " + figures;
+    return "perplexity " + figures;
   }
 
   [[nodiscard]] std::string recall(const std::string& arm) const {
+    const auto words = [&](const SummaryRow& mine) {
+      const CaseLayout entry{mine.workload, mine.case_name};
+      const SummaryRow* theirs = row(results_.layout.baseline, &entry, kRecallAccuracy);
+      return fmt::format("{} against {}", format_value(mine.estimate.median, "share"),
+                         theirs == nullptr ? "none" : format_value(theirs->estimate.median, "share"));
+    };
+    const Rows rows = over_cases(arm, kRecallAccuracy);
     const SummaryRow* mine = row(arm, recall_, kRecallAccuracy);
-    const SummaryRow* theirs = row(results_.layout.baseline, recall_, kRecallAccuracy);
-    if (mine == nullptr || theirs == nullptr) return {};
-    return fmt::format("recall {} against {}{}", format_value(mine->estimate.median, "share"),
-                       format_value(theirs->estimate.median, "share"), where(*recall_, kRecallAccuracy));
+    if (mine != nullptr && (rows.empty() || is_one_story(rows)) &&
+        row(results_.layout.baseline, recall_, kRecallAccuracy) != nullptr)
+      return fmt::format("recall {}{}", words(*mine), where(*recall_, kRecallAccuracy));
+    return rows.empty() ? "" : "recall " + range_words(rows, words);
   }
 
   [[nodiscard]] std::string compared(const std::string& arm) const {
-    std::string decoding = speed(row(arm, decode_, kDecode), "decodes", "decode");
+    std::string decoding = speed(arm, decode_, kDecode, "decodes", "decode");
     const std::string memory = bytes(arm);
     std::vector<std::string> clauses;
     if (!decoding.empty() && !memory.empty()) decoding += " with " + memory;
     if (!decoding.empty()) clauses.push_back(decoding);
-    clauses.push_back(speed(row(arm, prefill_, kPrefill), "prefills", "prefill"));
+    clauses.push_back(speed(arm, prefill_, kPrefill, "prefills", "prefill"));
     if (decoding.empty()) clauses.push_back(memory);
     clauses.push_back(quality(arm));
     clauses.push_back(recall(arm));
@@ -219,68 +307,114 @@ class Verdict {
     return found;
   }
 
-  // Many arms: how many differ, and which of them is ahead.
-  void add_best() {
-    add_fastest(rows_of(decode_, kDecode), "decode", "decodes");
-    add_fastest(rows_of(prefill_, kPrefill), "prefill", "prefills");
-    const Rows memory = rows_of(decode_ != nullptr ? decode_ : prefill_, kKvBytes);
-    if (const SummaryRow* least = extreme(memory, false); least != nullptr && least->ratio->median < 1)
-      add(fmt::format("{} needs the fewest KV bytes: {} those of {}", one_line(least->arm),
-                      ratio_words({1, least->ratio->median, std::nullopt}), baseline_));
+  // Of all arms in all cases.
+  [[nodiscard]] Rows all_rows(std::string_view metric) const {
+    Rows found;
+    for (const std::string& arm : arms_) {
+      const Rows mine = over_cases(arm, metric);
+      found.insert(found.end(), mine.begin(), mine.end());
+    }
+    return found;
+  }
+
+  // Many arms: from which to which they go, worst and best together, and how many differ. No arm is called the fastest:
+  // the marks are about each arm and the baseline, not about one arm and the next.
+  void add_ranges() {
+    add_speeds(decode_, kDecode, "decode");
+    add_speeds(prefill_, kPrefill, "prefill");
+    Rows memory;
+    for (const std::string& arm : arms_)
+      for (const SummaryRow* bytes : bytes_of(arm)) memory.push_back(bytes);
+    if (!memory.empty())
+      add(fmt::format("KV bytes against {}{}: {}", baseline_, exactly(memory), ends_words(memory, bytes_words)));
     add_quality();
-    const Rows recalls = rows_of(recall_, kRecallAccuracy);
-    if (const SummaryRow* least = extreme(recalls, false); least != nullptr)
-      add(fmt::format("{} of {} arms recall as much as {} or more; {} recalls least: {}",
-                      std::ranges::count_if(recalls, [](const SummaryRow* row) { return row->ratio->median >= 1; }),
-                      recalls.size(), baseline_, one_line(least->arm), format_value(least->estimate.median, "share")));
+    const Rows recalls = all_rows(kRecallAccuracy);
+    if (!recalls.empty())
+      add(fmt::format(
+          "recall: {} (arms and cases in which as much is recalled as by {}, or more: {} of {})",
+          ends_words(recalls, [](const SummaryRow& row) { return format_value(row.estimate.median, "share"); }),
+          baseline_, std::ranges::count_if(recalls, [](const SummaryRow* row) { return row->ratio->median >= 1; }),
+          recalls.size()));
   }
 
-  static const SummaryRow* extreme(const Rows& rows, bool is_greatest) {
+  // Bytes are the same in every round, so a difference is one without any interval.
+  static std::string exactly(const Rows& rows) {
+    return std::ranges::none_of(rows, [](const SummaryRow* row) { return row->ratio->interval.has_value(); })
+               ? " (exact)"
+               : "";
+  }
+
+  static std::pair<const SummaryRow*, const SummaryRow*> ends(const Rows& rows) {
     const auto ratio = [](const SummaryRow* row) { return row->ratio->median; };
-    if (rows.empty()) return nullptr;
-    return is_greatest ? *std::ranges::max_element(rows, {}, ratio) : *std::ranges::min_element(rows, {}, ratio);
+    return {*std::ranges::min_element(rows, {}, ratio), *std::ranges::max_element(rows, {}, ratio)};
   }
 
-  void add_fastest(const Rows& rows, const char* noun, const char* verb) {
-    if (rows.empty()) return;
-    const auto faster =
-        static_cast<std::size_t>(std::ranges::count_if(rows, [](auto* row) { return is_better(*row); }));
-    const auto slower = static_cast<std::size_t>(std::ranges::count_if(rows, [](auto* row) { return is_worse(*row); }));
-    const std::string place = where({rows.front()->workload, rows.front()->case_name}, rows.front()->metric);
-    if (faster + slower == 0 && family(*rows.front()) != nullptr && family(*rows.front())->can_mark())
-      return add(
-          fmt::format("none of {} arms shows a difference in {} speed to {}{}", rows.size(), noun, baseline_, place));
-    const SummaryRow* first = extreme(rows, true);
-    std::string sentence = fmt::format("{} {} fastest: {} as fast as {}{}", one_line(first->arm), verb,
-                                       ratio_words(*first->ratio), baseline_, place);
-    if (faster + slower > 0)
-      sentence += fmt::format("; of {} arms {} faster, {} slower, {} without a shown difference", rows.size(), faster,
-                              slower, rows.size() - faster - slower);
+  // "a3" or "a3 and 2 more", with the case where the metric has several.
+  [[nodiscard]] std::string name_words(const Rows& rows, const SummaryRow& row) const {
+    std::set<std::string> others;
+    for (const SummaryRow* other : rows)
+      if (other->arm != row.arm && std::abs(other->ratio->median - row.ratio->median) < kLeastShownChange)
+        others.insert(other->arm);
+    const bool has_cases = std::ranges::any_of(rows, [&](const SummaryRow* other) {
+      return other->workload != row.workload || other->case_name != row.case_name;
+    });
+    return fmt::format("{}{}{}", one_line(row.arm), others.empty() ? "" : fmt::format(" and {} more", others.size()),
+                       has_cases ? ", " + case_of(row) : "");
+  }
+
+  // "from 0.80 × (a3, q1s512) to 3.20 × (a11, q1s8k)"; "0.33 × (a0 and 11 more)" where all are the same.
+  template <class Words>
+  [[nodiscard]] std::string ends_words(const Rows& rows, const Words& words) const {
+    const auto [least, most] = ends(rows);
+    const auto end = [&](const SummaryRow* row) { return fmt::format("{} ({})", words(*row), name_words(rows, *row)); };
+    if (most->ratio->median - least->ratio->median < kLeastShownChange) return end(least);
+    return fmt::format("from {} to {}", end(least), end(most));
+  }
+
+  void add_speeds(const CaseLayout* headline, std::string_view metric, const char* noun) {
+    const Rows rows = all_rows(metric);
+    const Rows first = rows_of(headline, metric);
+    if (rows.empty() || first.empty()) return;
+    const bool is_any_marked = std::ranges::any_of(rows, &SummaryRow::is_marked);
+    const Family* of_first = family(*first.front());
+    const std::string place = where(*headline, metric);
+    if (!is_any_marked && of_first != nullptr && of_first->can_mark())
+      return add(fmt::format("none of {} arms shows a difference in {} speed to {}{}", first.size(), noun, baseline_,
+                             place.empty() ? "" : " in any case"));
+    std::string sentence =
+        fmt::format("{} speed against {}: {}", noun, baseline_, ends_words(rows, marked_ratio_words));
+    if (is_any_marked) {
+      const auto faster = static_cast<std::size_t>(std::ranges::count_if(first, is_better_row));
+      const auto slower = static_cast<std::size_t>(std::ranges::count_if(first, is_worse_row));
+      sentence += fmt::format("; of {} arms {} faster, {} slower, {} without a shown difference{}", first.size(),
+                              faster, slower, first.size() - faster - slower, place);
+    }
     add(sentence);
   }
 
   void add_quality() {
-    const Rows rows = rows_of(perplexity_, kPerplexity);
+    const Rows rows = all_rows(kPerplexity);
     if (rows.empty()) return;
-    const std::string place = where(*perplexity_, kPerplexity);
-    const auto least = extreme(rows, false);
-    const auto most = extreme(rows, true);
-    add(fmt::format("perplexity against {}: from {} ({}) to {} ({}){}", baseline_, change_words(*least->ratio),
-                    one_line(least->arm), change_words(*most->ratio), one_line(most->arm), place));
-    if (family(*rows.front()) == nullptr || !family(*rows.front())->can_mark()) return;
-    // What costs no quality that could be shown, and saves the most.
+    add(fmt::format("perplexity against {}: {}", baseline_,
+                    ends_words(rows, [](const SummaryRow& row) { return change_words(*row.ratio); })));
+    const Rows first = rows_of(perplexity_, kPerplexity);
+    if (first.empty() || family(*first.front()) == nullptr || !family(*first.front())->can_mark()) return;
+    // What costs no quality that could be shown in any case.
     Rows memory;
-    for (const SummaryRow* candidate : rows)
-      if (!is_worse(*candidate))
-        for (const CaseLayout* entry : {decode_, prefill_})
-          if (const SummaryRow* bytes = row(candidate->arm, entry, kKvBytes); bytes != nullptr && bytes->ratio) {
-            memory.push_back(bytes);
-            break;
-          }
-    if (const SummaryRow* saves = extreme(memory, false); saves != nullptr && saves->ratio->median < 1)
-      add(fmt::format("of the {} without a shown loss in perplexity {} needs the fewest KV bytes: {}",
-                      count_words(memory.size(), "arm", "arms"), one_line(saves->arm),
-                      ratio_words({1, saves->ratio->median, std::nullopt})));
+    std::set<std::string> arms;
+    for (const std::string& arm : arms_) {
+      const Rows mine = over_cases(arm, kPerplexity);
+      if (mine.empty() || std::ranges::any_of(mine, is_worse_row)) continue;
+      for (const SummaryRow* bytes : bytes_of(arm)) {
+        memory.push_back(bytes);
+        arms.insert(arm);
+      }
+    }
+    if (memory.empty()) return;
+    const auto [least, most] = ends(memory);
+    if (least->ratio->median < 1)
+      add(fmt::format("the {} without a shown loss in perplexity: KV bytes {}{}",
+                      count_words(arms.size(), "arm", "arms"), ends_words(memory, bytes_words), exactly(memory)));
   }
 
   void add_what_cannot_be_marked() {
@@ -331,8 +465,7 @@ class Verdict {
 std::vector<std::string> verdict(const Results& results) {
   std::vector<std::string> sentences = Verdict(results).sentences();
   for (std::string& sentence : sentences)
-    if (sentence.starts_with("with ") || sentence.starts_with("of ") || sentence.starts_with("none ") ||
-        sentence.starts_with("perplexity "))
+    if (std::ranges::any_of(kOwnWords, [&](const char* word) { return sentence.starts_with(word); }))
       sentence.front() = static_cast<char>(sentence.front() - 'a' + 'A');
   return sentences;
 }

@@ -75,7 +75,132 @@ TEST_F(CompareCommand, HoldsAFolderAgainstWhatWasCommittedUnderItsPath) {
   EXPECT_FALSE(fs::exists(sandbox_ / "harm"));
   expect_wrong_input(compare({folder, "git:--output=harm"}), {"--output=harm", "neither a folder nor a revision"});
   expect_wrong_input(compare({folder, "nowhere"}), {"nowhere", "neither a folder nor a revision"});
-  expect_wrong_input(compare({"old", "git:HEAD"}), {"old", "is in no git checkout"});
+  expect_wrong_input(compare({"old", "git:HEAD"}), {"old", "is in no git checkout", "HEAD"});
+}
+
+TEST_F(CompareCommand, NamesTheFolderThatIsMissing) {
+  expect_refused(sandbox_, {"compare", "old", "results/nowhere"}, {"results/nowhere", "no such folder"});
+  expect_refused(sandbox_, {"compare", "results/nowhere", "new"}, {"results/nowhere", "no such folder"});
+  expect_refused(sandbox_, {"compare", "results/nowhere", "git:HEAD"}, {"results/nowhere", "no such folder"});
+  expect_refused(sandbox_, {"compare", "old", "nowhere"}, {"nowhere", "no such folder"});
+  expect_refused(sandbox_, {"compare", "nowhere", "neither"}, {"nowhere", "no such folder"});
+}
+
+TEST_F(CompareCommand, TakesTheNewestRunOfAFolderOfRuns) {
+  fs::create_directories(sandbox_ / "results/study");
+  fs::rename(sandbox_ / "new", sandbox_ / "results/study/2026-01-01");
+  const Outcome outcome = compare({"old", "results/study"});
+  expect_well(outcome);
+  expect_mentions(outcome.out, {"results/study (its newest run 2026-01-01)"});
+}
+
+// Runs of one experiment that differ in what it is about.
+class OtherInputs : public testing::Test {
+ protected:
+  static std::string yaml(const std::string& more, const std::string& text = "a/sample.txt",
+                          const std::string& model = kTinyModel) {
+    return Experiment{.model = model,
+                      .repeats = "2",
+                      .workloads = "[{speed: {batch: [q8]}}, {perplexity: {text: " + text + ", context: 16}}]",
+                      .more = more}
+        .yaml();
+  }
+  void run(const std::string& yaml, const std::string& folder) const {
+    sandbox_.write(folder + ".yaml", yaml);
+    expect_well(sandbox_.run({"run", folder + ".yaml", "-o", folder, "--threads", "1"}));
+  }
+  nlohmann::json compare(const std::string& other, int exit_code) const {
+    const Outcome outcome = sandbox_.run({"compare", "one", other, "--format", "json", "--fail-above", "100%"});
+    EXPECT_EQ(outcome.exit_code, exit_code) << outcome;
+    return nlohmann::json::parse(outcome.out);
+  }
+  // By metric: why it is not compared, or "".
+  static std::map<std::string, std::string> reasons(const nlohmann::json& found) {
+    std::map<std::string, std::string> all;
+    for (const nlohmann::json& row : found.at("rows")) {
+      const std::string why = row.value("why", "");
+      all[row.at("metric")] = why;
+      EXPECT_EQ(row.at("change") == "not comparable", !why.empty()) << row;
+      EXPECT_FALSE(!why.empty() && (row.contains("ratio") || row.at("regression") == true)) << row;
+    }
+    return all;
+  }
+
+  void SetUp() override {
+    fs::create_directory(sandbox_ / "a");
+    fs::create_directory(sandbox_ / "b");
+    sandbox_.write("a/sample.txt", std::string(60, 'a') + " text of one kind\n");
+    sandbox_.write("b/sample.txt", std::string(60, 'b') + " text of another kind\n");
+    run(yaml("seed: 1"), "one");
+  }
+  Sandbox sandbox_;
+};
+
+TEST_F(OtherInputs, OtherSeedsAreOtherWeightsWhoseSpeedsAloneAreCompared) {
+  run(yaml("seed: 2"), "seed");
+  auto why = reasons(compare("seed", 0));
+  EXPECT_EQ(why.at("perplexity"), "other weights");
+  EXPECT_EQ(why.at("nll_per_token"), "other weights");
+  EXPECT_EQ(why.at("prefill_tokens_per_second"), "");
+  EXPECT_EQ(why.at("weight_bytes"), "");
+  const Outcome shown = sandbox_.run({"compare", "one", "seed", "--fail-above", "100%"});
+  expect_mentions(shown.out, {"not the same: other weights of the same architecture", "not comparable: other weights"});
+  // The report of each of them says what it is about.
+  for (const char* file : {"one/report.md", "one/report.html"})
+    expect_mentions(read_file(sandbox_ / file),
+                    {"tiny.yaml", "LlamaForCausalLM", "125 k parameters", "Random weights", "a/sample.txt"});
+}
+
+TEST_F(OtherInputs, AnotherTextUnderTheSameNameIsSeen) {
+  run(yaml("seed: 1", "b/sample.txt"), "text");
+  auto why = reasons(compare("text", 0));
+  EXPECT_EQ(why.at("perplexity"), "other text");
+  EXPECT_EQ(why.at("prefill_tokens_per_second"), "");
+  run(yaml("seed: 1"), "same");
+  why = reasons(compare("same", 0));
+  for (const auto& [metric, reason] : why) EXPECT_EQ(reason, "") << metric;
+}
+
+TEST_F(OtherInputs, OfAnotherArchitectureNothingIsCompared) {
+  std::string model = read_file(kTinyModel);
+  const std::string key = "num_hidden_layers:";
+  const std::size_t at = model.find(key);
+  ASSERT_NE(at, std::string::npos) << model;
+  model.replace(at, model.find('\n', at) - at, key + " 3");
+  sandbox_.write("three.yaml", model);
+  run(yaml("seed: 1", "a/sample.txt", "three.yaml"), "deeper");
+  const nlohmann::json found = compare("deeper", 1);
+  EXPECT_FALSE(found.at("compared").get<bool>());
+  for (const auto& [metric, why] : reasons(found)) EXPECT_EQ(why, "other architecture") << metric;
+  const Outcome shown = sandbox_.run({"compare", "one", "deeper"});
+  EXPECT_EQ(shown.exit_code, 1) << shown;
+  expect_mentions(shown.out, {"nothing can be compared: other architecture", "3 layers"});
+}
+
+TEST_F(OtherInputs, AReportTakesAnotherBaselineAndTheNewestRun) {
+  Experiment two{.repeats = "2",
+                 .arms = "[{name: a}, {name: b, cache: {window: {window: 8}}}, {name: c, cache: full}]",
+                 .workloads = "[{speed: {batch: [q1s512]}}]",
+                 .more = "compare_with: [b]"};
+  sandbox_.write("two.yaml", two.yaml());
+  expect_well(sandbox_.run({"run", "two.yaml", "-o", "results/study/now", "--threads", "1"}));
+  const CsvTable asked(read_file(sandbox_ / "results/study/now/comparisons.csv"));
+  EXPECT_EQ(asked.distinct("compared_with"), (std::vector<std::string>{"a", "b"}));
+  expect_mentions(read_file(sandbox_ / "results/study/now/report.md"), {"### Against b"});
+  const Outcome outcome = sandbox_.run({"report", "results/study", "--baseline", "b"});
+  expect_well(outcome);
+  expect_mentions(outcome.out, {"the newest run of results/study: results/study/now", "Ratios are to b"});
+  const CsvTable summary = summary_of(sandbox_ / "results/study/now");
+  for (const std::size_t row : summary.where({{"arm", "b"}, {"metric", "kv_bytes_allocated"}}))
+    EXPECT_EQ(std::stod(summary.at(row, "baseline_ratio")), 1.0);
+  for (const std::size_t row : summary.where({{"arm", "a"}, {"metric", "kv_bytes_allocated"}}))
+    EXPECT_GT(std::stod(summary.at(row, "baseline_ratio")), 1.0);
+  expect_refused(sandbox_, {"report", "results/study", "--baseline", "d"}, {"--baseline d", "a, b, c"});
+  fs::create_directories(sandbox_ / "results/study/broken");
+  sandbox_.write("results/study/broken/environment.json", "{");
+  expect_well(sandbox_.run({"report", "--index", "results"}));
+  expect_mentions(read_file(sandbox_ / "results/index.html"),
+                  {"study/now", "LlamaForCausalLM", "a, b, c", "1 threads", "damaged", "study/broken"});
 }
 
 TEST_F(CompareCommand, RefusesWhatCannotBeCompared) {

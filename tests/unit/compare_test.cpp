@@ -24,10 +24,23 @@ std::vector<TrialResult> rounds(const ArmLayout& of, double mean, double noise, 
   return trials;
 }
 
+ModelIdentity tiny(const std::string& weights = "w1", double layers = 2) {
+  ModelIdentity model;
+  model.path = "models/tiny.yaml";
+  model.weights = "checkpoint";
+  model.architecture = "LlamaForCausalLM";
+  model.shape = {{"num_hidden_layers", layers}, {"hidden_size", 64}};
+  model.config_sha256 = "c" + std::to_string(layers);
+  model.weights_sha256 = weights;
+  return model;
+}
+
 Results results_of(std::vector<ArmLayout> arms, std::vector<TrialResult> trials) {
   Results results;
   results.environment = {{"cpu", "one"}, {"threads", 2}, {"build", {{"git_revision", "abc"}}}};
-  results.layout = completed(test::layout(std::move(arms)), trials);
+  StudyLayout layout = test::layout(std::move(arms));
+  layout.model = tiny();
+  results.layout = completed(std::move(layout), trials);
   results.trials = std::move(trials);
   return results;
 }
@@ -156,6 +169,98 @@ TEST(Compare, PairsTheWindowsOfATextFromAHundredOn) {
   const Comparison few = compare(of(losses(99, 1, 0.01, 1)), of(losses(99, 1.01, 0.01, 2)));
   EXPECT_FALSE(row_of(few, "perplexity").interval.has_value());
   EXPECT_EQ(row_of(few, "perplexity").change, Change::worse);
+}
+
+// One arm with speed, bytes and a text.
+Results with_text(double speed, double loss) {
+  std::vector<TrialResult> trials = rounds(arm("mha"), speed, 0.01, 4096, 7, 1);
+  trials.push_back(text(losses(120, loss, 0.001, 3)));
+  Results results = results_of({arm("mha")}, trials);
+  results.layout.cases.back().data = {
+      {"text", "text/sample.txt"}, {"text_bytes", "12"}, {"text_sha256", "aaaa"}, {"max_windows", "all"}};
+  return results;
+}
+
+void expect_said(const Comparison& found, const std::string& part) {
+  const std::string shown = compare_text(found, {"old", "new"}, 0, false);
+  EXPECT_NE(shown.find(part), std::string::npos) << part << " is not in\n" << shown;
+}
+
+TEST(Compare, DoesNotHoldTheQualityOfOtherWeightsAgainstEachOther) {
+  const Results a = with_text(1000, 1);
+  Results b = with_text(800, 5);
+  b.layout.model = tiny("w2");
+  const Comparison found = compare(a, b);
+  for (const char* metric : {"perplexity", "nll_per_token"}) {
+    const ComparedRow& row = row_of(found, metric);
+    EXPECT_EQ(row.change, Change::not_comparable) << metric;
+    EXPECT_EQ(row.why_not, "other weights") << metric;
+    EXPECT_FALSE(row.ratio.has_value()) << metric;
+    EXPECT_FALSE(row.interval.has_value()) << metric;
+    EXPECT_FALSE(row.is_regression(0)) << metric;
+  }
+  EXPECT_EQ(row_of(found, "prefill_tokens_per_second").change, Change::worse) << "speeds of one shape are compared";
+  EXPECT_EQ(row_of(found, "kv_bytes_allocated").change, Change::none);
+  EXPECT_TRUE(found.has_compared());
+  expect_said(found, "not comparable: other weights");
+  expect_said(found, "other weights of the same architecture: speeds and bytes are compared, quality is not");
+  const auto json = compare_json(found, {"a", "b"}, 0);
+  EXPECT_EQ(json.at("inputs").size(), 3U);
+  for (const auto& row : json.at("rows"))
+    if (row.at("metric") == "perplexity") {
+      EXPECT_EQ(row.at("why"), "other weights");
+      EXPECT_FALSE(row.contains("ratio"));
+    }
+}
+
+TEST(Compare, HoldsNothingOfAnotherArchitectureAgainstIt) {
+  const Results a = with_text(1000, 1);
+  Results b = with_text(100, 1);
+  b.layout.model = tiny("w1", 3);
+  const Comparison found = compare(a, b);
+  for (const ComparedRow& row : found.rows) EXPECT_EQ(row.why_not, "other architecture") << row.metric;
+  EXPECT_FALSE(found.has_compared());
+  EXPECT_FALSE(found.has_regression(0));
+  expect_said(found, "nothing can be compared: other architecture");
+  expect_said(found, "the model of B: models/tiny.yaml: LlamaForCausalLM, 3 layers");
+}
+
+TEST(Compare, SeesAnotherTextUnderTheSameName) {
+  const Results a = with_text(1000, 1);
+  Results b = with_text(1000, 5);
+  b.layout.cases.back().data["text_sha256"] = "bbbb";
+  const Comparison found = compare(a, b);
+  EXPECT_EQ(row_of(found, "perplexity").why_not, "other text");
+  EXPECT_EQ(row_of(found, "prefill_tokens_per_second").why_not, "") << "of another case";
+  expect_said(found, "text_sha256 aaaa in A, text_sha256 bbbb in B");
+  b = with_text(1000, 1);
+  b.layout.cases.back().data["text"] = "elsewhere/sample.txt";
+  b.layout.model.path = "elsewhere/tiny.yaml";
+  EXPECT_TRUE(compare(a, b).inputs.empty()) << "only where the files lie is another place";
+  EXPECT_EQ(row_of(compare(a, b), "perplexity").why_not, "");
+  b.layout.cases.back().data["max_windows"] = "7";
+  EXPECT_EQ(row_of(compare(a, b), "perplexity").why_not, "other windows of the text");
+}
+
+TEST(Compare, TakesTheQualityOfAnUnknownModelForNothing) {
+  const Results a = with_text(1000, 1);
+  Results b = with_text(1000, 5);
+  b.layout.model = {};
+  const Comparison found = compare(a, b);
+  EXPECT_EQ(row_of(found, "perplexity").why_not, "the model is not known");
+  EXPECT_EQ(row_of(found, "kv_bytes_allocated").why_not, "");
+  expect_said(found, "B does not say which model it is of");
+}
+
+TEST(Compare, ComparesDistancesFromOneArmOnly) {
+  Results a = with_text(1000, 1), b = a;
+  for (Results* one : {&a, &b}) {
+    one->trials.back().samples.push_back({"kl_to_baseline", "nats", "lower", one == &a ? 0.1 : 0.2, true});
+  }
+  EXPECT_EQ(row_of(compare(a, b), "kl_to_baseline").change, Change::worse);
+  b.layout.measured_against = "gqa/full";
+  EXPECT_EQ(row_of(compare(a, b), "kl_to_baseline").why_not, "against another arm");
+  EXPECT_EQ(row_of(compare(a, b), "perplexity").why_not, "");
 }
 
 TEST(Compare, TakesTheRoundingOfLossesForNoChange) {

@@ -8,6 +8,8 @@
 #include <attnlab/error.h>
 
 #include "report/format.h"
+#include "report/report_json.h"
+#include "report/run_search.h"
 #include "report/terminal_table.h"
 #include "unit/report_samples.h"
 
@@ -55,6 +57,84 @@ TEST(ReportMarkdown, ShowsTheQuestionAndMediansWithIntervalsAndRatios) {
   expect_has(report, "| mha/sink | 16.2 k [16.1 k, 16.2 k], **1.311 ×** [1.3");
   expect_has(report, "| CPU | Test CPU |");
   expect_has(report, "## Method");
+}
+
+TEST(ReportMarkdown, NamesModelAndTextsAndWarnsOfRandomWeights) {
+  StudyLayout study = layout({kMha});
+  study.model.path = "models/tiny.yaml";
+  study.model.weights = "seed";
+  study.model.architecture = "LlamaForCausalLM";
+  study.model.shape = {{"num_hidden_layers", 2},   {"hidden_size", 64}, {"num_attention_heads", 4},
+                       {"num_key_value_heads", 2}, {"head_dim", 16},    {"vocab_size", 256}};
+  study.model.parameters = 123456;
+  study.model.config_sha256 = "0123456789abcdef";
+  study.model.weights_sha256 = "fedcba9876543210";
+  study.cases = {{"perplexity", "sample_context64"}};
+  study.cases[0].data = {{"text", "text/sample.txt"}, {"text_bytes", "5000"}, {"text_sha256", "abcdef0123456789"}};
+  TrialResult text = trial(kMha, 0, {{"perplexity", "", "lower", 9, true}});
+  text.workload = "perplexity";
+  text.case_name = "sample_context64";
+  text.details = {{"tokens", 126}, {"windows", {{"tokens", {63, 63}}}}, {"windows_begin_with_bos", true}};
+  Results results = results_of(study, {text});
+  const std::string model =
+      "Model: models/tiny.yaml: LlamaForCausalLM, 2 layers, hidden 64, 4 heads (2 kv) of 16, vocabulary 256, 123 k "
+      "parameters, random weights from a seed; sha256 of its config 0123456789ab, of its weights fedcba987654";
+  const std::string words =
+      "perplexity sample_context64: text text/sample.txt, 5000 bytes, sha256 abcdef012345; 126 tokens scored in 2 "
+      "windows, each beginning with BOS";
+  const std::string banner = "Random weights: speeds and bytes mean something, quality does not.";
+  for (const std::string& output : {report_markdown(results), terminal_table(results)}) {
+    expect_has(output, model);
+    expect_has(output, words);
+    expect_has(output, banner);
+  }
+  const nlohmann::ordered_json json = report_json(results);
+  EXPECT_EQ(json.at("banner"), banner);
+  EXPECT_EQ(json.at("inputs"), (std::vector<std::string>{model, words}));
+  EXPECT_EQ(json.at("model").at("weights_sha256"), "fedcba9876543210");
+  EXPECT_EQ(json.at("cases")[0].at("data").at("text_sha256"), "abcdef0123456789");
+  results.layout.model.weights = "checkpoint";
+  expect_has_not(report_markdown(results), "Random weights");
+  EXPECT_EQ(report_json(results).at("banner"), "");
+}
+
+TEST(ReportMarkdown, MarksWhatTheMediansContradictAndShowsFurtherComparisons) {
+  StudyLayout study = layout({kMha, kSink});
+  study.compare_with = {kSink.name};
+  Results results = results_of(study, seven_rounds());
+  expect_has(report_markdown(results), "medians of paired ratios to the baseline mha/full");
+  expect_has(report_markdown(results),
+             "### Against mha/sink\n\n| arm | case | metric | median of paired ratios | interval |\n");
+  expect_has(report_markdown(results), "| mha/full | speed q512 | prefill tokens/s ↑ | **0.763 ×** | [0.7");
+  expect_has(terminal_table(results), "against mha/sink\n");
+  expect_has_not(report_markdown(results), "†");
+  EXPECT_EQ(report_json(results).at("comparisons").size(), 2u);
+  for (SummaryRow& row : results.summary.rows)
+    if (row.arm == kSink.name && row.metric == "prefill_tokens_per_second") row.is_unstable = true;
+  for (const std::string& output : {report_markdown(results), terminal_table(results)}) {
+    expect_has(output, "†");
+    expect_has(output, "unstable: the quotient of the two medians lies outside the interval of the ratio");
+  }
+  expect_has(report_json(results).dump(), "\"unstable\":true");
+}
+
+TEST(ReportMarkdown, ShowsATextThatSeveralArmsWroteOnce) {
+  std::vector<TrialResult> trials;
+  for (const ArmLayout& one : {kMha, kSink, arm("gqa")})
+    for (int round = 0; round < 3; ++round) {
+      trials.push_back(trial(one, round, {prefill(5)}));
+      trials.back().workload = "generate";
+      trials.back().case_name = "tokens4";
+      trials.back().details = {{"prompt", "Once"}, {"text", one.name == "gqa/full" ? " other" : " upon a time"}};
+    }
+  const Results results = results_of(layout({kMha, kSink, arm("gqa")}), trials);
+  const std::string report = report_markdown(results);
+  expect_has(report, "mha/full; mha/sink, generate tokens4:\n\n```text\nOnce upon a time\n```\n");
+  expect_has(report, "gqa/full, generate tokens4:\n\n```text\nOnce other\n```\n");
+  EXPECT_EQ(report.find("upon a time"), report.rfind("upon a time"));
+  const nlohmann::ordered_json generated = report_json(results).at("generated");
+  ASSERT_EQ(generated.size(), 2u);
+  EXPECT_EQ(generated[0].at("arms"), (std::vector<std::string>{"mha/full", "mha/sink"}));
 }
 
 TEST(ReportMarkdown, SaysWhatCannotBeMarkedAndWhatAMarkMeans) {
@@ -205,6 +285,7 @@ TEST(TerminalTable, AlignsColumnsAndKeepsControlCharactersAway) {
             "  arm        prefill tokens/s ↑            KV cache ↓\n"
             "  mha/full               12.3 k              64.0 MiB   baseline\n"
             "  mha/sink   16.2 k  (1.311 ×*)   16.0 MiB  (0.250 ×)   moves  [2J the cursor\n\n"
+            "× median of paired ratios to mha/full\n"
             "* more than chance, all arms at once (95 %)\n"
             "mha/sink prefills 1.311 × [1.310, 1.312] as fast as mha/full; 0.25 × the KV bytes.\n");
   expect_has_not(table, "\x1b");
@@ -234,7 +315,7 @@ class ResultsFolder : public Test {
 
 TEST_F(ResultsFolder, RebuildsTheSameReportsFromItsFilesAlone) {
   write_reports(folder_.path());
-  const std::vector<std::string> names = {"samples.csv", "summary.csv", "report.md"};
+  const std::vector<std::string> names = {"samples.csv", "summary.csv", "comparisons.csv", "report.md"};
   std::vector<std::string> first;
   for (const std::string& name : names) {
     first.push_back(read_plainly(folder_ / name));
@@ -252,6 +333,46 @@ TEST_F(ResultsFolder, TheLayoutComesBackFromEnvironmentJson) {
   study.arms[0].notes = {"n"};
   study.arms[0].refused = "r";
   EXPECT_EQ(nlohmann::json(study).get<StudyLayout>(), study);
+}
+
+TEST_F(ResultsFolder, AReportMayBeAskedForAnotherBaseline) {
+  const Results own = read_results(folder_.path());
+  const Results other = read_results(folder_.path(), kSink.name);
+  EXPECT_EQ(own.layout.baseline, kMha.name);
+  EXPECT_EQ(other.layout.baseline, kSink.name);
+  EXPECT_EQ(other.layout.measured_against, kMha.name);
+  const auto ratio = [](const Results& results, const ArmLayout& of) {
+    for (const SummaryRow& row : results.summary.rows)
+      if (row.arm == of.name && row.metric == "prefill_tokens_per_second") return row.ratio->median;
+    return 0.0;
+  };
+  EXPECT_NEAR(ratio(own, kSink) * ratio(other, kMha), 1, 1e-3);
+  EXPECT_EQ(ratio(other, kSink), 1);
+  expect_has(report_markdown(other), "Ratios are to mha/sink, as the report was asked for");
+  expect_has_not(report_markdown(own), "as the report was asked for");
+  try {
+    static_cast<void>(read_results(folder_.path(), "mha/sinc"));
+    ADD_FAILURE() << "an arm that is not there";
+  } catch (const Error& error) {
+    EXPECT_EQ(std::string(error.what()),
+              "--baseline mha/sinc: no arm of the run has this name; its arms: mha/full, mha/sink");
+  }
+}
+
+TEST_F(ResultsFolder, TheNewestRunBelowAFolderIsFound) {
+  const Folder all;
+  for (const char* name : {"study/2026-01-01", "study/2026-01-02", "study/2026-01-03"})
+    fs::create_directories(all / name);
+  const auto now = fs::file_time_type::clock::now();
+  for (const auto& [name, age] :
+       {std::pair("study/2026-01-01", 30), {"study/2026-01-02", 10}, {"study/2026-01-03", 20}}) {
+    fs::copy(folder_.path(), all / name, fs::copy_options::recursive);
+    fs::last_write_time(all / name / "environment.json", now - std::chrono::seconds(age));
+  }
+  EXPECT_EQ(newest_run(all.path()), all / "study/2026-01-02");
+  EXPECT_EQ(newest_run(all / "study/2026-01-01"), all / "study/2026-01-01");
+  EXPECT_EQ(newest_run(all / "nowhere"), all / "nowhere");
+  EXPECT_EQ(find_runs(all.path()).size(), 3u);
 }
 
 TEST_F(ResultsFolder, NamesWhatIsMissing) {

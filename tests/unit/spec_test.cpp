@@ -276,6 +276,27 @@ TEST_F(Spec, ABaselineIsTheFirstArmThatIsLikeIt) {
             "f.yaml:5:12: unknown key \"atention\" of baseline; did you mean \"attention\"?");
 }
 
+TEST_F(Spec, FurtherArmsToCompareWithAreNamedLikeTheBaseline) {
+  const std::string yaml =
+      "name: x\nmodel: models\narms: {grid: {attention: [mha, mqa], cache: [full, window]}}\n"
+      "workloads: [speed: {batch: q1}]\n";
+  EXPECT_TRUE(read(yaml).compare_with.empty());
+  EXPECT_EQ(read(yaml + "compare_with: [mqa/rope/full, {cache: window}]\n").compare_with,
+            (std::vector<std::size_t>{2, 1}));
+  EXPECT_EQ(read(yaml + "compare_with: mqa/rope/full\n").compare_with, (std::vector<std::size_t>{2}));
+  EXPECT_EQ(error(yaml + "compare_with: [mqa/rope/ful, mha/rope/full, mqa/rope/full, {attention: mqa}]\n"),
+            "f.yaml:5:16: compare_with: no arm is like this; did you mean \"mqa/rope/full\"?\n"
+            "f.yaml:5:30: compare_with: \"mha/rope/full\" is the baseline; all arms are compared with it anyway: leave "
+            "it out\n"
+            "f.yaml:5:60: compare_with: \"mqa/rope/full\" is there twice; name it once");
+  ExperimentSpec spec = read(yaml + "compare_with: [mqa/rope/full]\n");
+  spec.keep_only("mha/rope/full");
+  ASSERT_EQ(spec.arms.size(), 2U) << "what is compared with stays in";
+  ASSERT_EQ(spec.compare_with.size(), 1U);
+  EXPECT_EQ(spec.arms[spec.compare_with[0]].name, "mqa/rope/full");
+  EXPECT_EQ(spec.arms[spec.baseline].name, "mha/rope/full");
+}
+
 TEST_F(Spec, OnlyKeepsArmsAndTheirBaseline) {
   const std::string yaml =
       "name: x\nmodel: models\narms: {grid: {attention: [mha, mqa], cache: [full, window]}}\n"

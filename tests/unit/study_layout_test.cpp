@@ -16,7 +16,18 @@ StudyLayout every_field() {
   study.arms[1].numbers = {{"attention.kv_heads", 2}, {"cache.window", 60}};
   study.arms[1].resolved = {{"attention", {{"gqa", {{"kv_heads", 2}}}}}};
   study.cases = {{"speed", "q512", {{"context", 512}, {"new_tokens", 512}}}, {"generate", "tokens4"}};
+  study.cases[1].data = {{"prompt_sha256", "ab"}, {"seed", "3 1 2"}};
   study.baseline = "mha/full";
+  study.compare_with = {"gqa/sink"};
+  study.model.path = "models/tiny.yaml";
+  study.model.weights = "seed";
+  study.model.architecture = "LlamaForCausalLM";
+  study.model.shape = {{"hidden_size", 64}};
+  study.model.parameters = 12345678901;
+  study.model.config_sha256 = "c";
+  study.model.weights_sha256 = "w";
+  study.model.tokenizer_sha256 = "t";
+  study.model.files = {{"model.safetensors", 5'000'000'000, "f"}};
   study.seeds = {3, 1, 2};
   study.least_rounds = 5;
   study.most_rounds = 30;
@@ -32,6 +43,7 @@ TEST(StudyLayout, EveryFieldComesBack) {
   const auto read = nlohmann::json::parse(nlohmann::json(written).dump()).get<StudyLayout>();
   EXPECT_EQ(read, written);
   EXPECT_EQ(read.cases[0].numbers, written.cases[0].numbers);
+  EXPECT_EQ(read.cases[1].data, written.cases[1].data);
 }
 
 TEST(StudyLayout, OfAnOlderWriterHasFixedRounds) {

@@ -76,6 +76,96 @@ TEST(Summary, FiveRoundsCanMarkNothingAndSayHowManyWould) {
   EXPECT_EQ(summary.families[0].rounds_needed, 6);
 }
 
+// Three arms around the same machine: b is twice, c three times as fast as a.
+std::vector<TrialResult> three_arms(int rounds) {
+  std::vector<TrialResult> trials;
+  for (int round = 0; round < rounds; ++round) {
+    const double machine = 1 + 0.3 * (round % 3);
+    const auto wobble = [&](int of) { return 1 + 0.002 * ((round * 5 + of * 3) % 7 - 3) / 3.0; };
+    for (int i = 0; i < 3; ++i)
+      trials.push_back(trial(arm(std::string(1, static_cast<char>('a' + i))), round,
+                             {prefill(100 * (i + 1) * machine * wobble(i)), kv_bytes(100 * (3 - i))}));
+  }
+  return trials;
+}
+
+TEST(Summary, AnyPairThatIsAskedForHasItsRatioAndTheIntervalsHoldForAllAtOnce) {
+  StudyLayout study = layout({arm("a"), arm("b"), arm("c")});
+  const Summary alone = summary_of(study, three_arms(8));
+  EXPECT_TRUE(alone.further.empty());
+  study.compare_with = {"b/full", "gone/full"};
+  const Summary both = summary_of(study, three_arms(8));
+  ASSERT_EQ(both.further.size(), 4u) << "a and c against b, speed and bytes";
+  for (const FurtherRatio& one : both.further) {
+    const SummaryRow& row = both.rows[one.row];
+    EXPECT_EQ(one.reference, "b/full");
+    EXPECT_NE(row.arm, "b/full");
+    const bool is_speed = row.metric == "prefill_tokens_per_second";
+    const double expected = row.arm == "a/full" ? (is_speed ? 0.5 : 1.5) : (is_speed ? 1.5 : 0.5);
+    EXPECT_NEAR(one.ratio.median, expected, 0.03) << row.arm << " " << row.metric;
+    EXPECT_EQ(one.is_marked, is_speed);
+    EXPECT_EQ(one.ratio.interval.has_value(), is_speed);
+    if (is_speed) {
+      EXPECT_LT(one.ratio.interval->low, one.ratio.median);
+      EXPECT_GT(one.ratio.interval->high, one.ratio.median);
+    }
+  }
+  // More comparisons at once: no interval of the old ones gets narrower, and the family counts them all.
+  const auto width = [](const Summary& summary, const char* name) {
+    const Interval& interval = *row_of(summary, arm(name), "prefill_tokens_per_second").ratio->interval;
+    return interval.high / interval.low;
+  };
+  for (const char* name : {"b", "c"}) EXPECT_GE(width(both, name), width(alone, name) * (1 - 1e-9)) << name;
+  ASSERT_EQ(both.families.size(), 1u);
+  EXPECT_EQ(both.families[0].arms, 4);
+  EXPECT_EQ(alone.families[0].arms, 2);
+  const std::vector<std::string> lines = lines_of(comparisons_csv(completed(study, {}), both));
+  EXPECT_EQ(lines[0],
+            "arm,compared_with,workload,case,metric,unit,better,n,ratio,ratio_low,ratio_high,marked,unstable");
+  EXPECT_EQ(lines.size(), 1 + 4 + 4u);
+  EXPECT_TRUE(lines[1].starts_with("b/full,a/full,speed,q512,prefill_tokens_per_second,tokens/s,higher,8,"))
+      << lines[1];
+  EXPECT_TRUE(lines[1].ends_with(",yes,no")) << lines[1];
+  EXPECT_TRUE(lines[5].starts_with("a/full,b/full,")) << lines[5];
+}
+
+TEST(Summary, DistancesFromAnArmStayThoseFromItWhateverTheBaseline) {
+  std::vector<TrialResult> trials = three_arms(1);
+  for (std::size_t i = 0; i < trials.size(); ++i)
+    trials[i].samples = {{"kl_to_baseline", "nats", "lower", 0.1 * static_cast<double>(i), true},
+                         {"perplexity", "", "lower", 10 + static_cast<double>(i), true}};
+  StudyLayout study = completed(layout({arm("a"), arm("b"), arm("c")}), trials);
+  EXPECT_EQ(study.measured_against, "a/full");
+  study.baseline = "b/full";  // as `report --baseline` does
+  study.compare_with = {"c/full"};
+  const Summary summary = summarise(study, trials);
+  for (const SummaryRow& row : summary.rows) EXPECT_EQ(row.ratio.has_value(), row.metric == "perplexity") << row.arm;
+  EXPECT_NEAR(row_of(summary, arm("c"), "perplexity").ratio->median, 12.0 / 11, 1e-12);
+  for (const FurtherRatio& one : summary.further) EXPECT_EQ(summary.rows[one.row].metric, "perplexity");
+}
+
+TEST(Summary, ARatioThatTheTwoMediansContradictIsUnstable) {
+  std::vector<TrialResult> trials;
+  // The machine has two speeds, and one round met its change between the arms: 164 stands beside 276, and the ratio
+  // within the other rounds is close to 1 all the same.
+  const std::vector<double> theirs = {276, 277, 275, 276.5, 166, 165.5, 166.5};
+  const std::vector<double> mine = {272, 272.5, 271.5, 164, 163.9, 163.2, 164.3};
+  for (int round = 0; round < 7; ++round) {
+    trials.push_back(trial(kMha, round, {prefill(theirs[static_cast<std::size_t>(round)])}));
+    trials.push_back(trial(kGqa, round, {prefill(mine[static_cast<std::size_t>(round)])}));
+  }
+  const Summary summary = summary_of(layout({kMha, kGqa}), trials);
+  const SummaryRow& gqa = row_of(summary, kGqa, "prefill_tokens_per_second");
+  EXPECT_NEAR(*gqa.quotient, 164.3 / 275, 1e-9);
+  EXPECT_NEAR(gqa.ratio->median, 0.986, 0.002);
+  EXPECT_LT(*gqa.quotient, gqa.ratio->interval->low);
+  EXPECT_TRUE(gqa.is_unstable);
+  // The same rounds, paired well: the quotient agrees.
+  for (TrialResult& one : trials)
+    if (one.arm == kGqa.name) one.samples = {prefill(theirs[static_cast<std::size_t>(one.round)] * 1.1)};
+  EXPECT_FALSE(row_of(summary_of(layout({kMha, kGqa}), trials), kGqa, "prefill_tokens_per_second").is_unstable);
+}
+
 // A perplexity trial of so many windows; the arm's NLL is `more` above that of the baseline, but for a window's own.
 TrialResult text_trial(const ArmLayout& arm, std::int64_t seed, int windows, double more) {
   std::vector<double> nll;

@@ -282,6 +282,7 @@ function predictionsSection() {
 const contents = {
   verdict: "Verdict",
   table: "Table",
+  comparisons: "Further comparisons",
   tradeoffs: "Quality and cost",
   metrics: "Metrics",
   axes: "Along a number",
@@ -299,9 +300,13 @@ document.getElementById("name").textContent = data.study.name;
 const question = document.getElementById("question");
 question.textContent = data.study.question;
 question.hidden = data.study.question === "";
+document.getElementById("banner").textContent = data.banner;
+document.getElementById("banner").hidden = data.banner === "";
+document.getElementById("inputs").append(...data.inputs.map((words) => el("li", {}, words)));
 const sections = [
   verdictSection,
   tableSection,
+  comparisonsSection,
   tradeoffSection,
   metricsSection,
   axesSection,

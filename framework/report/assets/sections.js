@@ -153,15 +153,43 @@ function generatedSection() {
   return section(
     "generated",
     "Generated text",
-    "The prompt, and what each arm wrote after it.",
+    "The prompt, and what was written after it: each text once, with the arms that wrote it.",
     data.generated.map((one) =>
       el(
         "article",
         { class: "failure" },
-        el("p", {}, el("b", {}, one.arm), ", ", caseTitle(one.workload, one.case)),
+        el("p", {}, el("b", {}, one.arms.join(", ")), ", ", caseTitle(one.workload, one.case)),
         el("pre", { tabindex: "0" }, el("span", { class: "prompt" }, one.prompt), one.text),
       ),
     ),
+  );
+}
+
+// Comparisons with other arms than the baseline (compare_with).
+function comparisonsSection() {
+  if (data.comparisons.length === 0) return undefined;
+  return section(
+    "comparisons",
+    "Further comparisons",
+    "Medians of paired ratios to the arms that the study names beside the baseline. Intervals hold for all " +
+      "comparisons of a case and metric at once.",
+    d3
+      .groups(data.comparisons, (one) => one.compared_with)
+      .map(([reference, rows]) => [
+        el("h3", {}, "Against " + reference),
+        plainTable(
+          ["arm", "case", "metric", "median of paired ratios", "interval", ""],
+          rows.map((row) => [
+            row.arm,
+            caseTitle(row.workload, row.case),
+            metricOf.get(row.metric)?.heading ?? row.metric,
+            formatRatio(row.ratio),
+            formatInterval(row.ratio_low, row.ratio_high, row.ratio_coverage, (value) => value.toFixed(3)),
+            [row.marked && "more than chance", row.unstable && "unstable"].filter(Boolean).join(", "),
+          ]),
+          [3, 4],
+        ),
+      ]),
   );
 }
 

@@ -76,7 +76,7 @@ function valueCell(arm, { entry, metric }) {
           "span",
           { class: kind },
           kind.endsWith("better") ? "✓ " : kind.endsWith("worse") ? "✗ " : "",
-          formatRatio(row.ratio),
+          formatRatio(row.ratio) + (row.unstable ? "†" : ""),
           ratios ? " " + ratios : "",
         )
       : "",
@@ -264,11 +264,14 @@ function tableSection() {
       el("b", {}, "(a to b)"),
       " the range of too few rounds; ",
       el("b", {}, "×"),
-      ` is the ratio to the baseline ${baseline}. `,
+      ` is the median of paired ratios to the baseline ${baseline}, each round and seed against its own. `,
       el("span", { class: "ratio marked better" }, "✓"),
       " and ",
       el("span", { class: "ratio marked worse" }, "✗"),
       " mark differences that hold for all arms of a column at once; what has no mark may be chance.",
+      data.summary.some((row) => row.unstable)
+        ? " † unstable: the quotient of the two medians lies outside the ratio's interval; rely on neither."
+        : "",
     ],
     el(
       "div",
