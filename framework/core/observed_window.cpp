@@ -61,7 +61,7 @@ class BestObserved final : public EvictionRule {
 
 void check_protected(const Budget& budget, Protect protect, Problems& problems) {
   if (budget.unit != Budget::Unit::tokens) return;
-  if (budget.amount < 1) problems.add("budget", "must be at least 1");
+  if (budget.amount < 1) problems.add("budget", budget.text() + " is too few rows; it must be at least 1");
   if (std::string fault = protected_fault(budget.amount, protect); !fault.empty())
     problems.add("protect.first", std::move(fault));
 }
@@ -142,7 +142,7 @@ std::vector<double> ObservedWindow::scores(int sequence, int kv_head, std::span<
 
 void ObservedWindow::forget(int sequence, int kv_head, int rows) {
   rows_of(sequence, kv_head) = rows;
-  mass_.at(sequence, kv_head) = {};
+  std::vector<double>().swap(mass_.at(sequence, kv_head));  // = {} would keep its memory
 }
 
 void ObservedWindow::clear(int sequence) {

@@ -34,7 +34,11 @@ ResolvedComponent resolve_component(const ComponentChoice& choice, const OptionV
   return resolved;
 }
 
-ordered_json option_json(const OptionValue& value) {
+// A budget in tokens is a number, as it is mostly written; a share or bytes are their text.
+ordered_json option_json(const OptionSpec& option, const OptionValue& value) {
+  if (const auto* text = std::get_if<std::string>(&value); text != nullptr && option.type == OptionType::budget)
+    if (const auto budget = Budget::parse(*text); budget && budget->unit == Budget::Unit::tokens)
+      return static_cast<std::int64_t>(budget->amount);
   return std::visit(
       [](const auto& held) -> ordered_json {
         if constexpr (std::is_same_v<std::decay_t<decltype(held)>, std::monostate>)
@@ -49,7 +53,7 @@ ordered_json describe_component(const ResolvedComponent& component) {
   ordered_json options = ordered_json::object();
   for (const OptionSpec& option : component.descriptor->options) {
     const auto found = component.options.find(option.name);
-    options[option.name] = option_json(found == component.options.end() ? option.default_value : found->second);
+    options[option.name] = option_json(option, found == component.options.end() ? option.default_value : found->second);
   }
   if (component.descriptor->kind == Kind::cache) {
     options["storage"] = storage_json(component.storage);

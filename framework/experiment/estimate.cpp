@@ -76,10 +76,9 @@ double speed_seconds(const SpeedCase& one, const TrialTime& time) {
   return is_decode(batch) ? 2 * kDecodeSteps * time.step(rows, sequences(batch)) : repeated(prompts);
 }
 
-double perplexity_seconds(const PerplexityWorkload& workload, std::int64_t tokens, const TrialTime& time) {
-  const double windows = std::ceil(static_cast<double>(tokens) / workload.context);
-  return windows * (time.prefill(workload.prefill, 0, workload.is_whole() ? workload.prefill : 1) +
-                    time.steps(workload.prefill, workload.context));
+double perplexity_seconds(const PerplexityWorkload& workload, std::int64_t windows, const TrialTime& time) {
+  return static_cast<double>(windows) * (time.prefill(workload.prefill, 0, workload.is_whole() ? workload.prefill : 1) +
+                                         time.steps(workload.prefill, workload.context));
 }
 
 double case_seconds(const Plan& plan, const PlannedCase& planned, const TrialTime& time) {
@@ -87,7 +86,7 @@ double case_seconds(const Plan& plan, const PlannedCase& planned, const TrialTim
   if (const auto* speed = std::get_if<SpeedWorkload>(&workload))
     return speed_seconds(speed->cases[planned.index], time);
   if (const auto* perplexity = std::get_if<PerplexityWorkload>(&workload))
-    return perplexity_seconds(*perplexity, planned.tokens, time);
+    return perplexity_seconds(*perplexity, planned.windows, time);
   if (const auto* generate = std::get_if<GenerateWorkload>(&workload)) {
     const auto prompt = static_cast<double>(planned.tokens);
     return time.prefill(prompt, 0, 1) + time.steps(prompt, prompt + generate->tokens);

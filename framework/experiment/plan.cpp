@@ -39,9 +39,10 @@ void size_case(PlannedCase& planned, const Workload& workload, const ModelSource
   planned.longest =
       std::visit(Overloaded{[&](const SpeedWorkload& speed) { return longest_sequence(speed.cases[planned.index]); },
                             [&](const PerplexityWorkload& perplexity) {
-                              const auto tokens =
-                                  read_text_tokens(perplexity.text, *source.tokenizer(), source.config().vocab_size);
-                              planned.tokens = static_cast<std::int64_t>(tokens.size());
+                              const TextWindows windows =
+                                  read_text_windows(perplexity.text, *source.tokenizer(), source.config().vocab_size,
+                                                    perplexity.context, perplexity.max_windows);
+                              planned.windows = static_cast<std::int64_t>(windows.all.size());
                               return perplexity.context;
                             },
                             [&](const GenerateWorkload& generate) {

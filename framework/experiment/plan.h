@@ -72,7 +72,8 @@ struct PlannedCase {
   bool deterministic;
   std::string identity;      // a hash of what is measured: the text, the prompt, the baseline that it is compared with
   int longest = 0;           // tokens of the longest sequence
-  std::int64_t tokens = 0;   // of the whole text, or of the prompt; 0 where there is none
+  std::int64_t tokens = 0;   // of the prompt of generate
+  std::int64_t windows = 0;  // of the text of perplexity
   double limit_seconds = 0;  // a trial that takes longer is stopped; see default_limit_seconds in estimate.h
 };
 

@@ -138,7 +138,7 @@ class Ahead {
   }
 
   /// What was averaged is not needed any more.
-  void forget() { average_ = {}; }
+  void forget() { std::vector<double>().swap(average_); }
   [[nodiscard]] std::size_t bytes() const noexcept { return average_.capacity() * sizeof(double); }
 
   // key [key_dim]

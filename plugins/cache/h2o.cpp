@@ -23,7 +23,8 @@ struct H2oOptions : attnlab::ProtectOptions {
   }
   static void check(const H2oOptions& options, attnlab::Problems& problems) {
     using Unit = attnlab::Budget::Unit;
-    if (options.recent.unit == Unit::tokens && options.recent.amount < 1) problems.add("recent", "must be at least 1");
+    if (options.recent.unit == Unit::tokens && options.recent.amount < 1)
+      problems.add("recent", options.recent.text() + " is too few rows; it must be at least 1");
     if ((options.heavy.unit == Unit::bytes) != (options.recent.unit == Unit::bytes))
       problems.add("heavy", "and recent must both be bytes, or neither: bytes hold the two together");
     if (options.heavy.unit != Unit::tokens || options.recent.unit != Unit::tokens) return;

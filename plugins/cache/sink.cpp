@@ -41,7 +41,7 @@ struct SinkOptions {
   }
   static void check(const SinkOptions& options, attnlab::Problems& problems) {
     if (options.window.unit == attnlab::Budget::Unit::tokens && options.window.amount < 1)
-      problems.add("window", "must be at least 1");
+      problems.add("window", options.window.text() + " is too few rows; it must be at least 1");
   }
 };
 

@@ -16,7 +16,7 @@ struct WindowOptions {
   }
   static void check(const WindowOptions& options, attnlab::Problems& problems) {
     if (options.window.unit == attnlab::Budget::Unit::tokens && options.window.amount < 1)
-      problems.add("window", "must be at least 1");
+      problems.add("window", options.window.text() + " is too few rows; it must be at least 1");
   }
 };
 

@@ -83,7 +83,7 @@ TEST(Describe, TellsOptionsWithTypesDefaultsBoundsAndPaper) {
   const Outcome sink = sandbox.run({"describe", "sink"});
   expect_well(sink);
   expect_mentions(sink.out, {"cache sink", "2309.17453", "sinks", "window", "positions", "renumbered | original",
-                             "integer", "from 0", "from 1", "default 4", "default renumbered", "sink.so", "storage",
+                             "integer", "from 0", "tokens, share of the context or bytes", "default 4", "default renumbered", "sink.so", "storage",
                              "keys", "auto | rotated | unrotated"});
   const Outcome gqa = sandbox.run({"describe", "gqa"});
   expect_well(gqa);

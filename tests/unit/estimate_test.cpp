@@ -106,7 +106,7 @@ TEST_F(Plans, EveryTrialHasAnIdOfItsOwnThatStays) {
 
 TEST_F(Plans, IdsChangeWithAllThatAnOutcomeDependsOn) {
   const auto text = folder_.write("text.txt", "some text that is long enough\n");
-  const std::string workloads = "[perplexity: {text: " + text.string() + ", context: 8}]";
+  const std::string workloads = "[perplexity: {text: " + text.string() + ", context: 8, prefill: 4}]";
   const std::string arms = "[{name: a}, {name: b, cache: {window: {window: 8}}}]";
   const std::set<std::string> before = ids(plan(workloads, "repeats: 1", arms));
   const auto expect_other = [&](const std::string& why, const std::set<std::string>& after) {

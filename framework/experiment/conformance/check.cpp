@@ -130,6 +130,20 @@ Verdict examine_apart(const std::string& law, std::vector<Candidate>& candidates
   return broken;
 }
 
+// The library of products compiles a kernel for every number of tokens at its first use, which takes longer than a law:
+// here, once, and not in every process that is forked. On one thread, so that none is started.
+void compile_kernels(const Registry& registry) {
+  const auto is_there = [&](Kind kind, const char* id) { return registry.find(kind, id) != nullptr; };
+  if (!is_there(Kind::position, "rope") || !is_there(Kind::cache, "full")) return;
+  for (const std::string& attention : partners(Kind::attention)) {
+    if (!is_there(Kind::attention, attention.c_str())) continue;
+    Subject subject(registry, compose(registry, choice(registry, Kind::attention, attention),
+                                      choice(registry, Kind::position, "rope"), choice(registry, Kind::cache, "full")));
+    for (const int count : {7, 11, 16, 33, 35, 40, 50, 64, 70, 75, 83, 100, 111, 300})  // as the laws feed them
+      (void)subject.run(tokens(count, 1), {});
+  }
+}
+
 constexpr const char* kMade = "can be made and run";
 constexpr const char* kBounded = "options out of bounds are refused";
 
@@ -138,6 +152,7 @@ constexpr const char* kBounded = "options out of bounds are refused";
 void examine_component(const Registry& registry, const Descriptor& component, const std::vector<std::string>& left_out,
                        double seconds, const LineProcess::Send& send) {
   set_threads(1);
+  compile_kernels(registry);
   Verdict made{.law = kMade};
   std::vector<Candidate> candidates;
   const auto add = [&](const std::string& name, const auto& make) {
