@@ -2,7 +2,9 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "report/block_bootstrap.h"
 #include "report/trial_result.h"
@@ -12,5 +14,14 @@ namespace attnlab::report {
 /// The sums that `metric` is the mean of (of perplexity: its logarithm), from `windows` of the trial's details. Nothing
 /// where the metric is no figure of a text, or the trial has none, or one is not finite.
 [[nodiscard]] std::optional<WindowSums> window_sums(const TrialResult& trial, std::string_view metric);
+
+/// One number of one window: "window_nll" in nats, "window_kl", "window_same_top".
+struct WindowValue {
+  std::string metric, unit, better;
+  std::size_t window = 0;
+  double sum = 0, tokens = 0;
+};
+/// All of the trial's, figure by figure; those that the trial has beside the known ones are counts without a direction.
+[[nodiscard]] std::vector<WindowValue> window_values(const TrialResult& trial);
 
 }  // namespace attnlab::report

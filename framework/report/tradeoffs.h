@@ -25,9 +25,16 @@ struct TradeoffPoint {
   bool is_on_front = false;  // no other arm is at least as good in both and better in one
 };
 
+/// Arms that differ in numbers only (see arm_series.h): what one policy makes of more or fewer bytes.
+struct Curve {
+  std::string series;
+  std::vector<std::size_t> points;  // indices, by cost; at least two
+};
+
 struct Tradeoff {
   Measure quality, cost;
   std::vector<TradeoffPoint> points;  // in the order of the arms
+  std::vector<Curve> curves;          // over bytes; of another cost, which may fall and rise, there are none
 };
 
 /// One for every pair that at least two arms have. Bytes are those of the quality's own case where it has them, else of
