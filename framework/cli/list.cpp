@@ -1,4 +1,4 @@
-// attnlab list [KIND], attnlab describe NAME: what is loaded, and what a component takes.
+// attnlab list [KIND], attnlab describe NAME: what is loaded, and what a component, a storage or a workload takes.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -7,6 +7,7 @@
 #include <attnlab/error.h>
 
 #include "cli/command.h"
+#include "cli/describe_keys.h"
 #include "config/option_reader.h"
 
 namespace attnlab::cli {
@@ -29,7 +30,7 @@ std::string_view type_name(OptionType type) {
     case OptionType::reals:
       return "list of numbers";
     case OptionType::budget:
-      return "tokens, share of the context or bytes";
+      return "tokens, share of the context or bytes of a sequence: 64, 0.25, 512KiB";
   }
   return "";
 }
@@ -52,6 +53,8 @@ void print_option(const OptionSpec& option) {
   fmt::print(", default {}", config::option_text(option.default_value));
   if (!option.from_model.empty()) fmt::print(", else the model's {}", option.from_model);
   fmt::print(")\n      {}\n", option.doc);
+  if (const std::size_t dot = option.name.find('.'); dot != std::string::npos)
+    fmt::print("      Written {}: {{{}: VALUE}}.\n", option.name.substr(0, dot), option.name.substr(dot + 1));
 }
 
 int list(const std::string& kind, const std::vector<std::filesystem::path>& plugins) {
@@ -63,6 +66,11 @@ int list(const std::string& kind, const std::vector<std::filesystem::path>& plug
       const Descriptor& component = *registry.find(of, id);
       fmt::print("  {:<14} {}\n", component.id, component.summary);
     }
+  }
+  for (const std::string& of : declared_kinds()) {
+    if (!kind.empty() && kind != of) continue;
+    fmt::print("{}\n", of);
+    list_declared(of);
   }
   if (registry.refusals().empty()) return kAllWell;
   fmt::print("refused\n");
@@ -102,12 +110,13 @@ int describe(const std::string& name, const std::vector<std::filesystem::path>& 
           "length.\n");
     }
   }
-  if (found) return kAllWell;
+  if (found || describe_declared(name)) return kAllWell;
+  for (const std::string& declared : declared_names()) all.push_back(declared);
   for (const Refusal& refusal : registry.refusals())
     if (refusal.name == name) throw Error(refusal.file.string(), "plugin refused: " + refusal.reason);
   const std::string nearest = nearest_name(name, all);
   throw Error(
-      "", fmt::format("unknown component \"{}\"", name),
+      "", fmt::format("unknown component, storage or workload \"{}\"", name),
       nearest.empty() ? fmt::format("known: {}", fmt::join(all, ", ")) : fmt::format("did you mean \"{}\"?", nearest));
 }
 
@@ -117,17 +126,18 @@ void add_list(CLI::App& app, std::function<int()>& run) {
   CLI::App* command = app.add_subcommand("list", "Loaded components, and refused plugins with the reason");
   auto kind = std::make_shared<std::string>();
   auto plugins = std::make_shared<std::vector<std::filesystem::path>>();
-  command->add_option("KIND", *kind, "attention, position or cache")
-      ->check(CLI::IsMember({"attention", "position", "cache"}));
+  command->add_option("KIND", *kind, "attention, position, cache, storage or workload")
+      ->check(CLI::IsMember({"attention", "position", "cache", "storage", "workload"}));
   command->add_option("--plugin", *plugins, "A plugin file or folder beside those of the build");
   command->callback([=, &run] { run = [=] { return list(*kind, *plugins); }; });
 }
 
 void add_describe(CLI::App& app, std::function<int()>& run) {
-  CLI::App* command = app.add_subcommand("describe", "A component's options with types, defaults, bounds and paper");
+  CLI::App* command = app.add_subcommand(
+      "describe", "A component's options with types, defaults, bounds and paper; a storage's or workload's keys");
   auto name = std::make_shared<std::string>();
   auto plugins = std::make_shared<std::vector<std::filesystem::path>>();
-  command->add_option("NAME", *name, "Name of the component")->required();
+  command->add_option("NAME", *name, "Name of a component, a storage or a workload")->required();
   command->add_option("--plugin", *plugins, "A plugin file or folder beside those of the build");
   command->callback([=, &run] { run = [=] { return describe(*name, *plugins); }; });
 }

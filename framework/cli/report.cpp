@@ -1,11 +1,13 @@
 // attnlab report DIR: rebuilds the reports of a results folder (or of the newest run below a folder) from its trial
 // files, against another baseline where one is asked for, or prints all of it as JSON;
-// attnlab report --index DIR: one page over many runs.
+// attnlab report DIR --figures OUT: charts and a table for a paper; attnlab report --index DIR: one page over many
+// runs.
 #include <fmt/format.h>
 
 #include <attnlab/error.h>
 
 #include "cli/command.h"
+#include "report/figures.h"
 #include "report/index_page.h"
 #include "report/report_json.h"
 #include "report/results_folder.h"
@@ -17,7 +19,7 @@ namespace attnlab::cli {
 namespace {
 
 struct Options {
-  std::filesystem::path folder, index;
+  std::filesystem::path folder, index, figures;
   std::string format, baseline;
 };
 
@@ -27,10 +29,17 @@ int report_on(const Options& options) {
   if (!options.index.empty()) {
     if (!options.format.empty()) throw Error("", "--index has no --format", "leave one of them out");
     if (!options.baseline.empty()) throw Error("", "--index has no --baseline", "leave one of them out");
+    if (!options.figures.empty()) throw Error("", "--index has no --figures", "name one results folder");
     fmt::print("index: {}\n", report::write_index(options.index).string());
     return kAllWell;
   }
   const std::filesystem::path folder = report::newest_run(options.folder);
+  if (!options.figures.empty()) {
+    if (!options.format.empty()) throw Error("", "--figures has no --format", "leave one of them out");
+    for (const auto& file : report::write_figures(report::read_results(folder, options.baseline), options.figures))
+      fmt::print("{}\n", file.string());
+    return kAllWell;
+  }
   if (options.format == "json") {
     fmt::print("{}", report::report_json(report::read_results(folder, options.baseline))
                              .dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) +
@@ -55,6 +64,8 @@ void add_report(CLI::App& app, std::function<int()>& run) {
   command->add_option("--format", options->format, "json: print everything that the report has, write nothing")
       ->check(CLI::IsMember({"json"}));
   command->add_option("--index", options->index, "Write index.html over all results folders in this folder");
+  command->add_option("--figures", options->figures,
+                      "Write every chart as SVG and PDF for a two-column paper, and table.tex, into this folder");
   command->callback([=, &run] { run = [=] { return report_on(*options); }; });
 }
 

@@ -58,6 +58,11 @@ Json or_range(const Json& schema, const SchemaStyle& style) {
   return style.takes_ranges ? any_of({schema, schema_reference("range")}) : schema;
 }
 
+// In a grid a list of values makes an arm of each.
+Json or_list(const Json& schema, const SchemaStyle& style) {
+  return style.takes_lists ? any_of({schema, list_of(schema, 1)}) : schema;
+}
+
 Json described(Json schema, std::string_view doc) {
   if (doc.empty()) return schema;
   Json whole;
@@ -136,7 +141,7 @@ std::string meaning(const OptionSpec& option) {
 }
 
 Json schema_of(const OptionSpec& option, const SchemaStyle& style) {
-  Json schema = described(bare(option, style), meaning(option));
+  Json schema = described(or_list(bare(option, style), style), meaning(option));
   if (option.from_model.empty())
     std::visit(
         [&](const auto& value) {
@@ -148,6 +153,13 @@ Json schema_of(const OptionSpec& option, const SchemaStyle& style) {
 
 Json closed() {
   return {{"type", "object"}, {"properties", Json::object()}, {"additionalProperties", false}};
+}
+
+// Where lists are taken, `zip:` moves several of the options together.
+Json options_map(const SchemaStyle& style) {
+  Json schema = closed();
+  if (style.takes_lists) schema["properties"]["zip"] = schema_reference("zip");
+  return schema;
 }
 
 }  // namespace
@@ -163,11 +175,12 @@ Json schema_reference(const std::string& definition) {
 }
 
 Json schema_of(const Key& key, const SchemaStyle& style) {
-  return described(bare(key, style), key.doc);
+  return described(or_list(bare(key, style), style), key.doc);
 }
 
 Json schema_of(const KeyTable& keys, const SchemaStyle& style) {
   Json schema = closed();
+  schema["patternProperties"][kFreeKeyPattern] = Json::object();
   for (const Key& key : keys) {
     schema["properties"][std::string(key.name)] = schema_of(key, style);
     if (key.required) schema["required"].push_back(key.name);
@@ -176,7 +189,7 @@ Json schema_of(const KeyTable& keys, const SchemaStyle& style) {
 }
 
 Json schema_of(const OptionSchema& options, const KeyTable& common, const SchemaStyle& style) {
-  Json schema = closed();
+  Json schema = options_map(style);
   schema["type"] = {"object", "null"};
   for (const OptionSpec& option : options) {
     // protect.first stands in a map of its own.
@@ -184,7 +197,7 @@ Json schema_of(const OptionSchema& options, const KeyTable& common, const Schema
     std::string name = option.name;
     for (std::size_t dot; (dot = name.find('.')) != std::string::npos; name.erase(0, dot + 1)) {
       Json& inner = (*map)["properties"][name.substr(0, dot)];
-      if (inner.is_null()) inner = closed();
+      if (inner.is_null()) inner = options_map(style);
       map = &inner;
     }
     (*map)["properties"][name] = schema_of(option, style);

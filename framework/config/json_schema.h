@@ -14,9 +14,11 @@
 
 namespace attnlab::config {
 
-/// Whether a number may also be written as a range, and where definitions of forms are found.
+/// Whether a number may also be written as a range, and an option as a list of its values; and where definitions of
+/// forms are found.
 struct SchemaStyle {
   bool takes_ranges = false;
+  bool takes_lists = false;
   /// "#/definitions/NAME" of a form.
   [[nodiscard]] std::string reference(std::string_view form) const;
 };
@@ -26,7 +28,7 @@ struct SchemaStyle {
 
 /// What a value of the key may be, with its meaning.
 [[nodiscard]] ATTNLAB_API nlohmann::ordered_json schema_of(const Key& key, const SchemaStyle& style = {});
-/// A map of the keys and no others.
+/// A map of the keys and of x-..., no others.
 [[nodiscard]] ATTNLAB_API nlohmann::ordered_json schema_of(const KeyTable& keys, const SchemaStyle& style = {});
 /// A map of the options and no others (those of the table `common` beside them), or nothing.
 [[nodiscard]] ATTNLAB_API nlohmann::ordered_json schema_of(const OptionSchema& options, const KeyTable& common,

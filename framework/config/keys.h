@@ -39,6 +39,13 @@ struct Key {
 
 using KeyTable = std::vector<Key>;
 
+/// x-...: allowed in every map that a table describes, and ignored. A place for what aliases name.
+[[nodiscard]] inline bool is_free_key(std::string_view name) noexcept {
+  return name.starts_with("x-");
+}
+/// The same names, as a regular expression for the JSON Schema.
+inline constexpr const char* kFreeKeyPattern = "^x-";
+
 /// Null pointer where the table has no such key.
 [[nodiscard]] inline const Key* find_key(const KeyTable& table, std::string_view name) noexcept {
   for (const Key& key : table)

@@ -117,7 +117,7 @@ std::optional<double> MapReader::share(std::string_view key) {
 
 bool MapReader::misspells(std::string_view key) const {
   return std::ranges::any_of(node_.entries(), [&](const Node::Entry& entry) {
-    return find_key(keys_, entry.key) == nullptr && nearest_name(entry.key, names_) == key;
+    return find_key(keys_, entry.key) == nullptr && !is_free_key(entry.key) && nearest_name(entry.key, names_) == key;
   });
 }
 
@@ -127,7 +127,7 @@ void MapReader::finish() {
       if (node_.find(key) == nullptr && !misspells(key))
         problems_.add(node_.mark(), fmt::format("the key \"{}\" of {} is missing", key, section_));
   for (const Node::Entry& entry : node_.entries()) {
-    if (find_key(keys_, entry.key) != nullptr) continue;
+    if (find_key(keys_, entry.key) != nullptr || is_free_key(entry.key)) continue;
     problems_.add(entry.key_mark, fmt::format("unknown key {} of {}", in_quotes(entry.key), section_),
                   key_remedy(entry.key, names_, "keys"));
   }

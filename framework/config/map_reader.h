@@ -41,8 +41,8 @@ class ATTNLAB_API MapReader {
 
   /// Whether an unknown key looks like this one.
   [[nodiscard]] bool misspells(std::string_view key) const;
-  /// Unknown keys become problems, and so do required ones that are not there (unless an unknown one is taken for a
-  /// misspelling). Once, at the end.
+  /// Unknown keys become problems (but x-... are free: places for YAML anchors), and so do required ones that are not
+  /// there (unless an unknown one is taken for a misspelling). Once, at the end.
   void finish();
 
   [[nodiscard]] const std::string& section() const noexcept { return section_; }

@@ -14,6 +14,7 @@
 #include "config/ranges.h"
 #include "config/scalars.h"
 #include "experiment/spec_keys.h"
+#include "experiment/sweeps.h"
 
 namespace attnlab::experiment {
 namespace {
@@ -46,8 +47,8 @@ class ArmReader {
                       "write {attention: NAME, cache: NAME}");
         continue;
       }
-      if (const Node* range = config::find_range(item)) {
-        problems_.add(range->mark(), "a range makes several arms, and this is one arm", "write it in a grid");
+      if (const Sweep sweep = expand_pattern(item, lookup_, problems_); sweep.first) {
+        problems_.add(*sweep.first, "a range or a list makes several arms, and this is one arm", "write it in a grid");
         continue;
       }
       MapReader reader(item, "an arm", arm_keys(), problems_);
@@ -117,7 +118,7 @@ class ArmReader {
     const std::vector<Arm> all = arms;
     std::vector<Node> items;
     for (const Node& item : node.items())
-      std::ranges::move(config::expand_ranges(item, problems_), std::back_inserter(items));
+      std::ranges::move(expand_pattern(item, lookup_, problems_).choices, std::back_inserter(items));
     for (const Node& item : items) {
       const auto pattern = read_pattern(item, "exclude", lookup_, problems_);
       if (!pattern) continue;
@@ -144,7 +145,7 @@ class ArmReader {
     return *name;
   }
 
-  // A list of choices, or one; each may have tags beside its name, and ranges among its options.
+  // A list of choices, or one; each may have tags beside its name, and several values of its options.
   std::vector<AxisChoice> read_axis(Kind kind, const Node& node) {
     std::vector<AxisChoice> choices;
     const std::vector<Node> single = {node};
@@ -158,9 +159,9 @@ class ArmReader {
         untagged = Node::map(item.mark(), std::move(entries));
       }
       const std::size_t before = problems_.size();
-      for (const Node& one : config::expand_ranges(untagged, problems_)) {
+      for (const Node& one : expand_choice(kind, untagged, lookup_, problems_).choices) {
         if (auto choice = read_layered(kind, one, lookup_, problems_)) choices.push_back({*std::move(choice), tags});
-        if (problems_.size() > before) break;  // the others of a range would say the same
+        if (problems_.size() > before) break;  // the others of a sweep would say the same
       }
     }
     if (node.is_sequence() && node.items().empty())
@@ -200,8 +201,8 @@ bool ArmPattern::matches(const Arm& arm) const {
 std::optional<ArmPattern> read_pattern(const Node& node, std::string_view section, const ComponentLookup& lookup,
                                        ProblemList& problems) {
   const std::size_t before = problems.size();
-  if (const Node* range = config::find_range(node)) {
-    problems.add(range->mark(), fmt::format("{}: a range makes several of one", section), "write one value");
+  if (const Sweep sweep = expand_pattern(node, lookup, problems); sweep.first) {
+    problems.add(*sweep.first, fmt::format("{}: a range or a list makes several of one", section), "write one value");
     return std::nullopt;
   }
   MapReader reader(node, std::string(section), pattern_keys(), problems);

@@ -179,6 +179,18 @@ const KeyTable& kivi_keys() {
   return keys;
 }
 
+const std::vector<StorageKeys>& storage_kinds() {
+  static const std::vector<StorageKeys> kinds = {
+      {"f32", "Rows as they are: 4 bytes a component.", {}},
+      {"bf16", "Components rounded to bfloat16: 2 bytes each.", {}},
+      {"int8", "8-bit codes with a scale for each vector: 1 byte a component.", {}},
+      {"int4", "4-bit codes with a scale and a minimum for every 32 components.", {}},
+      {"kivi",
+       "Keys as codes by component over groups of rows, values by row; the newest rows exact (arXiv:2402.02750).",
+       kivi_keys()}};
+  return kinds;
+}
+
 const std::vector<WorkloadKeys>& workload_keys() {
   static const std::vector<WorkloadKeys> workloads = {
       {"speed",
@@ -211,10 +223,10 @@ const std::vector<WorkloadKeys>& workload_keys() {
        {{.name = "prompt", .doc = "The prompt.", .required = true},
         count("tokens", "Tokens to generate.", true),
         {.name = "temperature", .type = KeyType::real, .doc = "0, the default, is greedy.", .min = 0},
-        count("top_k", "Only the likeliest so many; 0: all.", false, 0),
+        count("top_k", "Only the likeliest so many; default 0: all.", false, 0),
         {.name = "top_p",
          .type = KeyType::real,
-         .doc = "Only the likeliest that make up this share; 1: all.",
+         .doc = "Only the likeliest that make up this share; default 1: all.",
          .min = 0,
          .max = 1,
          .nonzero = true},

@@ -32,6 +32,14 @@ inline constexpr int kMaxRepeats = 10'000;
 [[nodiscard]] ATTNLAB_API const config::KeyTable& storage_keys();
 [[nodiscard]] ATTNLAB_API const config::KeyTable& kivi_keys();
 
+/// Element types and kivi, by the names that `storage:` takes; `keys` are the options of the name.
+struct StorageKeys {
+  std::string_view name;
+  std::string_view doc;
+  config::KeyTable keys;
+};
+[[nodiscard]] ATTNLAB_API const std::vector<StorageKeys>& storage_kinds();
+
 struct WorkloadKeys {
   std::string_view name;
   std::string_view doc;

@@ -94,7 +94,7 @@ void add_options(const Registry& registry, Kind kind, const SchemaStyle& style, 
 void add_components(const Registry& registry, Json& definitions) {
   for (const Kind kind : kKinds)
     for (const bool ranges : {false, true}) {
-      const SchemaStyle style{ranges};
+      const SchemaStyle style{.takes_ranges = ranges, .takes_lists = ranges};
       const std::string name = style.reference(kind_name(kind));
       add_options(registry, kind, style, definitions);
       definitions[name + "_of_layer"] = component(registry, kind, style, {});
@@ -115,9 +115,10 @@ void add_storages(Json& definitions) {
   for (const std::string& name : element_names()) elements[name] = no_options();
   definitions["element"] = any_of({{{"enum", element_names()}}, one_name(elements, false, {})});
   for (const bool ranges : {false, true}) {
-    const SchemaStyle style{ranges};
+    const SchemaStyle style{.takes_ranges = ranges, .takes_lists = ranges};
     Json names = elements;
     names["kivi"] = schema_of(kivi_keys(), style);
+    if (ranges) names["kivi"]["properties"]["zip"] = schema_reference("zip");
     names["kivi"]["type"] = {"object", "null"};
     Json known = element_names();
     known.push_back("kivi");
@@ -172,6 +173,11 @@ void add_ranges(Json& definitions) {
     return Json{{"type", "array"}, {"items", end}, {"minItems", 2}, {"maxItems", 2}};
   };
   definitions["range_ends"] = ends({{"type", "number"}});
+  definitions["zip"] = {
+      {"type", "object"},
+      {"description", "Options that move together: lists of equal length, taken side by side."},
+      {"minProperties", 1},
+      {"additionalProperties", any_of({{{"type", "array"}, {"minItems", 1}}, schema_reference("range")})}};
   definitions["batch_range_ends"] =
       ends(any_of({{{"type", "number"}}, {{"type", "string"}, {"pattern", "^[0-9]+k$"}}}));
 }

@@ -7,6 +7,7 @@
 #include <set>
 #include <tuple>
 
+#include "report/arm_series.h"
 #include "report/axes.h"
 #include "report/format.h"
 #include "report/generated_texts.h"
@@ -71,8 +72,18 @@ std::vector<std::string> warnings(const Results& results) {
 
 Json arms_json(const StudyLayout& layout) {
   Json arms = Json::array();
-  for (const ArmLayout& arm : layout.arms) {
+  const std::vector<ArmSeries> series = arm_series(layout);
+  for (std::size_t i = 0; i < layout.arms.size(); ++i) {
+    const ArmLayout& arm = layout.arms[i];
     Json json = {{"name", arm.name}, {"attention", arm.attention}, {"position", arm.position}, {"cache", arm.cache}};
+    json["label"] = series[i].label;
+    json["series"] = series[i].series;
+    if (!series[i].point.empty()) {
+      json["point"] = series[i].point;
+      json["varied"] = series[i].varied;
+    }
+    json["colour"] = series[i].colour;
+    json["line"] = series[i].line;
     if (!arm.notes.empty()) json["notes"] = arm.notes;
     if (!arm.tags.empty()) json["tags"] = arm.tags;
     if (!arm.numbers.empty()) json["numbers"] = arm.numbers;
@@ -204,6 +215,8 @@ Json tradeoffs_json(const Results& results) {
     }
     all.push_back(
         {{"quality", measure_json(tradeoff.quality)}, {"cost", measure_json(tradeoff.cost)}, {"points", points}});
+    for (const Curve& curve : tradeoff.curves)
+      all.back()["curves"].push_back({{"series", curve.series}, {"points", curve.points}});
   }
   return all;
 }

@@ -82,8 +82,10 @@ struct Summary {
 [[nodiscard]] ATTNLAB_API std::string comparisons_csv(const StudyLayout& layout, const Summary& summary);
 
 /// One line per sample, in the order of the layout, then by round and seed; a trial without samples is one line with
-/// its status. Columns: arm, attention, position, cache, workload, case, round, seed, metric, unit, better, value,
-/// status.
+/// its status. What a trial says of every window of its text, or of every example, follows: one line a window, with its
+/// number from 0 and its counted tokens; the value is the sum over them, so that sums of values over sums of tokens are
+/// the sample. Columns: arm, attention, position, cache, workload, case, round, seed, metric, unit, better, value,
+/// status, window, tokens (the last two empty for samples).
 [[nodiscard]] ATTNLAB_API std::string samples_csv(const StudyLayout& layout, const std::vector<TrialResult>& trials);
 
 }  // namespace attnlab::report

@@ -7,6 +7,7 @@
 
 #include "report/csv.h"
 #include "report/format.h"
+#include "report/text_windows.h"
 
 namespace attnlab::report {
 namespace {
@@ -66,15 +67,19 @@ std::string samples_csv(const StudyLayout& layout, const std::vector<TrialResult
   std::ranges::stable_sort(ordered, {}, [](const auto& entry) { return entry.first; });
 
   std::string csv = csv_line({"arm", "attention", "position", "cache", "workload", "case", "round", "seed", "metric",
-                              "unit", "better", "value", "status"});
+                              "unit", "better", "value", "status", "window", "tokens"});
   for (const auto& [rank, trial] : ordered) {
-    const auto add = [&](const Sample& sample, const std::string& value) {
+    const auto add = [&](const Sample& sample, const std::string& value, const std::string& window,
+                         const std::string& tokens) {
       csv += csv_line({trial->arm, trial->attention, trial->position, trial->cache, trial->workload, trial->case_name,
                        std::to_string(trial->round), std::to_string(trial->seed), sample.metric, sample.unit,
-                       sample.better, value, status_text(*trial)});
+                       sample.better, value, status_text(*trial), window, tokens});
     };
-    for (const Sample& sample : trial->samples) add(sample, csv_number(sample.value));
-    if (trial->samples.empty()) add({.better = ""}, "");
+    for (const Sample& sample : trial->samples) add(sample, csv_number(sample.value), "", "");
+    if (trial->samples.empty()) add({.better = ""}, "", "", "");
+    for (const WindowValue& one : window_values(*trial))
+      add({.metric = one.metric, .unit = one.unit, .better = one.better}, csv_number(one.sum),
+          std::to_string(one.window), csv_number(one.tokens));
   }
   return csv;
 }

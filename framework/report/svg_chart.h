@@ -1,5 +1,6 @@
-// Charts of report.md: static SVG files for a paper or a pull request. They bring their own light surface, so that they
-// read the same on white and on dark pages. Not here: the interactive charts of report.html.
+// The charts of a report as drawings: the SVG files of report.md, which bring their own light surface so that they read
+// the same on white and on dark pages, and the figures of a paper (figures.h). Not here: the interactive charts of
+// report.html.
 #pragma once
 
 #include <optional>
@@ -8,24 +9,26 @@
 
 #include <attnlab/api.h>
 
+#include "report/chart_style.h"
+#include "report/drawing.h"
 #include "report/results_folder.h"
 
 namespace attnlab::report {
 
 struct StaticChart {
-  std::string file;   // relative to the results folder: "charts/speed-q512-prefill_tokens_per_second.svg"
-  std::string title;  // as it stands in the chart
-  std::string svg;
+  std::string name;  // of its files, without an ending: "speed-q512-prefill_tokens_per_second"
+  Drawing drawing;
 };
 
 /// Quality against cost with the Pareto front, then every headline metric of every case by arm with its intervals.
 /// Metrics that are the same for all arms have no chart.
-[[nodiscard]] ATTNLAB_API std::vector<StaticChart> static_charts(const Results& results);
+[[nodiscard]] ATTNLAB_API std::vector<StaticChart> static_charts(const Results& results,
+                                                                 const ChartStyle& style = page_style());
 
 /// The section of report.md that shows them; empty where there is none.
 [[nodiscard]] ATTNLAB_API std::string chart_links(const Results& results);
 
-/// Writes the charts and removes those of an earlier report.
+/// Writes charts/NAME.svg of each and removes those of an earlier report.
 void write_charts(const std::filesystem::path& results_folder, const std::vector<StaticChart>& charts);
 
 }  // namespace attnlab::report

@@ -46,4 +46,27 @@ std::optional<WindowSums> window_sums(const TrialResult& trial, std::string_view
   return figure;
 }
 
+std::vector<WindowValue> window_values(const TrialResult& trial) {
+  std::vector<WindowValue> values;
+  if (!trial.details.is_object()) return values;
+  const auto windows = trial.details.find("windows");
+  if (windows == trial.details.end() || !windows->is_object()) return values;
+  const std::vector<double> tokens = numbers_at(*windows, "tokens");
+  for (const auto& [key, ignored] : windows->items()) {
+    const std::vector<double> sums = numbers_at(*windows, key.c_str());
+    if (key == "tokens" || sums.empty() || sums.size() != tokens.size()) continue;
+    const bool is_loss = key == "nll" || key == "kl";
+    for (std::size_t i = 0; i < sums.size(); ++i)
+      values.push_back({.metric = "window_" + key,
+                        .unit = is_loss ? "nats" : "",
+                        .better = is_loss             ? "lower"
+                                  : key == "same_top" ? "higher"
+                                                      : "none",
+                        .window = i,
+                        .sum = sums[i],
+                        .tokens = tokens[i]});
+  }
+  return values;
+}
+
 }  // namespace attnlab::report

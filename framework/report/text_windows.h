@@ -3,7 +3,9 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "report/block_bootstrap.h"
 #include "report/trial_result.h"
@@ -14,5 +16,14 @@ namespace attnlab::report {
 /// its `examples`, whose queries are the tokens then. Nothing where the metric is no such figure, or the trial has
 /// none, or one is not finite.
 [[nodiscard]] std::optional<WindowSums> window_sums(const TrialResult& trial, std::string_view metric);
+
+/// One number of one window: "window_nll" in nats, "window_kl", "window_same_top".
+struct WindowValue {
+  std::string metric, unit, better;
+  std::size_t window = 0;
+  double sum = 0, tokens = 0;
+};
+/// All of the trial's, figure by figure; those that the trial has beside the known ones are counts without a direction.
+[[nodiscard]] std::vector<WindowValue> window_values(const TrialResult& trial);
 
 }  // namespace attnlab::report

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 
+#include "report/arm_series.h"
 #include "report/metrics.h"
 #include "report/verdict_table.h"
 
@@ -64,8 +65,24 @@ void mark_front(Tradeoff& tradeoff) {
     point.is_on_front = std::ranges::none_of(tradeoff.points, [&](const auto& one) { return dominates(one, point); });
 }
 
+std::vector<Curve> curves_of(const Tradeoff& tradeoff, const std::vector<ArmSeries>& series) {
+  std::vector<Curve> curves;
+  for (std::size_t i = 0; i < tradeoff.points.size(); ++i) {
+    const auto own = std::ranges::find(series, tradeoff.points[i].arm, &ArmSeries::arm);
+    const auto known = std::ranges::find(curves, own->series, &Curve::series);
+    if (known == curves.end())
+      curves.push_back({own->series, {i}});
+    else
+      known->points.push_back(i);
+  }
+  std::erase_if(curves, [](const Curve& curve) { return curve.points.size() < 2; });
+  for (Curve& curve : curves)
+    std::ranges::stable_sort(curve.points, {}, [&](std::size_t index) { return tradeoff.points[index].cost; });
+  return curves;
+}
+
 void add(std::vector<Tradeoff>& all, const Results& results, const Column& quality, const Column& cost) {
-  Tradeoff tradeoff{quality.measure, cost.measure, {}};
+  Tradeoff tradeoff{quality.measure, cost.measure, {}, {}};
   for (const ArmLayout& arm : results.layout.arms) {
     const auto y = quality.rows.find(arm.name);
     const auto x = cost.rows.find(arm.name);
@@ -79,6 +96,7 @@ void add(std::vector<Tradeoff>& all, const Results& results, const Column& quali
   // A cache that evicted nothing where the quality was measured has shown nothing of what its size costs.
   for (TradeoffPoint& point : tradeoff.points)
     point.is_on_front = point.is_on_front && !has_evicted_nothing(results, quality.measure.entry, point.arm);
+  if (cost.measure.unit == "bytes") tradeoff.curves = curves_of(tradeoff, arm_series(results.layout));
   all.push_back(std::move(tradeoff));
 }
 

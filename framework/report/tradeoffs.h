@@ -26,9 +26,16 @@ struct TradeoffPoint {
                              // if it is one that does
 };
 
+/// Arms that differ in numbers only (see arm_series.h): what one policy makes of more or fewer bytes.
+struct Curve {
+  std::string series;
+  std::vector<std::size_t> points;  // indices, by cost; at least two
+};
+
 struct Tradeoff {
   Measure quality, cost;
   std::vector<TradeoffPoint> points;  // in the order of the arms
+  std::vector<Curve> curves;          // over bytes; of another cost, which may fall and rise, there are none
 };
 
 /// One for every pair that at least two arms have; rows without a verdict have no point. Bytes are those of the

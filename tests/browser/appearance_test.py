@@ -91,9 +91,14 @@ class Appearance(browser.PageTest):
         named = {chart.stem: chart for chart in charts}
         points = named["perplexity-perplexity-against-perplexity-kv_bytes_mean"]
         arms = {row["arm"] for row in browser.summary(self.results) if row["metric"] == "perplexity"}
-        for chart in (points, named["speed-q1s4096-decode_tokens_per_second"]):
+        printed = subprocess.run([browser.PROGRAM, "report", str(self.results), "--format", "json"], check=True,
+                                 capture_output=True).stdout
+        keys = {arm["series"] for arm in json.loads(printed)["arms"] if arm["name"] in arms}
+        for chart, marks in ((points, len(arms) + len(keys)),
+                             (named["speed-q1s4096-decode_tokens_per_second"], len(arms))):
             self.open(chart)
-            self.assertEqual(len(self.all("circle")), len(arms), chart.name)
+            surface = 1
+            self.assertEqual(len(self.all("circle, polygon")), marks + surface, chart.name)
             self.picture(chart.stem, 800)
 
     def test_the_index_lists_runs_and_damaged_folders(self):

@@ -51,7 +51,7 @@ class Escaping(browser.PageTest):
         self.open(self.results / "report.html")
         self.open_all()
         self.one("#filter").send_keys("</script>")
-        self.wait(lambda: len(self.all("#arms-table tbody tr")) == 3, "the filter")
+        self.wait(lambda: len(self.all("#arms-table tbody tr:not(.why)")) == 3, "the filter")
         for kind in (".sort", ".swatch"):  # every click draws the table anew
             for index in range(len(self.all("#arms-table " + kind))):
                 self.run_script("document.querySelectorAll('#arms-table ' + arguments[0])[arguments[1]].click()",

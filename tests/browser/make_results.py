@@ -28,6 +28,14 @@ def sample(metric, unit, better, value, deterministic=False):
     return {"metric": metric, "unit": unit, "better": better, "value": value, "deterministic": deterministic}
 
 
+def resolved_cache(written):
+    """As the plan has it, defaults included."""
+    if not written.startswith("{"):
+        return {written: {"storage": "f32"}}
+    (policy, options), = json.loads(written).items()
+    return {policy: {"storage": "f32", **options}}
+
+
 class Study:
     """Arms, cases and trials of one study; `write` leaves the folder."""
 
@@ -47,7 +55,7 @@ class Study:
     def add_arm(self, name, attention, cache="full", position="rope", **more):
         arm = {"name": name, "attention": attention, "position": position, "cache": cache, "notes": [], "refused": "",
                "tags": [], "numbers": {}, "resolved": {"attention": {attention: {"kv_heads": 4}}, "position": position,
-                                                       "cache": {"full": {"storage": "f32"}}}}
+                                                       "cache": resolved_cache(cache)}}
         arm.update(more)
         self.arms.append(arm)
         return arm
@@ -219,4 +227,48 @@ def nasty():
                               "simd_target": "target " + NASTY, "key " + NASTY: NASTY})
     study.environment["build"] = {key: f"{key} {NASTY}" for key in study.environment["build"]}
     study.environment["plugins"] = [{"file": "file " + NASTY, "sha256": "hash " + NASTY}]
+    return study
+
+
+def policies(windows=120):
+    """Real names: four policies whose budgets have different option names, two storages, a text with windows."""
+    study = Study("policies", "What does a policy make of its bytes?", 7)
+    choices = [("full", {})]
+    for budget in (64, 128, 256, 512):
+        choices.append(("h2o", {"heavy": str(budget // 2), "recent": str(budget // 2)}))
+        choices.append(("snapkv", {"budget": str(budget), "window": 16}))
+        choices.append(("window", {"window": budget}))
+    choices += [("snapkv", {"budget": str(budget), "window": 16, "storage": "int8"}) for budget in (128, 512)]
+    loss_of = {"full": 0, "h2o": 6, "snapkv": 4, "window": 14}
+    text = study.add_case("perplexity", "sample_context1024_prefill256", context=1024, prefill=256)
+    decode = study.add_case("speed", "q1s1k", context=1024, new_tokens=1, sequences=1)
+    for policy, options in choices:
+        shown = ",".join(f"{key}={value}" for key, value in sorted(options.items()))
+        resolved = {policy: {**options, "protect": {"first": 0}, "storage": options.get("storage", "f32")}}
+        study.add_arm(f"gqa/rope/{policy}({shown})" if shown else f"gqa/rope/{policy}", "gqa", json.dumps(resolved),
+                      numbers={"kv_heads": 4},
+                      resolved={"attention": {"gqa": {"kv_heads": 4}}, "position": {"rope": {"theta": 10000.0}},
+                                "cache": resolved})
+    study.add_arm("gqa/rope/crashing", "gqa", "crashing",
+                  resolved={"attention": {"gqa": {"kv_heads": 4}}, "position": {"rope": {"theta": 10000.0}},
+                            "cache": {"crashing": {"storage": "f32"}}})
+    study.add_arm("linear/rope/h2o", "linear", "h2o", resolved=None,
+                  refused="attention linear keeps a state; cache h2o needs rows")
+    for arm in study.arms[:-2]:
+        (policy, options), = arm["resolved"]["cache"].items()
+        rows = min(1024, sum(int(options[key]) for key in options if key in ("budget", "heavy", "recent"))
+                   or int(options.get("window", 1024)))
+        kv_bytes = rows * 4 * 64 * 2 * 4 * 12 // (4 if options["storage"] == "int8" else 1)
+        loss = loss_of[policy] / rows * (1024 - rows) / 200 + (0.01 if options["storage"] == "int8" else 0)
+        nll = [768 * (3.0 + loss + 0.05 * study.random.gauss(0, 1)) for _ in range(windows)]
+        mean = sum(nll) / (768 * windows)
+        study.add_trial(arm, text, 0, [
+            sample("nll_per_token", "nats", "lower", mean, True),
+            sample("perplexity", "", "lower", math.exp(mean), True),
+            sample("kv_bytes_mean", "bytes", "lower", kv_bytes, True)],
+            details={"windows": {"tokens": [768] * windows, "nll": nll}})
+        for round_ in range(7):
+            samples, details = decode_samples(study, 110 * study.noise() / (1 + rows / 4000), kv_bytes)
+            study.add_trial(arm, decode, round_, samples, details=details)
+    study.add_trial(study.arms[-2], text, 0, [], "failed", "signal 11 (segmentation fault)\nlast line of stderr")
     return study

@@ -96,13 +96,35 @@ TEST(Describe, TellsOptionsWithTypesDefaultsBoundsAndPaper) {
 // Everything that is listed can be described.
 TEST(Describe, KnowsEveryComponentThatIsListed) {
   const Sandbox sandbox;
+  std::string kind;
   for (const std::string& line : lines_of(sandbox.run({"list"}).out)) {
-    if (!line.starts_with("  ")) continue;
+    if (!line.starts_with("  ")) {
+      kind = line;
+      continue;
+    }
     const std::string name = line.substr(2, line.find(' ', 2) - 2);
     const Outcome described = sandbox.run({"describe", name});
     expect_well(described);
-    expect_mentions(described.out, {name, "paper: ", "plugin: "});
+    expect_mentions(described.out, {kind + " " + name});
+    if (kind == "storage" || kind == "workload")
+      expect_mentions(described.out, {"written: "});
+    else
+      expect_mentions(described.out, {"paper: ", "plugin: "});
   }
+}
+
+TEST(Describe, TellsWhatStoragesAndWorkloadsTake) {
+  const Sandbox sandbox;
+  expect_mentions(sandbox.run({"list"}).out, {"storage\n  f32", "  kivi ", "workload\n  speed", "  recall "});
+  expect_mentions(sandbox.run({"list", "storage"}).out, {"int8", "bf16"});
+  expect_mentions(sandbox.run({"describe", "kivi"}).out,
+                  {"storage kivi", "bits (2 | 4)", "default 2", "group (integer, 1 to 65536)", "residual", "page"});
+  expect_mentions(sandbox.run({"describe", "int8"}).out, {"storage int8", "options: none", "page"});
+  expect_mentions(sandbox.run({"describe", "perplexity"}).out,
+                  {"workload perplexity", "text (path or a list, required)", "context (integer, from 2, required)",
+                   "prefill", "max_windows"});
+  expect_refused(sandbox, {"describe", "perplexty"}, {"\"perplexty\"", "did you mean \"perplexity\"?"});
+  expect_refused(sandbox, {"describe", "kivy"}, {"did you mean \"kivi\"?"});
 }
 
 TEST(Outputs, ThatCannotBeWrittenAreErrors) {

@@ -86,7 +86,7 @@ void Kill::expect_as_undisturbed(const std::string& folder) const {
   std::set<std::string> keys;
   for (std::size_t row = 0; row < samples.rows(); ++row) {
     std::string key;
-    for (const char* column : {"arm", "workload", "case", "round", "seed", "metric"})
+    for (const char* column : {"arm", "workload", "case", "round", "seed", "metric", "window"})
       key += samples.at(row, column) + ",";
     EXPECT_TRUE(keys.insert(key).second) << key << " is there twice";
   }

@@ -1,12 +1,15 @@
 // The SDK as a stranger uses it: a bare source in `plugins:`, a project of `attnlab new`, a project of one's own
 // against an installed AttnLab. Nothing of AttnLab is built here; plugins are, with the compiler that built it.
 #include <algorithm>
+#include <cmath>
+#include <cstring>
 
 #include <nlohmann/json.hpp>
 
 #include <attnlab/fingerprint.h>
 
 #include "e2e/experiments.h"
+#include "model/safetensors.h"
 
 namespace attnlab::program_test {
 namespace {
@@ -294,6 +297,33 @@ TEST_F(InstalledSdk, WhoseHeaderWasEditedMakesPluginsThatAreRefused) {
   EXPECT_EQ(source.exit_code, 2) << source;
   expect_mentions(source.out, {"project/nearby.cpp: plugin refused: another SDK", "include/attnlab/scratch.h"});
   EXPECT_TRUE(kept_objects().empty());
+}
+
+// The guide's rotation is a file of the tests: it is compiled as it stands, keeps the laws, and turns as rope does.
+TEST_F(PluginSources, OfTheGuidesRotationTurnAsRopeDoes) {
+  copy_consumer();
+  const std::string guide = read_file(fs::path(ATTNLAB_SOURCE_DIR) / "plugins" / "README.md");
+  EXPECT_NE(guide.find("```cpp\n" + read_file(sandbox_ / "turned.cpp") + "```\n"), std::string::npos);
+  expect_well(sandbox_.run({"check", "turned.cpp"}));
+  const auto logits = [&](const std::string& position) {
+    expect_well(sandbox_.run({"logits", kTinyModel, "--prompt", "abcdefgh", "-o", "out.safetensors", "--plugin",
+                              "turned.cpp", "--position", position}));
+    const model::SafetensorsFile file = model::SafetensorsFile::open(sandbox_ / "out.safetensors");
+    const auto bytes = file.bytes(*file.find("logits"));
+    std::vector<float> all(bytes.size() / sizeof(float));
+    std::memcpy(all.data(), bytes.data(), bytes.size());
+    return all;
+  };
+  for (const auto& [mine, theirs] : {std::pair<std::string, std::string>{"turned", "rope"},
+                                     {"{turned: {interleaved: true}}", "{rope: {traditional: true}}"},
+                                     {"{turned: {share: 0.5}}", "{rope: {partial_rotary_factor: 0.5}}"}}) {
+    const std::vector<float> one = logits(mine), other = logits(theirs);
+    ASSERT_EQ(one.size(), other.size());
+    float farthest = 0;
+    for (std::size_t i = 0; i < one.size(); ++i) farthest = std::max(farthest, std::abs(one[i] - other[i]));
+    EXPECT_LT(farthest, 1e-4F) << mine;
+  }
+  EXPECT_NE(logits("turned"), logits("{turned: {interleaved: true}}"));
 }
 
 // The author's guide shows what `attnlab new` writes, and the other tests see that it works.

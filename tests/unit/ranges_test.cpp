@@ -88,7 +88,7 @@ TEST(Ranges, MakeCellsOfAGrid) {
 
 TEST(Ranges, AreNoArmsOfAList) {
   EXPECT_EQ(arms_error("- cache: {window: {window: {range: [8, 64], factor: 2}}}\n"),
-            "f.yaml:1:28: a range makes several arms, and this is one arm; write it in a grid");
+            "f.yaml:1:28: a range or a list makes several arms, and this is one arm; write it in a grid");
 }
 
 TEST(Ranges, OfOptionsHaveTheBoundsOfTheOptionSaidOnce) {
@@ -101,7 +101,8 @@ TEST(Ranges, OfOptionsHaveTheBoundsOfTheOptionSaidOnce) {
 TEST(Ranges, DoNotMultiplyOutWithoutEnd) {
   EXPECT_EQ(
       arms_error("grid: {cache: {sink: {sinks: {range: [1, 200], step: 1}, window: {range: [300, 500], step: 1}}}}"),
-      "f.yaml:1:66: the ranges multiply out to more than 10000 combinations; a larger factor or step makes fewer");
+      "f.yaml:1:66: the ranges and lists multiply out to more than 10000 combinations; "
+      "a larger step or a shorter list makes fewer");
   EXPECT_EQ(arms_error("grid:\n  attention: {gqa: {kv_heads: {range: [1, 150], step: 1}}}\n"
                        "  cache: {window: {window: {range: [1, 150], step: 1}}}\n"),
             "f.yaml:3:3: the grid has more than 10000 arms");

@@ -26,6 +26,9 @@ inline std::vector<Descriptor> sample_components() {
   theta.name = "theta";
   theta.type = OptionType::real;
   theta.min = 0;
+  OptionSpec factors;
+  factors.name = "factors";
+  factors.type = OptionType::reals;
   OptionSpec positions;
   positions.name = "positions";
   positions.type = OptionType::choice;
@@ -40,11 +43,13 @@ inline std::vector<Descriptor> sample_components() {
   return {component(Kind::attention, "mha", {}),
           component(Kind::attention, "gqa", {integer_option("kv_heads", 1)}),
           component(Kind::attention, "mqa", {}),
-          component(Kind::position, "rope", {theta}),
+          component(Kind::position, "rope", {theta, factors}),
           component(Kind::position, "none", {}),
           component(Kind::cache, "full", {}),
           component(Kind::cache, "window", {integer_option("window", 1)}),
-          component(Kind::cache, "sink", {integer_option("sinks", 0), integer_option("window", 1), positions})};
+          component(Kind::cache, "sink", {integer_option("sinks", 0), integer_option("window", 1), positions}),
+          component(Kind::cache, "h2o",
+                    {integer_option("heavy", 0), integer_option("recent", 1), integer_option("protect.first", 0)})};
 }
 
 /// Answers as the registry does. A rule across options: sink needs sinks < window.

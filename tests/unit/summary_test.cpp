@@ -406,12 +406,12 @@ TEST(SamplesCsv, HasALinePerSampleInTheOrderOfTheLayout) {
                                            failed, trial(kMha, 0, {prefill(1)})};
   const StudyLayout study = completed(layout({kMha, kGqa}), trials);
   const std::vector<std::string> expected = {
-      "arm,attention,position,cache,workload,case,round,seed,metric,unit,better,value,status",
-      "mha/full,mha,rope,full,speed,q512,0,0,prefill_tokens_per_second,tokens/s,higher,1,ok",
-      "mha/full,mha,rope,full,speed,q512,1,0,prefill_tokens_per_second,tokens/s,higher,2,ok",
-      "mha/full,mha,rope,full,speed,q512,1,0,kv_bytes_allocated,bytes,lower,7,ok",
-      "mha/full,mha,rope,full,speed,q512,2,0,,,,,failed: signal 9",
-      "gqa/full,gqa,rope,full,speed,q512,0,0,prefill_tokens_per_second,tokens/s,higher,3,ok"};
+      "arm,attention,position,cache,workload,case,round,seed,metric,unit,better,value,status,window,tokens",
+      "mha/full,mha,rope,full,speed,q512,0,0,prefill_tokens_per_second,tokens/s,higher,1,ok,,",
+      "mha/full,mha,rope,full,speed,q512,1,0,prefill_tokens_per_second,tokens/s,higher,2,ok,,",
+      "mha/full,mha,rope,full,speed,q512,1,0,kv_bytes_allocated,bytes,lower,7,ok,,",
+      "mha/full,mha,rope,full,speed,q512,2,0,,,,,failed: signal 9,,",
+      "gqa/full,gqa,rope,full,speed,q512,0,0,prefill_tokens_per_second,tokens/s,higher,3,ok,,"};
   EXPECT_EQ(lines_of(samples_csv(study, trials)), expected);
 }
 

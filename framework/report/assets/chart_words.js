@@ -4,7 +4,7 @@ const isHighlighted = (arm) => choice.highlighted.has(arm) || arm === baseline;
 const measureTitle = (measure) => {
   const heading = metricOf.get(measure.metric)?.heading ?? measure.metric;
   const title = caseTitle(measure.workload, measure.case);
-  return title === heading ? heading : `${heading}, ${title}`;
+  return title === heading || title.startsWith(heading + " ") ? title : `${heading}, ${title}`;
 };
 const axisTitle = (measure) => `${measureTitle(measure)} (${betterText(measure.better) || "value"})`;
 const plural = (rows, noun) => count(rows.length, noun);

@@ -50,6 +50,22 @@ for (const failure of data.failures)
     `${failure.status} in ${failure.workload ? caseTitle(failure.workload, failure.case) : "its start"}`,
   );
 
+// What went wrong in the same way, whatever the cases and rounds: arm by arm.
+const failureGroups = d3
+  .groups(data.failures, (failure) => join(failure.arm, failure.status, failure.reason))
+  .map(([, same]) => same);
+const failureOf = new Map(data.failures.map((failure) => [join(failure.arm, failure.workload, failure.case), failure]));
+const statusWords = (status) => status.replace(/_/g, " ");
+function placesText(failures) {
+  return failures
+    .map((failure) => {
+      const where = failure.workload ? caseTitle(failure.workload, failure.case) : "before its first case";
+      if (failure.status === "refused") return where;
+      return `${where} (${failure.rounds.length === 1 ? "round" : "rounds"} ${failure.rounds.join(", ")})`;
+    })
+    .join("; ");
+}
+
 // The attempt of every round that counts: a disturbed round is measured twice, and the quieter attempt is kept.
 const rounds = [
   ...d3
@@ -78,20 +94,37 @@ function chooseFilter(text) {
   choice.shown = new Set(armNames.filter((name) => words.every((word) => armText.get(name).includes(word))));
 }
 
-// A colour each for few arms that left data; with many of them only those that stand out have one.
+// Colours by policy, or by what else tells the arms of the study apart, as in report.md; what the reader highlights
+// has a colour of its own.
 const paletteSize = 12;
 const hasData = new Set(data.summary.filter((row) => row.metric !== undefined).map((row) => row.arm));
 const colouredArms = () => [...choice.shown].filter((name) => hasData.has(name));
 const isCrowded = () => choice.highlighted.size === 0 && colouredArms().length > paletteSize;
+const armAt = (name) => data.arms[armIndex.get(name)];
+const labelOf = (name) => armAt(name)?.label ?? name;
+// Beside a curve its name is said already: there the number is enough.
+const pointLabelOf = (name) => armAt(name)?.point ?? labelOf(name);
 function colourOf(arm) {
   if (arm === undefined) return "var(--muted-mark)";
   if (choice.highlighted.size > 0) {
     const place = [...choice.highlighted].indexOf(arm);
     return place < 0 ? "var(--muted-mark)" : `var(--c${place % paletteSize})`;
   }
-  if (isCrowded()) return arm === baseline ? "var(--c1)" : "var(--c0)";
-  const place = colouredArms().indexOf(arm);
-  return place < 0 ? "var(--muted-mark)" : `var(--c${place})`;
+  const own = armAt(arm);
+  return own === undefined ? "var(--muted-mark)" : `var(--c${own.colour % paletteSize})`;
+}
+const dashes = ["none", "6 3", "2 3", "8 3 2 3"];
+const dashOf = (line) => dashes[line % dashes.length];
+// Colours and dashes of lines, each of some arms: lines of one colour differ in their dashes.
+function lineLooks(armsOfLines) {
+  const uses = new Map();
+  return armsOfLines.map((arms) => {
+    const colours = new Set(arms.map(colourOf));
+    const colour = colours.size === 1 ? [...colours][0] : "var(--text)";
+    const use = uses.get(colour) ?? 0;
+    uses.set(colour, use + 1);
+    return { colour, dash: dashOf(use) };
+  });
 }
 
 // Figures as people read them, in the form that report.md has them.

@@ -24,6 +24,16 @@ function figure({ id, title, note, level = "h3", controls = [], height = 260, dr
   plot.style.minHeight = height + "px";
   const legend = el("ul", { class: "legend", hidden: true });
   const table = el("div", {});
+  const file = (text, hint, use) => {
+    const onclick = () => frame.drawn?.svg && use(standalone(frame.drawn, titleText(title)), fileName(id, frame.drawn));
+    return el("button", { type: "button", class: "file", "data-file": text, title: hint, onclick }, text);
+  };
+  const files = el(
+    "p",
+    { class: "files" },
+    file("SVG", "Download this chart as SVG", (svg, name) => download(name + ".svg", "image/svg+xml", svgFile(svg))),
+    file("PDF", "Print this chart alone: save it as PDF, which keeps its vectors", printAlone),
+  );
   const details = el("details", { class: "data" }, el("summary", {}, "The data of this chart as a table"), table);
   const node = el(
     "figure",
@@ -32,6 +42,7 @@ function figure({ id, title, note, level = "h3", controls = [], height = 260, dr
     controls.length > 0 ? el("div", { class: "controls" }, controls) : "",
     legend,
     plot,
+    files,
     details,
   );
   const frame = {
@@ -55,9 +66,13 @@ function figure({ id, title, note, level = "h3", controls = [], height = 260, dr
       const keys = frame.drawn.legend ?? [];
       legend.hidden = keys.length < 2 || keys.length > 24;
       legend.replaceChildren(
-        ...(legend.hidden ? [] : keys.map(([text, colour]) => el("li", { style: `--swatch: ${colour}` }, text))),
+        ...(legend.hidden
+          ? []
+          : keys.map(([text, colour, dash]) =>
+              el("li", { style: `--swatch: ${colour}`, class: dash && dash !== "none" ? "dashed" : undefined }, text),
+            )),
       );
-      details.hidden = !svg;
+      details.hidden = files.hidden = !svg;
       frame.fillTable();
     },
     fillTable() {

@@ -3,14 +3,14 @@
 function drawAxis(axis, metric, width) {
   const lines = axis.lines
     .map((line, index) => ({
-      label: line.label,
+      label: axis.case === undefined ? lineLabel(line) : line.label,
       index,
       arms: new Set(line.points.map((point) => point.arm)),
       points: line.points
         .filter((point) => choice.shown.has(point.arm))
         .map((point) => ({
           ...point,
-          label: line.label,
+          label: axis.case === undefined ? lineLabel(line) : line.label,
           index,
           row: rowAt(point.arm, { workload: axis.workload, case: point.case }, metric.name),
         }))
@@ -19,12 +19,10 @@ function drawAxis(axis, metric, width) {
     .filter((line) => line.points.length > 0);
   if (lines.length === 0) return undefined;
   const points = lines.flatMap((line) => line.points);
-  const highlighted = lines.filter((line) => [...line.arms].some((arm) => choice.highlighted.has(arm)));
-  const coloured = highlighted.length > 0 ? highlighted : lines.slice(0, paletteSize);
-  const colour = (index) => {
-    const place = coloured.findIndex((line) => line.index === index);
-    return place < 0 ? "var(--muted-mark)" : `var(--c${place % paletteSize})`;
-  };
+  const looks = new Map(
+    lineLooks(lines.map((line) => [...line.arms])).map((look, place) => [lines[place].index, look]),
+  );
+  const colour = (index) => looks.get(index).colour;
   const xs = points.map((point) => point.x);
   const ys = points
     .flatMap((point) => [point.row.median, point.row.low ?? point.row.median, point.row.high ?? point.row.median])
@@ -69,7 +67,7 @@ function drawAxis(axis, metric, width) {
       showsReference
         ? Plot.text([reference], {
             y: reference,
-            text: () => `baseline ${baseline}`,
+            text: () => `baseline ${labelOf(baseline)}`,
             frameAnchor: "left",
             textAnchor: "start",
             dy: -8,
@@ -77,14 +75,16 @@ function drawAxis(axis, metric, width) {
             ariaDescription: "baseline",
           })
         : null,
-      Plot.line(points, {
-        x: "x",
-        y,
-        z: "index",
-        stroke: (point) => colour(point.index),
-        strokeWidth: 2,
-        ariaDescription: "lines",
-      }),
+      lines.map((line) =>
+        Plot.line(line.points, {
+          x: "x",
+          y,
+          stroke: colour(line.index),
+          strokeWidth: 2,
+          strokeDasharray: looks.get(line.index).dash,
+          ariaDescription: "lines",
+        }),
+      ),
       Plot.ruleX(
         points.filter((point) => isNumber(point.row.low)),
         {
@@ -103,7 +103,8 @@ function drawAxis(axis, metric, width) {
           y,
           maxRadius: 40,
           title: (point) =>
-            `${point.arm}\n${axisName(axis)} ${formatAxisNumber(point.x)}\n${metric.heading} ${format(y(point))} ` +
+            `${labelOf(point.arm)}\n${axisName(axis)} ${formatAxisNumber(point.x)}\n` +
+            `${metric.heading} ${format(y(point))} ` +
             formatInterval(point.row.low, point.row.high, point.row.coverage, format),
         }),
       ),
@@ -122,7 +123,7 @@ function drawAxis(axis, metric, width) {
   return {
     about: { axis: axis.axis, workload: axis.workload, case: axis.case, metric: metric.name },
     svg: svg,
-    legend: lines.map((line) => [line.label, colour(line.index)]),
+    legend: lines.map((line) => [line.label, colour(line.index), looks.get(line.index).dash]),
     head: ["line", "arm", axisName(axis), metric.heading, "interval"],
     rows: points.map((point) => [
       point.label,
@@ -137,6 +138,11 @@ function drawAxis(axis, metric, width) {
       ", " +
       extremesText(points, (point) => `${point.label} at ${formatAxisNumber(point.x)}`, y, format),
   };
+}
+// Along cases a line is an arm: its name begins the label, and what stands after it stays.
+function lineLabel(line) {
+  const { arm } = line.points[0];
+  return line.label.startsWith(arm) ? labelOf(arm) + line.label.slice(arm.length) : line.label;
 }
 const axisName = (axis) => axis.axis.replace(/_/g, " ").replace(".", ": ");
 function formatAxisNumber(value) {
@@ -163,14 +169,18 @@ function drawTraces(series, metric, width) {
   const disturbed = new Set(disturbedRounds.map((round) => round.round));
   const format = (value) => formatValue(value, metric.unit);
   const isQuiet = isCrowded();
-  const colour = (point) => (isQuiet && point.arm !== baseline ? "var(--muted-mark)" : colourOf(point.arm));
+  const lines = d3.groups(points, (point) => point.line).map(([, own]) => own);
+  const arms = [...new Set(points.map((point) => point.arm))];
+  const armLooks = lineLooks(arms.map((arm) => [arm]));
+  const looks = new Map(arms.map((arm, place) => [arm, armLooks[place]]));
+  const colour = (point) => colourOf(point.arm);
   const isSmall = width < 520;
   const svg = plot(width, {
     height: isSmall ? 300 : 360,
     marginLeft: 62,
     marginTop: 34,
     marginBottom: 42,
-    marginRight: isSmall ? 16 : Math.min(200, 20 + 6.3 * (d3.max(shown, (one) => one.arm.length) ?? 0)),
+    marginRight: isSmall ? 16 : Math.min(200, 20 + 6.3 * (d3.max(shown, (one) => labelOf(one.arm).length) ?? 0)),
     insetLeft: 10,
     insetRight: 10,
     grid: true,
@@ -198,14 +208,16 @@ function drawTraces(series, metric, width) {
           ariaDescription: "disturbed rounds",
         },
       ),
-      Plot.line(points, {
-        x: "round",
-        y: "value",
-        z: "line",
-        stroke: colour,
-        strokeOpacity: isQuiet ? 0.6 : 1,
-        ariaDescription: "lines",
-      }),
+      lines.map((own) =>
+        Plot.line(own, {
+          x: "round",
+          y: "value",
+          stroke: looks.get(own[0].arm).colour,
+          strokeDasharray: looks.get(own[0].arm).dash,
+          strokeOpacity: isQuiet ? 0.4 : 1,
+          ariaDescription: "lines",
+        }),
+      ),
       Plot.dot(points, {
         x: "round",
         y: "value",
@@ -220,7 +232,7 @@ function drawTraces(series, metric, width) {
           y: "value",
           maxRadius: 40,
           title: (point) =>
-            `${point.arm}\nround ${point.round}` +
+            `${labelOf(point.arm)}\nround ${point.round}` +
             (point.seed === undefined ? "" : `, seed ${point.seed}`) +
             `\n${format(point.value)}`,
         }),
@@ -233,7 +245,9 @@ function drawTraces(series, metric, width) {
       shown
         .map((one) => {
           const last = points.findLast((point) => point.arm === one.arm);
-          return last && { x: svg.scale("x").apply(last.round), y: svg.scale("y").apply(last.value), label: one.arm };
+          if (!last) return undefined;
+          const label = labelOf(one.arm);
+          return { x: svg.scale("x").apply(last.round), y: svg.scale("y").apply(last.value), label };
         })
         .filter(Boolean),
       width,
@@ -242,7 +256,7 @@ function drawTraces(series, metric, width) {
   return {
     about: { workload: shown[0].workload, case: shown[0].case, metric: metric.name },
     svg,
-    legend: isQuiet ? undefined : shown.map((one) => [one.arm, colourOf(one.arm)]),
+    legend: isQuiet ? undefined : arms.map((arm) => [labelOf(arm), looks.get(arm).colour, looks.get(arm).dash]),
     head: ["arm", "round", "seed", metric.heading],
     rows: points.map((point) => [point.arm, point.round, point.seed ?? "", format(point.value)]),
     numeric: [1, 3],

@@ -27,8 +27,9 @@ function tradeoffSection() {
   return section(
     "tradeoffs",
     "Quality against cost",
-    "Filled points joined by the dashed line are the Pareto front: no other arm is as good in both and " +
-      "better in one. Lines through points are intervals.",
+    "A curve joins arms that differ in numbers only, over the bytes that were measured; its band is their interval. " +
+      "Filled points joined by the dotted line are the Pareto front: no other arm is as good in both and better in " +
+      "one. Lines through points are intervals.",
     el(
       "div",
       { class: "pair" },

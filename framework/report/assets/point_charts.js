@@ -14,12 +14,18 @@ function drawTradeoff(tradeoff, width) {
   ]);
   const xScale = numericScale(xs, cost.unit);
   const yScale = numericScale(ys, quality.unit, 20);
+  const shown = new Set(points);
+  const curves = (tradeoff.curves ?? [])
+    .map((curve) => curve.points.map((index) => tradeoff.points[index]).filter((one) => shown.has(one)))
+    .map((points) => ({ points }))
+    .filter((curve) => curve.points.length > 1);
+  const isOnCurve = new Set(curves.flatMap((curve) => curve.points));
   const front = d3.sort(
     points.filter((point) => point.front),
     x,
   );
   const describe = (point) =>
-    `${point.arm}\n${metricOf.get(quality.metric).heading} ${formatValue(point.quality, quality.unit)}\n` +
+    `${labelOf(point.arm)}\n${metricOf.get(quality.metric).heading} ${formatValue(point.quality, quality.unit)}\n` +
     `${metricOf.get(cost.metric).heading} ${formatValue(point.cost, cost.unit)}` +
     (point.front ? "\non the Pareto front" : "");
   const isSmall = width < 520;
@@ -47,12 +53,35 @@ function drawTradeoff(tradeoff, width) {
       tickFormat: (value) => formatTick(value, quality.unit),
     },
     marks: [
-      Plot.lineY(front, {
+      // A band over a point without an interval would say what is not known.
+      curves
+        .filter((curve) => curve.points.every((point) => point.quality_low !== undefined))
+        .map((curve) =>
+          Plot.areaY(curve.points, {
+            x,
+            y1: "quality_low",
+            y2: "quality_high",
+            fill: colourOf(curve.points[0].arm),
+            fillOpacity: 0.16,
+            ariaDescription: "bands",
+          }),
+        ),
+      curves.map((curve) =>
+        Plot.line(curve.points, {
+          x,
+          y,
+          stroke: colourOf(curve.points[0].arm),
+          strokeWidth: 2,
+          strokeDasharray: dashOf(armAt(curve.points[0].arm).line),
+          ariaDescription: "curves",
+        }),
+      ),
+      Plot.line(front, {
         x,
         y,
         stroke: "var(--front)",
-        strokeWidth: 2,
-        strokeDasharray: "5 4",
+        strokeWidth: 1.5,
+        strokeDasharray: "1 3",
         ariaDescription: "Pareto front",
       }),
       Plot.ruleX(
@@ -95,15 +124,21 @@ function drawTradeoff(tradeoff, width) {
     order.map((point) => ({
       x: svg.scale("x").apply(point.cost),
       y: svg.scale("y").apply(point.quality),
-      label: point.arm,
+      label: isOnCurve.has(point) ? pointLabelOf(point.arm) : labelOf(point.arm),
       weight: point.arm === baseline ? 600 : undefined,
     })),
     width,
     points.length > 30 ? 12 : 40,
   );
+  const series = d3.groups(points, (point) => armAt(point.arm).series);
   return {
     about: { quality, cost },
     svg,
+    legend: series.map(([name, own]) => [
+      own.length > 1 ? `${name}, by ${armAt(own[0].arm).varied}` : labelOf(own[0].arm),
+      colourOf(own[0].arm),
+      dashOf(armAt(own[0].arm).line),
+    ]),
     head: ["arm", measureTitle(cost), measureTitle(quality), "on the front"],
     rows: points.map((point) => [
       point.arm,
@@ -172,7 +207,7 @@ function drawPrediction(metric, width) {
           y: "measured",
           maxRadius: 40,
           title: (point) =>
-            `${point.arm}, ${caseTitle(point.workload, point.case)}\n` +
+            `${labelOf(point.arm)}, ${caseTitle(point.workload, point.case)}\n` +
             `predicted ${format(point.predicted)}\nmeasured ${format(point.measured)}` +
             (point.in_cache ? "\nfits into the caches: no bound" : ""),
         }),
@@ -184,7 +219,7 @@ function drawPrediction(metric, width) {
     points.map((point) => ({
       x: svg.scale("x").apply(point.predicted),
       y: svg.scale("y").apply(point.measured),
-      label: point.arm,
+      label: labelOf(point.arm),
     })),
     side,
     10,

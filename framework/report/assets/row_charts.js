@@ -2,21 +2,21 @@
 // Rows of names with something beside each: names stand left of the drawing, or above it where it is narrow.
 function rowLayout(names, width) {
   const isNarrow = width < 365;
-  const longest = d3.max(names, (name) => name.length) ?? 0;
-  const marginLeft = isNarrow ? 8 : Math.min(Math.max(60, longest * 6.5 + 14), width * 0.4);
-  const step = isNarrow ? 36 : names.length > 40 ? 17 : 24;
-  const shortened = (name) => {
-    const most = Math.floor((isNarrow ? width - 90 : marginLeft - 14) / 6.5);
-    return name.length > most ? name.slice(0, Math.max(1, most - 1)) + "…" : name;
-  };
+  const longest = d3.max(names, (name) => labelOf(name).length) ?? 0;
+  const marginLeft = isNarrow ? 8 : Math.min(Math.max(60, longest * 6.5 + 14), width * 0.45);
+  const most = Math.floor((isNarrow ? width - 90 : marginLeft - 14) / 6.5);
+  const linesOf = new Map(names.map((name) => [name, wrapped(labelOf(name), most)]));
+  const lines = d3.max(linesOf.values(), (one) => one.length) ?? 1;
+  const step = (isNarrow ? 36 : names.length > 40 ? 17 : 24) + 14 * (lines - 1);
+  const inLines = (name) => linesOf.get(name).join("\n");
   const labels = isNarrow
     ? Plot.text(names, {
         y: (name) => name,
-        text: shortened,
+        text: inLines,
         frameAnchor: "left",
         textAnchor: "start",
         dx: -2,
-        dy: -14,
+        dy: -14 - 7 * (lines - 1),
         fill: "currentColor",
         title: (name) => name,
         ariaDescription: "names",
@@ -24,7 +24,7 @@ function rowLayout(names, width) {
       })
     : Plot.text(names, {
         y: (name) => name,
-        text: shortened,
+        text: inLines,
         frameAnchor: "left",
         textAnchor: "end",
         dx: -8,
@@ -41,6 +41,19 @@ function rowLayout(names, width) {
     labels,
     y: { type: "band", domain: names, axis: null, padding: 0.1 },
   };
+}
+
+// In lines of at most so many letters, broken after blanks and after / , ( where there are any: nothing is left out.
+function wrapped(text, most) {
+  const lines = [];
+  let rest = [...text];
+  while (rest.length > most) {
+    const last = rest.slice(0, most).findLastIndex((letter) => " /,(".includes(letter));
+    const cut = last > 0 ? last + 1 : Math.max(1, most);
+    lines.push(rest.slice(0, cut).join("").trimEnd());
+    rest = rest.slice(cut);
+  }
+  return [...lines, rest.join("")];
 }
 
 // Marks over the rows of a layout, along one axis of numbers.
@@ -85,7 +98,7 @@ function drawByArm(entry, metric, asRatio, width) {
   const colour = (row) => colourOf(row.arm);
   const isSolid = (row) => !asRatio || row.marked || row.arm === baseline;
   const describe = (row) =>
-    `${row.arm}\n${formatValue(row.median, metric.unit)} ` +
+    `${labelOf(row.arm)}\n${formatValue(row.median, metric.unit)} ` +
     formatInterval(row.low, row.high, row.coverage, (number) => formatValue(number, metric.unit)) +
     (isNumber(row.ratio) && row.arm !== baseline
       ? `\n${formatRatio(row.ratio)} of the baseline ` +
@@ -228,7 +241,7 @@ function drawLatency(entry, width) {
         x: (row) => at(row, 0.5),
         title: (row) =>
           [
-            row.arm,
+            labelOf(row.arm),
             ...[0.5, 0.95, 0.99].map((p) => `p${p * 100} ${formatSeconds(at(row, p))}`),
             `${row.samples} tokens`,
           ].join("\n"),

@@ -79,7 +79,38 @@ function verdictSection() {
         environment.threads ? count(environment.threads, "thread") : "",
       ),
     ),
+    troublesBox(),
     warningsBox(study.warnings),
+  );
+}
+
+// What did not run to its end, first: a mean over the rest says nothing of it.
+function troublesBox() {
+  const entry = (arm, status, where, reason) =>
+    el(
+      "li",
+      {},
+      el("b", {}, arm),
+      " ",
+      el("span", { class: "status" }, status),
+      where,
+      el("span", { class: "reason" }, reason.trim().split("\n")[0] || "no reason was left"),
+    );
+  const entries = [
+    ...failureGroups.map((same) =>
+      entry(same[0].arm, statusWords(same[0].status), " in " + placesText(same), same[0].reason),
+    ),
+    ...refusedArms.map((arm) => entry(arm.name, "refused", "", arm.refused)),
+  ];
+  if (entries.length === 0) return "";
+  const rest = entries.slice(8);
+  return el(
+    "div",
+    { class: "troubles", role: "note" },
+    el("h3", {}, "Failed or refused"),
+    el("ul", {}, entries.slice(0, 8)),
+    rest.length > 0 ? el("details", {}, el("summary", {}, `${rest.length} more`), el("ul", {}, rest)) : "",
+    el("p", { class: "note" }, el("a", { href: "#failures" }, "All that they left behind")),
   );
 }
 
@@ -97,18 +128,20 @@ function warningsBox(warnings) {
 }
 
 // One entry for what went wrong in the same way, whatever the cases and rounds.
-function failureArticle(alike) {
-  const [first] = alike;
-  const places = alike.map((failure) => {
-    const where = failure.workload ? caseTitle(failure.workload, failure.case) : "before its first case";
-    if (failure.status === "refused") return where;
-    const rounds = failure.rounds.map(String).join(", ");
-    return `${where} (${failure.rounds.length === 1 ? "round" : "rounds"} ${rounds})`;
-  });
+function failureArticle(failures) {
+  const [first] = failures;
   return el(
     "article",
     { class: "failure" },
-    el("p", {}, el("b", {}, first.arm), " ", el("span", { class: "status" }, first.status), " in ", places.join("; ")),
+    el(
+      "p",
+      {},
+      el("b", {}, first.arm),
+      " ",
+      el("span", { class: "status" }, statusWords(first.status)),
+      " in ",
+      placesText(failures),
+    ),
     el("pre", { tabindex: "0" }, first.reason || "no reason was left"),
   );
 }

@@ -60,7 +60,11 @@ function ratioClass(row, metric) {
 
 function valueCell(arm, { entry, metric }) {
   const row = rowAt(arm, entry, metric.name);
-  if (!row) return el("td", { class: "number" }, "–");
+  if (!row) {
+    const failure = failureOf.get(join(arm, entry.workload, entry.case)) ?? failureOf.get(join(arm, "", ""));
+    const status = armAt(arm).refused ? "refused" : failure && statusWords(failure.status);
+    return el("td", { class: "number" }, status ? el("span", { class: "status" }, status) : "–");
+  }
   const format = (value) => formatValue(value, metric.unit);
   const interval = formatInterval(row.low, row.high, row.coverage, format);
   const showsRatio = arm !== baseline && isNumber(row.ratio);
@@ -110,6 +114,33 @@ function armCell(arm) {
   );
 }
 
+// Below an arm that did not come through: what happened, in full, where the reader is looking.
+function reasonRow(arm, columns) {
+  const lines = failureGroups
+    .filter(([first]) => first.arm === arm)
+    .map((same) => [statusWords(same[0].status), " in " + placesText(same), same[0].reason || "no reason was left"]);
+  const { refused } = armAt(arm);
+  if (refused) lines.push(["refused", "", refused]);
+  if (lines.length === 0) return "";
+  return el(
+    "tr",
+    { class: "why" },
+    el(
+      "td",
+      { colspan: columns.length + 2 },
+      lines.map(([status, where, reason]) =>
+        el(
+          "div",
+          { class: "why-text" },
+          el("span", { class: "status" }, status),
+          where,
+          el("span", { class: "reason" }, reason),
+        ),
+      ),
+    ),
+  );
+}
+
 function fillTable() {
   const columns = tableColumns();
   const arms = sortedArms(columns);
@@ -147,7 +178,7 @@ function fillTable() {
   const body = el(
     "tbody",
     {},
-    arms.map((arm) =>
+    arms.map((arm) => [
       el(
         "tr",
         {},
@@ -155,7 +186,8 @@ function fillTable() {
         columns.map((column) => valueCell(arm, column)),
         el("td", { class: "notes" }, notesOf.get(arm).join("; ")),
       ),
-    ),
+      reasonRow(arm, columns),
+    ]),
   );
   document.getElementById("arms-table").replaceChildren(head, body);
   document.getElementById("row-count").textContent =

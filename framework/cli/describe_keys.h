@@ -1,0 +1,19 @@
+// `attnlab list` and `attnlab describe` for what no plugin declares: storages and workloads, from the tables that the
+// readers of experiments hold YAML against.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace attnlab::cli {
+
+/// "storage", "workload": what `list` takes beside the kinds of plugins.
+[[nodiscard]] const std::vector<std::string>& declared_kinds();
+/// The names of one of them with a sentence each.
+void list_declared(const std::string& kind);
+/// Names of all of them.
+[[nodiscard]] std::vector<std::string> declared_names();
+/// Prints what the name takes; false where no storage or workload has it.
+bool describe_declared(const std::string& name);
+
+}  // namespace attnlab::cli

@@ -1,0 +1,202 @@
+#include "report/latex_table.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "report/arm_series.h"
+#include "report/format.h"
+#include "report/metrics.h"
+
+namespace attnlab::report {
+namespace {
+
+constexpr std::array<std::pair<std::string_view, std::string_view>, 24> kCommands = {{
+    {"\\", "\\textbackslash{}"},
+    {"{", "\\{"},
+    {"}", "\\}"},
+    {"$", "\\$"},
+    {"&", "\\&"},
+    {"#", "\\#"},
+    {"%", "\\%"},
+    {"_", "\\_"},
+    {"~", "\\textasciitilde{}"},
+    {"^", "\\textasciicircum{}"},
+    {"<", "\\textless{}"},
+    {">", "\\textgreater{}"},
+    {"|", "\\textbar{}"},
+    {"\"", "\\textquotedbl{}"},
+    {"`", "\\textasciigrave{}"},
+    {"-", "{-}"},  // two in a row are no dash
+    {"×", "$\\times$"},
+    {"·", "$\\cdot$"},
+    {"µ", "$\\mu$"},
+    {"↑", "$\\uparrow$"},
+    {"↓", "$\\downarrow$"},
+    {"–", "--"},
+    {"…", "\\ldots{}"},
+    {"'", "{'}"},
+}};
+
+// Bytes of the code point that begins here.
+std::size_t letter_bytes(std::string_view text) {
+  std::size_t bytes = 1;
+  while (bytes < text.size() && (text[bytes] & 0xc0) == 0x80) ++bytes;
+  return bytes;
+}
+
+constexpr std::uint32_t kLastLatin = 0xff;  // what T1 fonts surely have
+
+std::uint32_t code_of(std::string_view letter) {
+  auto code = static_cast<std::uint32_t>(static_cast<unsigned char>(letter.front()));
+  if (letter.size() > 1) code &= 0x7fU >> letter.size();
+  for (const char next : letter.substr(1)) code = code << 6 | (static_cast<unsigned char>(next) & 0x3fU);
+  return code;
+}
+
+struct Column {
+  std::string metric, unit, better;
+  bool is_exact = false;  // counts once: no chance in it
+};
+
+// The metrics of report.md's table that the case has.
+std::vector<Column> columns_of(const Results& results, const CaseLayout& entry) {
+  std::vector<Column> columns;
+  for (const MetricInfo& metric : standard_metrics()) {
+    if (metric.headline == Headline::none) continue;
+    for (const SummaryRow& row : results.summary.rows) {
+      if (!row.is_ok() || row.metric != metric.name || row.workload != entry.workload ||
+          row.case_name != entry.case_name)
+        continue;
+      const bool varies = std::ranges::any_of(results.summary.families, [&](const Family& family) {
+        return family.workload == entry.workload && family.case_name == entry.case_name && family.metric == metric.name;
+      });
+      columns.push_back({row.metric, row.unit, row.better, !varies && !row.estimate.interval});
+      break;
+    }
+  }
+  return columns;
+}
+
+const SummaryRow* row_of(const Results& results, const CaseLayout& entry, const std::string& arm,
+                         const std::string& metric) {
+  const auto found = std::ranges::find_if(results.summary.rows, [&](const SummaryRow& row) {
+    return row.is_ok() && row.arm == arm && row.metric == metric && row.workload == entry.workload &&
+           row.case_name == entry.case_name;
+  });
+  return found == results.summary.rows.end() ? nullptr : &*found;
+}
+
+// The best median of the arms, where there is one.
+std::optional<double> best_of(const Results& results, const CaseLayout& entry, const Column& column) {
+  if (column.better != "higher" && column.better != "lower") return std::nullopt;
+  std::optional<double> best;
+  int arms = 0, ties = 0;
+  for (const ArmLayout& arm : results.layout.arms) {
+    const SummaryRow* row = row_of(results, entry, arm.name, column.metric);
+    if (row == nullptr || !std::isfinite(row->estimate.median)) continue;
+    ++arms;
+    const double value = row->estimate.median;
+    if (best && value == *best) ++ties;
+    if (!best || (column.better == "higher" ? value > *best : value < *best)) {
+      best = value;
+      ties = 0;
+    }
+  }
+  if (arms < 2 || ties > 0) return std::nullopt;  // what several share is no distinction
+  return best;
+}
+
+std::string cell(const SummaryRow* row, const Column& column, const std::optional<double>& best) {
+  if (row == nullptr) return "--";
+  const auto written = [&](double value) { return latex_text(format_value(value, column.unit)); };
+  std::string text = written(row->estimate.median);
+  const bool is_sure = row->is_marked || column.is_exact;
+  if (best && row->estimate.median == *best && is_sure) text = "\\textbf{" + text + "}";
+  if (row->is_marked) text += "$^{*}$";
+  if (const auto& interval = row->estimate.interval; interval && interval->low != interval->high) {
+    const auto [before, between, after] =
+        interval->is_confident() ? std::array{"[", ", ", "]"} : std::array{"(", " to ", ")"};
+    text += fmt::format(" {{\\scriptsize {}{}{}{}{}}}", before, written(interval->low), between,
+                        written(interval->high), after);
+  }
+  return text;
+}
+
+std::string heading(const Column& column) {
+  const std::string arrow = column.better == "higher" ? " ↑" : column.better == "lower" ? " ↓" : "";
+  return latex_text(std::string(metric_heading(column.metric)) + arrow);
+}
+
+std::string table_of(const Results& results, const CaseLayout& entry, const std::vector<ArmSeries>& series,
+                     std::size_t number) {
+  const std::vector<Column> columns = columns_of(results, entry);
+  if (columns.empty()) return {};
+  std::string rows, shared = "arm";
+  for (const Column& column : columns) shared += " & " + heading(column);
+  std::vector<std::optional<double>> best;
+  for (const Column& column : columns) best.push_back(best_of(results, entry, column));
+  for (std::size_t i = 0; i < results.layout.arms.size(); ++i) {
+    const ArmLayout& arm = results.layout.arms[i];
+    std::string row = latex_text(series[i].label);
+    bool has_any = false;
+    for (std::size_t k = 0; k < columns.size(); ++k) {
+      const SummaryRow* figure = row_of(results, entry, arm.name, columns[k].metric);
+      has_any = has_any || figure != nullptr;
+      row += " & " + cell(figure, columns[k], best[k]);
+    }
+    if (has_any) rows += row + (arm.name == results.layout.baseline ? " \\\\ % the baseline\n" : " \\\\\n");
+  }
+  const auto baseline = std::ranges::find(series, results.layout.baseline, &ArmSeries::arm);
+  return fmt::format(
+      "\\begin{{table*}}\n\\centering\\small\n"
+      "\\caption{{{}: medians with 95\\,\\% intervals in brackets, or the range of too few rounds in parentheses. "
+      "$^{{*}}$ differs from the baseline ({}) by more than chance, with simultaneous intervals. Bold: the best median "
+      "of "
+      "a column, where it differs by more than chance or is exact.}}\n\\label{{tab:attnlab-{}}}\n"
+      "\\begin{{tabular}}{{l{}}}\n\\toprule\n{} \\\\\n\\midrule\n{}\\bottomrule\n\\end{{tabular}}\n\\end{{table*}}\n",
+      latex_text(case_title(entry)), baseline == series.end() ? "none" : latex_text(baseline->label), number,
+      std::string(columns.size(), 'r'), shared, rows);
+}
+
+}  // namespace
+
+std::string latex_text(std::string_view text) {
+  const std::string line = one_line(text);
+  std::string escaped;
+  for (std::string_view rest = line; !rest.empty();) {
+    const std::string_view letter = rest.substr(0, letter_bytes(rest));
+    const auto* const command =
+        std::ranges::find(kCommands, letter, &std::pair<std::string_view, std::string_view>::first);
+    if (command != kCommands.end())
+      escaped += command->second;
+    else if (code_of(letter) > kLastLatin)
+      escaped += fmt::format("[U+{:04X}]", code_of(letter));
+    else
+      escaped += letter;
+    rest.remove_prefix(letter.size());
+  }
+  return escaped;
+}
+
+std::string latex_table(const Results& results) {
+  const std::vector<ArmSeries> series = arm_series(results.layout);
+  std::string tables;
+  std::size_t number = 0;
+  for (const CaseLayout& entry : results.layout.cases) tables += table_of(results, entry, series, ++number);
+  if (tables.empty()) return {};
+  return "% " + one_line(results.layout.name) +
+         ", written by attnlab report --figures. In the preamble: \\usepackage{booktabs}\n" + tables;
+}
+
+std::string latex_document() {
+  return "\\documentclass[twocolumn]{article}\n\\usepackage[T1]{fontenc}\n\\usepackage[utf8]{inputenc}\n"
+         "\\usepackage[margin=1.5cm]{geometry}\n\\usepackage{booktabs}\n\\begin{document}\n\\input{table}\n"
+         "\\end{document}\n";
+}
+
+}  // namespace attnlab::report
