@@ -86,11 +86,19 @@ void ComparableInputs::compare_data(const CaseLayout& a, const CaseLayout& b) {
                                      fmt::join(mine, ", "), fmt::join(theirs, ", ")));
 }
 
+// A reference of the same name is another arm where its options differ.
 void ComparableInputs::compare_references(const StudyLayout& a, const StudyLayout& b) {
-  if (a.measured_against == b.measured_against) return;
+  const std::string& name = a.measured_against;
+  std::string other = fmt::format("{} in B", b.measured_against);
+  if (name == b.measured_against) {
+    const auto mine = std::ranges::find(a.arms, name, &ArmLayout::name);
+    const auto theirs = std::ranges::find(b.arms, name, &ArmLayout::name);
+    if (mine == a.arms.end() || theirs == b.arms.end() || mine->resolved == theirs->resolved) return;
+    other = "an arm of this name with other options in B";
+  }
   of_reference_ = "against another arm";
-  differences_.push_back(fmt::format("KL and what goes with it is against {} in A, {} in B: it is not compared",
-                                     a.measured_against, b.measured_against));
+  differences_.push_back(
+      fmt::format("KL and what goes with it is against {} in A, {}: it is not compared", name, other));
 }
 
 std::string ComparableInputs::why_not(const CaseLayout& entry, const std::string& metric) const {

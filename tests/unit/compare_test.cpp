@@ -263,6 +263,19 @@ TEST(Compare, ComparesDistancesFromOneArmOnly) {
   EXPECT_EQ(row_of(compare(a, b), "perplexity").why_not, "");
 }
 
+TEST(Compare, TakesAReferenceWithOtherOptionsForAnotherArm) {
+  Results a = with_text(1000, 1), b = a;
+  for (Results* one : {&a, &b}) {
+    one->trials.back().samples.push_back({"kl_to_baseline", "nats", "lower", one == &a ? 0.1 : 0.2, true});
+    one->layout.arms.front().resolved = {{"cache", {{"window", {{"window", one == &a ? 8 : 16}}}}}};
+  }
+  ASSERT_EQ(a.layout.measured_against, a.layout.arms.front().name);
+  const Comparison found = compare(a, b);
+  EXPECT_EQ(row_of(found, "kl_to_baseline").why_not, "against another arm");
+  EXPECT_EQ(row_of(found, "perplexity").why_not, "");
+  expect_said(found, "other options in B: it is not compared");
+}
+
 TEST(Compare, TakesTheRoundingOfLossesForNoChange) {
   TrialResult a = text(losses(5, 1, 0, 1)), b = a;
   b.samples[0].value *= 1 + 1e-9;
