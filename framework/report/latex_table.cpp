@@ -60,7 +60,7 @@ std::uint32_t code_of(std::string_view letter) {
 
 struct Column {
   std::string metric, unit, better;
-  bool is_exact = false;  // counts once: no chance in it
+  bool is_exact = false;  // counts once: no chance in it, neither of rounds nor of the text
 };
 
 // The metrics of report.md's table that the case has.
@@ -75,7 +75,8 @@ std::vector<Column> columns_of(const Results& results, const CaseLayout& entry) 
       const bool varies = std::ranges::any_of(results.summary.families, [&](const Family& family) {
         return family.workload == entry.workload && family.case_name == entry.case_name && family.metric == metric.name;
       });
-      columns.push_back({row.metric, row.unit, row.better, !varies && !row.estimate.interval});
+      columns.push_back(
+          {row.metric, row.unit, row.better, !varies && !row.estimate.interval && !is_quality(row.metric)});
       break;
     }
   }
@@ -91,6 +92,11 @@ const SummaryRow* row_of(const Results& results, const CaseLayout& entry, const 
   return found == results.summary.rows.end() ? nullptr : &*found;
 }
 
+// Who evicted nothing, or answered before the cache was compressed, wins nothing over those that did.
+bool may_win(const SummaryRow& row) {
+  return row.no_verdict.empty() && !row.evicted_nothing;
+}
+
 // The best median of the arms, where there is one.
 std::optional<double> best_of(const Results& results, const CaseLayout& entry, const Column& column) {
   if (column.better != "higher" && column.better != "lower") return std::nullopt;
@@ -98,7 +104,7 @@ std::optional<double> best_of(const Results& results, const CaseLayout& entry, c
   int arms = 0, ties = 0;
   for (const ArmLayout& arm : results.layout.arms) {
     const SummaryRow* row = row_of(results, entry, arm.name, column.metric);
-    if (row == nullptr || !std::isfinite(row->estimate.median)) continue;
+    if (row == nullptr || !std::isfinite(row->estimate.median) || !may_win(*row)) continue;
     ++arms;
     const double value = row->estimate.median;
     if (best && value == *best) ++ties;
@@ -115,9 +121,10 @@ std::string cell(const SummaryRow* row, const Column& column, const std::optiona
   if (row == nullptr) return "--";
   const auto written = [&](double value) { return latex_text(format_value(value, column.unit)); };
   std::string text = written(row->estimate.median);
-  const bool is_sure = row->is_marked || column.is_exact;
+  const bool is_sure = (row->is_marked || column.is_exact) && may_win(*row);
   if (best && row->estimate.median == *best && is_sure) text = "\\textbf{" + text + "}";
   if (row->is_marked) text += "$^{*}$";
+  if (!row->no_verdict.empty()) text += "$^{\\circ}$";
   if (const auto& interval = row->estimate.interval; interval && interval->low != interval->high) {
     const auto [before, between, after] =
         interval->is_confident() ? std::array{"[", ", ", "]"} : std::array{"(", " to ", ")"};
@@ -151,16 +158,20 @@ std::string table_of(const Results& results, const CaseLayout& entry, const std:
     }
     if (has_any) rows += row + (arm.name == results.layout.baseline ? " \\\\ % the baseline\n" : " \\\\\n");
   }
+  std::string without_verdict;
+  for (const SummaryRow& row : results.summary.rows)
+    if (!row.no_verdict.empty() && row.workload == entry.workload && row.case_name == entry.case_name)
+      without_verdict = fmt::format(" $^{{\\circ}}$ compared with none: {}.", latex_text(row.no_verdict));
   const auto baseline = std::ranges::find(series, results.layout.baseline, &ArmSeries::arm);
   return fmt::format(
       "\\begin{{table*}}\n\\centering\\small\n"
       "\\caption{{{}: medians with 95\\,\\% intervals in brackets, or the range of too few rounds in parentheses. "
       "$^{{*}}$ differs from the baseline ({}) by more than chance, with simultaneous intervals. Bold: the best median "
       "of "
-      "a column, where it differs by more than chance or is exact.}}\n\\label{{tab:attnlab-{}}}\n"
+      "a column, where it differs by more than chance or is exact.{}}}\n\\label{{tab:attnlab-{}}}\n"
       "\\begin{{tabular}}{{l{}}}\n\\toprule\n{} \\\\\n\\midrule\n{}\\bottomrule\n\\end{{tabular}}\n\\end{{table*}}\n",
-      latex_text(case_title(entry)), baseline == series.end() ? "none" : latex_text(baseline->label), number,
-      std::string(columns.size(), 'r'), shared, rows);
+      latex_text(case_title(entry)), baseline == series.end() ? "none" : latex_text(baseline->label), without_verdict,
+      number, std::string(columns.size(), 'r'), shared, rows);
 }
 
 }  // namespace

@@ -46,26 +46,43 @@ std::optional<WindowSums> window_sums(const TrialResult& trial, std::string_view
   return figure;
 }
 
-std::vector<WindowValue> window_values(const TrialResult& trial) {
-  std::vector<WindowValue> values;
-  if (!trial.details.is_object()) return values;
-  const auto windows = trial.details.find("windows");
-  if (windows == trial.details.end() || !windows->is_object()) return values;
-  const std::vector<double> tokens = numbers_at(*windows, "tokens");
-  for (const auto& [key, ignored] : windows->items()) {
-    const std::vector<double> sums = numbers_at(*windows, key.c_str());
-    if (key == "tokens" || sums.empty() || sums.size() != tokens.size()) continue;
-    const bool is_loss = key == "nll" || key == "kl";
+namespace {
+
+const char* unit_of(const std::string& key) {
+  return key == "nll" || key == "kl" ? "nats" : "";
+}
+
+const char* direction_of(const std::string& key) {
+  if (key == "nll" || key == "kl") return "lower";
+  return key == "same_top" || key == "right" ? "higher" : "none";
+}
+
+// All figures under `of`, whose parts have `count` tokens or queries each.
+void add_values(std::vector<WindowValue>& values, const nlohmann::json& details, const char* of, const char* count,
+                const std::string& prefix) {
+  const auto parts = details.find(of);
+  if (parts == details.end() || !parts->is_object()) return;
+  const std::vector<double> tokens = numbers_at(*parts, count);
+  for (const auto& [key, ignored] : parts->items()) {
+    const std::vector<double> sums = numbers_at(*parts, key.c_str());
+    if (key == count || sums.empty() || sums.size() != tokens.size()) continue;
     for (std::size_t i = 0; i < sums.size(); ++i)
-      values.push_back({.metric = "window_" + key,
-                        .unit = is_loss ? "nats" : "",
-                        .better = is_loss             ? "lower"
-                                  : key == "same_top" ? "higher"
-                                                      : "none",
+      values.push_back({.metric = prefix + key,
+                        .unit = unit_of(key),
+                        .better = direction_of(key),
                         .window = i,
                         .sum = sums[i],
                         .tokens = tokens[i]});
   }
+}
+
+}  // namespace
+
+std::vector<WindowValue> window_values(const TrialResult& trial) {
+  std::vector<WindowValue> values;
+  if (!trial.details.is_object()) return values;
+  add_values(values, trial.details, "windows", "tokens", "window_");
+  add_values(values, trial.details, "examples", "queries", "example_");
   return values;
 }
 

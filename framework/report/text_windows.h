@@ -17,7 +17,8 @@ namespace attnlab::report {
 /// none, or one is not finite.
 [[nodiscard]] std::optional<WindowSums> window_sums(const TrialResult& trial, std::string_view metric);
 
-/// One number of one window: "window_nll" in nats, "window_kl", "window_same_top".
+/// One number of one window: "window_nll" in nats, "window_kl", "window_same_top"; of one example of recall, whose
+/// queries are the tokens: "example_right".
 struct WindowValue {
   std::string metric, unit, better;
   std::size_t window = 0;

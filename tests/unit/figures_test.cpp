@@ -226,6 +226,39 @@ TEST(Latex, TableHasEveryArmWithItsFiguresUnitsAndMarks) {
   EXPECT_EQ(std::ranges::count(table, '&') - 1, 2 * static_cast<std::ptrdiff_t>(study.arms.size() + 1));
 }
 
+TEST(Latex, TableDistinguishesNothingThatHasNoVerdictOrEvictedNothing) {
+  const Folder folder;
+  const StudyLayout study = of_text();
+  Results results = read_results(write_study(folder, study));
+  ASSERT_EQ(latex_table(results).find("compared with none"), std::string::npos);
+  const std::string last = study.arms.back().name;  // of all the fewest bytes
+  for (TrialResult& trial : results.trials)
+    if (trial.arm == last) trial.details["no_verdict"] = "no token read the cache";
+  results.summary = summarise(results.layout, results.trials);
+  std::string table = latex_table(results);
+  EXPECT_NE(table.find("12.0 KiB$^{\\circ}$"), std::string::npos) << table;
+  EXPECT_NE(table.find("$^{\\circ}$ compared with none: no token read the cache."), std::string::npos) << table;
+  EXPECT_EQ(table.find("\\textbf{12.0 KiB}"), std::string::npos) << table;
+  EXPECT_NE(table.find("\\textbf{16.0 KiB}"), std::string::npos) << table;
+  for (TrialResult& trial : results.trials)
+    if (trial.arm == last) {
+      trial.details.erase("no_verdict");
+      trial.details["evicted_nothing"] = true;
+    }
+  results.summary = summarise(results.layout, results.trials);
+  table = latex_table(results);
+  EXPECT_EQ(table.find("\\textbf{12.0 KiB}"), std::string::npos) << table;
+  EXPECT_EQ(table.find("circ"), std::string::npos) << table;
+}
+
+TEST(Samples, HaveTheExamplesOfRecallInRowsOfTheirOwn) {
+  TrialResult recall = trial(arm("mha"), 0, {{"recall_accuracy", "share", "higher", 0.5, true}});
+  recall.details["examples"] = {{"right", {2, 6}}, {"queries", {8, 8}}};
+  const std::string csv = samples_csv(completed(layout({arm("mha")}), {recall}), {recall});
+  EXPECT_NE(csv.find(",example_right,,higher,2,ok,0,8\n"), std::string::npos) << csv;
+  EXPECT_NE(csv.find(",example_right,,higher,6,ok,1,8\n"), std::string::npos) << csv;
+}
+
 TEST(Samples, HaveTheWindowsOfATextInRowsOfTheirOwn) {
   const Folder folder;
   const Results results = read_results(write_study(folder, of_text()));

@@ -128,8 +128,8 @@ function warningsBox(warnings) {
 }
 
 // One entry for what went wrong in the same way, whatever the cases and rounds.
-function failureArticle(failures) {
-  const [first] = failures;
+function failureArticle(alike) {
+  const [first] = alike;
   return el(
     "article",
     { class: "failure" },
@@ -140,7 +140,7 @@ function failureArticle(failures) {
       " ",
       el("span", { class: "status" }, statusWords(first.status)),
       " in ",
-      placesText(failures),
+      placesText(alike),
     ),
     el("pre", { tabindex: "0" }, first.reason || "no reason was left"),
   );
@@ -148,14 +148,17 @@ function failureArticle(failures) {
 
 function failuresSection() {
   const parts = [];
-  const articles = (all) =>
-    d3.groups(all, (one) => join(one.arm, one.status, one.reason)).map(([, same]) => failureArticle(same));
-  if (failedTrials.length > 0) parts.push(el("h3", {}, "Failed trials"), articles(failedTrials));
+  const articles = (has) => failureGroups.filter(([first]) => has(first.status)).map(failureArticle);
+  if (failedTrials.length > 0)
+    parts.push(
+      el("h3", {}, "Failed trials"),
+      articles((status) => status !== "refused"),
+    );
   if (refusedCases.length > 0)
     parts.push(
       el("h3", {}, "Refused cases"),
       el("p", { class: "note" }, "They are impossible for the arm, which ran in its other cases."),
-      articles(refusedCases),
+      articles((status) => status === "refused"),
     );
   if (refusedArms.length > 0)
     parts.push(
