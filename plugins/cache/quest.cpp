@@ -24,15 +24,11 @@ struct QuestOptions {
     return std::tuple{
         attnlab::field(
             "page", &Q::page,
-            {.min = 1, .max = 4096, .unit = "tokens", .doc = "Rows of a page: a divisor or a multiple of 64."}),
+            {.min = 1, .max = 4096, .unit = "tokens", .doc = "Rows of a page; multiples of 16 are read fastest."}),
         attnlab::field("budget", &Q::budget,
                        {.doc = "Rows a query head reads, in whole pages; below one page one is read."}),
         attnlab::field("dense_layers", &Q::dense_layers,
                        {.min = 0, .doc = "First layers of the model, which read everything."})};
-  }
-  static void check(const QuestOptions& options, attnlab::Problems& problems) {
-    if (kTileRows % options.page != 0 && options.page % kTileRows != 0)
-      problems.add("page", std::to_string(options.page) + " neither divides 64 nor is a multiple of it");
   }
 };
 
@@ -92,13 +88,13 @@ class PageBounds {
   std::vector<float> bounds_;  // [pages, 2, key_dim]
 };
 
-// The rows' own tiles are full but for the last, so every tile of a page lies in one of them. They are handed on where
-// everything is read, and else cut into pages.
+// The rows' own tiles are full but for the last, and a tile of a page divides both, so it lies in one of them. They are
+// handed on where everything is read, and else cut into pages.
 class QuestCache final : public attnlab::LayerCache, public attnlab::TileSelector {
  public:
   QuestCache(const QuestOptions& options, const attnlab::LayerCacheContext& context)
       : is_dense_(context.layer < options.dense_layers),
-        tile_rows_(std::min(options.page, kTileRows)),
+        tile_rows_(std::gcd(options.page, kTileRows)),
         tiles_of_page_(options.page / tile_rows_),
         pages_(options.budget.rows(context, bytes_read(context))),
         shape_(context.shape),
@@ -224,8 +220,8 @@ class QuestCache final : public attnlab::LayerCache, public attnlab::TileSelecto
   }
 
   bool is_dense_;
-  int tile_rows_;           // rows of a tile of a page
-  int tiles_of_page_;       // 1 but for pages longer than a full tile
+  int tile_rows_;  // rows of a tile of a page: what divides the page and a full tile
+  int tiles_of_page_;
   std::vector<int> pages_;  // [sequences] that a query head reads
   attnlab::KvShape shape_;
   attnlab::KeyForm key_form_;
