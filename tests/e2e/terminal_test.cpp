@@ -38,7 +38,7 @@ TEST(Terminal, ShowsTheTrialThatEndedAndTheOneThatRunsInPlace) {
   sandbox.write("study.yaml", Experiment{.repeats = "3", .workloads = "[{speed: {batch: [q512]}}]"}.yaml());
   const std::string shown = on_terminal(sandbox, {"run", "study.yaml", "-o", "out"}, 80);
   if (shown.empty()) GTEST_SKIP() << "no terminal can be had here";
-  const std::string bars = shown.substr(0, shown.find("arm  "));
+  const std::string bars = shown.substr(0, shown.find("Model: "));  // where the table of the run begins
   expect_mentions(bars, {"now running: warm-up 1/3  gqa/rope/full  speed q512", "3/3  ", " elapsed  ",
                          "prefill tokens/s ", "\x1b[J", "\x1b[A\r"});
   // Nothing but the warning of an experiment and what failed would stay: every line is written over.
