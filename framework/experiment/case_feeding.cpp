@@ -1,9 +1,5 @@
 #include "experiment/case_feeding.h"
 
-#include <algorithm>
-
-#include "experiment/prompt.h"
-
 namespace attnlab::experiment {
 namespace {
 
@@ -31,7 +27,7 @@ CaseFeeding one_sequence(int prompt, int length) {
 
 }  // namespace
 
-std::vector<CaseFeeding> feedings_of(const Workload& workload, std::size_t index, const ModelSource& source) {
+std::vector<CaseFeeding> feedings_of(const Workload& workload, std::size_t index, std::int64_t prompt_tokens) {
   if (const auto* speed = std::get_if<SpeedWorkload>(&workload))
     return std::visit([](const auto& shape) { return feedings(shape); }, speed->cases[index].shape);
   if (const auto* perplexity = std::get_if<PerplexityWorkload>(&workload))
@@ -39,7 +35,7 @@ std::vector<CaseFeeding> feedings_of(const Workload& workload, std::size_t index
   if (const auto* recall = std::get_if<RecallWorkload>(&workload))
     return {one_sequence(recall->prompt(), recall->shape.length)};
   const auto& generate = std::get<GenerateWorkload>(workload);
-  const int prompt = static_cast<int>(encode_prompt(*source.tokenizer(), generate.prompt).size());
+  const int prompt = static_cast<int>(prompt_tokens);
   return {one_sequence(prompt, prompt + generate.tokens)};
 }
 

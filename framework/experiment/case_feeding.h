@@ -2,11 +2,11 @@
 // again. Not here: the feeding itself (feeding.h), and what is measured of it (measure_*.cpp).
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include <attnlab/api.h>
 
-#include "experiment/model_source.h"
 #include "experiment/spec_workloads.h"
 
 namespace attnlab::experiment {
@@ -19,8 +19,9 @@ struct CaseFeeding {
   bool decodes = false;         // tokens follow one at a time
 };
 
-/// In the order in which the case runs them; none without sequences. Error where a prompt cannot be encoded.
+/// In the order in which the case runs them; none without sequences. `prompt_tokens`: of the prompt of generate, as the
+/// plan has counted them.
 [[nodiscard]] ATTNLAB_API std::vector<CaseFeeding> feedings_of(const Workload& workload, std::size_t index,
-                                                               const ModelSource& source);
+                                                               std::int64_t prompt_tokens);
 
 }  // namespace attnlab::experiment

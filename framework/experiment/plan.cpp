@@ -35,32 +35,37 @@ int longest_sequence(const SpeedCase& speed) {
 }
 
 // How many tokens the case has, and its longest sequence. Error where the model cannot take it, whatever the arm.
-void size_case(PlannedCase& planned, const Workload& workload, const ModelSource& source) {
-  planned.longest =
-      std::visit(Overloaded{[&](const SpeedWorkload& speed) { return longest_sequence(speed.cases[planned.index]); },
-                            [&](const PerplexityWorkload& perplexity) {
-                              const TextWindows windows =
-                                  read_text_windows(perplexity.text, *source.tokenizer(), source.config().vocab_size,
-                                                    perplexity.context, perplexity.max_windows);
-                              planned.windows = static_cast<std::int64_t>(windows.all.size());
-                              return perplexity.context;
-                            },
-                            [&](const GenerateWorkload& generate) {
-                              const auto tokens = encode_prompt(*source.tokenizer(), generate.prompt);
-                              check_prompt(tokens, source.config().vocab_size, "generate: prompt");
-                              planned.tokens = static_cast<std::int64_t>(tokens.size());
-                              return static_cast<int>(tokens.size()) + generate.tokens;
-                            },
-                            [&](const RecallWorkload& recall) {
-                              const int vocab = source.config().vocab_size;
-                              if (recall.shape.vocab > vocab)
-                                throw Error(recall.where,
-                                            fmt::format("recall: a vocab of {} is more than the {} tokens of the model",
-                                                        recall.shape.vocab, vocab),
-                                            fmt::format("give vocab: {}", vocab));
-                              return recall.shape.length;
-                            }},
-                 workload);
+// `tokenizer`: loaded by the first case that has a text, for all of them.
+void size_case(PlannedCase& planned, const Workload& workload, const ModelSource& source,
+               std::unique_ptr<model::Tokenizer>& tokenizer) {
+  const auto loaded = [&]() -> const model::Tokenizer& {
+    if (tokenizer == nullptr) tokenizer = source.tokenizer();
+    return *tokenizer;
+  };
+  planned.longest = std::visit(
+      Overloaded{[&](const SpeedWorkload& speed) { return longest_sequence(speed.cases[planned.index]); },
+                 [&](const PerplexityWorkload& perplexity) {
+                   const TextWindows windows = read_text_windows(perplexity.text, loaded(), source.config().vocab_size,
+                                                                 perplexity.context, perplexity.max_windows);
+                   planned.windows = static_cast<std::int64_t>(windows.all.size());
+                   return perplexity.context;
+                 },
+                 [&](const GenerateWorkload& generate) {
+                   const auto tokens = encode_prompt(loaded(), generate.prompt);
+                   check_prompt(tokens, source.config().vocab_size, "generate: prompt");
+                   planned.tokens = static_cast<std::int64_t>(tokens.size());
+                   return static_cast<int>(tokens.size()) + generate.tokens;
+                 },
+                 [&](const RecallWorkload& recall) {
+                   const int vocab = source.config().vocab_size;
+                   if (recall.shape.vocab > vocab)
+                     throw Error(recall.where,
+                                 fmt::format("recall: a vocab of {} is more than the {} tokens of the model",
+                                             recall.shape.vocab, vocab),
+                                 fmt::format("give vocab: {}", vocab));
+                   return recall.shape.length;
+                 }},
+      workload);
 }
 
 bool is_deterministic(const Workload& workload) {
@@ -82,7 +87,7 @@ bool keeps_all_rows(const PlannedArm& arm, const Registry& registry) {
 
 // Why a cache of the arm cannot be made for a case: a share of its context may be fewer rows than the policy needs.
 std::string context_conflict(const model::Decoder& decoder, const Plan& plan, const PlannedCase& planned) {
-  for (const CaseFeeding& feeding : feedings_of(plan.spec.workloads[planned.workload], planned.index, *plan.source))
+  for (const CaseFeeding& feeding : feedings_of(plan.spec.workloads[planned.workload], planned.index, planned.tokens))
     try {
       (void)decoder.make_session(feeding.capacities);
     } catch (const PluginRefusal& error) {
@@ -262,6 +267,7 @@ Plan make_plan(const std::filesystem::path& file, const PlanOptions& options) {
   plan.threads = options.threads > 0     ? options.threads
                  : plan.spec.threads > 0 ? plan.spec.threads
                                          : available_processors();
+  std::unique_ptr<model::Tokenizer> tokenizer;
   for (std::size_t workload = 0; workload < plan.spec.workloads.size(); ++workload) {
     const Workload& one = plan.spec.workloads[workload];
     const std::vector<std::string> labels = case_labels(one);
@@ -271,10 +277,11 @@ Plan make_plan(const std::filesystem::path& file, const PlanOptions& options) {
                           .workload_name = std::string(workload_name(one)),
                           .label = labels[index],
                           .deterministic = is_deterministic(one)};
-      size_case(planned, one, *plan.source);
+      size_case(planned, one, *plan.source, tokenizer);
       plan.cases.push_back(std::move(planned));
     }
   }
+  tokenizer.reset();
   plan_arms(plan);
   check_prefills(plan);
   for (std::size_t index = 0; index < plan.cases.size(); ++index)

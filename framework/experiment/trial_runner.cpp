@@ -157,33 +157,36 @@ bool TrialRunner::is_done(std::size_t arm, std::size_t planned_case, std::int64_
          !is_done(baseline, planned_case, seed, round);
 }
 
-void TrialRunner::run(const ProcessTask& task, const std::string& stage) {
+// In one process, until the run has to stop. `measure` gives the result of a case and has kept it.
+template <class Measure>
+void TrialRunner::run_each(const ProcessTask& task, const std::string& stage, const Measure& measure) {
   Task process(*this, task);
   for (const std::size_t planned_case : task.cases) {
     if (must_stop()) return;
-    const PlannedCase& planned = plan_.cases[planned_case];
-    progress_.start(plan_.arms[task.arm].arm.name, report::case_title({planned.workload_name, planned.label}), stage);
+    show_start(task, planned_case, stage);
     const Clock::time_point start = Clock::now();
-    const std::optional<report::TrialResult> row = not_again(task, planned_case);
-    const report::TrialResult result = row ? *row : measure(process, task, planned_case);
-    keep(result);
+    const report::TrialResult result = measure(process, planned_case);
     progress_.end(result, seconds_since(start));
   }
 }
 
+void TrialRunner::run(const ProcessTask& task, const std::string& stage) {
+  run_each(task, stage, [&](Task& process, std::size_t planned_case) {
+    const std::optional<report::TrialResult> row = not_again(task, planned_case);
+    report::TrialResult result = row ? *row : measure(process, task, planned_case);
+    keep(result);
+    return result;
+  });
+}
+
 void TrialRunner::run_again(const ProcessTask& task, const std::string& stage) {
-  Task process(*this, task);
-  for (const std::size_t planned_case : task.cases) {
-    if (must_stop()) return;
-    const PlannedCase& planned = plan_.cases[planned_case];
-    progress_.start(plan_.arms[task.arm].arm.name, report::case_title({planned.workload_name, planned.label}), stage);
-    const Clock::time_point start = Clock::now();
-    const report::TrialResult result = measure(process, task, planned_case);
+  run_each(task, stage, [&](Task& process, std::size_t planned_case) {
+    report::TrialResult result = measure(process, task, planned_case);
     make_folder(superseded_);
     report::write_atomically(superseded_ / attempt_name(result.id, 2), report::json_text(result));
     again_[result.id] = result;
-    progress_.end(result, seconds_since(start));
-  }
+    return result;
+  });
 }
 
 // A reader, or a run that goes on after this one was killed, finds one whole attempt of each trial at any moment.
@@ -221,11 +224,15 @@ std::vector<report::TrialResult> TrialRunner::run_discarded(const ProcessTask& t
   std::vector<report::TrialResult> results;
   for (const std::size_t planned_case : task.cases) {
     if (must_stop()) break;
-    const PlannedCase& planned = plan_.cases[planned_case];
-    progress_.start(plan_.arms[task.arm].arm.name, report::case_title({planned.workload_name, planned.label}), stage);
+    show_start(task, planned_case, stage);
     results.push_back(process.measure(planned_case));
   }
   return results;
+}
+
+void TrialRunner::show_start(const ProcessTask& task, std::size_t planned_case, const std::string& stage) {
+  const PlannedCase& planned = plan_.cases[planned_case];
+  progress_.start(plan_.arms[task.arm].arm.name, report::case_title({planned.workload_name, planned.label}), stage);
 }
 
 bool TrialRunner::must_stop() const {

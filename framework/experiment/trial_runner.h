@@ -74,6 +74,9 @@ class TrialRunner {
   /// The row of a trial that is not started, since one of an earlier round did not end.
   [[nodiscard]] std::optional<report::TrialResult> not_again(const ProcessTask& task, std::size_t planned_case) const;
   [[nodiscard]] report::TrialResult measure(Task& process, const ProcessTask& task, std::size_t planned_case);
+  template <class Measure>
+  void run_each(const ProcessTask& task, const std::string& stage, const Measure& measure);
+  void show_start(const ProcessTask& task, std::size_t planned_case, const std::string& stage);
   void keep(const report::TrialResult& result);
 
   const Plan& plan_;

@@ -110,7 +110,7 @@ class Worker {
   void check(std::size_t planned_case, report::TrialResult& result) {
     const PlannedCase& planned = plan_.cases[planned_case];
     const std::vector<CaseFeeding> feedings =
-        feedings_of(plan_.spec.workloads[planned.workload], planned.index, *plan_.source);
+        feedings_of(plan_.spec.workloads[planned.workload], planned.index, planned.tokens);
     const CarefulCalls careful;
     if (auto wrong = check_arm(*decoder_, feedings, plan_.allow_nonfinite)) end(result, "wrong", std::move(*wrong));
     malloc_trim(0);  // what the check held is not of what is measured next
