@@ -43,7 +43,7 @@ bool is_folder(const std::string& text) {
 
 // Whether the text can be nothing but a path: a revision is one word, or has git: before it.
 bool is_path(const std::string& text) {
-  return text.starts_with('.') || text.starts_with('/') || text.ends_with('/') || text.find('/') != std::string::npos;
+  return text.starts_with('.') || text.find('/') != std::string::npos;
 }
 
 // Empty: the argument is a folder. A folder that is not there is named, whatever the other one is.

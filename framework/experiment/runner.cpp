@@ -71,8 +71,14 @@ class Run {
       } catch (const nlohmann::json::exception&) {  // of another version: measured anew
       }
     }
-    progress_.say(
-        fmt::format("resuming: {} of {} trials were done before", trials_.results().size(), layout_.trials.size()));
+    progress_.say(fmt::format("resuming: {} were done before", trials_so_far()));
+  }
+
+  // "3 of 14 trials"; the row of a case that is refused is no trial.
+  std::string trials_so_far() const {
+    const auto refused = static_cast<std::size_t>(
+        std::ranges::count_if(trials_.results(), [](const auto& one) { return one.second.status == "refused"; }));
+    return fmt::format("{} of {} trials", trials_.results().size() - refused, layout_.trials.size() - refused);
   }
 
   // Most of the trials may have been measured under the roof and in the rounds of the run before.
@@ -279,9 +285,7 @@ class Run {
     const std::string how = outcome.interrupted != 0 ? fmt::format("interrupted ({})", strsignal(outcome.interrupted))
                             : trials_.must_stop()    ? "on_error: stop, and a trial did not end well"
                                                      : "";
-    if (!how.empty())
-      layout_.stopped = fmt::format("{}: {} of {} trials were run; `run --resume` goes on", how,
-                                    trials_.results().size(), layout_.trials.size());
+    if (!how.empty()) layout_.stopped = fmt::format("{}: {} were run; `run --resume` goes on", how, trials_so_far());
     progress_.finish();
     folder_.clear();
     write_environment();

@@ -344,8 +344,10 @@ TEST_F(Run, RefusesTheImpossibleCaseAloneAndKeepsNotesToTheirCase) {
   ASSERT_EQ(json.at("notes").size(), 1U);
   EXPECT_EQ(json.at("notes").at(0).at("case"), "q64");
   for (const nlohmann::json& arm : json.at("arms")) EXPECT_FALSE(arm.contains("notes")) << arm;
-  // Nothing is left to do, and the row is still there.
-  expect_well(run({"--resume"}));
+  // Nothing is left to do, and the row is still there; it was no trial.
+  const Outcome resumed = run({"--resume"});
+  expect_well(resumed);
+  expect_mentions(resumed.out, {"resuming: 6 of 6 trials were done before"});
   EXPECT_EQ(summary_of(sandbox_ / "out").where({{"position", "learned"}, {"case", "q64"}}).size(), 1U);
 }
 

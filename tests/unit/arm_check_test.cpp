@@ -117,9 +117,10 @@ TEST(CheckArm, TakesEveryPolicyThatLooksAtQueriesWithShares) {
   for (const char* cache : {"{expected_attention: {budget: 0.25}}", "expected_attention",
                             "{expected_attention: {budget: 64, storage: int8}}", "{h2o: {heavy: 0.1, recent: 0.1}}"}) {
     model::Decoder decoder = tiny(cache);
-    const CaseFeeding feedings[] = {{.capacities = {1024, 1024}, .filled = {992, 992}, .prompts = {0, 0}, .decodes = true},
-                                    {.capacities = {304}, .filled = {0}, .prompts = {300}, .decodes = true},
-                                    {.capacities = {600, 600}, .filled = {300, 599}, .prompts = {300, 1}, .decodes = false}};
+    const CaseFeeding feedings[] = {
+        {.capacities = {1024, 1024}, .filled = {992, 992}, .prompts = {0, 0}, .decodes = true},
+        {.capacities = {304}, .filled = {0}, .prompts = {300}, .decodes = true},
+        {.capacities = {600, 600}, .filled = {300, 599}, .prompts = {300, 1}, .decodes = false}};
     EXPECT_EQ(check_arm(decoder, feedings, false), std::nullopt) << cache;
   }
 }
