@@ -17,6 +17,13 @@ using config::KeyType;
 // Bounds from here on only say what a number of the program can hold.
 constexpr double kGreat = 2147483647;
 
+// What code of its own reads, of the keys of storages and workloads.
+std::string form_name(std::string_view form) {
+  if (form == "batches") return "batch or a list";
+  if (form == "prefill") return fmt::format("tokens or {}", experiment::kWholePrefill);
+  return std::string(form);
+}
+
 std::string type_name(const Key& key) {
   switch (key.type) {
     case KeyType::boolean:
@@ -42,7 +49,7 @@ std::string type_name(const Key& key) {
     case KeyType::paths:
       return "path or a list";
     case KeyType::form:
-      return fmt::format("{}", key.form);
+      return form_name(key.form);
   }
   return "";
 }

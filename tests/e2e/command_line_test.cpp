@@ -83,8 +83,8 @@ TEST(Describe, TellsOptionsWithTypesDefaultsBoundsAndPaper) {
   const Outcome sink = sandbox.run({"describe", "sink"});
   expect_well(sink);
   expect_mentions(sink.out, {"cache sink", "2309.17453", "sinks", "window", "positions", "renumbered | original",
-                             "integer", "from 0", "tokens, share of the context or bytes", "default 4", "default renumbered", "sink.so", "storage",
-                             "keys", "auto | rotated | unrotated"});
+                             "integer", "from 0", "tokens, share of the context or bytes", "default 4",
+                             "default renumbered", "sink.so", "storage", "keys", "auto | rotated | unrotated"});
   const Outcome gqa = sandbox.run({"describe", "gqa"});
   expect_well(gqa);
   expect_mentions(gqa.out, {"attention gqa", "kv_heads", "num_key_value_heads"});
@@ -122,7 +122,8 @@ TEST(Describe, TellsWhatStoragesAndWorkloadsTake) {
   expect_mentions(sandbox.run({"describe", "int8"}).out, {"storage int8", "options: none", "page"});
   expect_mentions(sandbox.run({"describe", "perplexity"}).out,
                   {"workload perplexity", "text (path or a list, required)", "context (integer, from 2, required)",
-                   "prefill", "max_windows"});
+                   "prefill (tokens or all)", "max_windows"});
+  expect_mentions(sandbox.run({"describe", "speed"}).out, {"batch (batch or a list)"});
   expect_refused(sandbox, {"describe", "perplexty"}, {"\"perplexty\"", "did you mean \"perplexity\"?"});
   expect_refused(sandbox, {"describe", "kivy"}, {"did you mean \"kivi\"?"});
 }
