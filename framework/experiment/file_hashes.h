@@ -5,9 +5,12 @@
 #include <map>
 #include <string>
 
+#include <attnlab/api.h>
+
 namespace attnlab::experiment {
 
-class FileHashes {
+/// Remembers by path: a file that changes meanwhile keeps the hash that it had. Not for several threads.
+class ATTNLAB_API FileHashes {
  public:
   /// For names that only this machine needs: of the bytes; of a file that is too large to hash in passing, its size and
   /// time.

@@ -120,6 +120,15 @@ TEST_F(Plans, IdsChangeWithAllThatAnOutcomeDependsOn) {
   expect_other("another text", ids(plan(workloads, "repeats: 1", arms)));
 }
 
+TEST_F(Plans, ReadAFileOnceForNamesOfTrialsAndForTheReport) {
+  FileHashes hashes;
+  const auto file = folder_.write("weights", "as they are");
+  const std::string quick = hashes.quick(file);
+  folder_.write("weights", "other bytes");
+  EXPECT_EQ(hashes.sha256(file), quick);
+  EXPECT_NE(FileHashes().sha256(file), quick);
+}
+
 TEST_F(Plans, GiveATrialTenMinutesAtLeastAndMoreWhereItsWorkIsMore) {
   const Plan small = plan("[speed: {batch: [q8]}]");
   EXPECT_EQ(small.cases[0].limit_seconds, 600);
