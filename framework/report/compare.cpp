@@ -12,12 +12,13 @@
 #include "report/comparable_inputs.h"
 #include "report/format.h"
 #include "report/metrics.h"
+#include "report/text_windows.h"
+#include "report/verdict_table.h"
 
 namespace attnlab::report {
 namespace {
 
-constexpr double kCovered = 0.95;           // by all intervals of a comparison at once
-constexpr std::size_t kLeastWindows = 100;  // below this no interval over texts means what it says
+constexpr double kCovered = 0.95;  // by all intervals of a comparison at once
 // Of a loss, which comes from logits in single precision: another order of additions is no change.
 constexpr double kRounding = 1e-6;
 
@@ -29,6 +30,7 @@ struct Series {
   std::string unit, better;
   bool is_deterministic = true;
   std::map<RoundAndSeed, std::vector<double>> samples;
+  WindowSums windows;  // of the text, or examples of recall: sums over all seeds
 
   // What was sampled more than once in a round counts with its median: the process is the unit.
   [[nodiscard]] std::vector<double> values() const {
@@ -48,44 +50,35 @@ struct Series {
   }
 };
 
-// Sums over the tokens of each text window, over all seeds.
-struct Windows {
-  std::vector<double> tokens;
-  std::map<std::string, std::vector<double>> sums;  // "nll", "kl", "same_top"
-};
-
 struct Cell {
   std::map<std::string, Series> series;
-  Windows windows;
   std::string failure;     // of the first trial that did not end well
   std::string no_verdict;  // why the figures may be compared with none; empty: they may
 };
 
-void add_to(std::vector<double>& sums, const nlohmann::json& values) {
+void add_to(std::vector<double>& sums, const std::vector<double>& values) {
   if (sums.empty()) sums.resize(values.size());
-  for (std::size_t i = 0; i < std::min(sums.size(), values.size()); ++i)
-    sums[i] += values[i].is_number() ? values[i].get<double>() : std::nan("");
+  for (std::size_t i = 0; i < std::min(sums.size(), values.size()); ++i) sums[i] += values[i];
 }
 
 std::map<CaseKey, Cell> cells_of(const Results& results) {
   std::map<CaseKey, Cell> cells;
   for (const TrialResult& trial : results.trials) {
     Cell& cell = cells[{trial.arm, trial.workload, trial.case_name}];
-    if (!trial.is_ok() && cell.failure.empty())
-      cell.failure = one_line(trial.reason.empty() ? trial.status : trial.status + ": " + trial.reason);
-    if (const auto reason = trial.details.find("no_verdict"); reason != trial.details.end() && reason->is_string())
-      cell.no_verdict = one_line(reason->get<std::string>());
+    if (!trial.is_ok() && cell.failure.empty()) cell.failure = status_text(trial);
+    if (const std::vector<std::string> reasons = detail_strings(trial, "no_verdict"); !reasons.empty())
+      cell.no_verdict = one_line(reasons.front());
     for (const Sample& sample : trial.samples) {
       Series& series = cell.series[sample.metric];
       series.unit = sample.unit;
       series.better = sample.better;
       series.is_deterministic &= sample.is_deterministic;
       series.samples[{trial.round, trial.seed}].push_back(sample.value);
+      if (const std::optional<WindowSums> figure = window_sums(trial, sample.metric)) {
+        add_to(series.windows.sums, figure->sums);
+        add_to(series.windows.tokens, figure->tokens);
+      }
     }
-    const auto windows = trial.details.find("windows");
-    if (windows == trial.details.end() || !windows->is_object()) continue;
-    for (const auto& [key, values] : windows->items())
-      if (values.is_array()) add_to(key == "tokens" ? cell.windows.tokens : cell.windows.sums[key], values);
   }
   return cells;
 }
@@ -140,23 +133,12 @@ LogRatio jackknife(const std::vector<double>& a, const std::vector<double>& b, c
   return {log_ratio(sum_a, sum_b, all), std::sqrt(moments(without).error2) * (n - 1), n - 1};
 }
 
-const char* window_key(const std::string& metric) {
-  if (metric == "nll_per_token" || metric == "perplexity") return "nll";
-  if (metric == "kl_to_baseline") return "kl";
-  return metric == "same_top_token" ? "same_top" : nullptr;
-}
-
-std::optional<LogRatio> over_windows(const std::string& metric, const Windows& a, const Windows& b) {
-  const char* key = window_key(metric);
-  if (key == nullptr || !a.sums.contains(key) || !b.sums.contains(key)) return std::nullopt;
-  const std::vector<double>&of_a = a.sums.at(key), &of_b = b.sums.at(key);
-  if (a.tokens != b.tokens || of_a.size() != a.tokens.size() || of_b.size() != a.tokens.size() ||
-      of_a.size() < kLeastWindows)
-    return std::nullopt;
+std::optional<LogRatio> over_windows(const std::string& metric, const WindowSums& a, const WindowSums& b) {
+  if (a.tokens != b.tokens || a.sums.size() < kLeastWindows) return std::nullopt;
   const LogRatio found =
-      metric == "perplexity"
-          ? jackknife(of_a, of_b, a.tokens, [](double x, double y, double tokens) { return (y - x) / tokens; })
-          : jackknife(of_a, of_b, a.tokens, [](double x, double y, double) { return std::log(y / x); });
+      metric == kPerplexity
+          ? jackknife(a.sums, b.sums, a.tokens, [](double x, double y, double tokens) { return (y - x) / tokens; })
+          : jackknife(a.sums, b.sums, a.tokens, [](double x, double y, double) { return std::log(y / x); });
   if (!std::isfinite(found.value) || !std::isfinite(found.error)) return std::nullopt;
   return found;
 }
@@ -176,7 +158,7 @@ std::optional<double> plain_ratio(double a, double b) {
 
 bool is_rounding(const ComparedRow& row) {
   const double size = std::max({1.0, std::abs(row.a), std::abs(row.b)});
-  return window_key(row.metric) != nullptr && std::abs(row.a - row.b) <= kRounding * size;
+  return is_quality(row.metric) && std::abs(row.a - row.b) <= kRounding * size;
 }
 
 // What the whole interval says; exact figures are their own interval.
@@ -223,7 +205,7 @@ class Comparer {
       if (!cell->no_verdict.empty()) {
         comparison_.warnings.push_back(
             fmt::format("{}, {}: not compared: {}", arm, case_title(entry), cell->no_verdict));
-        return;
+        break;
       }
     std::vector<std::string> metrics;
     for (const auto& [metric, series] : of_a->second.series)
@@ -243,7 +225,8 @@ class Comparer {
     row.n_b = static_cast<int>(b.size());
     row.is_exact = series_a.is_exact() && series_b.is_exact();
     row.why_not = inputs_.why_not(entry, metric);
-    if (row.why_not.empty() && is_quality(metric) && has_other_windows(cell_a.windows, cell_b.windows))
+    if (row.why_not.empty() && !(cell_a.no_verdict.empty() && cell_b.no_verdict.empty())) row.why_not = "no verdict";
+    if (row.why_not.empty() && is_quality(metric) && has_other_windows(cell_a, cell_b))
       row.why_not = "other windows of the text";
     if (!row.why_not.empty()) {
       comparison_.rows.push_back(std::move(row));
@@ -251,7 +234,8 @@ class Comparer {
       return;
     }
     row.ratio = plain_ratio(row.a, row.b);
-    std::optional<LogRatio> found = row.is_exact ? over_windows(metric, cell_a.windows, cell_b.windows) : welch(a, b);
+    std::optional<LogRatio> found =
+        row.is_exact ? over_windows(metric, series_a.windows, series_b.windows) : welch(a, b);
     // A share is a rate by the roof of its own run; what is to be compared is the rate.
     if (metric == kShareOfFmaPeak || metric == kShareOfReadBandwidth) found.reset();
     if (found) {
@@ -262,8 +246,13 @@ class Comparer {
     found_.push_back(found);
   }
 
-  static bool has_other_windows(const Windows& a, const Windows& b) {
-    return !a.tokens.empty() && !b.tokens.empty() && a.tokens != b.tokens;
+  static bool has_other_windows(const Cell& a, const Cell& b) {
+    return std::ranges::any_of(a.series, [&](const auto& item) {
+      const auto other = b.series.find(item.first);
+      if (other == b.series.end()) return false;
+      const std::vector<double>&mine = item.second.windows.tokens, &theirs = other->second.windows.tokens;
+      return !mine.empty() && !theirs.empty() && mine != theirs;
+    });
   }
 
   void list_unmatched() {

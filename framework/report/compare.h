@@ -1,7 +1,8 @@
 // Two results folders side by side: the ratio B / A of every metric that both have, arms and cases matched by name.
 // Samples of two runs are no pairs, so their logarithms are compared as Welch does, with intervals that hold for all
 // rows of the comparison at once (Bonferroni). What is the same in every round by construction is compared exactly;
-// quality over the same text window by window from a hundred windows on, so that its interval is that of the text.
+// quality window by window over the same text (recall: over the same examples) from a hundred on, so that its interval
+// is that of the text.
 // Figures of other models or other data are never held against each other: the row says why (comparable_inputs.h).
 // Not here: what both runs had not in common; whatever changed on the machine between them looks like a difference.
 #pragma once
@@ -36,7 +37,7 @@ struct ComparedRow {
   std::optional<double> ratio;       // of the geometric means; none where there is no finite or infinite one
   std::optional<Interval> interval;  // simultaneous over all rows; none for exact figures and single samples
   Change change = Change::unclear;
-  std::string why_not;  // "other weights": why the two are not compared; then there is no ratio
+  std::string why_not;  // "other weights", "no verdict": why the two are not compared; then there is no ratio
 
   /// Worse by more than the share `beyond`, and surely so: the whole interval is beyond it. 0.05: more than 1.05 times
   /// the bytes, less than 0.95 times the tokens per second.

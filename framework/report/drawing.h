@@ -2,6 +2,7 @@
 // as SVG or as PDF. Not here: what a chart shows (svg_chart), and axes (axis_scale).
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <variant>

@@ -59,8 +59,8 @@ std::vector<Prediction> predictions(const Results& results) {
     all.back().is_in_cache = bytes <= caches;
   }
   for (const SummaryRow& row : results.summary.rows) {
-    if (!row.is_ok() || row.metric != kRecallAccuracy) continue;
-    if (const SummaryRow* predicted = other_metric(results, row, "recall_predicted"))
+    if (!row.is_ok() || row.metric != kRecallAccuracy || !row.no_verdict.empty()) continue;
+    if (const SummaryRow* predicted = other_metric(results, row, kRecallPredicted))
       all.push_back(prediction_of(row, predicted->estimate.median));
   }
   std::erase_if(all, [](const Prediction& one) { return !std::isfinite(one.predicted * one.measured); });

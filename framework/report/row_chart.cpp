@@ -48,11 +48,13 @@ Drawing row_chart(const ChartStyle& style, const std::string& title, const std::
     const double row_height = kRowHeight + kLine * static_cast<double>(names[i].size() - 1);
     const double middle = y + row_height / 2;
     const double x = scale(row.estimate.median);
-    if (row.is_baseline) drawing.line(x, top - 4, x, bottom, {.stroke = kQuiet, .dashes = {3, 3}});
+    if (row.is_baseline && row.no_verdict.empty())
+      drawing.line(x, top - 4, x, bottom, {.stroke = kQuiet, .dashes = {3, 3}});
     if (has_width(row.estimate.interval))
       drawing.line(scale(row.estimate.interval->low), middle, scale(row.estimate.interval->high), middle,
                    {.stroke = colour_of(look.colour), .width = 2});
-    draw_mark(drawing, {x, middle}, look, row.is_baseline || row.is_marked || !row.ratio, row.is_baseline);
+    const bool is_filled = row.no_verdict.empty() && (row.is_baseline || row.is_marked || !row.ratio);
+    draw_mark(drawing, {x, middle}, look, is_filled, row.is_baseline);
     double line_y = middle + 4 - kLine * static_cast<double>(names[i].size() - 1) / 2;
     for (const std::string& line : names[i]) {
       drawing.text(left - 12, line_y, line, Anchor::end, {.is_bold = row.is_baseline});

@@ -8,7 +8,6 @@
 
 #include "report/arm_series.h"
 #include "report/metrics.h"
-#include "report/verdict_table.h"
 
 namespace attnlab::report {
 namespace {
@@ -81,9 +80,10 @@ std::vector<Curve> curves_of(const Tradeoff& tradeoff, const std::vector<ArmSeri
   return curves;
 }
 
-void add(std::vector<Tradeoff>& all, const Results& results, const Column& quality, const Column& cost) {
+void add(std::vector<Tradeoff>& all, const StudyLayout& layout, const std::vector<ArmSeries>& series,
+         const Column& quality, const Column& cost) {
   Tradeoff tradeoff{quality.measure, cost.measure, {}, {}};
-  for (const ArmLayout& arm : results.layout.arms) {
+  for (const ArmLayout& arm : layout.arms) {
     const auto y = quality.rows.find(arm.name);
     const auto x = cost.rows.find(arm.name);
     if (y == quality.rows.end() || x == cost.rows.end()) continue;
@@ -95,8 +95,8 @@ void add(std::vector<Tradeoff>& all, const Results& results, const Column& quali
   mark_front(tradeoff);
   // A cache that evicted nothing where the quality was measured has shown nothing of what its size costs.
   for (TradeoffPoint& point : tradeoff.points)
-    point.is_on_front = point.is_on_front && !has_evicted_nothing(results, quality.measure.entry, point.arm);
-  if (cost.measure.unit == "bytes") tradeoff.curves = curves_of(tradeoff, arm_series(results.layout));
+    point.is_on_front = point.is_on_front && !quality.rows.at(point.arm)->evicted_nothing;
+  if (cost.measure.unit == "bytes") tradeoff.curves = curves_of(tradeoff, series);
   all.push_back(std::move(tradeoff));
 }
 
@@ -104,16 +104,20 @@ void add(std::vector<Tradeoff>& all, const Results& results, const Column& quali
 
 std::vector<Tradeoff> tradeoffs(const Results& results) {
   std::vector<Tradeoff> all;
+  const std::vector<ArmSeries> series = arm_series(results.layout);
+  const auto add_pair = [&](const Column& quality, const Column& cost) {
+    add(all, results.layout, series, quality, cost);
+  };
   const std::vector<Column> bytes_of_cases = columns_of(results, kKvBytes);
   const std::vector<Column> speeds = columns_of(results, kDecode);
   for (std::string_view metric : kQualities)
     for (const Column& quality : columns_of(results, metric)) {
       if (const std::optional<Column> own = column_of(results, quality.measure.entry, kOwnBytes)) {
-        add(all, results, quality, *own);
+        add_pair(quality, *own);
       } else {
-        for (const Column& bytes : bytes_of_cases) add(all, results, quality, bytes);
+        for (const Column& bytes : bytes_of_cases) add_pair(quality, bytes);
       }
-      for (const Column& speed : speeds) add(all, results, quality, speed);
+      for (const Column& speed : speeds) add_pair(quality, speed);
     }
   return all;
 }

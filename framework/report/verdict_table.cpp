@@ -80,12 +80,6 @@ VerdictRow row_of(const ArmLayout& arm, const Rows& rows, const std::vector<std:
 
 }  // namespace
 
-bool has_evicted_nothing(const Results& results, const CaseLayout& entry, const std::string& arm) {
-  return std::ranges::any_of(results.summary.rows, [&](const SummaryRow& row) {
-    return row.evicted_nothing && row.arm == arm && row.workload == entry.workload && row.case_name == entry.case_name;
-  });
-}
-
 std::vector<FurtherLine> further_lines(const Results& results, Headline least) {
   std::vector<FurtherLine> lines;
   for (const FurtherRatio& further : results.summary.further) {

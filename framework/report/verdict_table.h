@@ -35,9 +35,6 @@ struct VerdictTable {
 /// metrics where there is no such. Arms that were refused, or have no trial in the case, have no row.
 [[nodiscard]] std::vector<VerdictTable> verdict_tables(const Results& results, Headline least);
 
-/// A policy that never evicted in the case was not tried at all, whatever its figures say.
-[[nodiscard]] bool has_evicted_nothing(const Results& results, const CaseLayout& entry, const std::string& arm);
-
 /// One comparison with another arm than the baseline.
 struct FurtherLine {
   std::string reference, arm, title, heading;  // title: of the case; heading: of the metric

@@ -467,9 +467,18 @@ class Verdict {
       }
       if (std::ranges::find(of_case, one_line(row.arm)) == of_case.end()) of_case.push_back(one_line(row.arm));
     }
-    for (const std::string& title : titles)
-      add(fmt::format("no verdict on {} in {}: {}", fmt::join(arms[title].begin() + 1, arms[title].end(), ", "), title,
-                      arms[title].front()));
+    // The same arms for the same reason are one sentence, whatever the cases: there is room for few.
+    std::vector<std::pair<std::vector<std::string>, std::vector<std::string>>> alike;  // why and arms; titles
+    for (const std::string& title : titles) {
+      const auto known = std::ranges::find_if(alike, [&](const auto& one) { return one.first == arms[title]; });
+      if (known == alike.end())
+        alike.push_back({arms[title], {title}});
+      else
+        known->second.push_back(title);
+    }
+    for (const auto& [why_and_arms, of_titles] : alike)
+      add(fmt::format("no verdict on {} in {}: {}", fmt::join(why_and_arms.begin() + 1, why_and_arms.end(), ", "),
+                      fmt::join(of_titles, ", "), why_and_arms.front()));
   }
 
   void add_what_cannot_be_marked() {

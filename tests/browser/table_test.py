@@ -38,9 +38,38 @@ class Table(browser.PageTest):
     def test_shows_every_arm_in_the_order_of_the_study(self):
         self.assertEqual(self.arms(), [arm["name"] for arm in make_results.ordinary().arms])
 
-    def test_a_note_names_the_case_that_it_is_of(self):
-        notes = self.run_script("""return [...document.querySelectorAll('#arms-table td.notes')]
+    def show_case(self, case):
+        table = self.one("#table")
+        self.choose(table, "Case", self.options(table, "Case").index(case))
+
+    def notes(self, case):
+        self.show_case(case)
+        return self.run_script("""return [...document.querySelectorAll('#arms-table td.notes')]
             .map((one) => one.textContent);""")
+
+    def cells(self, case):
+        self.show_case(case)
+        return [cell.text for cell in self.all("#arms-table td.number")]
+
+    def test_a_note_stays_with_the_case_that_it_is_of(self):
+        self.assertFalse([note for note in self.notes("speed q1s1024") if "longer than" in note])
+        self.assertIn("longer than the 8192 positions", self.notes("speed q1s16384")[0])
+
+    def test_cells_without_a_verdict_say_so(self):
+        study = make_results.ordinary()
+        for trial in study.trials:
+            if trial["workload"] == "perplexity" and "h2o" in trial["arm"]:
+                trial["details"]["no_verdict"] = "no token read the cache"
+        self.open(browser.report(study, self.folder / "unread") / "report.html")
+        self.assertEqual(sum("no verdict" in cell for cell in self.cells("perplexity")), 3 * 3)
+        self.assertEqual(sum("no verdict" in cell for cell in self.cells("speed q1s1024")), 0)
+        axis = self.one("#axis")
+        self.choose(axis, "Along", self.options(axis, "Along").index("cache: budget (perplexity)"))
+        self.choose(axis, "Metric", self.options(axis, "Metric").index("perplexity"))
+        self.assertEqual(self.marks(axis, "medians", "circle"), 3, "the windows' alone")
+
+    def test_a_note_names_the_case_that_it_is_of(self):
+        notes = self.notes("all cases")
         self.assertIn("speed q1s16384: longer than the 8192 positions", notes[0])
         for note in notes:
             self.assertEqual(note.count("longer than the 8192"), note.count("speed q1s16384: longer than the 8192"))

@@ -252,6 +252,47 @@ TEST(Compare, TakesTheQualityOfAnUnknownModelForNothing) {
   expect_said(found, "B does not say which model it is of");
 }
 
+TEST(Compare, PairsTheExamplesOfRecallFromAHundredOn) {
+  const auto of = [](int examples, int lost) {
+    TrialResult recall = test::trial(arm("mha"), 0, {});
+    recall.workload = "recall";
+    recall.case_name = "length64";
+    std::vector<double> right;
+    double sum = 0;
+    for (int i = 0; i < examples; ++i) {
+      right.push_back(8 - i % 3 - (i < lost ? 2 : 0));
+      sum += right.back();
+    }
+    recall.samples = {{"recall_accuracy", "share", "higher", sum / (8.0 * examples), true}};
+    recall.details["examples"] = {{"right", right},
+                                  {"queries", std::vector<double>(static_cast<std::size_t>(examples), 8)}};
+    return results_of({arm("mha")}, {recall});
+  };
+  const ComparedRow one_lost = row_of(compare(of(120, 0), of(120, 1)), "recall_accuracy");
+  ASSERT_TRUE(one_lost.interval.has_value());
+  EXPECT_NEAR(*one_lost.ratio, one_lost.b / one_lost.a, 1e-9);
+  EXPECT_EQ(one_lost.change, Change::unclear) << "one example of many";
+  EXPECT_EQ(row_of(compare(of(120, 0), of(120, 60)), "recall_accuracy").change, Change::worse);
+  EXPECT_FALSE(row_of(compare(of(99, 0), of(99, 60)), "recall_accuracy").interval.has_value());
+}
+
+TEST(Compare, HoldsWhatHasNoVerdictAgainstNothing) {
+  const Results a = results_of({arm("mha")}, {text(losses(120, 1, 0, 1))});
+  Results b = results_of({arm("mha")}, {text(losses(120, 1.1, 0, 2))});
+  EXPECT_TRUE(compare(a, b).has_regression(0));
+  b.trials[0].details["no_verdict"] = "no token read the cache";
+  const Comparison found = compare(a, b);
+  EXPECT_FALSE(found.has_compared());
+  EXPECT_FALSE(found.has_regression(0));
+  ASSERT_EQ(found.rows.size(), 2u) << "shown all the same";
+  for (const ComparedRow& row : found.rows) {
+    EXPECT_EQ(row.why_not, "no verdict");
+    EXPECT_FALSE(row.ratio || row.interval);
+  }
+  expect_said(found, "mha/full, perplexity text: not compared: no token read the cache");
+  expect_said(found, "nothing can be compared: no verdict");
+}
+
 TEST(Compare, ComparesDistancesFromOneArmOnly) {
   Results a = with_text(1000, 1), b = a;
   for (Results* one : {&a, &b}) {

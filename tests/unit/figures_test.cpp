@@ -203,6 +203,29 @@ TEST(Figures, ThatAWrittenReportDoesNotHaveAreAnError) {
   EXPECT_FALSE(std::filesystem::exists(out / "paper"));
 }
 
+// Filled are the baseline and what differs from it; what has no verdict is neither.
+TEST(Figures, MarkWhatHasNoVerdictHollow) {
+  const Folder folder;
+  Results results = read_results(write_study(folder, of_text()));
+  const auto hollow_marks = [&] {
+    results.summary = summarise(results.layout, results.trials);
+    const std::vector<StaticChart> charts = static_charts(results, column_style());
+    const auto chart = std::ranges::find(charts, "perplexity-kv_bytes_mean", &StaticChart::name);
+    if (chart == charts.end()) return std::ptrdiff_t{-1};
+    return std::ranges::count_if(chart->drawing.marks(), [](const Drawing::Mark& mark) {
+      const auto* circle = std::get_if<Circle>(&mark);
+      const auto* outline = std::get_if<Outline>(&mark);
+      return (circle != nullptr && circle->ink.fill == kPaper) || (outline != nullptr && outline->ink.fill == kPaper);
+    });
+  };
+  const auto others = static_cast<std::ptrdiff_t>(results.layout.arms.size()) - 1;
+  EXPECT_EQ(hollow_marks(), others) << "exact figures have no mark";
+  results.trials.back().details["no_verdict"] = "no token read the cache";
+  EXPECT_EQ(hollow_marks(), others);
+  for (TrialResult& trial : results.trials) trial.details["no_verdict"] = "no token read the cache";
+  EXPECT_EQ(hollow_marks(), others + 1) << "the baseline has none either";
+}
+
 TEST(Latex, HasNoCommandThatTheTextDidNotMean) {
   EXPECT_EQ(latex_text("a_b & 50% of {x}$ #1 ~ ^ \\input{y} <z> \"q\" --"),
             "a\\_b \\& 50\\% of \\{x\\}\\$ \\#1 \\textasciitilde{} \\textasciicircum{} \\textbackslash{}input\\{y\\} "

@@ -151,6 +151,15 @@ TEST(ReportPages, PredictedDecodeIsThatOfTheLargerOfTheTwoBounds) {
   EXPECT_NE(report_markdown(results).find("bound by arithmetic"), std::string::npos);
 }
 
+TEST(ReportPages, WhatHasNoVerdictIsNotHeldAgainstAPrediction) {
+  TrialResult recall =
+      trial(arm("mha"), 0,
+            {{"recall_accuracy", "share", "higher", 0.4, true}, {"recall_predicted", "share", "none", 0.5, true}});
+  EXPECT_EQ(predictions(results_of(layout({arm("mha")}), {recall})).size(), 1u);
+  recall.details["no_verdict"] = "no token read the cache";
+  EXPECT_TRUE(predictions(results_of(layout({arm("mha")}), {recall})).empty());
+}
+
 TEST(ReportPages, AStaticChartHasAMarkForEveryArmAndOnlyEscapedText) {
   std::vector<TrialResult> trials;
   for (const char* name : {"<script>", "b&b", "c"})

@@ -45,6 +45,19 @@ TrialResult text_of(const ArmLayout& arm, int windows, double more) {
   return result;
 }
 
+// The baseline and an arm that is so many times as fast at 512 rows and at 8k, which come first in the study.
+std::pair<StudyLayout, std::vector<TrialResult>> at_two_contexts(const ArmLayout& other, double at_512, double at_8k,
+                                                                 int rounds) {
+  StudyLayout study = layout({kMha, other});
+  study.cases = {{"speed", "q1s8k", {{"context", 8192}}}, {"speed", "q512", {{"context", 512}}}};
+  std::vector<TrialResult> trials = rounds_of(study.arms, {1, at_512}, rounds);
+  for (TrialResult longer : rounds_of(study.arms, {1, at_8k}, rounds)) {
+    longer.case_name = "q1s8k";
+    trials.push_back(longer);
+  }
+  return {study, trials};
+}
+
 std::vector<std::string> words_of(const StudyLayout& study, const std::vector<TrialResult>& trials) {
   Results results;
   results.trials = trials;
@@ -121,13 +134,7 @@ TEST(VerdictWords, OfManyArmsTellTheWorstWithTheBestAndCountTheOthers) {
 }
 
 TEST(VerdictWords, OfAnArmTellTheWorstCaseWithTheBest) {
-  StudyLayout study = layout({kMha, kGqa});
-  study.cases = {{"speed", "q1s8k", {{"context", 8192}}}, {"speed", "q512", {{"context", 512}}}};
-  std::vector<TrialResult> trials = rounds_of(study.arms, {1, 0.8}, 8);
-  for (TrialResult longer : rounds_of(study.arms, {1, 1.9}, 8)) {
-    longer.case_name = "q1s8k";
-    trials.push_back(longer);
-  }
+  const auto [study, trials] = at_two_contexts(kGqa, 0.8, 1.9, 8);
   const auto words = words_of(study, trials);
   ASSERT_EQ(words.size(), 1u);
   const std::string unstable = R"(( \(unstable: the quotient of the medians is [\d.]+ ×\))?)";
@@ -177,6 +184,25 @@ TEST(VerdictWords, OfManyArmsLeaveOutWhoEvictedNothingAndWhatHasNoVerdict) {
                 "No verdict on a0/full in recall length64: no token read the cache."}));
 }
 
+TEST(VerdictWords, OfOneReasonInManyCasesAreOneSentence) {
+  StudyLayout study = layout({kMha, kGqa});
+  study.cases.clear();
+  std::vector<TrialResult> trials;
+  for (int i = 0; i < 9; ++i) {
+    const std::string name = "length" + std::to_string(i);
+    study.cases.push_back({"recall", name});
+    for (const ArmLayout& arm : study.arms) trials.push_back(recall_of(arm, name, 0.5));
+    trials.back().details["no_verdict"] = i < 8 ? "no token read the cache" : "nobody asked";
+  }
+  const auto words = words_of(study, trials);
+  ASSERT_EQ(words.size(), 3u);
+  EXPECT_EQ(words[0], "mha/full: recall 50.0 % (length8).");
+  EXPECT_EQ(words[1],
+            "No verdict on gqa/full in recall length0, recall length1, recall length2, recall length3, recall length4, "
+            "recall length5, recall length6, recall length7: no token read the cache.");
+  EXPECT_EQ(words[2], "No verdict on gqa/full in recall length8: nobody asked.");
+}
+
 TEST(VerdictWords, OfOneArmAreItsFigures) {
   const auto words = words_of(layout({kMha}), rounds_of({kMha}, {1}, 7));
   ASSERT_EQ(words.size(), 1u);
@@ -185,13 +211,7 @@ TEST(VerdictWords, OfOneArmAreItsFigures) {
 }
 
 TEST(VerdictWords, SpeakOfEveryContextAndStayOnOneLine) {
-  StudyLayout study = layout({kMha, arm("g\nqa")});
-  study.cases = {{"speed", "q1s8k", {{"context", 8192}}}, {"speed", "q512", {{"context", 512}}}};
-  std::vector<TrialResult> trials = rounds_of(study.arms, {1, 1.1}, 7);
-  for (TrialResult longer : rounds_of(study.arms, {1, 2}, 7)) {
-    longer.case_name = "q1s8k";
-    trials.push_back(longer);
-  }
+  const auto [study, trials] = at_two_contexts(arm("g\nqa"), 1.1, 2, 7);
   const auto words = words_of(study, trials);
   ASSERT_EQ(words.size(), 1u);
   expect_like(

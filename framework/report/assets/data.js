@@ -18,6 +18,11 @@ for (const row of data.summary) {
   else rowOf.set(join(row.arm, row.workload, row.case, row.metric), row);
 }
 const rowAt = (arm, entry, metric) => rowOf.get(join(arm, entry.workload, entry.case, metric));
+// Where figures are held against each other: those without a verdict are not.
+function judgedRowAt(arm, entry, metric) {
+  const row = rowAt(arm, entry, metric);
+  return row?.no_verdict ? undefined : row;
+}
 
 // Cases with the metrics that at least one arm has in them, in the order of the tables.
 const columnsOf = data.cases
@@ -31,31 +36,37 @@ const isHeadline = (metric) => metric.headline !== "none";
 const caseTitle = (workload, name) =>
   caseOf.get(join(workload, name))?.title ?? (name ? workload + " " + name : workload);
 
+// What is said of an arm, and of the case that it is said of where it is not all of them: a row of the table holds
+// every case of an arm, so such a note names its own, and stays away where another is shown.
 const notesOf = new Map(armNames.map((name) => [name, []]));
-const addNote = (arm, note) => {
+const statusWords = (status) => status.replace(/_/g, " ");
+const caseKey = (entry) => join(entry.workload, entry.case);
+function addNote(arm, text, entry) {
   const notes = notesOf.get(arm);
-  if (notes && note && !notes.includes(note)) notes.push(note);
-};
+  const note = entry?.workload
+    ? { text: `${caseTitle(entry.workload, entry.case)}: ${text}`, key: caseKey(entry) }
+    : { text };
+  if (notes && text && !notes.some((other) => other.text === note.text)) notes.push(note);
+}
+const noteTexts = (arm, key = "") =>
+  notesOf
+    .get(arm)
+    .filter((note) => key === "" || note.key === undefined || note.key === key)
+    .map((note) => note.text);
 for (const arm of data.arms) {
   if (arm.name === baseline) addNote(arm.name, "baseline");
   if (arm.refused) addNote(arm.name, "refused: " + arm.refused);
   for (const note of arm.notes ?? []) addNote(arm.name, note);
 }
-// A row of the table holds all cases of an arm: what is said of one of them names it.
-for (const entry of data.notes)
-  for (const note of entry.notes) addNote(entry.arm, `${caseTitle(entry.workload, entry.case)}: ${note}`);
+for (const entry of data.notes) for (const note of entry.notes) addNote(entry.arm, note, entry);
 for (const failure of data.failures)
-  addNote(
-    failure.arm,
-    `${failure.status} in ${failure.workload ? caseTitle(failure.workload, failure.case) : "its start"}`,
-  );
+  addNote(failure.arm, statusWords(failure.status) + (failure.workload ? "" : " before its first case"), failure);
 
 // What went wrong in the same way, whatever the cases and rounds: arm by arm.
 const failureGroups = d3
   .groups(data.failures, (failure) => join(failure.arm, failure.status, failure.reason))
   .map(([, same]) => same);
 const failureOf = new Map(data.failures.map((failure) => [join(failure.arm, failure.workload, failure.case), failure]));
-const statusWords = (status) => status.replace(/_/g, " ");
 function placesText(failures) {
   return failures
     .map((failure) => {
@@ -83,7 +94,7 @@ const choice = { filter: "", shown: new Set(armNames), highlighted: new Set() };
 const armText = new Map(
   data.arms.map((arm) => [
     arm.name,
-    [arm.name, arm.attention, arm.position, arm.cache, ...(arm.tags ?? []), ...notesOf.get(arm.name)]
+    [arm.name, arm.attention, arm.position, arm.cache, ...(arm.tags ?? []), ...noteTexts(arm.name)]
       .join(" ")
       .toLowerCase(),
   ]),

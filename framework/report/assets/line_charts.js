@@ -12,7 +12,7 @@ function drawAxis(axis, metric, width) {
           ...point,
           label: axis.case === undefined ? lineLabel(line) : line.label,
           index,
-          row: rowAt(point.arm, { workload: axis.workload, case: point.case }, metric.name),
+          row: judgedRowAt(point.arm, { workload: axis.workload, case: point.case }, metric.name),
         }))
         .filter((point) => point.row && isNumber(point.row.median)),
     }))
@@ -32,7 +32,7 @@ function drawAxis(axis, metric, width) {
   const reference =
     axis.case === undefined
       ? undefined
-      : rowAt(baseline, { workload: axis.workload, case: axis.case }, metric.name)?.median;
+      : judgedRowAt(baseline, { workload: axis.workload, case: axis.case }, metric.name)?.median;
   const showsReference = isNumber(reference) && !points.some((point) => point.arm === baseline);
   const y = (point) => point.row.median;
   const format = (value) => formatValue(value, metric.unit);

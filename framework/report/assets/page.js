@@ -72,7 +72,8 @@ function metricsSection() {
     "metrics",
     "Every metric by arm",
     "Points are medians, lines 95 % intervals or the range of too few rounds; the dashed line is the baseline. " +
-      "As ratios, intervals hold for all arms at once, and filled points differ significantly.",
+      "As ratios, intervals hold for all arms at once, and filled points differ significantly." +
+      (data.summary.some((row) => row.no_verdict) ? " Hollow values have no verdict: they are compared with none." : ""),
     el(
       "div",
       { class: "controls" },
@@ -160,7 +161,7 @@ function axesSection() {
   const pointsOf = (axis, metric) =>
     axis.lines
       .flatMap((line) => line.points)
-      .filter((point) => isNumber(rowAt(point.arm, { workload: axis.workload, case: point.case }, metric.name)?.median))
+      .filter((point) => isNumber(judgedRowAt(point.arm, { workload: axis.workload, case: point.case }, metric.name)?.median))
       .length;
   const metricsOf = ({ axis }) => {
     const metrics = data.metrics.filter((metric) => pointsOf(axis, metric) > 1);

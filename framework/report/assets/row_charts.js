@@ -94,9 +94,9 @@ function drawByArm(entry, metric, asRatio, width) {
   );
   const values = rows.flatMap((row) => [value(row), low(row), high(row)]).filter(isNumber);
   const scale = numericScale(values, asRatio ? "" : metric.unit, 30);
-  const reference = asRatio ? 1 : rowAt(baseline, entry, metric.name)?.median;
+  const reference = asRatio ? 1 : judgedRowAt(baseline, entry, metric.name)?.median;
   const colour = (row) => colourOf(row.arm);
-  const isSolid = (row) => !asRatio || row.marked || row.arm === baseline;
+  const isSolid = (row) => !row.no_verdict && (!asRatio || row.marked || row.arm === baseline);
   const describe = (row) =>
     `${labelOf(row.arm)}\n${formatValue(row.median, metric.unit)} ` +
     formatInterval(row.low, row.high, row.coverage, (number) => formatValue(number, metric.unit)) +
@@ -107,7 +107,8 @@ function drawByArm(entry, metric, asRatio, width) {
     (row.seeds_low !== undefined
       ? `\nseeds: ${formatValue(row.seeds_low, metric.unit)} to ${formatValue(row.seeds_high, metric.unit)}`
       : "") +
-    `\nn = ${row.n}`;
+    `\nn = ${row.n}` +
+    (row.no_verdict ? `\nno verdict: ${row.no_verdict}` : "");
   const seeds = asRatio ? [] : rows.filter((row) => row.seeds_low !== undefined);
   const svg = plotRows(width, layout, { scale, values, unit: asRatio ? "" : metric.unit, format }, [
     isNumber(reference)
@@ -155,12 +156,17 @@ function drawByArm(entry, metric, asRatio, width) {
       row.arm,
       formatValue(row.median, metric.unit),
       formatInterval(row.low, row.high, row.coverage, (number) => formatValue(number, metric.unit)),
-      isNumber(row.ratio) ? formatRatio(row.ratio) : "",
+      isNumber(row.ratio) ? formatRatio(row.ratio) : row.no_verdict ? "no verdict" : "",
       formatInterval(row.ratio_low, row.ratio_high, row.ratio_coverage, formatRatio),
       row.n,
     ]),
     numeric: [1, 3, 5],
-    text: extremesText(rows, (row) => row.arm, value, format),
+    text: extremesText(
+      rows.filter((row) => !row.no_verdict),
+      (row) => row.arm,
+      value,
+      format,
+    ),
   };
 }
 

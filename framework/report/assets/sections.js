@@ -350,7 +350,7 @@ function armsSection() {
         if (!details.open || body.firstChild) return;
         append(body, [
           arm.tags?.length > 0 ? el("p", {}, "tags: ", arm.tags.join(", ")) : "",
-          notesOf.get(arm.name).map((note) => el("p", {}, note)),
+          noteTexts(arm.name).map((note) => el("p", {}, note)),
           arm.resolved === undefined
             ? el("p", {}, "The folder does not say more.")
             : el("pre", { tabindex: "0" }, JSON.stringify(arm.resolved, null, 2)),

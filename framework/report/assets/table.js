@@ -6,7 +6,6 @@ const table = {
   sort: undefined, // { key, descending }
 };
 
-const caseKey = (entry) => join(entry.workload, entry.case);
 const columnKey = (column) => join(column.entry.workload, column.entry.case, column.metric.name);
 
 function tableColumns() {
@@ -84,6 +83,7 @@ function valueCell(arm, { entry, metric }) {
           ratios ? " " + ratios : "",
         )
       : "",
+    row.no_verdict ? el("span", { class: "status", title: row.no_verdict }, "no verdict") : "",
   );
 }
 
@@ -184,7 +184,7 @@ function fillTable() {
         {},
         armCell(arm),
         columns.map((column) => valueCell(arm, column)),
-        el("td", { class: "notes" }, notesOf.get(arm).join("; ")),
+        el("td", { class: "notes" }, noteTexts(arm, table.entry).join("; ")),
       ),
       reasonRow(arm, columns),
     ]),
