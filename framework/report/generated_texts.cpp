@@ -15,11 +15,9 @@ std::vector<GeneratedText> generated_texts(const Results& results) {
     for (const ArmLayout& arm : results.layout.arms) {
       std::set<std::int64_t> seeds;
       for (const TrialResult& trial : results.trials) {  // by round
+        if (trial.arm != arm.name || trial.workload != entry.workload || trial.case_name != entry.case_name) continue;
         const std::vector<std::string> text = detail_strings(trial, "text");
-        if (trial.arm != arm.name || !trial.is_ok() || text.empty() ||
-            CaseLayout{trial.workload, trial.case_name} != entry)
-          continue;
-        if (!seeds.insert(trial.seed).second) continue;
+        if (!trial.is_ok() || text.empty() || !seeds.insert(trial.seed).second) continue;
         const std::vector<std::string> prompts = detail_strings(trial, "prompt");
         const std::string prompt = prompts.empty() ? "" : prompts.front();
         const std::string name =

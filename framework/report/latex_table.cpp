@@ -158,10 +158,15 @@ std::string table_of(const Results& results, const CaseLayout& entry, const std:
     }
     if (has_any) rows += row + (arm.name == results.layout.baseline ? " \\\\ % the baseline\n" : " \\\\\n");
   }
-  std::string without_verdict;
+  std::vector<std::string> reasons;  // caches that drop rows and caches that round them have their own
   for (const SummaryRow& row : results.summary.rows)
-    if (!row.no_verdict.empty() && row.workload == entry.workload && row.case_name == entry.case_name)
-      without_verdict = fmt::format(" $^{{\\circ}}$ compared with none: {}.", latex_text(row.no_verdict));
+    if (!row.no_verdict.empty() && row.workload == entry.workload && row.case_name == entry.case_name &&
+        std::ranges::find(reasons, row.no_verdict) == reasons.end())
+      reasons.push_back(row.no_verdict);
+  const std::string without_verdict = reasons.empty()
+                                          ? ""
+                                          : fmt::format(" $^{{\\circ}}$ compared with none: {}.",
+                                                        latex_text(fmt::format("{}", fmt::join(reasons, "; "))));
   const auto baseline = std::ranges::find(series, results.layout.baseline, &ArmSeries::arm);
   return fmt::format(
       "\\begin{{table*}}\n\\centering\\small\n"

@@ -263,6 +263,11 @@ TEST(Latex, TableDistinguishesNothingThatHasNoVerdictOrEvictedNothing) {
   EXPECT_NE(table.find("$^{\\circ}$ compared with none: no token read the cache."), std::string::npos) << table;
   EXPECT_EQ(table.find("\\textbf{12.0 KiB}"), std::string::npos) << table;
   EXPECT_NE(table.find("\\textbf{16.0 KiB}"), std::string::npos) << table;
+  results.trials.front().details["no_verdict"] = "rows were rounded";
+  results.summary = summarise(results.layout, results.trials);
+  EXPECT_NE(latex_table(results).find("compared with none: rows were rounded; no token read the cache."),
+            std::string::npos);
+  results.trials.front().details.erase("no_verdict");
   for (TrialResult& trial : results.trials)
     if (trial.arm == last) {
       trial.details.erase("no_verdict");

@@ -73,7 +73,9 @@ function metricsSection() {
     "Every metric by arm",
     "Points are medians, lines 95 % intervals or the range of too few rounds; the dashed line is the baseline. " +
       "As ratios, intervals hold for all arms at once, and filled points differ significantly." +
-      (data.summary.some((row) => row.no_verdict) ? " Hollow values have no verdict: they are compared with none." : ""),
+      (data.summary.some((row) => row.no_verdict)
+        ? " Hollow values have no verdict: they are compared with none."
+        : ""),
     el(
       "div",
       { class: "controls" },
@@ -161,8 +163,8 @@ function axesSection() {
   const pointsOf = (axis, metric) =>
     axis.lines
       .flatMap((line) => line.points)
-      .filter((point) => isNumber(judgedRowAt(point.arm, { workload: axis.workload, case: point.case }, metric.name)?.median))
-      .length;
+      .map((point) => judgedRowAt(point.arm, { workload: axis.workload, case: point.case }, metric.name))
+      .filter((row) => isNumber(row?.median)).length;
   const metricsOf = ({ axis }) => {
     const metrics = data.metrics.filter((metric) => pointsOf(axis, metric) > 1);
     return [...metrics.filter(isHeadline), ...metrics.filter((metric) => !isHeadline(metric))];
