@@ -455,30 +455,29 @@ class Verdict {
   }
 
   void add_without_verdict() {
-    std::vector<std::string> titles;
-    std::map<std::string, std::vector<std::string>> arms;  // by title, and first of all why
-    for (const SummaryRow& row : results_.summary.rows) {
-      if (row.no_verdict.empty()) continue;
-      const std::string title = case_title({row.workload, row.case_name});
-      std::vector<std::string>& of_case = arms[title];
-      if (of_case.empty()) {
-        titles.push_back(title);
-        of_case.push_back(row.no_verdict);
+    using Unjudged = std::pair<std::vector<std::string>, std::vector<std::string>>;  // arms; reasons, one a policy
+    const auto add_once = [](std::vector<std::string>& texts, const std::string& text) {
+      if (std::ranges::find(texts, text) == texts.end()) texts.push_back(text);
+    };
+    // The same arms for the same reasons are one sentence, whatever the cases: there is room for few.
+    std::vector<std::pair<Unjudged, std::vector<std::string>>> alike;  // with the titles
+    for (const CaseLayout& entry : results_.layout.cases) {
+      Unjudged found;
+      for (const SummaryRow& row : results_.summary.rows) {
+        if (row.no_verdict.empty() || row.workload != entry.workload || row.case_name != entry.case_name) continue;
+        add_once(found.first, one_line(row.arm));
+        add_once(found.second, row.no_verdict);
       }
-      if (std::ranges::find(of_case, one_line(row.arm)) == of_case.end()) of_case.push_back(one_line(row.arm));
-    }
-    // The same arms for the same reason are one sentence, whatever the cases: there is room for few.
-    std::vector<std::pair<std::vector<std::string>, std::vector<std::string>>> alike;  // why and arms; titles
-    for (const std::string& title : titles) {
-      const auto known = std::ranges::find_if(alike, [&](const auto& one) { return one.first == arms[title]; });
+      if (found.first.empty()) continue;
+      const auto known = std::ranges::find_if(alike, [&](const auto& one) { return one.first == found; });
       if (known == alike.end())
-        alike.push_back({arms[title], {title}});
+        alike.push_back({found, {case_title(entry)}});
       else
-        known->second.push_back(title);
+        known->second.push_back(case_title(entry));
     }
-    for (const auto& [why_and_arms, of_titles] : alike)
-      add(fmt::format("no verdict on {} in {}: {}", fmt::join(why_and_arms.begin() + 1, why_and_arms.end(), ", "),
-                      fmt::join(of_titles, ", "), why_and_arms.front()));
+    for (const auto& [unjudged, titles] : alike)
+      add(fmt::format("no verdict on {} in {}: {}", fmt::join(unjudged.first, ", "), fmt::join(titles, ", "),
+                      fmt::join(unjudged.second, "; ")));
   }
 
   void add_what_cannot_be_marked() {

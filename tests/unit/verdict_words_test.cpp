@@ -184,6 +184,17 @@ TEST(VerdictWords, OfManyArmsLeaveOutWhoEvictedNothingAndWhatHasNoVerdict) {
                 "No verdict on a0/full in recall length64: no token read the cache."}));
 }
 
+TEST(VerdictWords, OfSeveralArmsWithoutAVerdictTellTheReasonOfEach) {
+  StudyLayout study = layout({kMha, kGqa});
+  study.cases = {{"recall", "length64"}};
+  std::vector<TrialResult> trials = {recall_of(kMha, "length64", 0.9), recall_of(kGqa, "length64", 0.5)};
+  trials[0].details["no_verdict"] = "h2o may drop rows";
+  trials[1].details["no_verdict"] = "int8 rounds rows";
+  EXPECT_EQ(words_of(study, trials),
+            (std::vector<std::string>{
+                "No verdict on mha/full, gqa/full in recall length64: h2o may drop rows; int8 rounds rows."}));
+}
+
 TEST(VerdictWords, OfOneReasonInManyCasesAreOneSentence) {
   StudyLayout study = layout({kMha, kGqa});
   study.cases.clear();
