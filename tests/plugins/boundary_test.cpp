@@ -208,6 +208,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"segfaults", "causal", {"cache \"segfaults\" (", "ended by signal 11", "in tile"}},
         Case{"lost_rows", "can be made and run", {"cache \"lost_rows\" (", "that live"}},
         Case{"hangs_in_clear", "clear goes back to the start", {"longer than the limit of 10 s", "in clear"}, 1},
+        // Within the limit on each combination, and not on all of them.
+        Case{"dawdles_in_clear", "clear goes back to the start", {"longer than the limit of 10 s", "in clear"}, 1},
         Case{"dies_in_save", "save and restore go on identically", {"signal 11", "in save"}, 1},
         Case{"exits_in_save", "save and restore go on identically", {"ended with exit code 3"}, 1},
         Case{"forgetful", "save and restore go on identically", {" after it was saved ", " and restored into "}},

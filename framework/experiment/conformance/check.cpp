@@ -55,8 +55,7 @@ double badness(const Finding& finding) {
   return finding.deviation > 0 ? 1e300 * std::min(1.0, finding.deviation) : 0;
 }
 
-}  // namespace
-
+// Takes a finding into a verdict: the worst stays.
 void take(Verdict& verdict, const Finding& finding, const std::string& on) {
   if (verdict.combinations == 0 || badness(finding) > badness(verdict.worst)) {
     verdict.worst = finding;
@@ -64,8 +63,6 @@ void take(Verdict& verdict, const Finding& finding, const std::string& on) {
   }
   ++verdict.combinations;
 }
-
-namespace {
 
 using nlohmann::json;
 
@@ -119,8 +116,9 @@ Verdict examine_apart(const std::string& law, std::vector<Candidate>& candidates
     }
     send(line_of(to_json(verdict)));
   });
+  const auto start = LineProcess::Clock::now();  // the limit is of the law, not of each combination
   std::string on;
-  while (const auto line = process.next(seconds)) {
+  while (const auto line = process.next(seconds, start)) {
     const json said = json::parse(*line);
     if (!said.contains("trying")) return verdict_of(said);
     on = said.at("trying");

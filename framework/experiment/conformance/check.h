@@ -44,9 +44,6 @@ struct Verdict {
 /// Laws about the options of one component: values outside the declared bounds are refused.
 [[nodiscard]] std::optional<Finding> options_are_bounded(const Registry& registry, const Descriptor& component);
 
-/// Takes a finding into a verdict: the worst stays.
-void take(Verdict& verdict, const Finding& finding, const std::string& on);
-
 /// Seconds that a law may take on all combinations of a component: some hundred times what it takes.
 inline constexpr double kLawSeconds = 30;
 

@@ -22,10 +22,9 @@
 namespace attnlab::experiment::conformance {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr std::string_view kCrash = "attnlab: ";
-constexpr double kLastWords = 0.3;  // seconds for a process that is ended to say what it was doing
+// For a process that is ended to say what it was doing.
+constexpr std::chrono::milliseconds kLastWords{300};
 
 void write_line(int descriptor, std::string_view text) {
   std::string line(text);
@@ -73,10 +72,11 @@ LineProcess::~LineProcess() {
   close(lines_);
 }
 
-std::optional<std::string> LineProcess::next(double seconds) {
+std::optional<std::string> LineProcess::next(double seconds, Clock::time_point since) {
+  const auto deadline = since + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
   std::string line;
   while (pid_ > 0) {
-    switch (hear(seconds, line)) {
+    switch (hear(deadline, line)) {
       case Heard::line:
         if (!line.starts_with(kCrash)) return line;
         crash_ = line.substr(kCrash.size());
@@ -86,7 +86,7 @@ std::optional<std::string> LineProcess::next(double seconds) {
         break;
       case Heard::nothing:
         kill(pid_, SIGTERM);
-        while (hear(kLastWords, line) == Heard::line)
+        while (hear(Clock::now() + kLastWords, line) == Heard::line)
           if (line.starts_with(kCrash)) crash_ = line.substr(kCrash.size());
         end(fmt::format("took longer than the limit of {:g} s", seconds));
         break;
@@ -95,9 +95,7 @@ std::optional<std::string> LineProcess::next(double seconds) {
   return std::nullopt;
 }
 
-LineProcess::Heard LineProcess::hear(double seconds, std::string& line) {
-  const auto deadline =
-      Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
+LineProcess::Heard LineProcess::hear(Clock::time_point deadline, std::string& line) {
   for (;;) {
     if (const std::size_t end = received_.find('\n'); end != std::string::npos) {
       line = received_.substr(0, end);

@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <functional>
 #include <optional>
 #include <string>
@@ -13,6 +14,7 @@ namespace attnlab::experiment::conformance {
 
 class LineProcess {
  public:
+  using Clock = std::chrono::steady_clock;
   using Send = std::function<void(std::string_view line)>;  // a line has no line breaks
 
   /// `body` runs in the process, which ends with it. Error where no process can be had.
@@ -21,15 +23,16 @@ class LineProcess {
   LineProcess(const LineProcess&) = delete;
   LineProcess& operator=(const LineProcess&) = delete;
 
-  /// Waits for the next line. None: the process has ended, or took longer than this and was ended; see `why`.
-  [[nodiscard]] std::optional<std::string> next(double seconds);
+  /// Waits for the next line. None: the process has ended, or took longer than this, counted from `since`, and was
+  /// ended; see `why`.
+  [[nodiscard]] std::optional<std::string> next(double seconds, Clock::time_point since = Clock::now());
   /// Why there are no more lines: what the process said of its crash, or the signal, the exit code or the limit. Empty
   /// where it came to its end.
   [[nodiscard]] const std::string& why() const noexcept { return why_; }
 
  private:
   enum class Heard { line, end, nothing };
-  Heard hear(double seconds, std::string& line);
+  Heard hear(Clock::time_point deadline, std::string& line);
   void end(const std::string& cause);
 
   pid_t pid_ = -1;

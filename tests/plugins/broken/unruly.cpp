@@ -1,11 +1,13 @@
 // Policies that break the rules of what they call, or end in every way in which code can end: each is a component, so
 // that `attnlab check` finds it with its default options. All act from the third row on.
+#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <exception>
 #include <limits>
 #include <stdexcept>
 #include <string>
+#include <thread>
 
 #include "plugins/broken/law_parts.h"
 
@@ -98,6 +100,7 @@ enum class Ending {
   more_rows,
   reads_nothing,
   hangs_in_clear,
+  dawdles_in_clear,
   dies_in_save,
   exits_in_save,
   other_shape
@@ -129,6 +132,7 @@ class Ended final : public LayerCache, public TileSelector {
     if (kEnding == Ending::hangs_in_clear)
       for (volatile bool waits = true; waits;) {
       }
+    if (kEnding == Ending::dawdles_in_clear) std::this_thread::sleep_for(std::chrono::seconds(1));
     cache_->clear(sequence);
   }
   int rows(int sequence, int kv_head) const noexcept override {
@@ -239,6 +243,7 @@ constexpr Component<CachePolicy> kBroken[] = {unruly<Way::repeats>("repeats"),
                                               ended<Ending::more_rows>("more_rows"),
                                               ended<Ending::reads_nothing>("reads_nothing"),
                                               ended<Ending::hangs_in_clear>("hangs_in_clear"),
+                                              ended<Ending::dawdles_in_clear>("dawdles_in_clear"),
                                               ended<Ending::dies_in_save>("dies_in_save"),
                                               ended<Ending::exits_in_save>("exits_in_save"),
                                               ended<Ending::other_shape>("other_shape"),
