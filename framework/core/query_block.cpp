@@ -25,6 +25,7 @@ QueryBlock::QueryBlock(const AttendArgs& args, const QueryRange& range, Scratch&
       group_(static_cast<int>(args.queries.extent(1)) / shape_.kv_heads),
       rows_(range.count * group_),
       value_stride_(padded(shape_.value_dim)),
+      visibility_(args.source.visibility(range.sequence)),
       positions_(args.chunk.positions_of(range.sequence).subspan(range.first, range.count)) {
   const auto floats = [&](std::int64_t count) { return scratch.floats(count).data(); };
   const std::int64_t rows = rows_;
@@ -107,7 +108,6 @@ TileScores QueryBlock::score(const KvTile& tile) {
     queries = capped_;
   }
   // Queries that see nothing of the tile are left out, in steps; what lies between is computed and masked.
-  const MaskRule* visibility = args_.source.visibility(range_.sequence);
   std::array<MaskRule::Cover, kBlockRows / kMaskQueries> seen;     // by the variant's mask
   std::array<MaskRule::Cover, kBlockRows / kMaskQueries> allowed;  // by the policy
   const int steps = (range_.count + kMaskQueries - 1) / kMaskQueries;
@@ -117,7 +117,7 @@ TileScores QueryBlock::score(const KvTile& tile) {
     const int last = std::min((step + 1) * kMaskQueries, range_.count) - 1;
     const PositionRange range{positions[step * kMaskQueries], positions[last]};
     seen[step] = args_.mask.cover(range, tile.range);
-    allowed[step] = visibility == nullptr ? MaskRule::Cover::full : visibility->cover(range, tile.range);
+    allowed[step] = visibility_ == nullptr ? MaskRule::Cover::full : visibility_->cover(range, tile.range);
     if (seen[step] == MaskRule::Cover::none || allowed[step] == MaskRule::Cover::none) continue;
     first_step = std::min(first_step, step);
     end_step = step + 1;
@@ -156,7 +156,7 @@ TileScores QueryBlock::score(const KvTile& tile) {
                  .first_head = range_.kv_head * group_};
   for (const ScoreHook* hook : args_.hooks) hook->apply(view);
   if (is_partial(seen)) args_.mask.mask(view);
-  if (is_partial(allowed)) visibility->mask(view);
+  if (is_partial(allowed)) visibility_->mask(view);
   return scored;
 }
 

@@ -68,6 +68,7 @@ class QueryBlock {
   int group_;
   int rows_;
   int value_stride_;
+  const MaskRule* visibility_;  // asked for once, not for every tile
   std::span<const Position> positions_;
   float* packed_;            // [rows, key_dim] queries, rotated and scaled
   float* capped_ = nullptr;  // [rows, key_dim] the same, numbered for tiles with a query cap

@@ -38,7 +38,7 @@ enum class Rounding : std::uint8_t { none, when_appended, after_prompt };
 [[nodiscard]] ATTNLAB_API std::unique_ptr<KvRows> make_rows(const StorageSpec& storage, const KvShape& shape,
                                                             int sequences, int capacity);
 /// Of one row of one kv head in a full page: codes, scales and minima, and its index. Of kivi, a row that is codes.
-/// What a budget in bytes is divided by.
+/// What a step reads of it; what is allocated is `list_bytes`.
 [[nodiscard]] ATTNLAB_API double row_bytes(const StorageSpec& storage, const KvShape& shape);
 /// What so many rows of one kv head take: whole pages, and the positions of the rows.
 [[nodiscard]] ATTNLAB_API double list_bytes(const StorageSpec& storage, const KvShape& shape, int rows);

@@ -1,9 +1,10 @@
 // Cache policies and their caches as the host calls them; see guarded.h.
-#include <deque>
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <deque>
 #include <limits>
+#include <utility>
+#include <vector>
 
 #include "registry/guarded.h"
 #include "registry/guarded_hooks.h"
@@ -43,7 +44,7 @@ class GuardedCache final : public LayerCache {
   KeyForm key_form() const noexcept override { return key_form_; }
   const MaskRule* visibility(int sequence) const noexcept override {
     const PluginCall call(callee_, "visibility");
-    return visibility_[static_cast<std::size_t>(sequence)].follow(inner_->visibility(sequence));
+    return visibility_[sequence].follow(inner_->visibility(sequence));
   }
   MassSink* mass_sink() const noexcept override {
     const PluginCall call(callee_, "mass_sink");
@@ -198,8 +199,8 @@ class GuardedCache final : public LayerCache {
   std::unique_ptr<LayerCache> inner_;
   KvShape shape_;
   KeyForm key_form_;
-  std::vector<std::int64_t> fed_;       // [sequences] tokens since it was empty
-  std::vector<std::int64_t> appended_;  // [sequences] tokens since the last chunk ended
+  std::vector<std::int64_t> fed_;               // [sequences] tokens since it was empty
+  std::vector<std::int64_t> appended_;          // [sequences] tokens since the last chunk ended
   mutable std::deque<GuardedMask> visibility_;  // [sequences]
   mutable GuardedMassSink mass_sink_;
   mutable GuardedQuerySink query_sink_;

@@ -2,7 +2,10 @@
 // there is to do is to say who is being called.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
+#include <span>
+#include <string>
 
 #include <attnlab/core.h>
 #include <attnlab/position_scheme.h>
