@@ -21,14 +21,15 @@ struct QuestOptions {
 
   static constexpr auto fields() {
     using Q = QuestOptions;
-    return std::tuple{
-        attnlab::field(
-            "page", &Q::page,
-            {.min = 1, .max = 4096, .unit = "tokens", .doc = "Rows of a page; multiples of 16 are read fastest."}),
-        attnlab::field("budget", &Q::budget,
-                       {.doc = "Rows a query head reads, in whole pages; below one page one is read."}),
-        attnlab::field("dense_layers", &Q::dense_layers,
-                       {.min = 0, .doc = "First layers of the model, which read everything."})};
+    return std::tuple{attnlab::field("page", &Q::page,
+                                     {.min = 1,
+                                      .max = 4096,
+                                      .unit = "tokens",
+                                      .doc = "Rows of a page. They are read in tiles of as many as divide it and 64."}),
+                      attnlab::field("budget", &Q::budget,
+                                     {.doc = "Rows a query head reads, in whole pages; below one page one is read."}),
+                      attnlab::field("dense_layers", &Q::dense_layers,
+                                     {.min = 0, .doc = "First layers of the model, which read everything."})};
   }
 };
 
