@@ -17,12 +17,6 @@ namespace {
 constexpr std::size_t kMaxIndexBytes = 100'000'000;  // as much as a header may have
 constexpr std::size_t kMaxProblems = 10;             // a wrong shard lacks hundreds of tensors
 
-// A link counts even if it leads nowhere: opening it then says so, instead of another file being used in silence.
-bool is_there(const std::filesystem::path& path) {
-  std::error_code ignored;
-  return std::filesystem::exists(std::filesystem::symlink_status(path, ignored));
-}
-
 // Only plain names: an index must not make the program read files elsewhere.
 bool stays_in_folder(std::string_view shard) {
   return !shard.empty() && shard != "." && shard != ".." &&

@@ -18,12 +18,6 @@ constexpr std::size_t kMostEntries = 10'000;
 constexpr const char* kSingleFile = "model.safetensors";
 constexpr const char* kAdapterFile = "adapter_model.safetensors";  // weights that change a model, not a model
 
-// A link counts even if it leads nowhere: opening it then says so, instead of another file being used in silence.
-bool is_there(const fs::path& path) {
-  std::error_code ignored;
-  return fs::exists(fs::symlink_status(path, ignored));
-}
-
 std::vector<std::string> names_in(const fs::path& folder) {
   std::vector<std::string> names;
   std::error_code failure;
@@ -67,6 +61,11 @@ std::string main_revision(const fs::path& folder) {
 }
 
 }  // namespace
+
+bool is_there(const fs::path& path) {
+  std::error_code ignored;
+  return fs::exists(fs::symlink_status(path, ignored));
+}
 
 fs::path checkpoint_folder(const fs::path& folder) {
   if (is_there(folder / "config.json") || !is_cache_entry(folder)) return folder;

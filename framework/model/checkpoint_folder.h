@@ -10,6 +10,10 @@
 
 namespace attnlab::model {
 
+/// Whether a folder holds such a file. A link counts even if it leads nowhere, as a download that broke off leaves it:
+/// opening it then says so, instead of the file being taken for absent and another one, or a default, used in silence.
+[[nodiscard]] bool is_there(const std::filesystem::path& path);
+
 /// The folder that is meant: of a Hugging Face cache entry (`models--org--name`) the snapshot that its refs/main names,
 /// or its only one without refs/main; else the folder itself. Error where the entry has no such snapshot, naming those
 /// that it has.

@@ -252,8 +252,7 @@ namespace {
 
 // What transformers generates by: its eos_token_id comes before that of config.json.
 void read_generation_config(const std::filesystem::path& path, ModelConfig& config) {
-  std::error_code failed;
-  if (!std::filesystem::exists(path, failed)) return;
+  if (!is_there(path)) return;
   const nlohmann::json generation = read_strict_json(path, kMaxConfigBytes);
   if (!generation.is_object()) throw Error(path.string(), "is no JSON object but " + shown(generation));
   std::vector<ConfigEntry> entries;
@@ -272,9 +271,8 @@ ModelConfig read_config_json(const std::filesystem::path& folder) {
     throw Error(folder.string(), "no such folder", "name a checkpoint folder");
   }
   const std::filesystem::path path = folder / "config.json";
-  if (!std::filesystem::exists(std::filesystem::symlink_status(path, failed)))
-    throw Error(folder.string(), "holds no config.json", what_else_it_is(folder));
-  if (std::filesystem::exists(folder / "adapter_config.json", failed))
+  if (!is_there(path)) throw Error(folder.string(), "holds no config.json", what_else_it_is(folder));
+  if (is_there(folder / "adapter_config.json"))
     throw Error((folder / "adapter_config.json").string(),
                 "an adapter lies beside the model, and adapters are not applied",
                 "merge it into the model, or remove it to use the model without it");

@@ -7,6 +7,7 @@
 
 #include <attnlab/error.h>
 
+#include "model/checkpoint_folder.h"
 #include "model/tokenizer_huggingface.h"
 #include "model/tokenizer_sentencepiece.h"
 #include "model/tokenizer_side_files.h"
@@ -110,8 +111,8 @@ std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& folder) {
   const std::filesystem::path json = folder / "tokenizer.json";
   const std::filesystem::path sentencepiece = folder / "tokenizer.model";
   const SideFiles files(folder);
-  const bool has_sentencepiece = std::filesystem::exists(sentencepiece, ignored);
-  if (!std::filesystem::exists(json, ignored)) {
+  const bool has_sentencepiece = is_there(sentencepiece);
+  if (!is_there(json)) {
     if (has_sentencepiece) return load_sentencepiece_tokenizer(sentencepiece, files);
     throw Error(folder.string(), "has no tokenizer", "expected tokenizer.json or tokenizer.model in this folder");
   }

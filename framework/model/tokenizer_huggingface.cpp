@@ -21,8 +21,6 @@
 namespace attnlab::model::tokenizer_parts {
 namespace {
 
-constexpr std::size_t kMaxFileBytes = std::size_t{256} << 20;  // Gemma's, the largest, has 33 MB
-
 // "truncation" and "padding" are for batches; everything else of the file is read.
 void check_version(const JsonNode& tokenizer) {
   tokenizer.has_only({"version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer",
@@ -147,7 +145,7 @@ class HuggingFaceTokenizer final : public Tokenizer {
 }  // namespace
 
 std::unique_ptr<Tokenizer> load_huggingface_tokenizer(const std::filesystem::path& file, const SideFiles& files) {
-  const nlohmann::json tokenizer = read_strict_json(file, kMaxFileBytes);
+  const nlohmann::json tokenizer = read_strict_json(file, kMaxTokenizerBytes);
   return std::make_unique<HuggingFaceTokenizer>(JsonNode(tokenizer, file.string()), files);
 }
 

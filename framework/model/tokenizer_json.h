@@ -3,6 +3,7 @@
 // Not here: parsing the text (strict_json.h, which also bounds the nesting that parsers of sequences recurse into).
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -14,6 +15,9 @@
 #include <attnlab/error.h>
 
 namespace attnlab::model::tokenizer_parts {
+
+/// Of any JSON file of a tokenizer: Gemma's, the largest, has 33 MB.
+inline constexpr std::size_t kMaxTokenizerBytes = std::size_t{256} << 20;
 
 /// "a, b, c", for the remedy of an unsupported kind.
 std::string list_of(const std::vector<std::string>& names);

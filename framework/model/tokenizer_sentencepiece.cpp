@@ -26,8 +26,6 @@ namespace {
 
 using sentencepiece::SentencePieceProcessor;
 
-constexpr std::size_t kMaxFileBytes = std::size_t{256} << 20;
-
 // " (why)", unless it is only the place of a check in sentencepiece's own source.
 std::string reason_of(const sentencepiece::util::Status& status) {
   const std::string message = LossyUtf8().push(status.message());
@@ -228,7 +226,7 @@ std::unique_ptr<Tokenizer> load_sentencepiece_tokenizer(const std::filesystem::p
 
 std::unique_ptr<Tokenizer> load_sentencepiece_tokenizer_of(const std::filesystem::path& file,
                                                            const std::filesystem::path& json, const SideFiles& files) {
-  const nlohmann::json text = read_strict_json(json, kMaxFileBytes);
+  const nlohmann::json text = read_strict_json(json, kMaxTokenizerBytes);
   const JsonNode node(text, json.string());
   auto processors = std::make_unique<Processors>(file);
   if (!has_the_same_tokens(node, processors->as_it_is())) return nullptr;

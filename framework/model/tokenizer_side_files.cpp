@@ -4,25 +4,22 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <system_error>
 #include <unordered_map>
 #include <utility>
 
+#include "model/checkpoint_folder.h"
 #include "model/strict_json.h"
 
 namespace attnlab::model::tokenizer_parts {
 namespace {
-
-constexpr std::size_t kMaxFileBytes = std::size_t{256} << 20;
 
 // In the order in which transformers adds those that have no id.
 constexpr std::array kSpecialKeys{"bos_token", "eos_token", "unk_token", "sep_token",
                                   "pad_token", "cls_token", "mask_token"};
 
 std::optional<JsonNode> read(const std::filesystem::path& file, nlohmann::json& text) {
-  std::error_code ignored;
-  if (!std::filesystem::exists(file, ignored)) return std::nullopt;
-  text = read_strict_json(file, kMaxFileBytes);
+  if (!is_there(file)) return std::nullopt;
+  text = read_strict_json(file, kMaxTokenizerBytes);
   JsonNode node(text, file.string());
   if (!text.is_object()) node.refuse("must be an object");
   return node;
@@ -155,14 +152,18 @@ NamedTokens name_tokens(const std::optional<JsonNode>& own, const SideFiles& fil
 }
 
 AddedAround added_around(const SideFiles& files, const NamedTokens& named, AddedAround otherwise) {
-  const auto decide = [&](const char* key, std::optional<TokenId> token, std::vector<TokenId>& ids) {
+  const auto decide = [&](const char* key, const char* name, std::optional<TokenId> token, std::vector<TokenId>& ids) {
     const auto add = files.setting(key);
-    if (!add || (*add && !token)) return;
+    if (!add) return;
+    if (*add && !token) {
+      if (!ids.empty()) return;
+      files.config()->at(key).refuse("is true, but no token is named for it", std::string("name the ") + name);
+    }
     ids.clear();
     if (*add) ids.push_back(*token);
   };
-  decide("add_bos_token", named.bos, otherwise.before);
-  decide("add_eos_token", named.eos, otherwise.after);
+  decide("add_bos_token", "bos_token", named.bos, otherwise.before);
+  decide("add_eos_token", "eos_token", named.eos, otherwise.after);
   return otherwise;
 }
 

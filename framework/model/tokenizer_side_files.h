@@ -57,7 +57,8 @@ NamedTokens name_tokens(const std::optional<JsonNode>& own, const SideFiles& fil
                         TokenId vocabulary_end);
 
 /// What is added around a prompt: `otherwise`, unless add_bos_token decides what comes before it (the BOS or nothing)
-/// or add_eos_token what comes after it. A setting that asks for a token without a name changes nothing.
+/// or add_eos_token what comes after it. A setting that asks for a token without a name leaves what `otherwise` has
+/// there; Error where that is nothing.
 AddedAround added_around(const SideFiles& files, const NamedTokens& named, AddedAround otherwise);
 
 }  // namespace attnlab::model::tokenizer_parts

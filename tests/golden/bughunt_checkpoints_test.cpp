@@ -208,7 +208,15 @@ TEST(BughuntCheckpoints, OddHeadsAreRefusedByRopeOnly) {
     return std::vector<std::string>{"logits", "odd.yaml", "--ids", "ids.txt", "--position", position, "-o", "out.st"};
   };
   expect_refused(sandbox, logits("rope"), {"rope rotates pairs", "15", "even"});
-  expect_well(sandbox.run(logits("alibi")));
+  for (const char* position : {"none", "alibi", "{rope: {partial_rotary_factor: 0.94}}"})  // 14 of 15 are rotated
+    expect_well(sandbox.run(logits(position)));
+  const auto validate = [&](const std::string& position) {
+    sandbox.write("study.yaml", "name: odd\nmodel: odd.yaml\nrepeats: 1\narms:\n  - {position: none}\n  - {position: " +
+                                    position + "}\nworkloads: [{speed: {prompt: 8, generate: 2}}]\n");
+    return std::vector<std::string>{"validate", "study.yaml"};
+  };
+  expect_refused(sandbox, validate("rope"), {"study.yaml:6:", "rope rotates pairs"});
+  expect_well(sandbox.run(validate("alibi")));
 }
 
 }  // namespace

@@ -1,34 +1,21 @@
 // Which file of a folder holds the weights, under which names its tensors are found, and what is said where one is not.
-#include "model/checkpoint.h"
-
+#include "checkpoint_samples.h"
 #include "model/missing_tensor.h"
-#include "model_test_files.h"
 
 namespace attnlab::model {
 namespace {
 
-using model_test::bytes_of;
 using model_test::expect_mentions;
-using model_test::refusal;
+using model_test::open_refusal;
 using model_test::safetensors_text;
 using model_test::TempFolder;
+using model_test::write_tensors;
 using Names = std::vector<std::string>;
-
-void write_tensors(const std::filesystem::path& path, const Names& names) {
-  const std::vector<float> numbers(4, 1.0F);
-  std::vector<OutputTensor> tensors;
-  for (const std::string& name : names) tensors.push_back({name, DType::f32, {4}, bytes_of(numbers)});
-  write_safetensors(path, tensors);
-}
 
 Names names_of(const Names& stored) {
   const TempFolder folder;
   write_tensors(folder.path() / "model.safetensors", stored);
   return Checkpoint::open(folder.path()).names();
-}
-
-std::string open_refusal(const TempFolder& folder) {
-  return refusal([&] { static_cast<void>(Checkpoint::open(folder.path())); });
 }
 
 TEST(CheckpointNames, WrappersAreSeenThroughInAnyOrder) {
@@ -46,7 +33,7 @@ TEST(CheckpointNames, TheOutermostNameMayBeMissing) {
 TEST(CheckpointNames, OneParameterUnderTwoNamesIsRefused) {
   const TempFolder folder;
   write_tensors(folder.path() / "model.safetensors", {"norm.weight", "_orig_mod.model.norm.weight"});
-  expect_mentions(open_refusal(folder),
+  expect_mentions(open_refusal(folder.path()),
                   {"\"norm.weight\"", "\"_orig_mod.model.norm.weight\"", "are the same parameter, model.norm.weight"});
 }
 
@@ -66,7 +53,8 @@ TEST(CheckpointFiles, TheOnlyFileCountsWhateverItsName) {
   write_tensors(folder.path() / "adapter_model.safetensors", {"b"});  // changes a model, is none
   EXPECT_EQ(Checkpoint::open(folder.path()).names(), Names{"a"});
   write_tensors(folder.path() / "ema.safetensors", {"c"});
-  expect_mentions(open_refusal(folder), {"several safetensors files (consolidated.safetensors, ema.safetensors)"});
+  expect_mentions(open_refusal(folder.path()),
+                  {"several safetensors files (consolidated.safetensors, ema.safetensors)"});
 }
 
 TEST(CheckpointFiles, OtherFormatsAreNamed) {
@@ -76,7 +64,7 @@ TEST(CheckpointFiles, OtherFormatsAreNamed) {
     folder.write("model.bin.index.json", "{}");
     folder.write(file, "x");
     if (file.ends_with(".bin")) folder.write("optimizer.bin", "x");  // sorts first and is no model
-    expect_mentions(open_refusal(folder), {"holds neither model.safetensors", ", but " + file, "converted"});
+    expect_mentions(open_refusal(folder.path()), {"holds neither model.safetensors", ", but " + file, "converted"});
   }
 }
 

@@ -1,7 +1,5 @@
 // Laws of checkpoints: one file and shards hold the same tensors, an index cannot lie or lead elsewhere, and elements
 // are read exactly, from every type, range and alignment.
-#include "model/checkpoint.h"
-
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -13,40 +11,28 @@
 #include <xmmintrin.h>
 #endif
 
-#include "model_test_files.h"
+#include "checkpoint_samples.h"
 
 namespace attnlab::model {
 namespace {
 
 using model_test::bytes_of;
 using model_test::expect_mentions;
+using model_test::open_refusal;
 using model_test::refusal;
 using model_test::safetensors_text;
 using model_test::TempFolder;
+using model_test::write_tensors;
 
 const std::vector<float> kOnes(4, 1.0f);
 const std::vector<float> kTwos(4, 2.0f);
 constexpr const char* kIndex = "model.safetensors.index.json";
-
-OutputTensor tensor_of(const std::string& name, const std::vector<float>& numbers) {
-  return {name, DType::f32, {static_cast<std::int64_t>(numbers.size())}, bytes_of(numbers)};
-}
-
-void write_tensors(const std::filesystem::path& path, const std::vector<std::string>& names) {
-  std::vector<OutputTensor> tensors;
-  for (const std::string& name : names) tensors.push_back(tensor_of(name, kOnes));
-  write_safetensors(path, tensors);
-}
 
 std::string index_text(const std::map<std::string, std::string>& weight_map) {
   std::string text = R"({"metadata":{"total_size":1},"weight_map":{)";
   for (const auto& [name, shard] : weight_map)
     text += (text.back() == '{' ? "\"" : ",\"") + name + "\":\"" + shard + "\"";
   return text + "}}";
-}
-
-std::string open_refusal(const std::filesystem::path& folder) {
-  return refusal([&] { static_cast<void>(Checkpoint::open(folder)); });
 }
 
 TEST(Checkpoint, OneFileAndShardsHoldTheSameTensors) {

@@ -340,6 +340,29 @@ TEST(ModelConfig, GenerationConfigHasTheLastWordOnTheEnd) {
                   {"generation_config.json: eos_token_id: \"</s>\" is no token"});
 }
 
+// As a download that broke off leaves it: to take the file for absent would end texts elsewhere without a word.
+TEST(ModelConfig, FilesThatAreLinksWhichLeadNowhereAreNotTakenForAbsent) {
+  for (const auto& [name, part] : std::vector<std::pair<std::string, std::string>>{
+           {"config.json", "config.json: no such file"},
+           {"generation_config.json", "generation_config.json: no such file"},
+           {"adapter_config.json", "adapter_config.json: an adapter lies beside the model"}}) {
+    const TempFolder folder;
+    if (name != "config.json") folder.write("config.json", llama().dump());
+    std::filesystem::create_symlink("nowhere", folder.path() / name);
+    expect_mentions(refusal([&] { static_cast<void>(read_config_json(folder.path())); }), {part});
+  }
+}
+
+// Only a rotation needs pairs, and an arm may have none: rope refuses them itself.
+TEST(ModelConfig, HeadsAndRotatedSharesMayBeOdd) {
+  const json odd = with(llama(), R"({"head_dim":15})");
+  const json share = with(llama(), R"({"partial_rotary_factor":0.45})");
+  EXPECT_EQ(checkpoint(odd).rotary_dim(), 15);
+  EXPECT_EQ(yaml(odd).rotary_dim(), 15);
+  EXPECT_EQ(checkpoint(share).rotary_dim(), 7);
+  EXPECT_EQ(yaml(share).rotary_dim(), 7);
+}
+
 TEST(ModelConfig, FoldersThatAreSomethingElseAreRecognised) {
   for (const auto& [file, part] : std::vector<std::pair<std::string, std::string>>{
            {"adapter_config.json", "adapter"}, {"params.json", "params.json"}, {"model-q4.gguf", "GGUF"}}) {

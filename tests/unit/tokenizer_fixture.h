@@ -1,6 +1,7 @@
 // What the tokenizer tests share: where fixtures lie, and tokenizer.json files made up in a temporary folder.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <filesystem>
 #include <fstream>
@@ -79,6 +80,26 @@ std::string error_of(const Call& call) {
     return error.what();
   }
   return "";
+}
+
+using Pieces = std::vector<std::string>;
+
+/// Compares the pieces that `pre_tokenizer` cuts `text` into. Seen from outside: a piece has an id of its own if it is
+/// among `expected`; any other falls into its characters.
+inline void expect_pieces(const nlohmann::json& pre_tokenizer, const std::string& text, const Pieces& expected) {
+  Pieces tokens;
+  const auto add = [&](const std::string& token) {
+    if (std::find(tokens.begin(), tokens.end(), token) == tokens.end()) tokens.push_back(token);
+  };
+  for (const std::string& piece : expected) add(piece);
+  for (char c = '\t'; c <= '~'; ++c) add(std::string(1, c));
+  for (const char* character : {"▁", "Ġ", "Ċ"}) add(character);
+  nlohmann::json file = tokenizer_of(tokens);
+  file["model"]["ignore_merges"] = true;
+  file["pre_tokenizer"] = pre_tokenizer;
+  Pieces pieces;
+  for (const TokenId id : load(file)->encode(text)) pieces.push_back(tokens[static_cast<std::size_t>(id)]);
+  EXPECT_EQ(pieces, expected) << pre_tokenizer << " on " << text;
 }
 
 /// All pieces of a stream, joined.

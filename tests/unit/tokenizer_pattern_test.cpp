@@ -3,35 +3,17 @@
 // from Oniguruma's own description of its syntax.
 #include "tokenizer_fixture.h"
 
-#include <algorithm>
-
 namespace attnlab::model::tokenizer_test {
 namespace {
 
-using Pieces = std::vector<std::string>;
 using nlohmann::json;
 
 json splitting(const std::string& pattern) {
   return {{"type", "Split"}, {"pattern", {{"Regex", pattern}}}, {"behavior", "Isolated"}};
 }
 
-// As in tokenizer_pretokenizer_test.cpp: a piece that is a token has its id, any other falls into characters.
 void expect_cut(const std::string& pattern, const std::string& text, const Pieces& expected) {
-  Pieces tokens = expected;
-  for (char c = '\n'; c <= '~'; ++c) tokens.emplace_back(1, c);
-  json file = tokenizer_of({});
-  for (const std::string& token : tokens) {
-    if (!file["model"]["vocab"].contains(token)) file["model"]["vocab"][token] = file["model"]["vocab"].size();
-  }
-  file["model"]["ignore_merges"] = true;
-  file["pre_tokenizer"] = splitting(pattern);
-  Pieces pieces;
-  for (const TokenId id : load(file)->encode(text)) {
-    for (const auto& [token, own] : file["model"]["vocab"].items()) {
-      if (own == id) pieces.push_back(token);
-    }
-  }
-  EXPECT_EQ(pieces, expected) << pattern << " on " << text;
+  expect_pieces(splitting(pattern), text, expected);
 }
 
 TEST(TokenizerPattern, RepeatsAnIntervalThatAPlusFollows) {

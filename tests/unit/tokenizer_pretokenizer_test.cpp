@@ -2,34 +2,10 @@
 // each test is the list of pieces it expects (and every single character).
 #include "tokenizer_fixture.h"
 
-#include <algorithm>
-
 namespace attnlab::model::tokenizer_test {
 namespace {
 
-using Pieces = std::vector<std::string>;
 using nlohmann::json;
-
-// The pieces that `pre_tokenizer` cuts `text` into, if they are among `expected`; else single characters show up.
-Pieces cut(const json& pre_tokenizer, const std::string& text, const Pieces& expected) {
-  Pieces tokens;
-  const auto add = [&](const std::string& token) {
-    if (std::find(tokens.begin(), tokens.end(), token) == tokens.end()) tokens.push_back(token);
-  };
-  for (const std::string& piece : expected) add(piece);
-  for (char c = ' '; c <= '~'; ++c) add(std::string(1, c));
-  for (const char* character : {"▁", "Ġ", "Ċ", "\n"}) add(character);
-  json file = tokenizer_of(tokens);
-  file["model"]["ignore_merges"] = true;
-  file["pre_tokenizer"] = pre_tokenizer;
-  Pieces pieces;
-  for (const TokenId id : load(file)->encode(text)) pieces.push_back(tokens[static_cast<std::size_t>(id)]);
-  return pieces;
-}
-
-void expect_cut(const json& pre_tokenizer, const std::string& text, const Pieces& expected) {
-  EXPECT_EQ(cut(pre_tokenizer, text, expected), expected) << pre_tokenizer << " on " << text;
-}
 
 json split(const json& pattern, const std::string& behavior, bool invert = false) {
   return {{"type", "Split"}, {"pattern", pattern}, {"behavior", behavior}, {"invert", invert}};
@@ -37,39 +13,39 @@ json split(const json& pattern, const std::string& behavior, bool invert = false
 
 TEST(TokenizerSplit, CutsAtMatchesInFiveWays) {
   const json dash = {{"String", "-"}};
-  expect_cut(split(dash, "Isolated"), "a-bc--d-", {"a", "-", "bc", "-", "-", "d", "-"});
-  expect_cut(split(dash, "Removed"), "a-bc--d-", {"a", "bc", "d"});
-  expect_cut(split(dash, "MergedWithPrevious"), "a-bc--d-", {"a-", "bc-", "-", "d-"});
-  expect_cut(split(dash, "MergedWithNext"), "a-bc--d-", {"a", "-bc", "-", "-d", "-"});
-  expect_cut(split(dash, "Contiguous"), "a-bc--d-", {"a", "-", "bc", "--", "d", "-"});
+  expect_pieces(split(dash, "Isolated"), "a-bc--d-", {"a", "-", "bc", "-", "-", "d", "-"});
+  expect_pieces(split(dash, "Removed"), "a-bc--d-", {"a", "bc", "d"});
+  expect_pieces(split(dash, "MergedWithPrevious"), "a-bc--d-", {"a-", "bc-", "-", "d-"});
+  expect_pieces(split(dash, "MergedWithNext"), "a-bc--d-", {"a", "-bc", "-", "-d", "-"});
+  expect_pieces(split(dash, "Contiguous"), "a-bc--d-", {"a", "-", "bc", "--", "d", "-"});
 }
 
 // The example of the Hugging Face library's own tests.
 TEST(TokenizerSplit, CutsBetweenMatchesWhenInverted) {
   const json words = {{"Regex", "\\w+|[^\\w\\s]+"}};
   const std::string text = "How are you doing?";
-  expect_cut(split(words, "Removed", true), text, {"How", "are", "you", "doing", "?"});
-  expect_cut(split(words, "Isolated", true), text, {"How", " ", "are", " ", "you", " ", "doing", "?"});
-  expect_cut(split(words, "MergedWithPrevious", true), text, {"How ", "are ", "you ", "doing", "?"});
-  expect_cut(split(words, "MergedWithNext", true), text, {"How", " are", " you", " doing", "?"});
-  expect_cut(split(words, "Contiguous", true), text, {"How", " ", "are", " ", "you", " ", "doing?"});
+  expect_pieces(split(words, "Removed", true), text, {"How", "are", "you", "doing", "?"});
+  expect_pieces(split(words, "Isolated", true), text, {"How", " ", "are", " ", "you", " ", "doing", "?"});
+  expect_pieces(split(words, "MergedWithPrevious", true), text, {"How ", "are ", "you ", "doing", "?"});
+  expect_pieces(split(words, "MergedWithNext", true), text, {"How", " are", " you", " doing", "?"});
+  expect_pieces(split(words, "Contiguous", true), text, {"How", " ", "are", " ", "you", " ", "doing?"});
 }
 
 TEST(TokenizerSplit, TreatsAStringLiterallyAndARegexNot) {
-  expect_cut(split({{"String", "."}}, "Isolated"), "ab.c", {"ab", ".", "c"});
-  expect_cut(split({{"Regex", "."}}, "Isolated"), "ab.c", {"a", "b", ".", "c"});
+  expect_pieces(split({{"String", "."}}, "Isolated"), "ab.c", {"ab", ".", "c"});
+  expect_pieces(split({{"Regex", "."}}, "Isolated"), "ab.c", {"a", "b", ".", "c"});
 }
 
 TEST(TokenizerSplit, CutsAtEmptyMatches) {
-  expect_cut(split({{"Regex", "(?=[A-Z])"}}, "Isolated"), "oneTwoThree", {"one", "Two", "Three"});
+  expect_pieces(split({{"Regex", "(?=[A-Z])"}}, "Isolated"), "oneTwoThree", {"one", "Two", "Three"});
 }
 
 TEST(TokenizerSplit, LetsAnchorsMatchAtEveryLineAsOnigurumaDoes) {
-  expect_cut(split({{"Regex", "^x"}}, "Isolated"), "xa\nxa", {"x", "a\n", "x", "a"});
+  expect_pieces(split({{"Regex", "^x"}}, "Isolated"), "xa\nxa", {"x", "a\n", "x", "a"});
 }
 
 TEST(TokenizerSplit, KnowsWhereCharactersBeginInAnyPlane) {
-  expect_cut(split({{"Regex", "b"}}, "Isolated"), "é🙂b語b🙂", {"é🙂", "b", "語", "b", "🙂"});
+  expect_pieces(split({{"Regex", "b"}}, "Isolated"), "é🙂b語b🙂", {"é🙂", "b", "語", "b", "🙂"});
 }
 
 TEST(TokenizerSplit, FailsOnNoLengthOfText) {
@@ -84,52 +60,52 @@ TEST(TokenizerSplit, FailsOnNoLengthOfText) {
 }
 
 TEST(TokenizerDigits, StandAloneOrTogether) {
-  expect_cut({{"type", "Digits"}, {"individual_digits", true}}, "ab 123c", {"ab ", "1", "2", "3", "c"});
-  expect_cut({{"type", "Digits"}, {"individual_digits", false}}, "ab 123c", {"ab ", "123", "c"});
-  expect_cut({{"type", "Digits"}}, "12³Ⅳx", {"12³Ⅳ", "x"});  // categories Nd, No, Nl
+  expect_pieces({{"type", "Digits"}, {"individual_digits", true}}, "ab 123c", {"ab ", "1", "2", "3", "c"});
+  expect_pieces({{"type", "Digits"}, {"individual_digits", false}}, "ab 123c", {"ab ", "123", "c"});
+  expect_pieces({{"type", "Digits"}}, "12³Ⅳx", {"12³Ⅳ", "x"});  // categories Nd, No, Nl
 }
 
 // The example of the Hugging Face library's own tests, and the other behaviours from their definitions.
 TEST(TokenizerPunctuation, StandsAloneUnlessToldOtherwise) {
   const std::string text = "Hey friend!     How are you?!?";
-  expect_cut({{"type", "Punctuation"}}, text, {"Hey friend", "!", "     How are you", "?", "!", "?"});
+  expect_pieces({{"type", "Punctuation"}}, text, {"Hey friend", "!", "     How are you", "?", "!", "?"});
   const auto with = [](const char* behavior) { return json{{"type", "Punctuation"}, {"behavior", behavior}}; };
-  expect_cut(with("Isolated"), text, {"Hey friend", "!", "     How are you", "?", "!", "?"});
-  expect_cut(with("Removed"), text, {"Hey friend", "     How are you"});
-  expect_cut(with("MergedWithPrevious"), text, {"Hey friend!", "     How are you?", "!", "?"});
-  expect_cut(with("MergedWithNext"), text, {"Hey friend", "!     How are you", "?", "!", "?"});
-  expect_cut(with("Contiguous"), text, {"Hey friend", "!", "     How are you", "?!?"});
+  expect_pieces(with("Isolated"), text, {"Hey friend", "!", "     How are you", "?", "!", "?"});
+  expect_pieces(with("Removed"), text, {"Hey friend", "     How are you"});
+  expect_pieces(with("MergedWithPrevious"), text, {"Hey friend!", "     How are you?", "!", "?"});
+  expect_pieces(with("MergedWithNext"), text, {"Hey friend", "!     How are you", "?", "!", "?"});
+  expect_pieces(with("Contiguous"), text, {"Hey friend", "!", "     How are you", "?!?"});
 }
 
 // Categories Pc, Pd, Ps, Pe, Pi, Pf and Po of Unicode, and of ASCII also the symbols; other symbols are none.
 TEST(TokenizerPunctuation, IsUnicodesAndAllOfAsciis) {
-  expect_cut({{"type", "Punctuation"}, {"behavior", "Removed"}}, "a$b+c<d^e`f|g~h_i",
-             {"a", "b", "c", "d", "e", "f", "g", "h", "i"});
-  expect_cut({{"type", "Punctuation"}, {"behavior", "Removed"}}, "a«b—c。d、e‿f", {"a", "b", "c", "d", "e", "f"});
-  expect_cut({{"type", "Punctuation"}, {"behavior", "Removed"}}, "a€b°c", {"a€b°c"});
+  expect_pieces({{"type", "Punctuation"}, {"behavior", "Removed"}}, "a$b+c<d^e`f|g~h_i",
+                {"a", "b", "c", "d", "e", "f", "g", "h", "i"});
+  expect_pieces({{"type", "Punctuation"}, {"behavior", "Removed"}}, "a«b—c。d、e‿f", {"a", "b", "c", "d", "e", "f"});
+  expect_pieces({{"type", "Punctuation"}, {"behavior", "Removed"}}, "a€b°c", {"a€b°c"});
 }
 
 TEST(TokenizerByteLevel, CutsAsGpt2UnlessToldNotTo) {
   const json plain = {{"type", "ByteLevel"}, {"add_prefix_space", false}};
-  expect_cut(plain, "Hello there, it's\n 42 ", {"Hello", "Ġthere", ",", "Ġit", "'s", "Ċ", "Ġ42", "Ġ"});
+  expect_pieces(plain, "Hello there, it's\n 42 ", {"Hello", "Ġthere", ",", "Ġit", "'s", "Ċ", "Ġ42", "Ġ"});
   json whole = plain;
   whole["use_regex"] = false;
-  expect_cut(whole, "Hello there", {"HelloĠthere"});
+  expect_pieces(whole, "Hello there", {"HelloĠthere"});
 }
 
 TEST(TokenizerByteLevel, AddsAPrefixSpaceWhereThereIsNone) {
   const json prefixed = {{"type", "ByteLevel"}, {"add_prefix_space", true}};
-  expect_cut(prefixed, "one two", {"Ġone", "Ġtwo"});
-  expect_cut(prefixed, " one two", {"Ġone", "Ġtwo"});
+  expect_pieces(prefixed, "one two", {"Ġone", "Ġtwo"});
+  expect_pieces(prefixed, " one two", {"Ġone", "Ġtwo"});
 }
 
 TEST(TokenizerMetaspace, OpensAWordWithEverySpace) {
   const json metaspace = {{"type", "Metaspace"}, {"replacement", "▁"}};
-  expect_cut(metaspace, "one  two ", {"▁one", "▁", "▁two", "▁"});
-  expect_cut(metaspace, " one", {"▁one"});
+  expect_pieces(metaspace, "one  two ", {"▁one", "▁", "▁two", "▁"});
+  expect_pieces(metaspace, " one", {"▁one"});
   json unsplit = metaspace;
   unsplit["split"] = false;
-  expect_cut(unsplit, "one two", {"▁one▁two"});
+  expect_pieces(unsplit, "one two", {"▁one▁two"});
 }
 
 TEST(TokenizerMetaspace, PrependsByScheme) {
@@ -138,11 +114,11 @@ TEST(TokenizerMetaspace, PrependsByScheme) {
     metaspace.update(metaspace_fields);
     return json{{"type", "Sequence"}, {"pretokenizers", {split({{"String", "-"}}, "Isolated"), metaspace}}};
   };
-  expect_cut(sequence({{"prepend_scheme", "always"}}), "a-b", {"▁a", "▁-", "▁b"});
-  expect_cut(sequence({{"prepend_scheme", "first"}}), "a-b", {"▁a", "-", "b"});
-  expect_cut(sequence({{"prepend_scheme", "never"}}), "a-b", {"a", "-", "b"});
-  expect_cut(sequence({{"add_prefix_space", true}}), "a-b", {"▁a", "▁-", "▁b"});
-  expect_cut(sequence({{"add_prefix_space", false}}), "a-b", {"a", "-", "b"});
+  expect_pieces(sequence({{"prepend_scheme", "always"}}), "a-b", {"▁a", "▁-", "▁b"});
+  expect_pieces(sequence({{"prepend_scheme", "first"}}), "a-b", {"▁a", "-", "b"});
+  expect_pieces(sequence({{"prepend_scheme", "never"}}), "a-b", {"a", "-", "b"});
+  expect_pieces(sequence({{"add_prefix_space", true}}), "a-b", {"▁a", "▁-", "▁b"});
+  expect_pieces(sequence({{"add_prefix_space", false}}), "a-b", {"a", "-", "b"});
 }
 
 TEST(TokenizerSequence, CutsThePiecesOfThePreviousStep) {
@@ -151,7 +127,7 @@ TEST(TokenizerSequence, CutsThePiecesOfThePreviousStep) {
                        {split({{"Regex", "\\p{N}{1,3}"}}, "Isolated"),
                         split({{"String", ","}}, "Removed"),
                         {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", false}}}}};
-  expect_cut(steps, "a,1234 b", {"a", "123", "4", "Ġb"});
+  expect_pieces(steps, "a,1234 b", {"a", "123", "4", "Ġb"});
 }
 
 // DeepSeek's three patterns: sets with escapes, ranges of ideographs, and a byte level at the end.
@@ -164,8 +140,8 @@ TEST(TokenizerSequence, UnderstandsTheDeepSeekPatterns) {
                 "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+|"
                 " ?[\\p{P}\\p{S}]+[\r\n]*|\\s*[\r\n]+|\\s+(?!\\S)|\\s+"}},
               "Isolated")}}};
-  expect_cut(steps, "Hi _there (12345) 日本go ok",
-             {"Hi", " _", "there", " (", "123", "45", ")", " ", "日本", "go", " ok"});
+  expect_pieces(steps, "Hi _there (12345) 日本go ok",
+                {"Hi", " _", "there", " (", "123", "45", ")", " ", "日本", "go", " ok"});
 }
 
 }  // namespace

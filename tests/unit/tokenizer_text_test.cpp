@@ -179,6 +179,19 @@ TEST(TokenizerSideFiles, OfTheOlderKindAreReadWhereTheConfigHasNoTable) {
   EXPECT_EQ(newer->encode("<x>"), (Ids{}));
 }
 
+// As a download that broke off leaves it: to take the file for absent would give other ids without a word.
+TEST(TokenizerSideFiles, ThatAreLinksWhichLeadNowhereAreNotTakenForAbsent) {
+  for (const std::string name :
+       {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json"}) {
+    const TemporaryFolder folder;
+    if (name != "tokenizer.json") folder.write("tokenizer.json", tokenizer_of({"a"}).dump());
+    folder.write("tokenizer.model", "");
+    std::filesystem::create_symlink("nowhere", folder.path() / name);
+    EXPECT_EQ(error_of([&] { (void)load_tokenizer(folder.path()); }),
+              (folder.path() / name).string() + ": no such file");
+  }
+}
+
 TEST(TokenizerAddedTokens, StayInTheDecodedText) {
   json file = tokenizer_of({"a"});
   file["decoder"] = {{"type", "Fuse"}};
@@ -241,6 +254,22 @@ TEST(TokenizerPostProcessor, YieldsToWhatTheConfigSaysExplicitly) {
   const json both = with_template({special("</s>"), special("<s>"), kText, special("</s>")});
   EXPECT_EQ(ids(both, {{"add_bos_token", true}}), (Ids{1, 0, 2}));  // the BOS, and nothing else before the text
   EXPECT_EQ(ids(both, {{"add_eos_token", false}}), (Ids{2, 1, 0}));
+}
+
+// A wish that nobody can fulfil is refused; a template that adds something fulfils it.
+TEST(TokenizerPostProcessor, RefusesToAddATokenThatNobodyNames) {
+  const json bare = tokenizer_of({"a", "<s>", "</s>"});
+  const auto refusal = [&](const json& config) {
+    const std::string text = error_of([&] { (void)load(bare, config); });
+    return text.substr(std::min(text.find("tokenizer_config.json"), text.size()));
+  };
+  EXPECT_EQ(refusal({{"add_bos_token", true}}),
+            "tokenizer_config.json: add_bos_token is true, but no token is named for it; name the bos_token");
+  EXPECT_EQ(refusal({{"bos_token", "<s>"}, {"add_eos_token", true}}),
+            "tokenizer_config.json: add_eos_token is true, but no token is named for it; name the eos_token");
+  EXPECT_EQ(refusal({{"add_bos_token", false}, {"add_eos_token", false}}), "");
+  const json templated = with_template({special("<s>"), kText});
+  EXPECT_EQ(load(templated, {{"add_bos_token", true}})->encode_with_special("a"), (Ids{1, 0}));
 }
 
 // With every setting, what stands in the text stays in it.
