@@ -16,7 +16,7 @@ constexpr std::array kMetrics = {
     MetricInfo{"attention_core_s", "attention core", Headline::report},
     MetricInfo{"attention_mass_s", "attention mass", Headline::everywhere},
     MetricInfo{kKvBytes, "KV cache", Headline::everywhere},
-    MetricInfo{"kv_bytes_nominal", "KV nominal"},
+    MetricInfo{"kv_bytes_nominal", "KV nominal", Headline::everywhere},
     MetricInfo{"peak_rss_bytes", "peak memory", Headline::everywhere},
     MetricInfo{"weight_bytes", "weights"},
     MetricInfo{kNllPerToken, "nll per token"},

@@ -39,7 +39,10 @@ TEST(Budgets, OfBytesHoldInEveryWorkload) {
                                         "200, prefill: 150, max_windows: 1}}, {generate: {prompt: \"" +
                                         text.substr(0, 300) + "\", tokens: 8}}]"}
                     .yaml());
-  expect_well(sandbox.run({"run", "study.yaml", "-o", "out"}));
+  const Outcome outcome = sandbox.run({"run", "study.yaml", "-o", "out"});
+  expect_well(outcome);
+  for (const std::string& table : {outcome.out, read_file(sandbox / "out" / "report.md")})
+    EXPECT_NE(table.find("KV nominal"), std::string::npos) << table;
   const CsvTable summary = summary_of(sandbox / "out");
   int checked = 0;
   for (std::size_t row = 0; row < summary.rows(); ++row) {
