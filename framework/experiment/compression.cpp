@@ -1,6 +1,10 @@
 #include "experiment/compression.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
+
+#include <attnlab/budget.h>
 
 #include "core/storage.h"
 
@@ -9,6 +13,16 @@ namespace {
 
 std::string name(const char* kind, const std::string& id) {
   return fmt::format("{} \"{}\"", kind, id);
+}
+
+bool has_budget_in_bytes(const ResolvedComponent& cache) {
+  return std::ranges::any_of(cache.descriptor->options, [&](const OptionSpec& option) {
+    const auto given = cache.options.find(option.name);
+    if (option.type != OptionType::budget || given == cache.options.end()) return false;
+    const auto* text = std::get_if<std::string>(&given->second);
+    const auto budget = text == nullptr ? std::nullopt : Budget::parse(*text);
+    return budget && budget->unit == Budget::Unit::bytes;
+  });
 }
 
 }  // namespace
@@ -39,6 +53,26 @@ std::optional<Compression> compression_of(const ResolvedArm& arm, const Registry
       add(name("storage", cache.storage.text()), "rounds rows", when == Rounding::when_appended);
   }
   return found;
+}
+
+std::vector<std::string> cache_notes(const ResolvedArm& arm, const Registry& registry, bool compresses) {
+  std::vector<std::string> notes;
+  const auto add = [&](std::string note) {
+    if (std::ranges::find(notes, note) == notes.end()) notes.push_back(std::move(note));
+  };
+  for (const ResolvedLayer& layer : arm.layers) {
+    const ResolvedComponent& cache = layer.cache;
+    const std::string name = fmt::format("cache \"{}\"", cache.descriptor->id);
+    if (!compresses && !cache.descriptor->options.empty())
+      add(name + " drops, rounds and skips no row in any layer: the arm keeps and reads what a full cache does");
+    if (!has_budget_in_bytes(cache)) continue;
+    const FeatureSet provides = registry.traits(*cache.descriptor, cache.options).provides;
+    if (!provides.has(Feature::token_eviction))
+      add(name + ": the budget bounds the bytes that a step reads; every row stays allocated");
+    else if (provides.has(Feature::evicts_after_prompt_only))
+      add(name + ": the budget holds after the prompt, and every step adds a row");
+  }
+  return notes;
 }
 
 }  // namespace attnlab::experiment

@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <attnlab/api.h>
 
@@ -30,5 +31,10 @@ struct Compression {
 /// None where every row stays as it is and is read. `session`: of the arm's model, whose caches are asked too.
 [[nodiscard]] ATTNLAB_API std::optional<Compression> compression_of(const ResolvedArm& arm, const Registry& registry,
                                                                     model::Session& session);
+
+/// Sentences on what the figures of the arm do not hold though the options of its caches would make a reader expect it.
+/// `compresses`: whether compression_of found something.
+[[nodiscard]] ATTNLAB_API std::vector<std::string> cache_notes(const ResolvedArm& arm, const Registry& registry,
+                                                               bool compresses);
 
 }  // namespace attnlab::experiment

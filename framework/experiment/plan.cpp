@@ -160,6 +160,8 @@ void check_model(PlannedArm& arm, const Plan& plan) {
   const std::vector<std::string>& of_weights = decoder.notes();
   arm.notes = arm.resolved.notes;
   arm.notes.insert(arm.notes.end(), of_weights.begin(), of_weights.end());
+  const std::vector<std::string> of_caches = cache_notes(arm.resolved, *plan.registry, arm.compression.has_value());
+  arm.notes.insert(arm.notes.end(), of_caches.begin(), of_caches.end());
   check_memory(arm, plan);
 }
 

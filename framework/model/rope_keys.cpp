@@ -14,6 +14,7 @@ namespace {
 using Keys = std::vector<std::string>;
 
 constexpr std::string_view kOriginal = "original_max_position_embeddings";
+constexpr std::string_view kSaysNothing = "finetuned";  // of the weights, in early YaRN checkpoints
 const Keys kOfEveryType{"rope_type", "type", "rope_theta", "partial_rotary_factor"};
 
 // The keys of a type beside those of every type.
@@ -85,9 +86,11 @@ void check_rope_keys(const ConfigFields& fields, const std::string& type, Unknow
       if (entry.key == kOriginal && entry.value.is_number() && entry.value.get<double>() == max_positions) continue;
       fields.problem(entry.key, fmt::format(": {} has no such key", type),
                      fmt::format("remove it, or name a type that has it ({})", fmt::join(types, ", ")));
-    } else if (const std::string nearest = nearest_name(entry.key, all_keys()); !nearest.empty()) {
+    } else if (entry.key != kSaysNothing) {
+      const std::string nearest = nearest_name(entry.key, all_keys());
       fields.problem(entry.key, fmt::format(": unknown key of the type {}", type),
-                     fmt::format("did you mean {}?", nearest));
+                     nearest.empty() ? "it may change the rotation; remove it if the model was trained without it"
+                                     : fmt::format("did you mean {}?", nearest));
     }
   }
 }

@@ -1,4 +1,4 @@
-// Which keys a rotary scaling has: what a map of them holds beside its own is refused, where it can only be a mistake.
+// Which keys a rotary scaling has: what a map of them holds beside its own is refused.
 // Not here: what the keys mean and which values they take (rope_config.cpp). Not public.
 #pragma once
 
@@ -15,9 +15,8 @@ namespace attnlab::model {
 /// Whether the map holds a key of some scaling, so that it must name one.
 [[nodiscard]] bool holds_scaling_keys(const ConfigFields& fields);
 
-/// Notes the keys that `type` does not have. In a model YAML that is every other key. In a config.json it is a key of
-/// other types, which transformers would drop, and one that looks like a misspelt key; what is like no key is ignored
-/// there, as at the top level. The original length is taken beside any type if it is `max_positions`.
+/// Notes the keys that `type` does not have: in a config.json with the types that have it or the nearest name. There
+/// `finetuned` says nothing, and the original length is taken beside any type if it is `max_positions`.
 void check_rope_keys(const ConfigFields& fields, const std::string& type, UnknownKeys unknown_keys, int max_positions);
 
 /// Notes it where a config holds both rope_scaling and rope_parameters and they ask for different scalings. rope_theta

@@ -55,6 +55,23 @@ TEST_F(Plans, CachesAreCountedRowByRow) {
   EXPECT_EQ(estimate(f32, kRoof).weight_bytes, f32.arms[0].weight_bytes);
 }
 
+TEST_F(Plans, NoteWhatTheOptionsOfACacheDoNotHold) {
+  const auto notes = [&](const std::string& cache) {
+    return plan("[speed: {batch: [q1s1k]}]", "", "[{cache: " + cache + "}]").arms[0].notes;
+  };
+  using Notes = std::vector<std::string>;
+  const std::string idle =
+      "cache \"quest\" drops, rounds and skips no row in any layer: the arm keeps and reads what a full cache does";
+  const std::string reads = "cache \"quest\": the budget bounds the bytes that a step reads; every row stays allocated";
+  EXPECT_EQ(notes("{quest: {budget: 64}}"), Notes{idle}) << "both layers are dense";
+  EXPECT_EQ(notes("{quest: {budget: 64, dense_layers: 0}}"), Notes{});
+  EXPECT_EQ(notes("{quest: {budget: 64KiB, dense_layers: 0}}"), Notes{reads});
+  EXPECT_EQ(notes("{snapkv: {budget: 200KiB}}"),
+            Notes{"cache \"snapkv\": the budget holds after the prompt, and every step adds a row"});
+  EXPECT_EQ(notes("{tova: {budget: 200KiB}}"), Notes{});
+  EXPECT_EQ(notes("full"), Notes{});
+}
+
 TEST_F(Plans, TakeLongerWithMoreWork) {
   const auto seconds = [&](const std::string& workloads, const std::string& more = "",
                            const std::string& arms = "[{}]") {
