@@ -45,9 +45,6 @@ INSTANTIATE_TEST_SUITE_P(
         BadConfig{"TypesContradict",
                   scaled(R"("rope_type":"yarn","type":"linear","factor":2)"),
                   {"\"yarn\"", "\"linear\"", "contradicts"}},
-        BadConfig{"KeyThatNoTypeHas",
-                  scaled(R"("rope_type":"dynamic","factor":2,"alpha":1000)"),
-                  {"rope_scaling.alpha: unknown key of the type dynamic", "may change the rotation"}},
         BadConfig{"NoFactor", scaled(R"("rope_type":"linear")"), {"rope_scaling.factor is missing", "at least 1"}},
         BadConfig{"FactorBelowOne",
                   scaled(R"("rope_type":"dynamic","factor":0.5)"),
@@ -175,10 +172,13 @@ TEST(RopeConfig, AnOriginalLengthAtTheTopMustNotContradictTheScaling) {
   EXPECT_EQ(checkpoint(only_at_top).rope_scaling->original_max_positions, 128);
 }
 
-TEST(RopeConfig, UnknownKeysOfAScalingAreIgnoredInCheckpointsUnlessTheyLookMisspelt) {
-  const json other = with(llama(), scaled(R"("rope_type":"linear","factor":4,"finetuned":true,"llama_4_beta":0.1)"));
-  EXPECT_EQ(checkpoint(other).rope_scaling->factor, 4);
-  expect_mentions(yaml_refusal(other), {"rope_scaling.finetuned: unknown key"});
+TEST(RopeConfig, UnknownKeysOfAScalingAreRefused) {
+  const json tuned = with(llama(), scaled(R"("rope_type":"linear","factor":4,"finetuned":true)"));
+  EXPECT_EQ(checkpoint(tuned).rope_scaling->factor, 4);
+  expect_mentions(yaml_refusal(tuned), {"rope_scaling.finetuned: unknown key"});
+  const json other = with(llama(), scaled(R"("rope_type":"linear","factor":4,"llama_4_scaling_beta":0.1)"));
+  expect_mentions(checkpoint_refusal(other),
+                  {"rope_scaling.llama_4_scaling_beta: unknown key of the type linear", "it may change the rotation"});
   const json misspelt = with(llama(), scaled(R"("rope_type":"yarn","factor":4,"mscale":1,"mscale_all_dims":1)"));
   for (const std::string& text : {checkpoint_refusal(misspelt), yaml_refusal(misspelt)})
     expect_mentions(text, {"rope_scaling.mscale_all_dims: unknown key", "did you mean mscale_all_dim?"});
