@@ -20,15 +20,9 @@ class LayerKernel final : public Kernel {
         context_(entry.context),
         tokens_(entry.decodes ? 1 : std::min(entry.context, experiment::kPrefillChunk)) {
     reset();
-    // The first step takes memory and wakes threads; in it the pairs of a prefill are counted.
-    if (has_projections_)
-      step();
-    else
-      pairs_ = layer_.feed_rows_counting(tokens_, phase());
-    if (has_projections_) {
-      const double first = context_ - tokens_;
-      pairs_ = (static_cast<double>(context_) * (context_ + 1) - first * (first + 1)) / 2 * layer_.size().heads;
-    }
+    // The first step takes memory and wakes threads; in it is counted what every step of this length executes.
+    counts_ = has_projections_ ? layer_.count_hidden(tokens_, phase()) : layer_.count_rows(tokens_, phase());
+    counted_rows_ = layer_.live_rows();
     const double growth = decodes_ ? (layer_.live_rows() - first_rows_) * kGrowingSteps / 2 : 0;
     kept_rows_ = decodes_ ? first_rows_ + growth : layer_.live_rows();
   }
@@ -58,24 +52,11 @@ class LayerKernel final : public Kernel {
   }
 
   Work work() const override {
-    Work work;
-    if (has_projections_) {
-      work.operations = 2.0 * static_cast<double>(layer_.parameters().matrix_elements()) * tokens_;
-      work.bytes = static_cast<double>(layer_.parameters().bytes());
-    }
-    if (layer_.shape().kv_heads == 0) {
-      // A state: what is added to it and what is read from it, for every token.
-      work.operations += 4.0 * static_cast<double>(layer_.state_floats()) * tokens_;
-      work.bytes += 2.0 * sizeof(float) * static_cast<double>(layer_.state_floats());
-      return work;
-    }
-    if (chooses_rows()) return {};
-    const KvShape& shape = layer_.shape();
-    work.operations += 2.0 * pairs() * (shape.key_dim + shape.value_dim);
-    work.bytes += read_rows() * layer_.row_bytes();
-    // Which of two forms a prefill over latent rows takes is the variant's own affair.
-    if (shape.value_is_key_prefix && !decodes_) work.operations = 0;
-    return work;
+    // A cache that grew since the count is read as far as it has grown on average.
+    const double grown = counted_rows_ > 0 ? (first_rows_ + layer_.live_rows()) / 2 / counted_rows_ : 1;
+    const double growth = decodes_ && layer_.cache().selector() == nullptr ? grown : 1;
+    return {.operations = 2 * (counts_.weight_multiply_adds + counts_.attention_multiply_adds * growth),
+            .bytes = counts_.weight_bytes + counts_.rows_read * growth * layer_.row_bytes() + counts_.state_bytes};
   }
 
   double footprint() const override {
@@ -92,30 +73,17 @@ class LayerKernel final : public Kernel {
 
  private:
   [[nodiscard]] Phase phase() const noexcept { return decodes_ ? Phase::decode : Phase::last_prefill; }
-  // Queries that read some of the rows only, by a choice that shapes do not tell.
-  [[nodiscard]] bool chooses_rows() const {
-    const bool by_cache = decodes_ && layer_.cache().selector() != nullptr;
-    return by_cache || layer_.attention_traits().provides.has(Feature::windowed);
-  }
-  // Rows of all kv heads that a step reads once.
-  [[nodiscard]] double read_rows() const {
-    if (!decodes_) return first_rows_ + static_cast<double>(tokens_) * layer_.shape().kv_heads;
-    return (first_rows_ + layer_.live_rows()) / 2;
-  }
-  [[nodiscard]] double pairs() const {
-    return decodes_ ? read_rows() * layer_.size().heads / layer_.shape().kv_heads : pairs_;
-  }
-
   experiment::LayerRun layer_;
   bool has_projections_;
   bool is_of_cache_;
   bool decodes_;
   int context_;
   int tokens_;
-  int steps_ = 0;          // since the reset
-  double first_rows_ = 0;  // that lived then
-  double kept_rows_ = 0;   // of all kv heads, between two resets
-  double pairs_ = 0;       // of a query head and a row, in a prefill
+  int steps_ = 0;            // since the reset
+  double first_rows_ = 0;    // that lived then
+  double kept_rows_ = 0;     // of all kv heads, between two resets
+  StepCounts counts_;        // of the first step
+  double counted_rows_ = 0;  // that lived after it
 };
 
 }  // namespace

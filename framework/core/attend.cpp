@@ -4,6 +4,8 @@
 // follows from shapes only, so results are bitwise the same for every number of threads.
 // Not here: what happens between a block and a tile (query_block), the arithmetic of a tile (tile_kernels), who wants
 // to know the mass of the rows (attend_mass), the slow reference (tests/).
+#include "core/attend.h"
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -12,14 +14,12 @@
 #include <utility>
 #include <vector>
 
-#include <attnlab/core.h>
-
 #include <fmt/format.h>
 
 #include "base/plugin_call.h"
 #include "core/attend_mass.h"
 #include "core/attend_reference.h"
-#include "core/attend_time.h"
+#include "core/attend_rows.h"
 #include "core/query_block.h"
 #include "core/tile_kernels.h"
 #include "parallel/parallel.h"
@@ -39,12 +39,11 @@ struct Task {
   int observed;  // index in the mass; -1: none of the queries counts
 };
 
-// Which tiles each query head of a decode step reads.
+// Which tiles each query head of a block reads.
 struct Reading {
-  int sequence;
-  int kv_head;
+  QueryRange range;
   int tiles;
-  std::uint8_t* reads;  // [group, tiles]
+  std::uint8_t* reads;  // [queries, group, tiles]
 };
 
 std::string shape_text(const TensorView<const float, 3>& rows) {
@@ -74,34 +73,44 @@ void check_attend(const AttendArgs& args, const TensorView<float, 3>& out) {
 
 class Attend {
  public:
-  Attend(const AttendArgs& args, TensorView<float, 3> out)
+  Attend(const AttendArgs& args, TensorView<float, 3> out, TensorView<float, 2> log_sum)
       : args_(args),
         out_(out),
+        log_sum_(log_sum),
         shape_(args.source.shape()),
         heads_(static_cast<int>(args.queries.extent(1))),
         group_(heads_ / std::max(shape_.kv_heads, 1)),
         selector_(args.source.selector()),
         mass_(args, group_) {
     check_attend(args, out);
+    if ((args.weighting != nullptr || args.row_weighting != nullptr) &&
+        (!args.sink_logits.empty() || log_sum.data() != nullptr || args.source.mass_sink() != nullptr ||
+         selector_ != nullptr))
+      broken_rule("attend: a weighting with what belongs to a softmax",
+                  "sink logits, log_sum, attention mass and a selection of tiles need the softmax");
   }
 
   void run();
+  [[nodiscard]] double mass_thread_seconds() const noexcept { return mass_.thread_seconds(); }
 
  private:
   void plan();
   void plan_head(int sequence, int kv_head);
   void select(const Reading& reading) const;
   void run_task(const Task& task);
-  void leave_out(const Task& task, int tile, const TileScores& scored) const;
   void write(const Task& task, const BlockResult& result) const;
   void merge(const Task& first);
 
-  bool is_read(const Task& task, int tile) const {
-    if (task.reading < 0) return true;
+  TileReads reads(const Task& task) const {
+    if (task.reading < 0) return {};
     const Reading& reading = readings_[task.reading];
-    for (int member = 0; member < group_; ++member)
-      if (reading.reads[member * reading.tiles + tile] != 0) return true;
-    return false;
+    return {reading.reads, {reading.range.count, group_, reading.tiles}};
+  }
+  // Index of the selection of a block; -1 where everything is read.
+  int plan_reading(const QueryRange& range, int tiles, bool selects) {
+    if (!selects) return -1;
+    readings_.push_back({range, tiles, nullptr});
+    return static_cast<int>(readings_.size()) - 1;
   }
   // [rows, value width + 2] of one part: output, maximum and sum.
   BlockResult part(int split) const {
@@ -113,6 +122,7 @@ class Attend {
 
   const AttendArgs& args_;
   TensorView<float, 3> out_;
+  TensorView<float, 2> log_sum_;  // without data: nobody asks
   KvShape shape_;
   int heads_;
   int group_;
@@ -152,11 +162,9 @@ void Attend::plan_head(int sequence, int kv_head) {
             .split = -1,
             .reading = -1,
             .observed = -1};
-  if (selector_ != nullptr && queries == 1 && args_.chunk.phases[sequence] == Phase::decode) {
-    task.reading = static_cast<int>(readings_.size());
-    readings_.push_back({sequence, kv_head, tiles, nullptr});
-  }
+  const bool selects = selector_ != nullptr && tiles > 0 && selector_->selects(args_.chunk, sequence);
   if (few && tiles > kSplitTiles) {
+    task.reading = plan_reading(task.range, tiles, selects);
     task.split = splits_;
     task.observed = mass_.plan(task.range, tiles);
     merges_.push_back(task);
@@ -173,6 +181,7 @@ void Attend::plan_head(int sequence, int kv_head) {
   for (int first = (queries - 1) / block * block; first >= 0; first -= block) {
     task.range.first = first;
     task.range.count = std::min(block, queries - first);
+    task.reading = plan_reading(task.range, tiles, selects);
     task.observed = mass_.plan(task.range, tiles);
     tasks_.push_back(task);
   }
@@ -186,7 +195,7 @@ void Attend::run() {
   parts_ = scratch.floats(static_cast<std::int64_t>(splits_) * part_rows_ * (padded(shape_.value_dim) + 2));
   mass_.allocate(scratch);
   for (Reading& reading : readings_) {
-    const std::int64_t count = static_cast<std::int64_t>(group_) * reading.tiles;
+    const std::int64_t count = static_cast<std::int64_t>(reading.range.count) * group_ * reading.tiles;
     reading.reads = reinterpret_cast<std::uint8_t*>(scratch.floats((count + 3) / 4).data());
     std::memset(reading.reads, 0, count);
   }
@@ -201,29 +210,24 @@ void Attend::select(const Reading& reading) const {
   const Scratch::Scope scope(scratch);
   AttendArgs unscaled = args_;
   unscaled.scale = 1;
-  const QueryBlock block(unscaled, {reading.sequence, reading.kv_head, 0, 1}, scratch);
-  selector_->select(reading.sequence, reading.kv_head, block.packed(), {reading.reads, {group_, reading.tiles}});
-}
-
-// Heads that do not read a tile which others of the group read.
-void Attend::leave_out(const Task& task, int tile, const TileScores& scored) const {
-  if (task.reading < 0) return;
-  const Reading& reading = readings_[task.reading];
-  for (int member = 0; member < group_; ++member)
-    if (reading.reads[member * reading.tiles + tile] == 0)
-      std::fill_n(scored.scores + static_cast<std::int64_t>(member) * kTileRows, kTileRows, kLowest);
+  const QueryRange& range = reading.range;
+  const QueryBlock block(unscaled, range, scratch);
+  selector_->select({.sequence = range.sequence,
+                     .kv_head = range.kv_head,
+                     .first_token = args_.chunk.first(range.sequence) + range.first,
+                     .positions = block.positions()},
+                    block.packed(), {reading.reads, {range.count, group_, reading.tiles}});
 }
 
 void Attend::run_task(const Task& task) {
   thread_local Scratch scratch;
   const Scratch::Scope scope(scratch);
-  QueryBlock block(args_, task.range, scratch);
+  QueryBlock block(args_, task.range, scratch, reads(task));
   for (int index = task.first_tile; index < task.first_tile + task.tiles; ++index) {
-    if (!is_read(task, index)) continue;
+    if (!block.is_read(index)) continue;
     const KvTile tile = block.tile(index);
-    const TileScores scored = block.score(tile);
+    const TileScores scored = block.score(index, tile);
     if (scored.rows == 0) continue;
-    leave_out(task, index, scored);
     mass_.keep(task.observed, index, tile, scored);
     block.add(tile, scored);
   }
@@ -247,8 +251,12 @@ void Attend::write(const Task& task, const BlockResult& result) const {
       const int row = query * group_ + member;
       const int head = task.range.kv_head * group_ + member;
       scale_copy(result.out + static_cast<std::int64_t>(row) * result.stride, shape_.value_dim,
-                 share_of_sum(result.maximum[row], result.sum[row], args_.sink_logits, head),
+                 args_.weighting != nullptr
+                     ? 1.0F
+                     : share_of_sum(result.maximum[row], result.sum[row], args_.sink_logits, head),
                  &out_(first_token + query, head, 0));
+      if (log_sum_.data() != nullptr)
+        log_sum_(first_token + query, head) = log_of_sum(result.maximum[row], result.sum[row], args_.sink_logits, head);
     }
   }
 }
@@ -293,9 +301,15 @@ float share_of_sum(float maximum, float sum, std::span<const float> sink_logits,
   return total == 0 ? 0.0F : factor / total;
 }
 
+float log_of_sum(float maximum, float sum, std::span<const float> sink_logits, int head) {
+  if (sink_logits.empty()) return sum == 0 ? kLowest : maximum + std::log(sum);
+  const float sink = sink_logits[head];
+  const float larger = std::max(maximum, sink);
+  return larger + std::log(sum * std::exp(maximum - larger) + std::exp(sink - larger));
+}
+
 namespace {
 AttendObserver* the_observer = nullptr;
-double spent = 0;  // seconds in attend; models run on one thread
 }  // namespace
 
 AttendObserver::~AttendObserver() = default;
@@ -304,14 +318,17 @@ AttendObserver* observe_attend(AttendObserver* observer) {
   return std::exchange(the_observer, observer);
 }
 
-AttendTime attend_time() noexcept {
-  return {spent, mass_thread_seconds()};
-}
-
-void attend(const AttendArgs& args, TensorView<float, 3> out) {
+void attend(const AttendArgs& args, TensorView<float, 3> out, TensorView<float, 2> log_sum, AttendTime* time) {
   const auto start = std::chrono::steady_clock::now();
-  Attend(args, out).run();
-  spent += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  Attend call(args, out, log_sum);
+  if (args.row_weighting != nullptr)
+    attend_rows(args, out);
+  else
+    call.run();
+  if (time != nullptr) {
+    time->seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    time->mass_thread_seconds += call.mass_thread_seconds();
+  }
   if (the_observer == nullptr) return;
   AttendObserver* observer = observe_attend(nullptr);  // what it calls is not observed
   observer->attended(args, out);

@@ -1,7 +1,6 @@
 #include "core/attend_mass.h"
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <limits>
 
@@ -21,24 +20,22 @@ std::vector<Block>& block_list() {
   return blocks;
 }
 
-std::atomic<std::int64_t> spent_ns{0};
-
 class Stopwatch {
  public:
+  explicit Stopwatch(std::atomic<std::int64_t>& spent_ns) : spent_ns_(spent_ns) {}
   ~Stopwatch() {
-    spent_ns.fetch_add((std::chrono::steady_clock::now() - start_) / std::chrono::nanoseconds(1),
-                       std::memory_order_relaxed);
+    spent_ns_.fetch_add((std::chrono::steady_clock::now() - start_) / std::chrono::nanoseconds(1),
+                        std::memory_order_relaxed);
   }
+  Stopwatch(const Stopwatch&) = delete;
+  Stopwatch& operator=(const Stopwatch&) = delete;
 
  private:
+  std::atomic<std::int64_t>& spent_ns_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
 }  // namespace
-
-double mass_thread_seconds() noexcept {
-  return static_cast<double>(spent_ns) * 1e-9;
-}
 
 AttendMass::AttendMass(const AttendArgs& args, int group)
     : args_(args), sink_(args.source.mass_sink()), group_(group), blocks_(block_list<Block>()) {}
@@ -83,13 +80,13 @@ void AttendMass::keep(int index, int tile, const KvTile& rows, const TileScores&
 
 void AttendMass::observe_merged(int index, const BlockResult& result) {
   if (index < 0) return;
-  const Stopwatch watch;
+  const Stopwatch watch(spent_ns_);
   observe_kept(blocks_[index], result);
 }
 
 void AttendMass::observe(int index, QueryBlock& queries) {
   if (index < 0) return;
-  const Stopwatch watch;
+  const Stopwatch watch(spent_ns_);
   const Block& block = blocks_[index];
   if (block.keeps)
     observe_kept(block, queries.result());
@@ -110,7 +107,7 @@ void AttendMass::observe_again(const Block& block, QueryBlock& queries) {
   for (int tile = 0; tile < block.tiles; ++tile) {
     if (block.rows_of[tile] <= 0) continue;  // no query saw it
     const KvTile rows = queries.tile(tile);
-    const TileScores scored = queries.score(rows);
+    const TileScores scored = queries.score(tile, rows);
     for (int row = 0; row < scored.rows; ++row) {
       const int of_block = scored.first_row + row;
       if (!counts(block, of_block / group_) || result.maximum[of_block] == kLowest) continue;
@@ -134,7 +131,7 @@ void AttendMass::deliver() {
     const int first = heads[index];
     const int end = index + 1 < static_cast<int>(heads.size()) ? heads[index + 1] : static_cast<int>(blocks_.size());
     const QueryRange& range = blocks_[first].range;
-    const Stopwatch watch;
+    const Stopwatch watch(spent_ns_);
     thread_local Scratch scratch;
     const Scratch::Scope scope(scratch);
     TileScratch tile{scratch.floats(static_cast<std::int64_t>(padded(args_.source.shape().key_dim)) * kTileRows),

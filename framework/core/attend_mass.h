@@ -4,11 +4,12 @@
 // threads. Nothing is allocated or computed where nobody asks.
 #pragma once
 
+#include <atomic>
+#include <cstdint>
 #include <span>
 #include <vector>
 
-#include <attnlab/core.h>
-
+#include "core/attend.h"
 #include "core/query_block.h"
 
 namespace attnlab {
@@ -16,8 +17,8 @@ namespace attnlab {
 /// 1 / (sum of exp(score - maximum), the sink logit's part included); 0 where nothing is seen.
 [[nodiscard]] float share_of_sum(float maximum, float sum, std::span<const float> sink_logits, int head);
 
-/// Seconds of all threads that went into mass, since the process began.
-[[nodiscard]] double mass_thread_seconds() noexcept;
+/// The logarithm of that sum; -infinity where nothing is seen.
+[[nodiscard]] float log_of_sum(float maximum, float sum, std::span<const float> sink_logits, int head);
 
 class AttendMass {
  public:
@@ -35,6 +36,8 @@ class AttendMass {
   void observe_merged(int block, const BlockResult& result);
   /// All blocks are there: one call of the sink for every sequence and kv head.
   void deliver();
+  /// Seconds of all threads that went into it.
+  [[nodiscard]] double thread_seconds() const noexcept { return static_cast<double>(spent_ns_) * 1e-9; }
 
  private:
   struct Block {
@@ -60,6 +63,7 @@ class AttendMass {
   MassSink* sink_;
   int group_;
   std::vector<Block>& blocks_;
+  std::atomic<std::int64_t> spent_ns_{0};
 };
 
 }  // namespace attnlab

@@ -65,28 +65,130 @@ class Query {
   std::vector<float> values_;
 };
 
-// One query head over one row: its score after hooks and masks, -infinity where it is not seen.
-double score(const AttendArgs& args, int sequence, QueryOfHead of, Query& query, const Rows& rows, std::size_t row) {
-  const KvShape shape = args.source.shape();
-  const Position position = std::min(args.chunk.positions[of.token], rows.caps[row]);
-  const std::vector<float>& values = query.at(position);
-  double sum = 0;
-  for (int i = 0; i < shape.key_dim; ++i) sum += static_cast<double>(values[i]) * rows.keys[row * shape.key_dim + i];
-  auto one = static_cast<float>(sum * args.scale);
-  ScoreTile tile{.scores = {&one, {1, 1, 1}},
-                 .query_positions = {&position, 1},
-                 .key_positions = {&rows.positions[row], 1},
-                 .first_head = of.head};
-  for (const ScoreHook* hook : args.hooks) hook->apply(tile);
-  const PositionRange of_query{position, position};
-  const PositionRange of_key{rows.positions[row], rows.positions[row]};
-  for (const MaskRule* mask : {&args.mask, args.source.visibility(sequence)}) {
-    if (mask == nullptr) continue;
-    const MaskRule::Cover cover = mask->cover(of_query, of_key);
-    if (cover == MaskRule::Cover::none) return -std::numeric_limits<double>::infinity();
-    if (cover == MaskRule::Cover::partial) mask->mask(tile);
+// A score of one query head and one row as hooks and masks see it.
+class OneScore {
+ public:
+  OneScore(const AttendArgs& args, int sequence, QueryOfHead of, Query& query, const Rows& rows, std::size_t row)
+      : args_(args),
+        group_(static_cast<int>(args.queries.extent(1)) / args.source.shape().kv_heads),
+        position_(std::min(args.chunk.positions[of.token], rows.caps[row])),
+        key_position_(rows.positions[row]),
+        scaled_(query.at(position_)) {
+    const auto key_dim = static_cast<std::int64_t>(scaled_.size());
+    double sum = 0;
+    for (std::int64_t i = 0; i < key_dim; ++i) sum += static_cast<double>(scaled_[i]) * rows.keys[row * key_dim + i];
+    score_ = static_cast<float>(sum * args.scale);
+    for (float& channel : scaled_) channel *= args.scale;
+    tile_ = {.scores = {&score_, {1, 1, 1}},
+             .query_positions = {&position_, 1},
+             .key_positions = {&key_position_, 1},
+             .first_head = of.head,
+             .sequence = sequence,
+             .first_token = of.token,
+             .queries = {scaled_.data(), {1, 1, key_dim}}};
   }
-  return one;
+  OneScore(const OneScore&) = delete;
+  OneScore& operator=(const OneScore&) = delete;
+
+  [[nodiscard]] double raw() const noexcept { return score_; }
+  /// After hooks and masks, -infinity where it is not seen.
+  double edited(double score) {
+    score_ = static_cast<float>(score);
+    for (const ScoreHook* hook : args_.hooks) hook->apply(tile_);
+    const MaskPlace where{.queries = {position_, position_},
+                          .keys = {key_position_, key_position_},
+                          .sequence = tile_.sequence,
+                          .first_token = tile_.first_token,
+                          .kv_head = tile_.first_head / group_,
+                          .first_head = tile_.first_head};
+    for (const MaskRule* mask : {&args_.mask, args_.source.visibility(tile_.sequence)}) {
+      if (mask == nullptr) continue;
+      const MaskRule::Cover cover = mask->cover(where);
+      if (cover == MaskRule::Cover::none) score_ = -std::numeric_limits<float>::infinity();
+      if (cover == MaskRule::Cover::partial) mask->mask(tile_);
+    }
+    return score_;
+  }
+
+ private:
+  const AttendArgs& args_;
+  int group_;
+  Position position_, key_position_;
+  std::vector<float> scaled_;  // [key_dim] the query
+  float score_ = 0;
+  ScoreTile tile_;
+};
+
+double score(const AttendArgs& args, int sequence, QueryOfHead of, Query& query, const Rows& rows, std::size_t row) {
+  OneScore one(args, sequence, of, query, rows, row);
+  return one.edited(one.raw());
+}
+
+// Weights [rows] of one query head, whose row weighting sees all of its heads; rows [kv_heads] of the heads that it
+// sees.
+std::vector<double> row_weights(const AttendArgs& args, int sequence, QueryOfHead of, const std::vector<Rows>& rows,
+                                int first_kv_head) {
+  const int group = static_cast<int>(args.queries.extent(1)) / args.source.shape().kv_heads;
+  const auto count = static_cast<std::int64_t>(rows.front().positions.size());
+  const auto kv_heads = static_cast<std::int64_t>(rows.size());
+  std::vector<float> scores;
+  const auto each = [&](const auto& function) {
+    for (std::int64_t head = 0; head < kv_heads * group; ++head) {
+      const QueryOfHead of_head{of.token, first_kv_head * group + static_cast<int>(head)};
+      Query query(args, sequence, of_head);
+      for (std::int64_t row = 0; row < count; ++row) {
+        OneScore one(args, sequence, of_head, query, rows[head / group], row);
+        function(one, head * count + row);
+      }
+    }
+  };
+  each([&](OneScore& one, std::int64_t) { scores.push_back(static_cast<float>(one.raw())); });
+  QueryScores all{.scores = {scores.data(), {kv_heads, group, count}},
+                  .key_positions = rows.front().positions,
+                  .query_position = args.chunk.positions[of.token],
+                  .first_head = first_kv_head * group,
+                  .sequence = sequence,
+                  .token = of.token};
+  args.row_weighting->mix(all);
+  each([&](OneScore& one, std::int64_t at) { scores[at] = static_cast<float>(one.edited(scores[at])); });
+  args.row_weighting->weigh(all);
+  const auto first = scores.begin() + (of.head - first_kv_head * group) * count;
+  return {first, first + count};
+}
+
+// One query's values by the weights of the weighting, asked for one score at a time.
+void add_weighed(const AttendArgs& args, int sequence, QueryOfHead of, std::span<const double> scores, const Rows& rows,
+                 double* to) {
+  const int value_dim = args.source.shape().value_dim;
+  const auto seen = static_cast<int>(
+      std::ranges::count_if(scores, [](double score) { return score != -std::numeric_limits<double>::infinity(); }));
+  for (std::size_t row = 0; row < scores.size(); ++row) {
+    const Position position = std::min(args.chunk.positions[of.token], rows.caps[row]);
+    auto weight = static_cast<float>(scores[row]);
+    ScoreTile one{.scores = {&weight, {1, 1, 1}},
+                  .query_positions = {&position, 1},
+                  .key_positions = {&rows.positions[row], 1},
+                  .first_head = of.head,
+                  .sequence = sequence,
+                  .first_token = of.token};
+    args.weighting->weigh(one, {&seen, 1});
+    for (int j = 0; j < value_dim; ++j) to[j] += static_cast<double>(weight) * rows.values[row * value_dim + j];
+  }
+}
+
+// By the weights of a row weighting; to [value_dim], zeros beforehand.
+void answer_by_row(const AttendArgs& args, int sequence, QueryOfHead of, double* to) {
+  const KvShape shape = args.source.shape();
+  const int own = of.head / (static_cast<int>(args.queries.extent(1)) / shape.kv_heads);
+  const bool together = args.row_weighting->takes_all_heads();
+  std::vector<Rows> rows;
+  for (int head = 0; head < shape.kv_heads; ++head)
+    if (together || head == own) rows.push_back(read_rows(args, sequence, head));
+  const int first = together ? 0 : own;
+  const std::vector<double> weights = row_weights(args, sequence, of, rows, first);
+  for (std::size_t row = 0; row < weights.size(); ++row)
+    for (int j = 0; j < shape.value_dim; ++j)
+      to[j] += weights[row] * rows[own - first].values[row * shape.value_dim + j];
 }
 
 // to [value_dim], zeros beforehand
@@ -96,6 +198,10 @@ void answer(const AttendArgs& args, int sequence, QueryOfHead of, const Rows& ro
   std::vector<double> scores;
   for (std::size_t row = 0; row < rows.positions.size(); ++row)
     scores.push_back(score(args, sequence, of, query, rows, row));
+  if (args.weighting != nullptr) {
+    add_weighed(args, sequence, of, scores, rows, to);
+    return;
+  }
   double largest = args.sink_logits.empty() ? -std::numeric_limits<double>::infinity() : args.sink_logits[of.head];
   for (const double each : scores) largest = std::isnan(each) ? each : std::max(largest, each);
   if (std::isinf(largest)) return;  // sees nothing: zeros
@@ -123,6 +229,10 @@ std::vector<double> attend_reference(const AttendArgs& args, std::span<const Que
   for (std::size_t i = 0; i < queries.size(); ++i)
     of_rows[{sequence_of(args.chunk, queries[i].token), queries[i].head / group}].push_back(i);
   for (const auto& [place, asked] : of_rows) {
+    if (args.row_weighting != nullptr) {
+      for (const std::size_t i : asked) answer_by_row(args, place.first, queries[i], out.data() + i * shape.value_dim);
+      continue;
+    }
     const Rows rows = read_rows(args, place.first, place.second);
     for (const std::size_t i : asked) answer(args, place.first, queries[i], rows, out.data() + i * shape.value_dim);
   }

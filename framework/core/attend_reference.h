@@ -7,7 +7,8 @@
 #include <vector>
 
 #include <attnlab/api.h>
-#include <attnlab/core.h>
+
+#include "core/attend.h"
 
 namespace attnlab {
 

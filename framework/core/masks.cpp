@@ -7,7 +7,9 @@ namespace attnlab {
 
 CausalMask::~CausalMask() = default;
 
-MaskRule::Cover CausalMask::cover(PositionRange queries, PositionRange keys) const noexcept {
+MaskRule::Cover CausalMask::cover(const MaskPlace& place) const noexcept {
+  const PositionRange queries = place.queries;
+  const PositionRange keys = place.keys;
   const auto first_seen = [&](Position query) { return window_ > 0 ? query - window_ + 1 : 0; };
   if (keys.first > queries.last || keys.last < first_seen(queries.first)) return Cover::none;
   const bool all_before = keys.last <= queries.first;

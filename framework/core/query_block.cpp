@@ -17,7 +17,7 @@ constexpr int kMaskQueries = 8;  // granularity at which queries that see nothin
 
 }  // namespace
 
-QueryBlock::QueryBlock(const AttendArgs& args, const QueryRange& range, Scratch& scratch)
+QueryBlock::QueryBlock(const AttendArgs& args, const QueryRange& range, Scratch& scratch, TileReads reads)
     : args_(args),
       range_(range),
       scratch_(scratch),
@@ -25,6 +25,7 @@ QueryBlock::QueryBlock(const AttendArgs& args, const QueryRange& range, Scratch&
       group_(static_cast<int>(args.queries.extent(1)) / shape_.kv_heads),
       rows_(range.count * group_),
       value_stride_(padded(shape_.value_dim)),
+      reads_(reads),
       visibility_(args.source.visibility(range.sequence)),
       positions_(args.chunk.positions_of(range.sequence).subspan(range.first, range.count)) {
   const auto floats = [&](std::int64_t count) { return scratch.floats(count).data(); };
@@ -41,7 +42,8 @@ QueryBlock::QueryBlock(const AttendArgs& args, const QueryRange& range, Scratch&
   tile_.values = scratch.floats(static_cast<std::int64_t>(kTileRows) * value_stride_);
   static_assert(sizeof(Position) == sizeof(float));
   // Codes are read once for a few queries; for many, a tile is decoded once. Quest cuts tiles, rotation needs floats.
-  tile_.takes_codes = rows_ <= kCodedRows && args.source.selector() == nullptr && shape_.value_dim % 16 == 0 &&
+  tile_.takes_codes = rows_ <= kCodedRows && args.source.selector() == nullptr && args.row_weighting == nullptr &&
+                      shape_.value_dim % 16 == 0 &&
                       (args.rotation == nullptr || args.source.key_form() == KeyForm::rotated);
   tile_.positions = {reinterpret_cast<Position*>(floats(kTileRows)), kTileRows};
   capped_positions_ = {reinterpret_cast<Position*>(floats(range.count)), static_cast<std::size_t>(range.count)};
@@ -49,6 +51,40 @@ QueryBlock::QueryBlock(const AttendArgs& args, const QueryRange& range, Scratch&
   std::fill_n(maximum_, rows, kLowest);
   std::fill_n(sum_, rows, 0.0F);
   pack(positions_, packed_);
+  if (args.weighting != nullptr) {
+    static_assert(sizeof(int) == sizeof(float));
+    seen_ = {reinterpret_cast<int*>(floats(range.count)), static_cast<std::size_t>(range.count)};
+    count_seen();
+    // Weights of parts and tiles are added as they are.
+    std::fill_n(maximum_, rows, 0.0F);
+    std::fill_n(sum_, rows, 1.0F);
+  }
+}
+
+// Rows of all tiles that each query sees: whole tiles where the rules say so, else by their masks.
+void QueryBlock::count_seen() {
+  std::fill(seen_.begin(), seen_.end(), 0);
+  const MaskRule* const rules[] = {&args_.mask, visibility_};
+  for (int index = 0; index < args_.source.tiles(range_.sequence, range_.kv_head); ++index) {
+    const KvTile tile = args_.source.tile(range_.sequence, range_.kv_head, index, tile_);
+    for (int query = 0; query < range_.count; ++query) {
+      const Position position = std::min(positions_[query], tile.query_cap);
+      MaskPlace of_query = place(tile, query, 1);
+      of_query.queries = {position, position};
+      std::fill_n(scores_, tile.rows(), 0.0F);
+      ScoreTile one = view(tile, query, {scores_, {1, 1, tile.rows()}});
+      one.query_positions = {&position, 1};
+      int rows = tile.rows();
+      for (const MaskRule* rule : rules) {
+        if (rule == nullptr || rows == 0) continue;
+        const MaskRule::Cover cover = rule->cover(of_query);
+        if (cover == MaskRule::Cover::full) continue;
+        if (cover == MaskRule::Cover::partial) rule->mask(one);
+        rows = cover == MaskRule::Cover::none ? 0 : static_cast<int>(std::count(scores_, scores_ + tile.rows(), 0.0F));
+      }
+      seen_[query] += rows;
+    }
+  }
 }
 
 void QueryBlock::pack(std::span<const Position> positions, float* to) const {
@@ -98,41 +134,62 @@ const float* QueryBlock::channel_major(const KvTile& tile) {
   return keys_;
 }
 
-TileScores QueryBlock::score(const KvTile& tile) {
-  const int rows = tile.rows();
-  if (rows == 0) return {};
-  std::span<const Position> positions = positions_;
-  const float* queries = packed_;
-  if (tile.query_cap != kNoCap) {
-    positions = capped_positions_;
-    queries = capped_;
-  }
-  // Queries that see nothing of the tile are left out, in steps; what lies between is computed and masked.
-  std::array<MaskRule::Cover, kBlockRows / kMaskQueries> seen;     // by the variant's mask
-  std::array<MaskRule::Cover, kBlockRows / kMaskQueries> allowed;  // by the policy
-  const int steps = (range_.count + kMaskQueries - 1) / kMaskQueries;
-  int first_step = steps;
-  int end_step = 0;
-  for (int step = 0; step < steps; ++step) {
-    const int last = std::min((step + 1) * kMaskQueries, range_.count) - 1;
-    const PositionRange range{positions[step * kMaskQueries], positions[last]};
-    seen[step] = args_.mask.cover(range, tile.range);
-    allowed[step] = visibility_ == nullptr ? MaskRule::Cover::full : visibility_->cover(range, tile.range);
-    if (seen[step] == MaskRule::Cover::none || allowed[step] == MaskRule::Cover::none) continue;
-    first_step = std::min(first_step, step);
-    end_step = step + 1;
-  }
-  if (end_step == 0) return {};
-  const auto is_partial = [&](const auto& covers) {
-    return std::any_of(covers.begin() + first_step, covers.begin() + end_step,
-                       [](MaskRule::Cover cover) { return cover != MaskRule::Cover::full; });
-  };
-  const int first = first_step * kMaskQueries;
-  const int end = std::min(end_step * kMaskQueries, range_.count);
+bool QueryBlock::is_read(int tile) const noexcept {
+  if (reads_.data() == nullptr) return true;
+  for (std::int64_t query = 0; query < reads_.extent(0); ++query)
+    for (std::int64_t member = 0; member < reads_.extent(1); ++member)
+      if (reads_(query, member, tile) != 0) return true;
+  return false;
+}
 
-  TileScores scored{.first_row = first * group_, .rows = (end - first) * group_};
+// Query heads that do not read a tile which others of the block read.
+void QueryBlock::leave_out(int tile, const TileScores& scored) const {
+  if (reads_.data() == nullptr) return;
+  for (int row = 0; row < scored.rows; ++row) {
+    const int of_block = scored.first_row + row;
+    if (reads_(of_block / group_, of_block % group_, tile) == 0)
+      std::fill_n(scored.scores + static_cast<std::int64_t>(row) * kTileRows, kTileRows, kLowest);
+  }
+}
+
+MaskPlace QueryBlock::place(const KvTile& tile, int first, int queries) const {
+  const std::span<const Position> positions =
+      tile.query_cap != kNoCap ? std::span<const Position>(capped_positions_) : positions_;
+  return {.queries = {positions[first], positions[first + queries - 1]},
+          .keys = tile.range,
+          .sequence = range_.sequence,
+          .first_token = args_.chunk.first(range_.sequence) + range_.first + first,
+          .tokens = queries,
+          .kv_head = range_.kv_head,
+          .first_head = range_.kv_head * group_,
+          .heads = group_};
+}
+
+// As hooks, masks and weightings see scores [group, queries, rows], of query `first` of the block and those after it.
+ScoreTile QueryBlock::view(const KvTile& tile, int first, TensorView<float, 3> scores) const {
+  const bool is_capped = tile.query_cap != kNoCap;
+  const std::int64_t queries = scores.extent(1);
+  const std::span<const Position> positions = is_capped ? std::span<const Position>(capped_positions_) : positions_;
+  const float* packed = (is_capped ? capped_ : packed_) + static_cast<std::int64_t>(first) * group_ * shape_.key_dim;
+  return {.scores = scores,
+          .query_positions = positions.subspan(first, queries),
+          .key_positions = tile.positions,
+          .first_head = range_.kv_head * group_,
+          .sequence = range_.sequence,
+          .first_token = args_.chunk.first(range_.sequence) + range_.first + first,
+          .queries = {packed, {queries, group_, shape_.key_dim}}};
+}
+
+TensorView<float, 3> QueryBlock::by_member(const TileScores& scored, int rows) const {
+  return {scored.scores, {group_, scored.rows / group_, rows}, {kTileRows, group_ * kTileRows, 1}};
+}
+
+TileScores QueryBlock::product(const KvTile& tile, int first, int queries) {
+  const int rows = tile.rows();
+  const float* packed = tile.query_cap != kNoCap ? capped_ : packed_;
+  TileScores scored{.first_row = first * group_, .rows = queries * group_};
   scored.scores = scores_ + static_cast<std::int64_t>(scored.first_row) * kTileRows;
-  TileProduct product{.a = queries + static_cast<std::int64_t>(scored.first_row) * shape_.key_dim,
+  TileProduct product{.a = packed + static_cast<std::int64_t>(scored.first_row) * shape_.key_dim,
                       .a_stride = shape_.key_dim,
                       .b_stride = kTileRows,
                       .out = scored.scores,
@@ -149,36 +206,90 @@ TileScores QueryBlock::score(const KvTile& tile) {
     product.b = channel_major(tile);
     tile_product(product);
   }
-
-  ScoreTile view{.scores = {scored.scores, {group_, end - first, rows}, {kTileRows, group_ * kTileRows, 1}},
-                 .query_positions = positions.subspan(first, end - first),
-                 .key_positions = tile.positions,
-                 .first_head = range_.kv_head * group_};
-  for (const ScoreHook* hook : args_.hooks) hook->apply(view);
-  if (is_partial(seen)) args_.mask.mask(view);
-  if (is_partial(allowed)) visibility_->mask(view);
   return scored;
+}
+
+TileScores QueryBlock::score(int index, const KvTile& tile) {
+  if (tile.rows() == 0) return {};
+  // Queries that see nothing of the tile are left out, in steps; what lies between is computed and masked.
+  std::array<MaskRule::Cover, kBlockRows / kMaskQueries> seen;     // by the variant's mask
+  std::array<MaskRule::Cover, kBlockRows / kMaskQueries> allowed;  // by the policy
+  const int steps = (range_.count + kMaskQueries - 1) / kMaskQueries;
+  int first_step = steps;
+  int end_step = 0;
+  for (int step = 0; step < steps; ++step) {
+    const int of_step = std::min(kMaskQueries, range_.count - step * kMaskQueries);
+    const MaskPlace where = place(tile, step * kMaskQueries, of_step);
+    seen[step] = args_.mask.cover(where);
+    allowed[step] = visibility_ == nullptr ? MaskRule::Cover::full : visibility_->cover(where);
+    if (seen[step] == MaskRule::Cover::none || allowed[step] == MaskRule::Cover::none) continue;
+    first_step = std::min(first_step, step);
+    end_step = step + 1;
+  }
+  if (end_step == 0) return {};
+  const auto is_partial = [&](const auto& covers) {
+    return std::any_of(covers.begin() + first_step, covers.begin() + end_step,
+                       [](MaskRule::Cover cover) { return cover != MaskRule::Cover::full; });
+  };
+  const int first = first_step * kMaskQueries;
+  const int end = std::min(end_step * kMaskQueries, range_.count);
+  const TileScores scored = product(tile, first, end - first);
+  ScoreTile edited = view(tile, first, by_member(scored, tile.rows()));
+  for (const ScoreHook* hook : args_.hooks) hook->apply(edited);
+  if (is_partial(seen)) args_.mask.mask(edited);
+  if (is_partial(allowed)) visibility_->mask(edited);
+  leave_out(index, scored);
+  return scored;
+}
+
+bool QueryBlock::is_hidden(const KvTile& tile) const {
+  return tile.rows() == 0 || args_.mask.cover(place(tile, 0, range_.count)) == MaskRule::Cover::none;
+}
+
+void QueryBlock::edit(const KvTile& tile, TensorView<float, 3> scores) const {
+  ScoreTile edited = view(tile, 0, scores);
+  for (const ScoreHook* hook : args_.hooks) hook->apply(edited);
+  const MaskPlace where = place(tile, 0, range_.count);
+  for (const MaskRule* rule : {&args_.mask, visibility_}) {
+    if (rule == nullptr) continue;
+    const MaskRule::Cover cover = rule->cover(where);
+    if (cover == MaskRule::Cover::partial) rule->mask(edited);
+    if (cover != MaskRule::Cover::none) continue;
+    for (std::int64_t member = 0; member < scores.extent(0); ++member)
+      for (std::int64_t query = 0; query < scores.extent(1); ++query)
+        std::ranges::fill(scores[member].row(query), kLowest);
+  }
 }
 
 void QueryBlock::add(const KvTile& tile, const TileScores& scored) {
   const int rows = tile.rows();
-  const int end_row = scored.first_row + scored.rows;
+  if (args_.weighting != nullptr) {
+    const int first = scored.first_row / group_;
+    ScoreTile weighed = view(tile, first, by_member(scored, rows));
+    args_.weighting->weigh(weighed, seen_.subspan(first, scored.rows / group_));
+  }
+  const int end_row = args_.weighting != nullptr ? scored.first_row : scored.first_row + scored.rows;
   for (int row = scored.first_row; row < end_row; ++row) {
     const float keep =
         softmax_step(scores_ + static_cast<std::int64_t>(row) * kTileRows, rows, maximum_[row], sum_[row]);
     if (keep != 1.0F) scale_row(out_ + static_cast<std::int64_t>(row) * value_stride_, value_stride_, keep);
   }
-  TileProduct product{.a = scored.scores,
-                      .a_stride = kTileRows,
-                      .out = out_ + static_cast<std::int64_t>(scored.first_row) * value_stride_,
+  add_values(tile, scored, kTileRows);
+}
+
+void QueryBlock::add_values(const KvTile& tile, const TileScores& weights, std::int64_t stride_of_weights) {
+  const int rows = tile.rows();
+  TileProduct product{.a = weights.scores,
+                      .a_stride = stride_of_weights,
+                      .out = out_ + static_cast<std::int64_t>(weights.first_row) * value_stride_,
                       .out_stride = value_stride_,
-                      .rows = scored.rows,
+                      .rows = weights.rows,
                       .columns = shape_.value_dim,
                       .depth = rows,
                       .accumulate = true};
   if (tile.value_codes.codes != nullptr) {
-    for (int row = 0; row < scored.rows; ++row)
-      multiply(tile.value_codes.scales, rows, scored.scores + static_cast<std::int64_t>(row) * kTileRows);
+    for (int row = 0; row < weights.rows; ++row)
+      multiply(tile.value_codes.scales, rows, weights.scores + static_cast<std::int64_t>(row) * stride_of_weights);
     product.b_stride = shape_.value_dim;
     tile_product_codes(product, tile.value_codes.codes);
     return;

@@ -4,8 +4,9 @@
 
 #include <span>
 
-#include <attnlab/core.h>
 #include <attnlab/scratch.h>
+
+#include "core/attend.h"
 
 namespace attnlab {
 
@@ -32,6 +33,9 @@ struct BlockResult {
   float* sum;      // [rows]
 };
 
+/// [queries, group, tiles]: what each query head of a block reads. Without data: everything.
+using TileReads = TensorView<const std::uint8_t, 3>;
+
 /// Where the scores of a tile stand: rows first_row .. first_row + rows of the block; rows 0: nothing is seen.
 struct TileScores {
   int first_row = 0;
@@ -42,22 +46,44 @@ struct TileScores {
 class QueryBlock {
  public:
   /// Memory comes from `scratch` and is valid as long as its scope.
-  QueryBlock(const AttendArgs& args, const QueryRange& range, Scratch& scratch);
+  QueryBlock(const AttendArgs& args, const QueryRange& range, Scratch& scratch, TileReads reads = {});
 
   [[nodiscard]] int rows() const noexcept { return rows_; }
   [[nodiscard]] std::span<const Position> positions() const noexcept { return positions_; }
   [[nodiscard]] BlockResult result() const noexcept { return {out_, value_stride_, maximum_, sum_}; }
   [[nodiscard]] KvTile tile(int index);
 
-  /// Queries as the keys are stored, scaled. [rows, key_dim]
-  [[nodiscard]] TensorView<const float, 2> packed() const noexcept { return {packed_, {rows_, shape_.key_dim}}; }
+  /// Queries as the keys are stored, scaled. [queries, group, key_dim]
+  [[nodiscard]] TensorView<const float, 3> packed() const noexcept {
+    return {packed_, {range_.count, group_, shape_.key_dim}};
+  }
+  /// Whether one of the query heads reads this tile.
+  [[nodiscard]] bool is_read(int tile) const noexcept;
 
-  /// Scores after hooks and masks.
-  TileScores score(const KvTile& tile);
-  /// The online softmax over these scores, which become weights, and their product with the tile's values.
+  /// Scores of tile `index` after hooks, masks and selection.
+  TileScores score(int index, const KvTile& tile);
+  /// The online softmax over these scores, or the weighting, by which they become weights, and their product with the
+  /// tile's values.
   void add(const KvTile& tile, const TileScores& scored);
 
+  // The parts of these, for what needs the scores of all tiles before there are weights (attend_rows.h).
+  /// Of all queries: the product alone, before hooks and masks.
+  TileScores products(const KvTile& tile) { return product(tile, 0, range_.count); }
+  /// Whether the variant's mask hides the whole tile from all queries.
+  [[nodiscard]] bool is_hidden(const KvTile& tile) const;
+  /// Hooks and masks on scores of all queries, [group, queries, rows].
+  void edit(const KvTile& tile, TensorView<float, 3> scores) const;
+  /// Adds weights [rows, tile's rows], rows `stride` apart, times the tile's values to the result.
+  void add_values(const KvTile& tile, const TileScores& weights, std::int64_t stride_of_weights);
+
  private:
+  // Rows of query `first` and `queries` of them, of which scores are in scores_.
+  TileScores product(const KvTile& tile, int first, int queries);
+  void leave_out(int tile, const TileScores& scored) const;
+  [[nodiscard]] MaskPlace place(const KvTile& tile, int first, int queries) const;
+  [[nodiscard]] ScoreTile view(const KvTile& tile, int first, TensorView<float, 3> scores) const;
+  [[nodiscard]] TensorView<float, 3> by_member(const TileScores& scored, int rows) const;
+  void count_seen();
   void pack(std::span<const Position> positions, float* to) const;
   const float* channel_major(const KvTile& tile);
 
@@ -68,19 +94,21 @@ class QueryBlock {
   int group_;
   int rows_;
   int value_stride_;
+  TileReads reads_;
   const MaskRule* visibility_;  // asked for once, not for every tile
   std::span<const Position> positions_;
   float* packed_;            // [rows, key_dim] queries, rotated and scaled
   float* capped_ = nullptr;  // [rows, key_dim] the same, numbered for tiles with a query cap
   Position packed_cap_ = kNoCap;
   std::span<Position> capped_positions_;
-  float* scores_;    // [rows, kTileRows]
-  float* out_;       // [rows, value_stride]
-  float* maximum_;   // [rows]
-  float* sum_;       // [rows]
-  float* keys_;      // [key_dim, kTileRows] transposed keys
-  float* values_;    // [kTileRows, value_stride] copied values
-  float* row_keys_;  // [kTileRows, key_dim] keys that still have to be rotated
+  std::span<int> seen_;  // [queries] rows that each sees, for a weighting
+  float* scores_;        // [rows, kTileRows]
+  float* out_;           // [rows, value_stride]
+  float* maximum_;       // [rows]
+  float* sum_;           // [rows]
+  float* keys_;          // [key_dim, kTileRows] transposed keys
+  float* values_;        // [kTileRows, value_stride] copied values
+  float* row_keys_;      // [kTileRows, key_dim] keys that still have to be rotated
   TileScratch tile_;
 };
 

@@ -46,7 +46,7 @@ class Feeder {
   void feed(const CaseFeeding& feeding) {
     const int sequences = static_cast<int>(feeding.filled.size());
     model::Session session = decoder_.make_session(feeding.capacities);
-    fill_caches(session, feeding.filled, 1);
+    fill_caches(decoder_, session, feeding.filled, 1);
     // What of the prompts is too long for the model's own rows is made up, as their beginning.
     const int most = most_tokens(session, std::ranges::max(feeding.capacities));
     std::vector<int> begun = feeding.filled, ends = feeding.filled, left = feeding.prompts;
@@ -55,7 +55,7 @@ class Feeder {
       left[i] = std::min(left[i], most);
       begun[i] = ends[i] - left[i];
     }
-    begin_prompts(session, begun, ends, 1);
+    begin_prompts(decoder_, session, begun, ends, 1);
     const int vocab = decoder_.config().vocab_size;
     const std::vector<model::TokenId> tokens = spread_tokens(std::max(std::ranges::max(left), sequences), vocab, 1);
     feed_batch(decoder_, session, left, tokens,

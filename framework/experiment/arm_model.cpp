@@ -115,6 +115,20 @@ CreateContext context_of(const model::ModelConfig& config, int layer, std::uint6
           .seed = seed};
 }
 
+// A layer that reads the rows of another has no cache of its own to choose, and its queries meet keys as they were
+// stored.
+void check_reader(const ResolvedLayer& reader, int layer, const ResolvedLayer& owner, int of) {
+  const auto same = [&](const ResolvedComponent& own, const ResolvedComponent& read, const char* kind) {
+    if (describe_component(own) == describe_component(read)) return;
+    throw Error(own.where,
+                fmt::format("layer {} reads the rows of layer {} and has another {}: {} against {}", layer, of, kind,
+                            describe_component(own).dump(), describe_component(read).dump()),
+                fmt::format("choose the same {} for layers that share rows", kind));
+  };
+  same(reader.cache, owner.cache, "cache");
+  same(reader.position, owner.position, "position");
+}
+
 }  // namespace
 
 Traits with_key_form(const ComponentChoice& choice, const Traits& position, Traits cache, KeyForm& form) {
@@ -239,6 +253,10 @@ model::Decoder build_decoder(const ResolvedArm& arm, const ModelSource& source, 
   SharedSchemes schemes;
   for (int layer = 0; layer < config.layers; ++layer)
     layers.push_back(make_components(arm.layers[layer], registry, config, layer, options.seed, schemes));
+  for (int layer = 0; layer < config.layers; ++layer) {
+    const int of = layers[layer].attention->kv_layer();
+    if (of >= 0 && of < layer) check_reader(arm.layers[layer], layer, arm.layers[of], of);
+  }
   model::WeightStore weights = source.weights(options.seed, options.allow_nonfinite);
   weights.limit_bytes(static_cast<std::size_t>(memory_limit_bytes()));
   if (options.check_only) weights.check_only();

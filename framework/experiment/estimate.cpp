@@ -129,7 +129,7 @@ ArmCost cost_of(const ResolvedArm& arm, const model::Decoder& decoder, const mod
   for (int layer = 0; layer < session.layers(); ++layer) {
     const KvShape shape = session.shape(layer);
     cost.pair_width += decoder.config().heads * (shape.key_dim + shape.value_dim);
-    if (shape.kv_heads > 0) cost.row_bytes += shape.kv_heads * row_bytes(arm.layers[layer].cache.storage, shape);
+    if (shape.kv_heads > 0 && session.owns_rows(layer)) cost.row_bytes += shape.kv_heads * row_bytes(arm.layers[layer].cache.storage, shape);
     cost.state_bytes += sizeof(float) * static_cast<double>(decoder.state_floats(layer));
   }
   return cost;

@@ -83,13 +83,13 @@ std::vector<model::TokenId> spread_tokens(int count, int vocab, std::uint64_t se
   return tokens;
 }
 
-void fill_caches(model::Session& session, std::span<const int> lengths, std::uint64_t seed) {
-  begin_prompts(session, lengths, lengths, seed);
+void fill_caches(model::Decoder& decoder, model::Session& session, std::span<const int> lengths, std::uint64_t seed) {
+  begin_prompts(decoder, session, lengths, lengths, seed);
 }
 
-void begin_prompts(model::Session& session, std::span<const int> lengths, std::span<const int> prompts,
-                   std::uint64_t seed) {
-  session.fill(lengths, prompts, [&](int layer, const model::Session::MadeRows& rows) {
+void begin_prompts(model::Decoder& decoder, model::Session& session, std::span<const int> lengths,
+                   std::span<const int> prompts, std::uint64_t seed) {
+  decoder.fill(session, lengths, prompts, [&](int layer, const model::Decoder::MadeRows& rows) {
     model::random_values(seed, "keys", layer, rows.keys, 1.0F);
     model::random_values(seed, "values", layer, rows.values, 1.0F);
     model::random_values(seed, "queries", layer, rows.queries, 1.0F);

@@ -43,9 +43,10 @@ ATTNLAB_API void each_logits(const model::Decoder& decoder, TensorView<const flo
 
 /// Brings every sequence to `length` rows with keys, values and queries from a seed, past the model but through the
 /// cache policy, as one prompt: what a decode step reads is then there without the prefill's work. For timing only.
-ATTNLAB_API void fill_caches(model::Session& session, std::span<const int> lengths, std::uint64_t seed);
+ATTNLAB_API void fill_caches(model::Decoder& decoder, model::Session& session, std::span<const int> lengths,
+                             std::uint64_t seed);
 /// The same as the beginning of prompts of prompts[sequence] tokens, which are still to be ended.
-ATTNLAB_API void begin_prompts(model::Session& session, std::span<const int> lengths, std::span<const int> prompts,
-                               std::uint64_t seed);
+ATTNLAB_API void begin_prompts(model::Decoder& decoder, model::Session& session, std::span<const int> lengths,
+                               std::span<const int> prompts, std::uint64_t seed);
 
 }  // namespace attnlab::experiment

@@ -14,12 +14,10 @@
 #include "experiment/arm_model.h"
 #include "experiment/compose.h"
 #include "model/parameters.h"
+#include "steps/counting_steps.h"
+#include "steps/given_rows.h"
 
 namespace attnlab::experiment {
-
-/// Attends to what a layer's cache holds, with the scheme's rotation and bias: what an attention block does between its
-/// projections, once the chunk's keys and values were appended. queries [tokens, heads, key_dim], not rotated.
-void attend_cached(const LayerContext& layer, TensorView<const float, 3> queries, TensorView<float, 3> out);
 
 struct LayerSize {
   int hidden_dim = 768;
@@ -44,8 +42,9 @@ class ATTNLAB_API LayerRun {
   void feed_hidden(int tokens, Phase phase);
   /// What of it is the cache's: appends, attends, lets the policy act.
   void feed_rows(int tokens, Phase phase);
-  /// As feed_rows; returns the pairs of a query and a row that it sees, summed over query heads.
-  double feed_rows_counting(int tokens, Phase phase);
+  /// As feed_hidden and feed_rows; returns what was executed.
+  StepCounts count_hidden(int tokens, Phase phase);
+  StepCounts count_rows(int tokens, Phase phase);
 
   [[nodiscard]] const PositionScheme& position() const noexcept { return *components_.position; }
 
@@ -56,31 +55,31 @@ class ATTNLAB_API LayerRun {
   [[nodiscard]] double live_rows() const noexcept;
   /// Of one row of one kv head, as the storage holds it.
   [[nodiscard]] double row_bytes() const { return components_.row_bytes(shape_); }
-  /// What the attention declares with these options.
-  [[nodiscard]] const Traits& attention_traits() const noexcept { return attention_traits_; }
   [[nodiscard]] const model::BoundParameters& parameters() const noexcept { return *parameters_; }
   [[nodiscard]] std::int64_t state_floats() const { return components_.attention->state_floats(); }
 
  private:
   // The next tokens, not fed yet; valid until the next call.
   [[nodiscard]] const ChunkView& next_chunk(int tokens, Phase phase);
-  [[nodiscard]] LayerContext context(const ChunkView& chunk);
-  void append(const ChunkView& chunk);
-  void attend(const ChunkView& chunk);
-  void end(const ChunkView& chunk);
+  // Feeds the chunk to an attention; its own, or the given rows.
+  void run(ModelSteps& steps, AttentionVariant& attention, const ChunkView& chunk, std::int64_t out_width);
+  void run_hidden(ModelSteps& steps, int tokens, Phase phase);
+  void run_rows(ModelSteps& steps, const ChunkView& chunk);
 
   LayerSize size_;
-  Traits attention_traits_;
   model::LayerComponents components_;
   std::unique_ptr<model::BoundParameters> parameters_;
   KvShape shape_;
   std::unique_ptr<LayerCache> cache_;
+  std::unique_ptr<GivenRows> given_;
   Scratch scratch_;
+  DirectSteps steps_{scratch_};
   std::vector<float> state_;
   int length_ = 0;
   // Of one chunk, numbers from the seed.
-  std::vector<float> hidden_, block_out_;                  // [kPrefillChunk, hidden_dim]
-  std::vector<float> queries_, keys_, values_, rows_out_;  // [kPrefillChunk, heads or kv_heads, width]
+  std::vector<float> hidden_;                   // [kPrefillChunk, hidden_dim]
+  std::vector<float> queries_, keys_, values_;  // [kPrefillChunk, heads or kv_heads, width]
+  std::vector<float> out_;                      // [kPrefillChunk, hidden_dim or heads * value_dim]
   std::vector<std::int32_t> offsets_ = {0, 0};
   std::vector<Position> positions_;
   Phase phase_ = Phase::prefill;

@@ -5,7 +5,6 @@
 #include <cmath>
 #include <numeric>
 
-#include "core/attend_time.h"
 #include "experiment/feeding.h"
 #include "experiment/latency.h"
 #include "experiment/measures.h"
@@ -52,8 +51,9 @@ double attention_operations(const model::Decoder& decoder, const model::Session&
 }
 
 // Seconds in the attention core, and of them for attention mass, of one of `parts` equal pieces of work since `before`.
-void add_attention(Measured& measured, model::Session& session, const AttendTime& before, double parts) {
-  const AttendTime now = attend_time();
+void add_attention(Measured& measured, const model::Decoder& decoder, model::Session& session, const AttendTime& before,
+                   double parts) {
+  const AttendTime now = decoder.attend_time();
   measured.add("attention_core_s", "s", "lower", (now.seconds - before.seconds) / parts);
   for (int layer = 0; layer < session.layers(); ++layer)
     if (session.cache(layer).mass_sink() != nullptr) {
@@ -79,17 +79,17 @@ Measured measure_prefill(model::Decoder& decoder, const Batch& batch, std::span<
   };
   // The caches get their memory first, as a serving engine has it: a page's first use costs more than what is written
   // to it, and would be measured here.
-  fill_caches(session, totals(batch), seed);
+  fill_caches(decoder, session, totals(batch), seed);
   double spent = 0;
   int repeats = 0;
-  AttendTime attention = attend_time();
+  AttendTime attention = decoder.attend_time();
   for (int run = first ? -1 : 0; run < kMostRepeats && (run < 1 || spent < kLeastSeconds); ++run) {
     session.clear();
-    fill_caches(session, before, seed);
+    fill_caches(decoder, session, before, seed);
     const Clock::time_point start = Clock::now();
     feed_batch(decoder, session, added, tokens, answer);
     if (run < 0) {
-      attention = attend_time();
+      attention = decoder.attend_time();
       continue;
     }
     spent += seconds_since(start);
@@ -98,7 +98,7 @@ Measured measure_prefill(model::Decoder& decoder, const Batch& batch, std::span<
   const double seconds = spent / repeats;
   Measured measured;
   measured.look_at(logits);
-  add_attention(measured, session, attention, repeats);
+  add_attention(measured, decoder, session, attention, repeats);
   measured.add("prefill_tokens_per_second", "tokens/s", "higher", new_tokens(batch) / seconds);
   measured.add("time_to_first_token_s", "s", "lower", seconds);
   add_memory(measured, decoder, session);
@@ -157,9 +157,9 @@ Measured measure_decode(model::Decoder& decoder, const Batch& batch, std::uint64
     session.clear();
     std::vector<int> before = lengths;
     for (int& length : before) length -= steps;
-    fill_caches(session, before, seed);
+    fill_caches(decoder, session, before, seed);
     latencies.clear();
-    attention = attend_time();
+    attention = decoder.attend_time();
     for (int step = 0; step < steps; ++step) {
       const std::vector<model::TokenId> next(lengths.size(), tokens[step]);
       const Clock::time_point start = Clock::now();
@@ -171,7 +171,7 @@ Measured measure_decode(model::Decoder& decoder, const Batch& batch, std::uint64
   Measured measured;
   measured.look_at(logits);
   add_decode(measured, decoder, session, latencies);
-  add_attention(measured, session, attention, steps);
+  add_attention(measured, decoder, session, attention, steps);
   add_memory(measured, decoder, session);
   return measured;
 }
@@ -186,11 +186,11 @@ Measured measure_shape(model::Decoder& decoder, const PromptShape& shape, std::u
   // As many steps as the case names: the rows grow from the prompt's to the last token's.
   model::Session session = decoder.make_session(capacities);
   const int vocab = decoder.config().vocab_size;
-  fill_caches(session, std::vector<int>(shape.sequences, shape.prompt), seed);
+  fill_caches(decoder, session, std::vector<int>(shape.sequences, shape.prompt), seed);
   std::vector<model::TokenId> next(shape.sequences, 1 % vocab);
   std::vector<float> logits(static_cast<std::size_t>(shape.sequences) * vocab);
   std::vector<double> latencies;
-  const AttendTime attention = attend_time();
+  const AttendTime attention = decoder.attend_time();
   for (int step = 0; step < shape.generate; ++step) {
     std::vector<model::SequenceTokens> input;
     for (int sequence = 0; sequence < shape.sequences; ++sequence)
@@ -206,7 +206,7 @@ Measured measure_shape(model::Decoder& decoder, const PromptShape& shape, std::u
   measured.look_at(logits);
   std::erase_if(measured.samples, [](const report::Sample& sample) { return sample.metric.starts_with("attention_"); });
   add_decode(measured, decoder, session, latencies);
-  add_attention(measured, session, attention, shape.generate);
+  add_attention(measured, decoder, session, attention, shape.generate);
   add_memory(measured, decoder, session);
   return measured;
 }

@@ -6,13 +6,13 @@
 
 #include <attnlab/attention_variant.h>
 #include <attnlab/error.h>
-#include <attnlab/ops.h>
 
 #include "experiment/arm_model.h"
-#include "experiment/layer_run.h"
 #include "model/checkpoint.h"
 #include "model/safetensors.h"
 #include "registry/composition.h"
+#include "steps/direct_steps.h"
+#include "steps/given_rows.h"
 
 namespace attnlab::experiment {
 namespace {
@@ -69,7 +69,9 @@ class Layer {
   std::unique_ptr<PositionScheme> position_;
   std::unique_ptr<CachePolicy> policy_;
   std::unique_ptr<LayerCache> cache_;
+  std::unique_ptr<GivenRows> given_;
   Scratch scratch_;
+  DirectSteps steps_{scratch_};
 };
 
 Layer::Layer(const std::filesystem::path& streams, const Registry& registry, const std::string& cache_text,
@@ -116,6 +118,7 @@ Layer::Layer(const std::filesystem::path& streams, const Registry& registry, con
   layer.list_bytes = [storage, shape = layer.shape](int rows) { return list_bytes(storage, shape, rows); };
   layer.make_rows = [storage, shape = layer.shape, count = tokens()] { return make_rows(storage, shape, 1, count); };
   cache_ = policy_->create(layer);
+  given_ = std::make_unique<GivenRows>(layer.shape, heads());
 }
 
 void Layer::feed(int first, int count, Phase phase, int prompt_length, TensorView<float, 3> out) {
@@ -124,10 +127,9 @@ void Layer::feed(int first, int count, Phase phase, int prompt_length, TensorVie
   std::iota(positions.begin(), positions.end(), first);
   const Position length = std::max(first + count, prompt_length);
   const ChunkView chunk{offsets, positions, {&phase, 1}, {&length, 1}};
-  const LayerContext layer{chunk, *cache_, *position_, scratch_};
-  append_rows(layer, k_.view().slice(first, count), v_.view().slice(first, count));
-  attend_cached(layer, q_.view().slice(first, count), out);
-  cache_->end_chunk(chunk);
+  given_->give(q_.view().slice(first, count), k_.view().slice(first, count), v_.view().slice(first, count));
+  run_layer(steps_, *given_, {.chunk = chunk, .cache = *cache_, .position = *position_}, {},
+            {out.data(), {count, std::int64_t{heads()} * head_dim()}});
 }
 
 void Layer::mark_kept(std::uint8_t* kept) const {

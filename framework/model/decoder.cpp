@@ -10,36 +10,15 @@
 #include <numeric>
 
 #include <attnlab/error.h>
-#include <attnlab/ops.h>
 
-#include "model/parameters.h"
+#include "model/decoder_parts.h"
 #include "ops/product_kernels.h"
-#include "ops/products.h"
-#include "ops/vector_kernels.h"
 #include "parallel/parallel.h"
 
 namespace attnlab::model {
 namespace {
 
 constexpr int kRowsOfTask = 16;
-
-// x += delta (where there is one), out = RMSNorm(x); rows in parallel.
-void add_norm(TensorView<float, 2> x, const float* delta, std::span<const float> weight, float eps,
-              TensorView<float, 2> out) {
-  const std::int64_t width = x.extent(1);
-  const int tasks = static_cast<int>((x.extent(0) + kRowsOfTask - 1) / kRowsOfTask);
-  parallel_for(tasks, [&](int task, WorkerSlot) {
-    const std::int64_t first = static_cast<std::int64_t>(task) * kRowsOfTask;
-    const std::int64_t end = std::min(first + kRowsOfTask, x.extent(0));
-    for (std::int64_t row = first; row < end; ++row) {
-      if (delta == nullptr)
-        vec::rms_norm(x.row(row), weight, eps, out.row(row));
-      else
-        vec::add_rms_norm(x.row(row), {delta + row * width, static_cast<std::size_t>(width)}, weight, eps,
-                          out.row(row));
-    }
-  });
-}
 
 // NaN or Inf anywhere; rows in parallel.
 bool has_nonfinite(TensorView<const float, 2> rows) {
@@ -59,20 +38,13 @@ bool has_nonfinite(TensorView<const float, 2> rows) {
 
 }  // namespace
 
-struct Decoder::Layer {
-  LayerComponents components;
-  std::unique_ptr<BoundParameters> parameters;  // of the components
-  std::unique_ptr<Matrix> gate, up, down;
-  std::vector<float> gate_bias, up_bias, down_bias;
-  std::vector<float> input_norm, post_attention_norm;
-};
-
 std::unique_ptr<LayerCache> make_cache(const LayerComponents& components, const CachePlace& place) {
   const KvShape shape = components.attention->kv_shape();
   const auto sequences = static_cast<int>(place.capacities.size());
   const int longest = *std::max_element(place.capacities.begin(), place.capacities.end());
   LayerCacheContext context{.layer = place.layer,
                             .layers = place.layers,
+                            .caches = place.caches,
                             .sequences = sequences,
                             .capacities = place.capacities,
                             .heads = place.heads,
@@ -102,65 +74,39 @@ void Session::clear() {
   for (std::vector<float>& state : states_) std::fill(state.begin(), state.end(), 0.0F);
 }
 
-void Session::fill(std::span<const int> lengths, std::span<const int> prompts, const MakeRows& make) {
-  constexpr int chunk_tokens = 512;
-  for (std::size_t layer = 0; layer < caches_.size(); ++layer) {
-    LayerCache& cache = *caches_[layer];
-    const KvShape shape = cache.shape();
-    if (shape.kv_heads == 0) continue;  // a state: its size does not depend on the tokens before
-    std::vector<float> keys(static_cast<std::size_t>(chunk_tokens) * shape.kv_heads * shape.key_dim);
-    std::vector<float> values(static_cast<std::size_t>(chunk_tokens) * shape.kv_heads * shape.value_dim);
-    std::vector<float> queries;
-    if (cache.query_sink() != nullptr) queries.resize(static_cast<std::size_t>(chunk_tokens) * heads_ * shape.key_dim);
-    make(static_cast<int>(layer), {keys, values, queries});
-    for (int sequence = 0; sequence < sequences(); ++sequence) {
-      for (Position first = lengths_[sequence]; first < lengths[sequence]; first += chunk_tokens) {
-        const int count = std::min(chunk_tokens, lengths[sequence] - first);
-        std::vector<std::int32_t> offsets(sequences() + 1, 0);
-        std::fill(offsets.begin() + sequence + 1, offsets.end(), count);
-        std::vector<Position> positions(count);
-        std::iota(positions.begin(), positions.end(), first);
-        std::vector<Phase> phases(sequences(), Phase::decode);
-        phases[sequence] = first + count == prompts[sequence] ? Phase::last_prefill : Phase::prefill;
-        const std::vector<Position> ends(prompts.begin(), prompts.end());
-        const ChunkView chunk{offsets, positions, phases, ends};
-        cache.append(chunk, {keys.data(), {count, shape.kv_heads, shape.key_dim}},
-                     {values.data(), {count, shape.kv_heads, shape.value_dim}});
-        if (QuerySink* sink = cache.query_sink()) sink->add(chunk, {queries.data(), {count, heads_, shape.key_dim}});
-        cache.end_chunk(chunk);
-      }
-    }
-  }
-  lengths_.assign(lengths.begin(), lengths.end());
-}
-
 void Session::save(int sequence, StateWriter& to) const {
   to.put(lengths_[sequence]);
-  for (std::size_t layer = 0; layer < caches_.size(); ++layer) {
-    const std::size_t floats = states_[layer].size() / lengths_.size();
-    to.put_all(std::span<const float>(states_[layer]).subspan(sequence * floats, floats));
+  for (const std::vector<float>& state : states_) {
+    const std::size_t floats = state.size() / lengths_.size();
+    to.put_all(std::span<const float>(state).subspan(sequence * floats, floats));
+  }
+  for (const auto& cache : caches_) {
     StateWriter of_cache;  // its own, so that no cache reads what another wrote
-    caches_[layer]->save(sequence, of_cache);
+    cache->save(sequence, of_cache);
     to.put_all(of_cache.bytes());
   }
 }
 
 void Session::restore(int sequence, StateReader& from) {
   lengths_[sequence] = from.get<Position>();
-  std::vector<float> state;
-  std::vector<std::byte> bytes;
-  for (std::size_t layer = 0; layer < caches_.size(); ++layer) {
-    const std::size_t floats = states_[layer].size() / lengths_.size();
-    from.get_all(state);
-    if (state.size() != floats)
+  std::vector<float> saved;
+  for (std::vector<float>& state : states_) {
+    const std::size_t floats = state.size() / lengths_.size();
+    from.get_all(saved);
+    if (saved.size() != floats)
       throw Error("", "the state is that of another attention", "restore a session that was made alike");
-    std::copy(state.begin(), state.end(), states_[layer].begin() + static_cast<std::ptrdiff_t>(sequence * floats));
+    std::copy(saved.begin(), saved.end(), state.begin() + static_cast<std::ptrdiff_t>(sequence * floats));
+  }
+  std::vector<std::byte> bytes;
+  for (std::size_t cache = 0; cache < caches_.size(); ++cache) {
     from.get_all(bytes);
     StateReader of_cache(bytes);
-    caches_[layer]->restore(sequence, of_cache);
-    if (!of_cache.is_at_end())
+    caches_[cache]->restore(sequence, of_cache);
+    if (!of_cache.is_at_end()) {
+      const auto layer = std::ranges::find(cache_of_, static_cast<int>(cache)) - cache_of_.begin();
       throw Error("", fmt::format("the cache of layer {} reads less of its state than it wrote", layer),
                   "restore what save writes, in the same order");
+    }
   }
 }
 
@@ -199,14 +145,39 @@ std::int64_t Session::appended_rows() const noexcept {
 
 Decoder::Decoder(const ModelConfig& config, std::vector<LayerComponents> layers, WeightStore weights,
                  bool replaced_attention)
-    : config_(config) {
+    : config_(config), work_(std::make_unique<Work>()) {
   ATTNLAB_CHECK(static_cast<int>(layers.size()) == config.layers, "components for another number of layers");
   layers_.reserve(layers.size());
   for (LayerComponents& components : layers) {
     layers_.emplace_back();
     layers_.back().components = std::move(components);
   }
+  link_layers();
   load(weights, replaced_attention);
+}
+
+// Which layer's rows each layer reads, and which reader is the last.
+void Decoder::link_layers() {
+  for (std::size_t index = 0; index < layers_.size(); ++index) {
+    const auto layer = static_cast<int>(index);
+    const AttentionVariant& attention = *layers_[index].components.attention;
+    const int of = attention.kv_layer();
+    layers_[index].kv_layer = of < 0 ? layer : of;
+    if (of < 0 || of == layer) continue;
+    const auto refuse = [&](const char* why) {
+      throw Error("", fmt::format("layer {} reads the rows of layer {}, {}", layer, of, why),
+                  "schedule an earlier layer of the same attention there, with the same heads");
+    };
+    if (of > layer) refuse("which comes later");
+    if (layers_[of].kv_layer != of) refuse("which has none of its own");
+    const KvShape own = attention.kv_shape();
+    const KvShape read = layers_[of].components.attention->kv_shape();
+    if (own.kv_heads != read.kv_heads || own.key_dim != read.key_dim || own.value_dim != read.value_dim ||
+        own.value_is_key_prefix != read.value_is_key_prefix)
+      refuse("which have another shape");
+    for (int reader = of; reader < layer; ++reader)
+      if (layers_[reader].kv_layer == of) layers_[reader].ends_rows = false;
+  }
 }
 
 Decoder::~Decoder() = default;
@@ -290,6 +261,10 @@ std::int64_t Decoder::head_weights() const noexcept {
   return head_->out_dim() * head_->in_dim();
 }
 
+const AttendTime& Decoder::attend_time() const noexcept {
+  return work_->steps.attend_time();
+}
+
 const PositionScheme& Decoder::position(int layer) const noexcept {
   return *layers_[layer].components.position;
 }
@@ -306,13 +281,20 @@ Session Decoder::make_session(std::span<const int> capacities) const {
   const auto sequences = static_cast<int>(capacities.size());
   Session session;
   session.lengths_.resize(sequences);
-  session.heads_ = config_.heads;
+  int caches = 0;
+  for (std::size_t index = 0; index < layers_.size(); ++index)
+    caches += layers_[index].kv_layer == static_cast<int>(index) ? 1 : 0;
   for (std::size_t index = 0; index < layers_.size(); ++index) {
     const LayerComponents& components = layers_[index].components;
-    session.caches_.push_back(make_cache(components, {.layer = static_cast<int>(index),
-                                                      .layers = config_.layers,
-                                                      .heads = config_.heads,
-                                                      .capacities = {capacities.begin(), capacities.end()}}));
+    const int owner = layers_[index].kv_layer;
+    session.cache_of_.push_back(owner == static_cast<int>(index) ? static_cast<int>(session.caches_.size())
+                                                                 : session.cache_of_[owner]);
+    if (session.owns_rows(static_cast<int>(index)))
+      session.caches_.push_back(make_cache(components, {.layer = static_cast<int>(index),
+                                                        .layers = config_.layers,
+                                                        .caches = caches,
+                                                        .heads = config_.heads,
+                                                        .capacities = {capacities.begin(), capacities.end()}}));
     session.states_.emplace_back(static_cast<std::size_t>(sequences) * components.attention->state_floats());
   }
   return session;
@@ -351,6 +333,10 @@ void Decoder::embed(std::span<const TokenId> tokens, TensorView<float, 2> out) c
 }
 
 TensorView<const float, 2> Decoder::forward(Session& session, std::span<const SequenceTokens> input) {
+  for (const SequenceTokens& fed : input)  // before the session changes
+    for (const TokenId token : fed.tokens)
+      if (token < 0 || token >= config_.vocab_size)
+        throw Error("", fmt::format("token id {} is outside the vocabulary of {}", token, config_.vocab_size));
   const int sequences = session.sequences();
   session.offsets_.assign(1, 0);
   session.positions_.clear();
@@ -372,47 +358,44 @@ TensorView<const float, 2> Decoder::forward(Session& session, std::span<const Se
   }
   const ChunkView chunk{session.offsets_, session.positions_, session.phases_, session.chunk_lengths_};
   const int tokens = chunk.tokens();
-  for (const TokenId token : session.tokens_)
-    if (token < 0 || token >= config_.vocab_size)
-      throw Error("", fmt::format("token id {} is outside the vocabulary of {}", token, config_.vocab_size));
 
-  Scratch& scratch = *scratch_;
-  const Scratch::Scope scope(scratch);
+  ModelSteps& steps = work_->steps;
+  steps.begin_pass();
+  const Steps::Scope scope(steps);
   const int hidden_dim = config_.hidden_dim;
-  auto x = scratch.rows(tokens, hidden_dim);       // residual stream
-  auto normed = scratch.rows(tokens, hidden_dim);  // input of the next block
-  auto added = scratch.rows(tokens, hidden_dim);   // output of the last block, not yet added
-  auto inner = scratch.rows(tokens, config_.intermediate_dim);
+  auto x = steps.rows(tokens, hidden_dim);       // residual stream
+  auto normed = steps.rows(tokens, hidden_dim);  // input of the next block
+  auto added = steps.rows(tokens, hidden_dim);   // output of the last block, not yet added
+  auto inner = steps.rows(tokens, config_.intermediate_dim);
   embed(session.tokens_, x);
   layers_.front().components.position->add_to_embeddings(chunk.positions, x);
 
   const float* delta = nullptr;
   for (std::size_t index = 0; index < layers_.size(); ++index) {
     Layer& layer = layers_[index];
-    LayerCache& cache = *session.caches_[index];
-    add_norm(x, delta, layer.input_norm, config_.rms_norm_eps, normed);
+    steps.add_norm(x, delta, layer.input_norm, config_.rms_norm_eps, normed);
     const std::int64_t state_floats = static_cast<std::int64_t>(session.states_[index].size()) / sequences;
-    layer.components.attention->forward({.chunk = chunk,
-                                         .cache = cache,
-                                         .position = *layer.components.position,
-                                         .scratch = scratch,
-                                         .state = {session.states_[index].data(), {sequences, state_floats}}},
-                                        normed, added);
-    cache.end_chunk(chunk);
-    add_norm(x, added.data(), layer.post_attention_norm, config_.rms_norm_eps, normed);
-    gated_project(normed, *layer.gate, *layer.up, layer.gate_bias, layer.up_bias, inner);
-    project(inner, {*layer.down, added, layer.down_bias});
+    run_layer(steps, *layer.components.attention,
+              {.chunk = chunk,
+               .cache = session.cache(static_cast<int>(index)),
+               .position = *layer.components.position,
+               .state = {session.states_[index].data(), {sequences, state_floats}},
+               .ends_rows = layer.ends_rows},
+              normed, added);
+    steps.add_norm(x, added.data(), layer.post_attention_norm, config_.rms_norm_eps, normed);
+    steps.gated_project(normed, {*layer.gate, *layer.up, layer.gate_bias, layer.up_bias}, inner);
+    steps.project(inner, {*layer.down, added, layer.down_bias});
     delta = added.data();
   }
   hidden_.resize(static_cast<std::size_t>(tokens) * hidden_dim);
   TensorView<float, 2> result(hidden_.data(), {tokens, hidden_dim});
-  add_norm(x, delta, final_norm_, config_.rms_norm_eps, result);
+  steps.add_norm(x, delta, final_norm_, config_.rms_norm_eps, result);
   saw_nonfinite_ = saw_nonfinite_ || has_nonfinite(result);
   return result;
 }
 
 void Decoder::logits(TensorView<const float, 2> hidden, TensorView<float, 2> out) const {
-  project(hidden, {*head_, out});
+  work_->steps.project(hidden, {*head_, out});
 }
 
 }  // namespace attnlab::model

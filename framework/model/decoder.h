@@ -13,6 +13,7 @@
 
 #include <attnlab/attention_variant.h>
 
+#include "core/attend.h"
 #include "model/model_config.h"
 #include "model/tokenizer.h"
 #include "model/weight_store.h"
@@ -36,6 +37,7 @@ struct LayerComponents {
 struct CachePlace {
   int layer = 0;
   int layers = 1;
+  int caches = 1;  // of all layers, where some read those of others
   int heads = 0;
   std::vector<int> capacities = {0};  // [sequences] tokens that each may reach; 0: not known
 };
@@ -64,24 +66,18 @@ class ATTNLAB_API Session {
   [[nodiscard]] int length(int sequence) const noexcept { return lengths_[sequence]; }
   /// Empties every sequence; caches may keep their memory for the next ones.
   void clear();
-  /// What a chunk of a layer is filled with: keys [tokens, kv_heads, key_dim], values [tokens, kv_heads, value_dim];
-  /// and queries [tokens, heads, key_dim], empty where the cache looks at none.
-  struct MadeRows {
-    std::span<float> keys, values, queries;
-  };
-  using MakeRows = std::function<void(int layer, const MadeRows& rows)>;
-  /// Appends rows up to lengths[sequence] to every layer, in chunks, as the beginning of a prompt of prompts[sequence]
-  /// tokens, which ends where both are the same. A policy that looks at queries is shown those of the chunk; nobody
-  /// attends, so no row has mass. `make` is asked once for each layer; chunks and sequences get the same. For timing
-  /// decode steps without a prefill.
-  void fill(std::span<const int> lengths, std::span<const int> prompts, const MakeRows& make);
   /// All that a sequence goes on from; and back into any sequence of a session that was made alike, whatever it holds.
   /// An Error where a cache does not say what its state is, or the state is that of another model or arm.
   void save(int sequence, StateWriter& to) const;
   void restore(int sequence, StateReader& from);
-  [[nodiscard]] LayerCache& cache(int layer) noexcept { return *caches_[layer]; }
-  [[nodiscard]] int layers() const noexcept { return static_cast<int>(caches_.size()); }
-  [[nodiscard]] KvShape shape(int layer) const noexcept { return caches_[layer]->shape(); }
+  [[nodiscard]] int layers() const noexcept { return static_cast<int>(cache_of_.size()); }
+  /// Whether its cache is the layer's own, not that of an earlier layer whose rows it reads.
+  [[nodiscard]] bool owns_rows(int layer) const noexcept {
+    return layer == 0 || cache_of_[layer] > *std::max_element(cache_of_.begin(), cache_of_.begin() + layer);
+  }
+  /// That the layer reads.
+  [[nodiscard]] LayerCache& cache(int layer) noexcept { return *caches_[cache_of_[layer]]; }
+  [[nodiscard]] KvShape shape(int layer) const noexcept { return caches_[cache_of_[layer]]->shape(); }
   /// Really allocated for cached rows and states, all layers.
   [[nodiscard]] std::size_t kv_bytes() const noexcept;
   /// Rows that live, times the numbers of a row in f32: without indices, and without what blocks have to spare.
@@ -95,10 +91,10 @@ class ATTNLAB_API Session {
   friend class Decoder;
   Session() = default;
 
-  std::vector<std::unique_ptr<LayerCache>> caches_;  // [layers]
+  std::vector<std::unique_ptr<LayerCache>> caches_;  // of the layers with rows of their own
+  std::vector<int> cache_of_;                        // [layers] index of the cache that the layer reads
   std::vector<std::vector<float>> states_;           // [layers][sequences x state_floats]
   std::vector<Position> lengths_;                    // [sequences]
-  int heads_ = 0;
   // The chunk being fed, kept so that a decode step allocates nothing.
   std::vector<std::int32_t> offsets_;
   std::vector<Position> positions_;
@@ -125,6 +121,9 @@ class ATTNLAB_API Decoder {
   [[nodiscard]] std::int64_t layer_weights() const noexcept;
   [[nodiscard]] std::int64_t head_weights() const noexcept;
 
+  /// What attention has cost in all passes so far.
+  [[nodiscard]] const AttendTime& attend_time() const noexcept;
+
   /// The components of a layer, as far as others may look at them.
   [[nodiscard]] const PositionScheme& position(int layer) const noexcept;
   [[nodiscard]] std::int64_t state_floats(int layer) const noexcept;
@@ -143,6 +142,18 @@ class ATTNLAB_API Decoder {
   /// vocab_size (an Error otherwise).
   TensorView<const float, 2> forward(Session& session, std::span<const SequenceTokens> input);
 
+  /// What a chunk of a layer is filled with: keys [tokens, kv_heads, key_dim], values [tokens, kv_heads, value_dim],
+  /// not rotated; and queries [tokens, heads, key_dim], empty where the cache looks at none.
+  struct MadeRows {
+    std::span<float> keys, values, queries;
+  };
+  using MakeRows = std::function<void(int layer, const MadeRows& rows)>;
+  /// Appends rows up to lengths[sequence] to every layer, in chunks, as the beginning of a prompt of prompts[sequence]
+  /// tokens, which ends where both are the same. A policy that looks at queries is shown those of the chunk; nothing is
+  /// attended, so no row has mass. `make` is asked once for each layer; chunks and sequences get the same. For timing
+  /// decode steps without a prefill.
+  void fill(Session& session, std::span<const int> lengths, std::span<const int> prompts, const MakeRows& make);
+
   /// Whether `forward` has returned NaN or Inf since this was asked last.
   [[nodiscard]] bool take_nonfinite() noexcept { return std::exchange(saw_nonfinite_, false); }
 
@@ -151,7 +162,9 @@ class ATTNLAB_API Decoder {
 
  private:
   struct Layer;
+  struct Work;
 
+  void link_layers();
   void load(WeightStore& weights, bool replaced_attention);
   void embed(std::span<const TokenId> tokens, TensorView<float, 2> out) const;
 
@@ -162,8 +175,8 @@ class ATTNLAB_API Decoder {
   std::unique_ptr<Matrix> head_;  // [vocab_size, hidden_dim]
   std::vector<float> final_norm_;
   std::vector<std::string> notes_;
-  std::unique_ptr<Scratch> scratch_ = std::make_unique<Scratch>();  // sized by the first calls
-  std::vector<float> hidden_;                                       // result of the last forward
+  std::unique_ptr<Work> work_;
+  std::vector<float> hidden_;  // result of the last forward
   bool saw_nonfinite_ = false;
 };
 

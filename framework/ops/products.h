@@ -1,11 +1,17 @@
-// Products of the model with packed weights, split into tasks of fixed size. See ops.h of the SDK for `project`.
+// Products of the model with packed weights, split into tasks of fixed size.
 #pragma once
 
-#include <attnlab/ops.h>
+#include <span>
+
+#include <attnlab/steps.h>
 
 #include "ops/matrix.h"
 
 namespace attnlab {
+
+/// input [tokens, in_dim]. Several products of one input share the parallel region.
+ATTNLAB_API void project(TensorView<const float, 2> input, std::span<const Projection> projections);
+ATTNLAB_API void project(TensorView<const float, 2> input, const Projection& projection);
 
 /// out = silu(input gate') * (input up'), the first half of a SwiGLU block (Shazeer 2020) without a buffer for the
 /// halves. input [tokens, in_dim], out [tokens, out_dim]; bias [out_dim] or empty.

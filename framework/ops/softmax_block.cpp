@@ -9,7 +9,6 @@
 #include <attnlab/ops.h>
 
 #include "ops/vector_kernels.h"
-#include "parallel/parallel.h"
 
 namespace attnlab {
 namespace {
@@ -58,7 +57,6 @@ struct SoftmaxBlock::Parts {
   std::span<const float> sinks;           // [heads]
 
   int gate_width() const { return modifiers.gate == Gate::head ? heads : heads * head_dim; }
-  void apply_gate(TensorView<const float, 2> hidden, TensorView<float, 3> mixed, Scratch& scratch) const;
 };
 
 SoftmaxBlock::SoftmaxBlock(const AttentionModifiers& modifiers, int kv_heads, const CreateContext& context)
@@ -134,50 +132,31 @@ void SoftmaxBlock::forward(const LayerContext& layer, TensorView<const float, 2>
                            std::span<const ScoreHook* const> hooks) const {
   const Parts& p = *parts_;
   const int tokens = layer.chunk.tokens();
-  const Scratch::Scope scope(layer.scratch);
-  auto q = layer.scratch.rows(tokens, p.heads, p.head_dim);
-  auto k = layer.scratch.rows(tokens, p.kv_heads, p.head_dim);
-  auto v = layer.scratch.rows(tokens, p.kv_heads, p.head_dim);
-  auto mixed = layer.scratch.rows(tokens, p.heads, p.head_dim);
+  Steps& steps = layer.steps;
+  auto q = steps.rows(tokens, p.heads, p.head_dim);
+  auto k = steps.rows(tokens, p.kv_heads, p.head_dim);
+  auto v = steps.rows(tokens, p.kv_heads, p.head_dim);
+  auto mixed = steps.rows(tokens, p.heads, p.head_dim);
 
   const Projection projections[] = {
       {*p.q_proj, flat(q), p.q_bias}, {*p.k_proj, flat(k), p.k_bias}, {*p.v_proj, flat(v), p.v_bias}};
-  project(hidden, projections);
+  steps.project(hidden, projections);
   if (p.modifiers.qk_norm) {
-    norm_heads(q, p.q_norm, p.eps);
-    norm_heads(k, p.k_norm, p.eps);
+    steps.norm(q, p.q_norm, p.eps, q);
+    steps.norm(k, p.k_norm, p.eps, k);
   }
-  append_rows(layer, k, v);
+  steps.append(k, v);
   thread_local std::vector<const ScoreHook*> all_hooks;
   all_hooks.clear();
-  if (const ScoreHook* bias = layer.position.score_bias()) all_hooks.push_back(bias);
   if (p.modifiers.softcap > 0) all_hooks.push_back(&p.softcap);
   all_hooks.insert(all_hooks.end(), hooks.begin(), hooks.end());
-  attend({.queries = q,
-          .chunk = layer.chunk,
-          .source = layer.cache,
-          .scale = p.scale,
-          .rotation = layer.position.rotation(),
-          .hooks = all_hooks,
-          .mask = p.mask,
-          .sink_logits = p.sinks},
-         mixed);
-  if (p.gate_proj != nullptr) p.apply_gate(hidden, mixed, layer.scratch);
-  project(flat(mixed), {*p.o_proj, out, p.o_bias});
-}
-
-void SoftmaxBlock::Parts::apply_gate(TensorView<const float, 2> hidden, TensorView<float, 3> mixed,
-                                     Scratch& scratch) const {
-  auto gates = scratch.rows(mixed.extent(0), gate_width());
-  project(hidden, {*gate_proj, gates});
-  const bool by_head = modifiers.gate == Gate::head;
-  parallel_for(static_cast<int>(mixed.extent(0)), [&](int token, WorkerSlot) {
-    for (int head = 0; head < heads; ++head)
-      for (int i = 0; i < head_dim; ++i) {
-        const float gate = gates(token, by_head ? head : head * head_dim + i);
-        mixed(token, head, i) /= 1.0F + std::exp(-gate);
-      }
-  });
+  steps.attend({.queries = q, .scale = p.scale, .hooks = all_hooks, .mask = p.mask, .sink_logits = p.sinks}, mixed);
+  if (p.gate_proj != nullptr) {
+    auto gates = steps.rows(tokens, p.gate_width());
+    steps.project(hidden, {*p.gate_proj, gates});
+    steps.gate(gates, mixed);
+  }
+  steps.project(flat(mixed), {*p.o_proj, out, p.o_bias});
 }
 
 }  // namespace attnlab

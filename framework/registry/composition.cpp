@@ -13,6 +13,7 @@ struct FeatureText {
   std::string_view why;                       // of an exclusion
   std::string_view remedy;                    // of an exclusion
   std::string_view remedy_of_attention = {};  // where it is the attention that excludes; empty: the same
+  std::string_view why_of_attention = {};     // the same
 };
 
 constexpr std::array kTexts{
@@ -38,13 +39,16 @@ constexpr std::array kTexts{
                 "use mha, gqa or mqa"},
     FeatureText{Feature::token_eviction, "token_eviction",
                 "it drops single rows, while rows that share the scales of a group can only go together",
-                "use the storage int8, int4 or bf16, or the cache full"},
+                "use the storage int8, int4 or bf16, or the cache full", "use the cache full",
+                "it drops rows that a later query may choose"},
     FeatureText{Feature::per_head_eviction, "per_head_eviction", "each kv head keeps rows of its own",
                 "use a policy with one decision for all heads"},
     FeatureText{Feature::mass_based, "mass_based", "it decides by attention mass",
                 "use a policy that decides by position or by keys"},
     FeatureText{Feature::whole_groups, "whole_groups", "its rows become codes in groups",
                 "use the storage f32, bf16, int8 or int4"},
+    FeatureText{Feature::selects_tiles, "selects_tiles", "it lets a query read some of its rows only",
+                "use the cache full, or mha, gqa or mqa"},
 };
 
 // What goes together, but not as one might think.
@@ -72,12 +76,14 @@ std::vector<std::string> conflicts(std::span<const Part> parts) {
   for (const Part& part : parts) {
     for (const FeatureText& text : kTexts) {
       if (part.traits.excludes.has(text.feature)) {
-        const bool of_attention = part.kind == Kind::attention && !text.remedy_of_attention.empty();
-        const std::string_view remedy = of_attention ? text.remedy_of_attention : text.remedy;
+        const bool of_attention = part.kind == Kind::attention;
+        const std::string_view why = of_attention && !text.why_of_attention.empty() ? text.why_of_attention : text.why;
+        const std::string_view remedy =
+            of_attention && !text.remedy_of_attention.empty() ? text.remedy_of_attention : text.remedy;
         for (const Part& other : parts)
           if (&other != &part && other.traits.provides.has(text.feature))
-            found.push_back(name_of(part) + " cannot be combined with " + name_of(other) + ": " +
-                            std::string(text.why) + "; " + std::string(remedy));
+            found.push_back(name_of(part) + " cannot be combined with " + name_of(other) + ": " + std::string(why) +
+                            "; " + std::string(remedy));
       }
       if (part.traits.needs.has(text.feature)) {
         bool offered = false;

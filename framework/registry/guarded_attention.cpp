@@ -59,6 +59,8 @@ class GuardedAttention final : public AttentionVariant {
       : callee_(callee), inner_(std::move(inner)) {
     shape_ = call_plugin(callee_, "kv_shape", [&] { return inner_->kv_shape(); });
     if (const std::string fault = shape_fault(shape_); !fault.empty()) broken_rule_of(callee_, "kv_shape", fault);
+    kv_layer_ = call_plugin(callee_, "kv_layer", [&] { return inner_->kv_layer(); });
+    if (kv_layer_ < -1) broken_rule_of(callee_, "kv_layer", fmt::format("it reads the rows of layer {}", kv_layer_));
     state_floats_ = call_plugin(callee_, "state_floats", [&] { return inner_->state_floats(); });
     if (state_floats_ < 0 || state_floats_ > kMostNumbers)
       broken_rule_of(callee_, "state_floats", fmt::format("a state of {} numbers", state_floats_));
@@ -71,6 +73,7 @@ class GuardedAttention final : public AttentionVariant {
   // As they were when it was made: caches and states have been sized by them.
   KvShape kv_shape() const override { return shape_; }
   std::int64_t state_floats() const override { return state_floats_; }
+  int kv_layer() const override { return kv_layer_; }
 
   void forward(const LayerContext& layer, TensorView<const float, 2> hidden, TensorView<float, 2> out) override {
     // An output that is not written would be that of the layer before: it is NaN at its ends, or all over.
@@ -87,6 +90,7 @@ class GuardedAttention final : public AttentionVariant {
   Callee& callee_;
   std::unique_ptr<AttentionVariant> inner_;
   KvShape shape_;
+  int kv_layer_ = -1;
   std::int64_t state_floats_ = 0;
 };
 

@@ -64,9 +64,9 @@ class GuardedMask final : public MaskRule {
  public:
   explicit GuardedMask(Callee& callee) : to_(callee) {}
   const MaskRule* follow(const MaskRule* target) { return to_.follow(target, this); }
-  Cover cover(PositionRange queries, PositionRange keys) const noexcept override {
+  Cover cover(const MaskPlace& place) const noexcept override {
     const PluginCall call(to_.callee(), "cover");
-    return to_.target().cover(queries, keys);
+    return to_.target().cover(place);
   }
   void mask(ScoreTile& tile) const noexcept override {
     const PluginCall call(to_.callee(), "mask");
@@ -111,16 +111,22 @@ class GuardedSelector final : public TileSelector {
  public:
   explicit GuardedSelector(Callee& callee) : to_(callee) {}
   const TileSelector* follow(const TileSelector* target) { return to_.follow(target, this); }
-  void select(int sequence, int kv_head, TensorView<const float, 2> queries,
-              TensorView<std::uint8_t, 2> reads) const noexcept override {
+  bool selects(const ChunkView& chunk, int sequence) const noexcept override {
+    const PluginCall call(to_.callee(), "selects");
+    return to_.target().selects(chunk, sequence);
+  }
+  void select(const QueryPlace& place, TensorView<const float, 3> queries,
+              TensorView<std::uint8_t, 3> reads) const noexcept override {
     const PluginCall call(to_.callee(), "select");
-    to_.target().select(sequence, kv_head, queries, reads);
-    for (std::int64_t member = 0; member < reads.extent(0); ++member) {
-      const std::span<const std::uint8_t> of_head = reads.row(member);
-      if (!of_head.empty() && std::ranges::none_of(of_head, [](std::uint8_t read) { return read != 0; }))
-        note_broken_rule("head " + std::to_string(member) + " of kv head " + std::to_string(kv_head) +
-                         " reads none of the " + std::to_string(of_head.size()) + " tiles; it must read at least one");
-    }
+    to_.target().select(place, queries, reads);
+    for (std::int64_t query = 0; query < reads.extent(0); ++query)
+      for (std::int64_t member = 0; member < reads.extent(1); ++member) {
+        const std::span<const std::uint8_t> of_head = reads[query].row(member);
+        if (!of_head.empty() && std::ranges::none_of(of_head, [](std::uint8_t read) { return read != 0; }))
+          note_broken_rule("head " + std::to_string(member) + " of kv head " + std::to_string(place.kv_head) +
+                           " reads none of the " + std::to_string(of_head.size()) +
+                           " tiles; it must read at least one");
+      }
   }
 
  private:

@@ -94,30 +94,22 @@ class Differential final : public attnlab::AttentionVariant {
   void forward(const attnlab::LayerContext& layer, TensorView<const float, 2> hidden,
                TensorView<float, 2> out) override {
     const int tokens = layer.chunk.tokens();
-    const attnlab::Scratch::Scope scope(layer.scratch);
-    auto q = layer.scratch.rows(tokens, maps_, head_dim_);
-    auto k = layer.scratch.rows(tokens, key_heads_ / 2, 2 * head_dim_);
-    auto v = layer.scratch.rows(tokens, key_heads_ / 2, 2 * head_dim_);
-    auto queries = layer.scratch.rows(tokens, maps_, 2 * head_dim_);
-    auto maps = layer.scratch.rows(tokens, maps_, 2 * head_dim_);
-    auto pairs = layer.scratch.rows(tokens, maps_ / 2, 2 * head_dim_);
+    attnlab::Steps& steps = layer.steps;
+    auto q = steps.rows(tokens, maps_, head_dim_);
+    auto k = steps.rows(tokens, key_heads_ / 2, 2 * head_dim_);
+    auto v = steps.rows(tokens, key_heads_ / 2, 2 * head_dim_);
+    auto queries = steps.rows(tokens, maps_, 2 * head_dim_);
+    auto maps = steps.rows(tokens, maps_, 2 * head_dim_);
+    auto pairs = steps.rows(tokens, maps_ / 2, 2 * head_dim_);
 
     const attnlab::Projection projections[] = {{*q_proj_, flat(q)}, {*k_proj_, flat(k)}, {*v_proj_, flat(v)}};
-    project(hidden, projections);
-    append_rows(layer, k, v);
+    steps.project(hidden, projections);
+    steps.append(k, v);
     widen(q, queries);
-    const attnlab::ScoreHook* bias = layer.position.score_bias();
-    attend({.queries = queries,
-            .chunk = layer.chunk,
-            .source = layer.cache,
-            .scale = scale_,
-            .rotation = layer.position.rotation(),
-            .hooks = {&bias, bias != nullptr ? std::size_t{1} : 0},
-            .mask = mask_},
-           maps);
+    steps.attend({.queries = queries, .scale = scale_, .mask = mask_}, maps);
     subtract(maps, pairs);
-    norm_heads(pairs, norm_, kNormEps);
-    project(flat(pairs), {*o_proj_, out});
+    steps.norm(pairs, norm_, kNormEps, pairs);
+    steps.project(flat(pairs), {*o_proj_, out});
   }
 
  private:

@@ -5,10 +5,8 @@
 // scores.
 #include <algorithm>
 #include <cmath>
-#include <string>
-#include <vector>
 
-#include <attnlab/error.h>
+#include <attnlab/head_projections.h>
 #include <attnlab/ops.h>
 #include <attnlab/plugin.h>
 
@@ -72,35 +70,18 @@ void add_product(Block a, Block b, int rows, int depth, int columns, float* out,
 class Linear final : public attnlab::AttentionVariant {
  public:
   Linear(const LinearOptions& options, const attnlab::CreateContext& context)
-      : heads_(context.heads),
-        kv_heads_(options.kv_heads > 0 ? options.kv_heads : context.kv_heads),
-        head_dim_(context.head_dim),
-        hidden_dim_(context.hidden_dim) {
-    if (kv_heads_ < 1 || heads_ % kv_heads_ != 0)
-      throw attnlab::Error(
-          "", std::to_string(heads_) + " heads are not divisible by " + std::to_string(kv_heads_) + " kv heads",
-          "kv_heads must be a divisor of " + std::to_string(heads_));
-  }
+      : projections_(options.kv_heads > 0 ? options.kv_heads : context.kv_heads, context),
+        heads_(context.heads),
+        kv_heads_(projections_.kv_heads()),
+        head_dim_(context.head_dim) {}
   // There are no scores that a bias could change, and keys go into the state at angles that stay.
   static attnlab::Traits traits(const LinearOptions&) {
     return {.provides = {attnlab::Feature::fixed_state},
             .excludes = {attnlab::Feature::score_bias, attnlab::Feature::length_dependent_rotation}};
   }
 
-  std::vector<attnlab::ParameterSpec> parameters() const override {
-    const std::int64_t q_width = static_cast<std::int64_t>(heads_) * head_dim_;
-    const std::int64_t kv_width = static_cast<std::int64_t>(kv_heads_) * head_dim_;
-    return {{.name = "q_proj.weight", .shape = {q_width, hidden_dim_}},
-            {.name = "k_proj.weight", .shape = {kv_width, hidden_dim_}, .convert_heads = kv_heads_},
-            {.name = "v_proj.weight", .shape = {kv_width, hidden_dim_}, .convert_heads = kv_heads_},
-            {.name = "o_proj.weight", .shape = {hidden_dim_, q_width}}};
-  }
-  void bind(const attnlab::ParameterSet& parameters) override {
-    q_proj_ = &parameters.matrix("q_proj.weight");
-    k_proj_ = &parameters.matrix("k_proj.weight");
-    v_proj_ = &parameters.matrix("v_proj.weight");
-    o_proj_ = &parameters.matrix("o_proj.weight");
-  }
+  std::vector<attnlab::ParameterSpec> parameters() const override { return projections_.parameters(); }
+  void bind(const attnlab::ParameterSet& parameters) override { projections_.bind(parameters); }
 
   attnlab::KvShape kv_shape() const override { return {}; }
   // Of every kv head the sum of f(k) v' [d, d], then the sum of f(k) [d].
@@ -109,19 +90,13 @@ class Linear final : public attnlab::AttentionVariant {
   void forward(const attnlab::LayerContext& layer, TensorView<const float, 2> hidden,
                TensorView<float, 2> out) override {
     const int tokens = layer.chunk.tokens();
-    const attnlab::Scratch::Scope scope(layer.scratch);
-    auto q = layer.scratch.rows(tokens, heads_, head_dim_);
-    auto k = layer.scratch.rows(tokens, kv_heads_, head_dim_);
-    auto v = layer.scratch.rows(tokens, kv_heads_, head_dim_);
-    auto mixed = layer.scratch.rows(tokens, heads_, head_dim_);
+    attnlab::Steps& steps = layer.steps;
+    const auto [q, k, v] = projections_.project(steps, hidden);
+    auto mixed = steps.rows(tokens, heads_, head_dim_);
     const int tasks = layer.chunk.sequences() * kv_heads_;
-    auto rooms = layer.scratch.rows(tasks, room_of_task());
-
-    const attnlab::Projection projections[] = {{*q_proj_, flat(q)}, {*k_proj_, flat(k)}, {*v_proj_, flat(v)}};
-    project(hidden, projections);
-    const attnlab::Rotation* rotation = layer.position.rotation();
-    rotate_rows(layer.chunk, rotation, rows_of(heads_), attnlab::RotateSide::query, q);
-    rotate_rows(layer.chunk, rotation, rows_of(kv_heads_), attnlab::RotateSide::key, k);
+    auto rooms = steps.rows(tasks, room_of_task());
+    steps.rotate(attnlab::RotateSide::query, q);
+    steps.rotate(attnlab::RotateSide::key, k);
     attnlab::for_each_index(tasks, [&](int index) {
       const int sequence = index / kv_heads_;
       const int kv_head = index % kv_heads_;
@@ -133,7 +108,8 @@ class Linear final : public attnlab::AttentionVariant {
       for (int token = 0; token < count; token += kBlock)
         block(rows, kv_head, token, std::min(kBlock, count - token), state, rooms.row(index).data());
     });
-    project(flat(mixed), {*o_proj_, out});
+    steps.own_work(work_of(layer.chunk));
+    projections_.project_back(steps, mixed, out);
   }
 
  private:
@@ -145,12 +121,25 @@ class Linear final : public attnlab::AttentionVariant {
     TensorView<float, 3> mixed;  // [tokens, heads, d]
   };
 
+  // As step() and block() do it: scores and values inside a block, the state read by every head and added to.
+  attnlab::OwnWork work_of(const attnlab::ChunkView& chunk) const {
+    attnlab::OwnWork work;
+    const double state = static_cast<double>(state_of_head());
+    for (int sequence = 0; sequence < chunk.sequences(); ++sequence) {
+      const int tokens = chunk.tokens_of(sequence);
+      work.multiply_adds += tokens * state * (heads_ + kv_heads_);
+      work.bytes += (tokens + kBlock - 1) / kBlock * 2.0 * sizeof(float) * state * kv_heads_;
+      if (tokens == 1) continue;
+      for (int first = 0; first < tokens; first += kBlock) {
+        const double count = std::min(kBlock, tokens - first);
+        work.multiply_adds += 2 * count * count * head_dim_ * heads_;
+      }
+    }
+    return work;
+  }
   int group() const { return heads_ / kv_heads_; }
   std::int64_t state_of_head() const { return std::int64_t{head_dim_} * (head_dim_ + 1); }
   std::int64_t room_of_task() const { return std::int64_t{kBlock} * (head_dim_ + kBlock); }
-  attnlab::KvShape rows_of(int heads) const {
-    return {.kv_heads = heads, .key_dim = head_dim_, .value_dim = head_dim_};
-  }
 
   // One token: the state is read and written once for all heads of the group.
   void step(const Rows& rows, int kv_head, float* state) const {
@@ -218,11 +207,8 @@ class Linear final : public attnlab::AttentionVariant {
     for (int i = 0; i < head_dim_; ++i) out[i] *= factor;
   }
 
-  int heads_, kv_heads_, head_dim_, hidden_dim_;
-  const attnlab::Matrix* q_proj_ = nullptr;  // [heads * d, hidden_dim]
-  const attnlab::Matrix* k_proj_ = nullptr;  // [kv_heads * d, hidden_dim]
-  const attnlab::Matrix* v_proj_ = nullptr;  // [kv_heads * d, hidden_dim]
-  const attnlab::Matrix* o_proj_ = nullptr;  // [hidden_dim, heads * d]
+  attnlab::HeadProjections projections_;
+  int heads_, kv_heads_, head_dim_;
 };
 
 constexpr attnlab::Component<attnlab::AttentionVariant> kAttention[] = {

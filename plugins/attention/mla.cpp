@@ -98,18 +98,18 @@ class ExpandedRows final : public attnlab::KvSource {
   }
 
   // kv_b [heads * (nope + value), latent]
-  void expand(const attnlab::Matrix& kv_b, attnlab::Scratch& scratch) {
+  void expand(const attnlab::Matrix& kv_b, attnlab::Steps& steps) {
     const int tiles = static_cast<int>(tiles_.size());
-    keys_ = scratch.rows(std::int64_t{tiles} * dims_.heads, std::int64_t{dims_.key()} * kTileRows);
-    values_ = scratch.rows(std::int64_t{tiles} * dims_.heads, std::int64_t{kTileRows} * dims_.value);
-    const attnlab::Scratch::Scope scope(scratch);
-    auto pairs = scratch.rows(std::int64_t{kTilesAtOnce} * kTileRows, dims_.heads, dims_.pair());
+    keys_ = steps.rows(std::int64_t{tiles} * dims_.heads, std::int64_t{dims_.key()} * kTileRows);
+    values_ = steps.rows(std::int64_t{tiles} * dims_.heads, std::int64_t{kTileRows} * dims_.value);
+    const attnlab::Steps::Scope scope(steps);
+    auto pairs = steps.rows(std::int64_t{kTilesAtOnce} * kTileRows, dims_.heads, dims_.pair());
     for (int first = 0; first < tiles; first += kTilesAtOnce) {
       const int count = std::min(kTilesAtOnce, tiles - first);
       const int first_row = tiles_[first].first;
       const int rows = tiles_[first + count - 1].first + tiles_[first + count - 1].rows - first_row;
       const TensorView<const float, 2> latents{rows_.row(first_row).data(), {rows, dims_.latent}, {dims_.row(), 1}};
-      project(latents, {kv_b, flat(pairs.slice(0, rows))});
+      steps.project(latents, {kv_b, flat(pairs.slice(0, rows))});
       attnlab::for_each_index(count * dims_.heads, [&](int index) {
         const int tile = first + index / dims_.heads;
         pack(tile, index % dims_.heads, pairs.slice(tiles_[tile].first - first_row, tiles_[tile].rows));
@@ -157,11 +157,11 @@ class ExpandedRows final : public attnlab::KvSource {
   void gather(const attnlab::LayerContext& layer) {
     const attnlab::LayerCache& cache = layer.cache;
     const int row_dim = dims_.row();
-    rows_ = layer.scratch.rows(cache.rows(sequence_, 0), row_dim);
-    const attnlab::Scratch::Scope scope(layer.scratch);
+    rows_ = layer.steps.rows(cache.rows(sequence_, 0), row_dim);
+    const attnlab::Steps::Scope scope(layer.steps);
     std::array<Position, kTileRows> positions;
-    attnlab::TileScratch room{layer.scratch.floats(std::int64_t{row_dim} * kTileRows),
-                              layer.scratch.floats(std::int64_t{kTileRows} * dims_.latent), positions};
+    attnlab::TileScratch room{layer.steps.floats(std::int64_t{row_dim} * kTileRows),
+                              layer.steps.floats(std::int64_t{kTileRows} * dims_.latent), positions};
     for (int index = 0; index < cache.tiles(sequence_, 0); ++index) {
       const attnlab::KvTile tile = cache.tile(sequence_, 0, index, room);
       if (tile.rows() == 0) continue;
@@ -290,16 +290,16 @@ class Mla final : public attnlab::AttentionVariant {
                TensorView<float, 2> out) override {
     const attnlab::ChunkView& chunk = layer.chunk;
     const int tokens = chunk.tokens();
-    const attnlab::Scratch::Scope scope(layer.scratch);
-    auto q = layer.scratch.rows(tokens, dims_.heads, dims_.key());
-    auto rows = layer.scratch.rows(tokens, 1, dims_.row());
-    auto mixed = layer.scratch.rows(tokens, dims_.heads, dims_.value);
+    attnlab::Steps& steps = layer.steps;
+    auto q = steps.rows(tokens, dims_.heads, dims_.key());
+    auto rows = steps.rows(tokens, 1, dims_.row());
+    auto mixed = steps.rows(tokens, dims_.heads, dims_.value);
 
-    project_queries(layer, hidden, q);
-    project(hidden, {*kv_a_proj_, flat(rows)});
+    project_queries(steps, hidden, q);
+    steps.project(hidden, {*kv_a_proj_, flat(rows)});
     const TensorView<float, 3> latent{rows.data(), {tokens, 1, dims_.latent}, {dims_.row(), dims_.row(), 1}};
-    norm_heads(latent, kv_a_norm_, eps_);
-    append_rows(layer, rows, latent);
+    steps.norm(latent, kv_a_norm_, eps_, latent);
+    steps.append(rows, latent);
     // Neighbours that attend in the same form go together, except that an expanded sequence is alone: its keys and
     // values are large, and the next one's take their place.
     for (int first = 0; first < chunk.sequences();) {
@@ -315,7 +315,7 @@ class Mla final : public attnlab::AttentionVariant {
         attend_absorbed(layer, part.view, of_q, of_mixed);
       first = end;
     }
-    project(flat(mixed), {*o_proj_, out});
+    steps.project(flat(mixed), {*o_proj_, out});
   }
 
  private:
@@ -327,52 +327,44 @@ class Mla final : public attnlab::AttentionVariant {
     return layer.chunk.tokens_of(sequence) > (form_ == Form::expanded ? 0 : 1);
   }
 
-  void project_queries(const attnlab::LayerContext& layer, TensorView<const float, 2> hidden,
-                       TensorView<float, 3> q) const {
-    if (q_rank_ == 0) return project(hidden, {*q_proj_, flat(q)});
-    const attnlab::Scratch::Scope scope(layer.scratch);
-    auto compressed = layer.scratch.rows(hidden.extent(0), 1, q_rank_);
-    project(hidden, {*q_a_proj_, flat(compressed)});
-    norm_heads(compressed, q_a_norm_, eps_);
-    project(flat(compressed), {*q_proj_, flat(q)});
+  void project_queries(attnlab::Steps& steps, TensorView<const float, 2> hidden, TensorView<float, 3> q) const {
+    if (q_rank_ == 0) return steps.project(hidden, {*q_proj_, flat(q)});
+    auto compressed = steps.rows(hidden.extent(0), 1, q_rank_);
+    steps.project(hidden, {*q_a_proj_, flat(compressed)});
+    steps.norm(compressed, q_a_norm_, eps_, compressed);
+    steps.project(flat(compressed), {*q_proj_, flat(q)});
   }
 
   // q [tokens, heads, nope + rope] -> mixed [tokens, heads, value], over the source's rows.
   void attend_to(const attnlab::LayerContext& layer, const attnlab::ChunkView& chunk, const attnlab::KvSource& source,
                  TensorView<const float, 3> queries, TensorView<float, 3> mixed) const {
-    const attnlab::ScoreHook* bias = layer.position.score_bias();
-    attend({.queries = queries,
-            .chunk = chunk,
-            .source = source,
-            .scale = scale_,
-            .rotation = layer.position.rotation(),
-            .hooks = {&bias, bias != nullptr ? std::size_t{1} : 0},
-            .mask = mask_},
-           mixed);
+    layer.steps.attend({.queries = queries, .scale = scale_, .mask = mask_, .source = &source, .chunk = &chunk}, mixed);
   }
 
   void attend_expanded(const attnlab::LayerContext& layer, const attnlab::ChunkView& chunk, int sequence,
                        TensorView<float, 3> q, TensorView<float, 3> mixed) const {
-    const attnlab::Scratch::Scope scope(layer.scratch);
+    const attnlab::Steps::Scope scope(layer.steps);
     ExpandedRows rows(dims_, sequence, layer);
-    rows.expand(kv_b_proj_.front(), layer.scratch);
+    rows.expand(kv_b_proj_.front(), layer.steps);
+    layer.steps.own_work({.bytes = sizeof(float) * static_cast<double>(layer.cache.rows(sequence, 0)) * dims_.row()});
     attend_to(layer, chunk, rows, q, mixed);
   }
 
   void attend_absorbed(const attnlab::LayerContext& layer, const attnlab::ChunkView& chunk, TensorView<float, 3> q,
                        TensorView<float, 3> mixed) const {
-    const attnlab::Scratch::Scope scope(layer.scratch);
+    attnlab::Steps& steps = layer.steps;
+    const attnlab::Steps::Scope scope(steps);
     const int tokens = chunk.tokens();
-    auto queries = layer.scratch.rows(tokens, dims_.heads, dims_.row());
-    auto latents = layer.scratch.rows(tokens, dims_.heads, dims_.latent);
+    auto queries = steps.rows(tokens, dims_.heads, dims_.row());
+    auto latents = steps.rows(tokens, dims_.heads, dims_.latent);
     for (int head = 0; head < dims_.heads; ++head)
-      project(columns(q, head, 0, dims_.nope), {key_part_[head], columns(queries, head, 0, dims_.latent)});
+      steps.project(columns(q, head, 0, dims_.nope), {key_part_[head], columns(queries, head, 0, dims_.latent)});
     for (int token = 0; token < tokens; ++token)
       for (int head = 0; head < dims_.heads; ++head)
         std::copy_n(&q(token, head, dims_.nope), dims_.rope, &queries(token, head, dims_.latent));
     attend_to(layer, chunk, layer.cache, queries, latents);
     for (int head = 0; head < dims_.heads; ++head)
-      project(columns(latents, head, 0, dims_.latent), {value_part_[head], columns(mixed, head, 0, dims_.value)});
+      steps.project(columns(latents, head, 0, dims_.latent), {value_part_[head], columns(mixed, head, 0, dims_.value)});
   }
 
   // [tokens, heads, width] -> [tokens, count] of one head

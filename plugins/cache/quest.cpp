@@ -162,20 +162,20 @@ class QuestCache final : public attnlab::LayerCache, public attnlab::TileSelecto
     return cut(whole, first % kTileRows, scratch);
   }
 
-  void select(int sequence, int kv_head, attnlab::TensorView<const float, 2> queries,
-              attnlab::TensorView<std::uint8_t, 2> reads) const noexcept override {
-    if (!chooses_[sequence]) {
-      for (std::int64_t member = 0; member < reads.extent(0); ++member) std::ranges::fill(reads.row(member), 1);
-      return;
-    }
-    const PageBounds& bounds = bounds_[sequence * shape_.kv_heads + kv_head];
+  bool selects(const ChunkView& chunk, int sequence) const noexcept override {
+    return chooses_[sequence] && chunk.tokens_of(sequence) == 1;
+  }
+  void select(const attnlab::QueryPlace& place, attnlab::TensorView<const float, 3> queries,
+              attnlab::TensorView<std::uint8_t, 3> reads_of_queries) const noexcept override {
+    const PageBounds& bounds = bounds_[place.sequence * shape_.kv_heads + place.kv_head];
+    const attnlab::TensorView<std::uint8_t, 2> reads = reads_of_queries[0];
     const int current = bounds.pages() - 1;
-    const int others = pages_[sequence] - 1;  // fewer than there are
+    const int others = pages_[place.sequence] - 1;  // fewer than there are
     std::vector<double> highest(current);
     std::vector<int> order(current);
-    for (std::int64_t member = 0; member < queries.extent(0); ++member) {
+    for (std::int64_t member = 0; member < queries.extent(1); ++member) {
       read_page(member, current, reads);
-      for (int page = 0; page < current; ++page) highest[page] = bounds.highest(page, queries.row(member).data());
+      for (int page = 0; page < current; ++page) highest[page] = bounds.highest(page, &queries(0, member, 0));
       std::iota(order.begin(), order.end(), 0);
       std::ranges::nth_element(order, order.begin() + others, [&](int a, int b) {
         return highest[a] != highest[b] ? highest[a] > highest[b] : a > b;
@@ -235,7 +235,9 @@ class Quest final : public attnlab::CachePolicy {
  public:
   Quest(const QuestOptions& options, const attnlab::CreateContext&) : options_(options) {}
   static attnlab::Traits traits(const QuestOptions&) {
-    return {.needs = {Feature::kv_rows}, .excludes = {Feature::unrotated_store}};
+    return {.provides = {Feature::selects_tiles},
+            .needs = {Feature::kv_rows},
+            .excludes = {Feature::unrotated_store}};
   }
   std::unique_ptr<attnlab::LayerCache> create(const attnlab::LayerCacheContext& context) const override {
     return std::make_unique<QuestCache>(options_, context);

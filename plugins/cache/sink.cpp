@@ -50,7 +50,9 @@ class SinkVisibility final : public attnlab::MaskRule {
  public:
   SinkVisibility(Position sinks, Position window) : sinks_(sinks), window_(window) {}
 
-  Cover cover(attnlab::PositionRange queries, attnlab::PositionRange keys) const noexcept override {
+  Cover cover(const attnlab::MaskPlace& place) const noexcept override {
+    const attnlab::PositionRange queries = place.queries;
+    const attnlab::PositionRange keys = place.keys;
     if (keys.last < sinks_ || keys.first > queries.last - window_) return Cover::full;
     return keys.first >= sinks_ && keys.last <= queries.first - window_ ? Cover::none : Cover::partial;
   }

@@ -11,11 +11,10 @@
 #include <vector>
 
 #include <attnlab/cache_policy.h>
-#include <attnlab/core.h>
-#include <attnlab/ops.h>
 
+#include "core/attend.h"
 #include "core/storage.h"
-#include "ops/matrix.h"
+#include "ops/products.h"
 #include "parallel/parallel.h"
 
 namespace attnlab {

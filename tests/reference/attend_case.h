@@ -86,27 +86,39 @@ struct AttendOptions {
   std::vector<const ScoreHook*> hooks = {};
   Position window = 0;
   std::vector<float> sink_logits = {};
+  const MaskRule* mask = nullptr;  // in place of a causal one
+  const RowWeighting* row_weighting = nullptr;
 };
 
-inline std::vector<float> run_attend(const AttendCase& c, const KvSource& source, const AttendOptions& options = {}) {
+/// `log_sums`, if given, becomes [tokens, heads].
+inline std::vector<float> run_attend(const AttendCase& c, const KvSource& source, const AttendOptions& options = {},
+                                     std::vector<float>* log_sums = nullptr) {
   const ChunkView chunk = c.chunk.view();
   const CausalMask mask(options.window);
   std::vector<float> out(static_cast<std::size_t>(chunk.tokens()) * c.shape.heads() * c.shape.kv.value_dim,
                          std::numeric_limits<float>::quiet_NaN());
+  TensorView<float, 2> log_sum;
+  if (log_sums != nullptr) {
+    log_sums->assign(static_cast<std::size_t>(chunk.tokens()) * c.shape.heads(),
+                     std::numeric_limits<float>::quiet_NaN());
+    log_sum = {log_sums->data(), {chunk.tokens(), c.shape.heads()}};
+  }
   attend({.queries = rows_view(c.queries, c.shape.heads(), c.shape.kv.key_dim),
           .chunk = chunk,
           .source = source,
           .scale = c.scale(),
           .rotation = options.rotation,
           .hooks = options.hooks,
-          .mask = mask,
-          .sink_logits = options.sink_logits},
-         rows_view(out, c.shape.heads(), c.shape.kv.value_dim));
+          .mask = options.mask != nullptr ? *options.mask : mask,
+          .sink_logits = options.sink_logits,
+          .row_weighting = options.row_weighting},
+         rows_view(out, c.shape.heads(), c.shape.kv.value_dim), log_sum);
   return out;
 }
-inline std::vector<float> run_attend(const AttendCase& c, AttendOptions options = {}) {
+inline std::vector<float> run_attend(const AttendCase& c, AttendOptions options = {},
+                                     std::vector<float>* log_sums = nullptr) {
   options.source.lengths = c.chunk.lengths;
-  return run_attend(c, RowSource(c.rows, options.source), options);
+  return run_attend(c, RowSource(c.rows, options.source), options, log_sums);
 }
 
 /// Turns the pairs (2i, 2i + 1) by position / (i + 1), faster in longer sequences, and stretches queries: so that a

@@ -60,9 +60,10 @@ struct Query {
 };
 
 /// One query over `rows`, whose rotated keys are `keys`. `largest_score`, if given, is raised to the largest |score|:
-/// what rounding errors of scores are relative to.
+/// what rounding errors of scores are relative to. `log_sum`, if given, becomes the logarithm of the sum of exp(score).
 inline std::vector<double> attend_one(const Query& query, std::span<const Row> rows, const Keys& keys,
-                                      std::size_t value_dim, const Rules& rules, double* largest_score = nullptr) {
+                                      std::size_t value_dim, const Rules& rules, double* largest_score = nullptr,
+                                      double* log_sum = nullptr) {
   std::vector<double> scores;
   std::vector<std::size_t> seen;
   std::vector<double> turned;  // the query at the position that it counts as
@@ -82,11 +83,12 @@ inline std::vector<double> attend_one(const Query& query, std::span<const Row> r
     seen.push_back(row);
   }
   std::vector<double> out(value_dim);
-  if (scores.empty()) return out;
-  double largest = *std::max_element(scores.begin(), scores.end());
+  double largest = -std::numeric_limits<double>::infinity();
+  for (const double score : scores) largest = std::max(largest, score);
   if (!rules.sink_logits.empty()) largest = std::max<double>(largest, rules.sink_logits[query.head]);
   double sum = rules.sink_logits.empty() ? 0 : std::exp(rules.sink_logits[query.head] - largest);
   for (const double score : scores) sum += std::exp(score - largest);
+  if (log_sum != nullptr) *log_sum = largest + (sum == 0 ? 0 : std::log(sum));
   for (std::size_t i = 0; i < seen.size(); ++i) {
     const double weight = std::exp(scores[i] - largest) / sum;
     for (std::size_t j = 0; j < value_dim; ++j) out[j] += weight * rows[seen[i]].value[j];
@@ -106,7 +108,8 @@ struct RowLists {
 };
 
 struct Answer {
-  std::vector<double> out;  // [tokens, heads, value_dim]
+  std::vector<double> out;       // [tokens, heads, value_dim]
+  std::vector<double> log_sums;  // [tokens, heads]
   double largest_score = 0;
 };
 
@@ -116,7 +119,8 @@ inline Answer attend_all(const std::vector<float>& queries, int heads, const Chu
   const KvShape& shape = rows.shape;
   const auto width = static_cast<std::size_t>(shape.key_dim);
   const auto value_dim = static_cast<std::size_t>(shape.value_dim);
-  Answer answer{std::vector<double>(static_cast<std::size_t>(chunk.tokens()) * heads * value_dim)};
+  Answer answer{std::vector<double>(static_cast<std::size_t>(chunk.tokens()) * heads * value_dim),
+                std::vector<double>(static_cast<std::size_t>(chunk.tokens()) * heads)};
   for (int sequence = 0; sequence < chunk.sequences(); ++sequence)
     for (int kv_head = 0; kv_head < shape.kv_heads; ++kv_head) {
       const std::vector<Row>& list = rows.at(sequence, kv_head);
@@ -127,7 +131,8 @@ inline Answer attend_all(const std::vector<float>& queries, int heads, const Chu
           const std::size_t index = static_cast<std::size_t>(token) * heads + head;
           const Query query{
               {queries.data() + index * width, width}, head, chunk.positions[token], chunk.lengths[sequence]};
-          const std::vector<double> out = attend_one(query, list, keys, value_dim, rules, &answer.largest_score);
+          const std::vector<double> out =
+              attend_one(query, list, keys, value_dim, rules, &answer.largest_score, &answer.log_sums[index]);
           std::copy(out.begin(), out.end(), answer.out.begin() + index * value_dim);
         }
     }

@@ -6,10 +6,9 @@
 #include <string>
 #include <vector>
 
-#include <attnlab/ops.h>
-
 #include "reference/attend_case.h"
 #include "reference/plugins.h"
+#include "steps/given_rows.h"
 
 namespace attnlab::reference {
 
@@ -70,21 +69,13 @@ class CacheRun {
           history_.at(sequence, head)
               .push_back({{key, key + shape.key_dim}, {value, value + shape.value_dim}, view.positions[token]});
         }
-    append_rows({view, *cache_, *scheme_, scratch_}, rows_view(keys, shape.kv_heads, shape.key_dim),
-                rows_view(values, shape.kv_heads, shape.value_dim));
     std::vector<float> out(static_cast<std::size_t>(view.tokens()) * heads() * shape.value_dim,
                            std::numeric_limits<float>::quiet_NaN());
-    const CausalMask causal;
-    const ScoreHook* bias = scheme_->score_bias();
-    attend({.queries = rows_view(queries_, heads(), shape.key_dim),
-            .chunk = view,
-            .source = *cache_,
-            .scale = 0.25F,
-            .rotation = scheme_->rotation(),
-            .hooks = bias == nullptr ? std::span<const ScoreHook* const>() : std::span(&bias, 1),
-            .mask = causal},
-           rows_view(out, heads(), shape.value_dim));
-    cache_->end_chunk(view);
+    GivenRows rows(shape, heads());
+    rows.give(rows_view(queries_, heads(), shape.key_dim), rows_view(keys, shape.kv_heads, shape.key_dim),
+              rows_view(values, shape.kv_heads, shape.value_dim));
+    run_layer(steps_, rows, {.chunk = view, .cache = *cache_, .position = *scheme_}, {},
+              matrix_view(out, std::int64_t{heads()} * shape.value_dim));
     return out;
   }
 
@@ -93,7 +84,7 @@ class CacheRun {
     const KvShape& shape = spec_.shape;
     const ChunkView view = chunk_.view();
     Rules rules = definition.rules;
-    rules.scale = 0.25;
+    rules.scale = 1 / std::sqrt(static_cast<double>(shape.key_dim));
     Answer answer;
     for (int sequence = 0; sequence < view.sequences(); ++sequence)
       for (int token = view.first(sequence); token < view.first(sequence) + view.tokens_of(sequence); ++token)
@@ -136,6 +127,7 @@ class CacheRun {
   std::unique_ptr<CachePolicy> policy_;
   std::unique_ptr<LayerCache> cache_;
   Scratch scratch_;
+  DirectSteps steps_{scratch_};
 };
 
 }  // namespace attnlab::reference

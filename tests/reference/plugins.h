@@ -13,6 +13,7 @@
 #include "ops/matrix.h"
 #include "reference/streams.h"
 #include "registry/registry.h"
+#include "steps/direct_steps.h"
 
 namespace attnlab::reference {
 
@@ -78,9 +79,8 @@ class Layer {
   std::vector<float> forward(const Chunk& chunk, const std::vector<float>& hidden) {
     std::vector<float> out(hidden.size(), std::numeric_limits<float>::quiet_NaN());
     const ChunkView view = chunk.view();
-    attention_->forward({view, *cache_, *position_, scratch_}, matrix_view(hidden, context_.hidden_dim),
-                        matrix_view(out, context_.hidden_dim));
-    cache_->end_chunk(view);
+    run_layer(steps_, *attention_, {.chunk = view, .cache = *cache_, .position = *position_},
+              matrix_view(hidden, context_.hidden_dim), matrix_view(out, context_.hidden_dim));
     return out;
   }
   [[nodiscard]] const std::vector<float>& values(const std::string& name) const { return values_.at(name); }
@@ -97,6 +97,7 @@ class Layer {
   std::unique_ptr<CachePolicy> policy_;
   std::unique_ptr<LayerCache> cache_;
   Scratch scratch_;
+  DirectSteps steps_{scratch_};
 };
 
 }  // namespace attnlab::reference

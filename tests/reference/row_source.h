@@ -9,8 +9,7 @@
 #include <ostream>
 #include <vector>
 
-#include <attnlab/core.h>
-
+#include "core/attend.h"
 #include "reference/attend_reference.h"
 
 namespace attnlab::reference {
@@ -38,6 +37,8 @@ class RowSource final : public KvSource {
     std::span<const Position> lengths = {};  // [sequences], for that rotation
     int tile_rows = kTileRows;               // rows of a tile; fewer than kTileRows are allowed
     const MaskRule* visibility = nullptr;
+    const TileSelector* selector = nullptr;
+    MassSink* mass_sink = nullptr;
   };
 
   RowSource(const RowLists& rows, const Settings& settings)
@@ -59,6 +60,8 @@ class RowSource final : public KvSource {
   KvShape shape() const noexcept override { return shape_; }
   KeyForm key_form() const noexcept override { return settings_.key_form; }
   const MaskRule* visibility(int) const noexcept override { return settings_.visibility; }
+  const TileSelector* selector() const noexcept override { return settings_.selector; }
+  MassSink* mass_sink() const noexcept override { return settings_.mass_sink; }
   int tiles(int sequence, int kv_head) const noexcept override {
     return static_cast<int>(tiles_[sequence * shape_.kv_heads + kv_head].size());
   }

@@ -94,6 +94,10 @@ class Variant {
 
   // The next tokens[s] tokens of every sequence; hidden [tokens, hidden_dim] -> the same shape.
   std::vector<float> feed(const std::vector<int>& tokens, const std::vector<float>& hidden) {
+    DirectSteps steps(scratch_);
+    return feed(steps, tokens, hidden);
+  }
+  std::vector<float> feed(ModelSteps& steps, const std::vector<int>& tokens, const std::vector<float>& hidden) {
     Chunk chunk;
     for (std::size_t sequence = 0; sequence < tokens.size(); ++sequence) {
       chunk.add(lengths_[sequence], tokens[sequence], tokens[sequence] == 1 ? Phase::decode : Phase::last_prefill);
@@ -101,13 +105,12 @@ class Variant {
     }
     const ChunkView view = chunk.view();
     std::vector<float> out(hidden.size(), std::numeric_limits<float>::quiet_NaN());
-    attention_->forward({.chunk = view,
-                         .cache = *cache_,
-                         .position = *position_,
-                         .scratch = scratch_,
-                         .state = {state_.data(), {view.sequences(), attention_->state_floats()}}},
-                        matrix_view(hidden, kHidden), matrix_view(out, kHidden));
-    cache_->end_chunk(view);
+    run_layer(steps, *attention_,
+              {.chunk = view,
+               .cache = *cache_,
+               .position = *position_,
+               .state = {state_.data(), {view.sequences(), attention_->state_floats()}}},
+              matrix_view(hidden, kHidden), matrix_view(out, kHidden));
     return out;
   }
   // One sequence, fed in pieces.

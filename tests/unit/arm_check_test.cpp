@@ -100,7 +100,7 @@ TEST(CheckArm, FeedsTheLengthsOfTheCaseAndOnlyTheEndOfALongPrompt) {
   AttendObserver* before = observe_attend(&log);
   {
     model::Session session = decoder.make_session(1, 8000);
-    begin_prompts(session, std::vector<int>{7900}, std::vector<int>{7990}, 1);
+    begin_prompts(decoder, session, std::vector<int>{7900}, std::vector<int>{7990}, 1);
     EXPECT_EQ(session.cache(0).rows(0, 0), 7900) << "a prompt that has not ended keeps all";
     const std::vector<model::TokenId> tokens(90, 1);
     feed_batch(decoder, session, std::vector<int>{90}, tokens, [](auto, auto) {});

@@ -25,8 +25,16 @@ class EveryLayout : public testing::TestWithParam<Layout> {
     const Answer right = attend_all(c.queries, c.shape.heads(), c.chunk.view(), c.rows, rules);
     const double tolerance =
         attend_tolerance(c.shape.kv.key_dim, static_cast<std::size_t>(c.shape.longest()), right.largest_score);
-    EXPECT_LT(normalised_error(run_attend(c, options), right.out), tolerance)
+    std::vector<float> log_sums;
+    EXPECT_LT(normalised_error(run_attend(c, options, &log_sums), right.out), tolerance)
         << "seed " << kSeed + index << ": " << c.shape;
+    // An error of a score is an equal error of the logarithm.
+    for (std::size_t i = 0; i < log_sums.size(); ++i)
+      if (std::isinf(right.log_sums[i]))
+        EXPECT_EQ(log_sums[i], right.log_sums[i]) << "seed " << kSeed + index << ": " << c.shape;
+      else
+        ASSERT_NEAR(log_sums[i], right.log_sums[i], tolerance * std::max(1.0, std::abs(right.log_sums[i])))
+            << "seed " << kSeed + index << ": " << c.shape;
   }
   AttendOptions options() const { return {.source = {.layout = GetParam()}}; }
 };
@@ -138,7 +146,8 @@ class EveryNth final : public MaskRule {
  public:
   explicit EveryNth(Position step) : step_(step) {}
   [[nodiscard]] bool sees(Position key) const { return key % step_ == 0; }
-  Cover cover(PositionRange, PositionRange keys) const noexcept override {
+  Cover cover(const MaskPlace& place) const noexcept override {
+    const PositionRange keys = place.keys;
     const bool has_none = keys.first / step_ == keys.last / step_ && !sees(keys.first);
     return has_none ? Cover::none : Cover::partial;
   }

@@ -9,6 +9,7 @@
 
 #include <gtest/gtest.h>
 
+#include "core/attend.h"
 #include "reference/storage_reference.h"
 #include "reference/streams.h"
 

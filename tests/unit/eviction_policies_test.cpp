@@ -6,7 +6,6 @@
 #include <map>
 
 #include <attnlab/error.h>
-#include <attnlab/ops.h>
 
 #include <nlohmann/json.hpp>
 
@@ -15,6 +14,7 @@
 #include "reference/plugins.h"
 #include "reference/policy_simulation.h"
 #include "reference/rope_reference.h"
+#include "steps/given_rows.h"
 
 namespace attnlab {
 namespace {
@@ -176,18 +176,12 @@ class PolicyRun {
     }
     const PolicyStreams& any = **std::ranges::find_if(sequences, [](auto* of) { return of != nullptr; });
     const ChunkView view = chunk.view();
-    append_rows({view, *cache_, *scheme_, scratch_}, rows_view(keys, any.kv_heads, any.key_dim),
-                rows_view(values, any.kv_heads, any.value_dim));
     std::vector<float> out(static_cast<std::size_t>(view.tokens()) * any.heads * any.value_dim);
-    const CausalMask causal;
-    attend({.queries = rows_view(queries, any.heads, any.key_dim),
-            .chunk = view,
-            .source = *cache_,
-            .scale = 1 / std::sqrt(static_cast<float>(any.key_dim)),
-            .rotation = scheme_->rotation(),
-            .mask = causal},
-           rows_view(out, any.heads, any.value_dim));
-    cache_->end_chunk(view);
+    GivenRows rows(cache_->shape(), any.heads);
+    rows.give(rows_view(queries, any.heads, any.key_dim), rows_view(keys, any.kv_heads, any.key_dim),
+              rows_view(values, any.kv_heads, any.value_dim));
+    run_layer(steps_, rows, {.chunk = view, .cache = *cache_, .position = *scheme_}, {},
+              matrix_view(out, std::int64_t{any.heads} * any.value_dim));
     return out;
   }
   std::vector<float> feed(const PolicyStreams& streams, int first, int last, Phase phase, int prompt_last) {
@@ -213,6 +207,7 @@ class PolicyRun {
   std::unique_ptr<PositionScheme> scheme_;
   std::unique_ptr<LayerCache> cache_;
   Scratch scratch_;
+  DirectSteps steps_{scratch_};
 };
 
 void expect_kept(const PolicyRun& run, const PolicySimulation& right, int last) {

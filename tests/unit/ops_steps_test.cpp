@@ -1,11 +1,13 @@
-// Laws of the steps that variants share: the norm of heads, and what appending does to keys.
+// Laws of the steps that variants share: the norm of heads, what appending does to keys, and the sums of exponentials.
 #include <cmath>
 
 #include <attnlab/attention_variant.h>
-#include <attnlab/ops.h>
 #include <gtest/gtest.h>
 
+#include "ops/row_steps.h"
 #include "reference/attend_case.h"
+#include "steps/direct_steps.h"
+#include "steps/given_rows.h"
 
 namespace attnlab {
 namespace {
@@ -27,7 +29,7 @@ TEST(NormHeads, NormsEveryHeadOfEveryTokenByItself) {
         for (int i = 0; i < width; ++i) squares += static_cast<double>(rows[row + i]) * rows[row + i];
         for (int i = 0; i < width; ++i) right.push_back(rows[row + i] / std::sqrt(squares / width + 1e-5) * weight[i]);
       }
-      norm_heads(rows_view(rows, kHeads, width), weight, 1e-5F);
+      norm_rows(rows_view(std::as_const(rows), kHeads, width), weight, 1e-5F, rows_view(rows, kHeads, width));
       EXPECT_LT(normalised_error(rows, right), 8 * kRounding) << width << " x " << tokens << ", seed " << kSeed;
     }
 }
@@ -36,7 +38,8 @@ TEST(NormHeads, TouchesNothingBetweenRowsThatLieApart) {
   Stream stream(kSeed);
   std::vector<float> rows = stream.normals(40 * 100);
   const std::vector<float> before = rows;
-  norm_heads({rows.data() + 10, {40, 2, 20}, {100, 30, 1}}, stream.normals(20), 1e-6F);
+  const TensorView<float, 3> part{rows.data() + 10, {40, 2, 20}, {100, 30, 1}};
+  norm_rows(part, stream.normals(20), 1e-6F, part);
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const int column = static_cast<int>(i % 100) - 10;
     const bool inside = (column >= 0 && column < 20) || (column >= 30 && column < 50);
@@ -51,11 +54,11 @@ TEST(NormHeads, GivesTheSameBitsForEveryNumberOfThreads) {
   const std::vector<float> weight = stream.normals(20);
   std::vector<float> alone = rows;
   set_threads(1);
-  norm_heads(rows_view(alone, 4, 20), weight, 1e-6F);
+  norm_rows(rows_view(std::as_const(alone), 4, 20), weight, 1e-6F, rows_view(alone, 4, 20));
   for (const int count : {2, 3, 5}) {
     set_threads(count);
     std::vector<float> together = rows;
-    norm_heads(rows_view(together, 4, 20), weight, 1e-6F);
+    norm_rows(rows_view(std::as_const(together), 4, 20), weight, 1e-6F, rows_view(together, 4, 20));
     EXPECT_TRUE(same_bits(together, alone)) << count << " threads, seed " << kSeed;
   }
 }
@@ -107,12 +110,16 @@ TEST(AppendRows, RotatesKeysByTheirOwnPositionsWhereTheCacheStoresThemSo) {
         TestRotation::turn(std::span(rotated).subspan((token * 2 + head) * 16, 16), view.positions[token],
                            RotateSide::key, view.lengths[sequence]);
   Scratch scratch;
+  DirectSteps steps(scratch);
   for (const KeyForm form : {KeyForm::rotated, KeyForm::unrotated})
     for (const bool rotates : {false, true}) {
       const RotatingScheme scheme(rotates ? &rotation : nullptr);
       RecordingCache cache(shape, form);
       std::vector<float> given = keys;
-      append_rows({view, cache, scheme, scratch}, rows_view(given, 2, 16), rows_view(values, 2, 8));
+      GivenRows rows(shape, 2);
+      rows.set_attends(GivenRows::Attends::where_watched);
+      rows.give({}, rows_view(given, 2, 16), rows_view(values, 2, 8));
+      run_layer(steps, rows, {.chunk = view, .cache = cache, .position = scheme}, {}, {});
       if (rotates && form == KeyForm::rotated)
         EXPECT_LT(normalised_error(cache.keys, rotated), 4 * kRounding) << "seed " << kSeed;
       else

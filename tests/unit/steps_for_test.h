@@ -2,7 +2,8 @@
 #pragma once
 
 #include <attnlab/cache_policy.h>
-#include <attnlab/core.h>
+
+#include "core/attend.h"
 
 #include "reference/streams.h"
 

@@ -11,6 +11,7 @@
 
 #include <attnlab/error.h>
 
+#include "core/attend.h"
 #include "reference/storage_pair.h"
 
 namespace attnlab {

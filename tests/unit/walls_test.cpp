@@ -86,11 +86,12 @@ TEST(Walls, RoomsKnowOnlyTheRoomsBelowThem) {
       {"ops", {"base", "parallel"}},
       {"registry", {"base"}},
       {"config", {}},
-      {"model", {"base", "parallel", "core", "ops"}},
+      {"steps", {"core", "ops"}},
+      {"model", {"base", "parallel", "core", "ops", "steps"}},
       {"report", {}},
-      {"experiment", {"base", "parallel", "core", "ops", "registry", "config", "model", "report"}},
-      {"bench", {"base", "parallel", "core", "registry", "model", "report", "experiment"}},
-      {"cli", {"base", "parallel", "core", "ops", "registry", "config", "model", "report", "experiment", "bench"}},
+      {"experiment", {"base", "parallel", "core", "ops", "steps", "registry", "config", "model", "report"}},
+      {"bench", {"base", "parallel", "core", "steps", "registry", "model", "report", "experiment"}},
+      {"cli", {"base", "parallel", "core", "ops", "steps", "registry", "config", "model", "report", "experiment", "bench"}},
   };
   for (const Include& include : all_includes()) {
     if (include.room == "plugins") continue;

@@ -34,9 +34,18 @@ void rotate_columns(const Rotation& rotation, const RotateArgs& args, const KvSh
 
 ScoreHook::~ScoreHook() = default;
 MaskRule::~MaskRule() = default;
+Weighting::~Weighting() = default;
+RowWeighting::~RowWeighting() = default;
+bool RowWeighting::takes_all_heads() const noexcept {
+  return false;
+}
+void RowWeighting::mix(QueryScores&) const noexcept {}
 MassSink::~MassSink() = default;
 QuerySink::~QuerySink() = default;
 TileSelector::~TileSelector() = default;
+bool TileSelector::selects(const ChunkView& chunk, int sequence) const noexcept {
+  return chunk.tokens_of(sequence) == 1 && chunk.phases[sequence] == Phase::decode;
+}
 KvSource::~KvSource() = default;
 KvRows::~KvRows() = default;
 void KvRows::settle(int) {}

@@ -43,26 +43,22 @@ class Careless final : public AttentionVariant {
     if (kWay == Way::throws_int) throw 7;
     if (kWay == Way::aborts) std::abort();
     const int tokens = layer.chunk.tokens();
-    const Scratch::Scope scope(layer.scratch);
-    auto queries = layer.scratch.rows(tokens, heads_, head_dim_);
-    auto keys = layer.scratch.rows(tokens, kv_heads_, head_dim_);
-    auto values = layer.scratch.rows(tokens, kv_heads_, head_dim_);
-    if (kWay == Way::odd_product) project(hidden, {*odd_, flat(queries)});
+    Steps& steps = layer.steps;
+    auto queries = steps.rows(tokens, heads_, head_dim_);
+    auto keys = steps.rows(tokens, kv_heads_, head_dim_);
+    auto values = steps.rows(tokens, kv_heads_, head_dim_);
+    if (kWay == Way::odd_product) steps.project(hidden, {*odd_, flat(queries)});
     for (const TensorView<float, 2> rows : {flat(queries), flat(keys), flat(values)})
       for (int token = 0; token < tokens; ++token) std::copy_n(&hidden(token, 0), rows.extent(1), &rows(token, 0));
     if (kWay == Way::narrow_keys)
-      layer.cache.append(layer.chunk, {keys.data(), {tokens, kv_heads_, head_dim_ / 2}}, values);
+      steps.append({keys.data(), {tokens, kv_heads_, head_dim_ / 2}}, values);
     else if (kWay != Way::skips_tokens)
-      append_rows(layer, keys, values);
+      steps.append(keys, values);
     const CausalMask mask;
     const int width = kWay == Way::narrow_queries ? head_dim_ / 2 : head_dim_;
     if (kWay == Way::skips_tokens || kWay == Way::leaves_output) return;
-    attend({.queries = {queries.data(), {tokens, heads_, width}},
-            .chunk = layer.chunk,
-            .source = layer.cache,
-            .scale = 0.25F,
-            .mask = mask},
-           {out.data(), {tokens, heads_, head_dim_}});
+    steps.attend({.queries = {queries.data(), {tokens, heads_, width}}, .scale = 0.25F, .mask = mask},
+                 {out.data(), {tokens, heads_, head_dim_}});
   }
 
  private:

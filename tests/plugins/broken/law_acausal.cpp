@@ -6,7 +6,7 @@ namespace {
 
 class NoMask final : public MaskRule {
  public:
-  Cover cover(PositionRange, PositionRange) const noexcept override { return Cover::full; }
+  Cover cover(const MaskPlace&) const noexcept override { return Cover::full; }
   void mask(ScoreTile&) const noexcept override {}
 };
 

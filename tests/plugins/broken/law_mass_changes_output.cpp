@@ -10,8 +10,8 @@ namespace {
 
 class ByCalls final : public MaskRule {
  public:
-  Cover cover(PositionRange queries, PositionRange keys) const noexcept override {
-    return keys.first > queries.last ? Cover::none : Cover::partial;
+  Cover cover(const MaskPlace& place) const noexcept override {
+    return place.keys.first > place.queries.last ? Cover::none : Cover::partial;
   }
   void mask(ScoreTile& tile) const noexcept override {
     const int call = calls_++;

@@ -30,22 +30,14 @@ class FlawedAttention final : public AttentionVariant {
   KvShape kv_shape() const override { return {.kv_heads = kv_heads_, .key_dim = head_dim_, .value_dim = head_dim_}; }
   void forward(const LayerContext& layer, TensorView<const float, 2> hidden, TensorView<float, 2> out) override {
     const int tokens = layer.chunk.tokens();
-    const Scratch::Scope scope(layer.scratch);
-    auto queries = layer.scratch.rows(tokens, heads_, head_dim_);
-    auto keys = layer.scratch.rows(tokens, kv_heads_, head_dim_);
-    auto values = layer.scratch.rows(tokens, kv_heads_, head_dim_);
+    auto queries = layer.steps.rows(tokens, heads_, head_dim_);
+    auto keys = layer.steps.rows(tokens, kv_heads_, head_dim_);
+    auto values = layer.steps.rows(tokens, kv_heads_, head_dim_);
     for (const TensorView<float, 2> rows : {flat(queries), flat(keys), flat(values)})
       for (int token = 0; token < tokens; ++token) std::copy_n(&hidden(token, 0), rows.extent(1), &rows(token, 0));
-    append_rows(layer, keys, values);
-    const ScoreHook* bias = layer.position.score_bias();
-    attend({.queries = queries,
-            .chunk = layer.chunk,
-            .source = layer.cache,
-            .scale = 1 / std::sqrt(static_cast<float>(head_dim_)),
-            .rotation = layer.position.rotation(),
-            .hooks = {&bias, bias == nullptr ? 0U : 1U},
-            .mask = mask_},
-           {out.data(), {tokens, heads_, head_dim_}});
+    layer.steps.append(keys, values);
+    layer.steps.attend({.queries = queries, .scale = 1 / std::sqrt(static_cast<float>(head_dim_)), .mask = mask_},
+                       {out.data(), {tokens, heads_, head_dim_}});
     flaw_(layer.chunk, out);
   }
 

@@ -8,9 +8,9 @@ namespace {
 
 class OnlyOthers final : public MaskRule {
  public:
-  Cover cover(PositionRange queries, PositionRange keys) const noexcept override {
-    if (keys.first >= queries.last) return Cover::none;
-    return keys.last < queries.first ? Cover::full : Cover::partial;
+  Cover cover(const MaskPlace& place) const noexcept override {
+    if (place.keys.first >= place.queries.last) return Cover::none;
+    return place.keys.last < place.queries.first ? Cover::full : Cover::partial;
   }
   void mask(ScoreTile& tile) const noexcept override {
     for (std::int64_t member = 0; member < tile.scores.extent(0); ++member)

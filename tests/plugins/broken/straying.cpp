@@ -7,7 +7,6 @@
 #include <cstring>
 #include <limits>
 
-#include <attnlab/ops.h>
 #include <attnlab/plugin.h>
 
 namespace {
@@ -64,23 +63,18 @@ class Straying final : public attnlab::AttentionVariant {
         std::memset(new char[kBite], 1, kBite);
       }
     const int tokens = layer.chunk.tokens();
-    const attnlab::Scratch::Scope scope(layer.scratch);
-    auto q = layer.scratch.rows(tokens, heads_, head_dim_);
-    auto k = layer.scratch.rows(tokens, kv_heads_, head_dim_);
-    auto v = layer.scratch.rows(tokens, kv_heads_, head_dim_);
-    auto mixed = layer.scratch.rows(tokens, heads_, head_dim_);
+    attnlab::Steps& steps = layer.steps;
+    auto q = steps.rows(tokens, heads_, head_dim_);
+    auto k = steps.rows(tokens, kv_heads_, head_dim_);
+    auto v = steps.rows(tokens, kv_heads_, head_dim_);
+    auto mixed = steps.rows(tokens, heads_, head_dim_);
     copy(hidden, q);
     copy(hidden, k);
     copy(hidden, v);
-    append_rows(layer, k, v);
+    steps.append(k, v);
     const attnlab::ScoreHook* hook = &fickle_;
-    attend({.queries = q,
-            .chunk = layer.chunk,
-            .source = layer.cache,
-            .scale = 1,
-            .hooks = {&hook, way_ == Way::off ? std::size_t{1} : 0},
-            .mask = mask_},
-           mixed);
+    steps.attend(
+        {.queries = q, .scale = 1, .hooks = {&hook, way_ == Way::off ? std::size_t{1} : 0}, .mask = mask_}, mixed);
     for (std::int64_t token = 0; token < out.extent(0); ++token)
       for (std::int64_t i = 0; i < out.extent(1); ++i)
         out(token, i) = way_ == Way::nan ? std::numeric_limits<float>::quiet_NaN() : mixed(token, 0, i % head_dim_);

@@ -122,7 +122,7 @@ class Ended final : public LayerCache, public TileSelector {
   KvShape shape() const noexcept override { return shape_; }
   KeyForm key_form() const noexcept override { return key_form_; }
   const TileSelector* selector() const noexcept override { return kEnding == Ending::reads_nothing ? this : nullptr; }
-  void select(int, int, TensorView<const float, 2>, TensorView<std::uint8_t, 2>) const noexcept override {}
+  void select(const QueryPlace&, TensorView<const float, 3>, TensorView<std::uint8_t, 3>) const noexcept override {}
 
   void append(const ChunkView& chunk, TensorView<const float, 3> keys, TensorView<const float, 3> values) override {
     cache_->append(chunk, keys, values);

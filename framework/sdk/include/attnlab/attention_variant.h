@@ -8,7 +8,7 @@
 #include <attnlab/core.h>
 #include <attnlab/module.h>
 #include <attnlab/position_scheme.h>
-#include <attnlab/scratch.h>
+#include <attnlab/steps.h>
 
 namespace attnlab {
 
@@ -17,7 +17,7 @@ struct LayerContext {
   const ChunkView& chunk;
   LayerCache& cache;
   const PositionScheme& position;
-  Scratch& scratch;
+  Steps& steps;
   TensorView<float, 2> state = {};  // [sequences, state_floats], zeros before a sequence's first token
 };
 
@@ -27,8 +27,12 @@ class ATTNLAB_API AttentionVariant : public Module {
   virtual KvShape kv_shape() const = 0;
   /// Numbers of a state that does not grow with the sequence, for each sequence. Kept by the model between calls.
   virtual std::int64_t state_floats() const { return 0; }
+  /// The layer whose rows this one reads: an earlier one with rows of the same shape. It then appends none and declares
+  /// no projections for them; the policy acts after the last reader has answered the chunk. -1: rows of its own.
+  /// Brandon et al. 2024.
+  virtual int kv_layer() const { return -1; }
   /// hidden [tokens, hidden_dim] -> out, same shape. Appends this chunk's keys and values, then attends.
-  /// Called by one thread; parallel work goes through ops.h and `attend`.
+  /// Called by one thread; parallel work goes through the layer's steps and `for_each_index`.
   virtual void forward(const LayerContext& layer, TensorView<const float, 2> hidden, TensorView<float, 2> out) = 0;
 };
 

@@ -77,6 +77,7 @@ void reserve_entries(std::vector<T>& entries, std::size_t needed, std::size_t mo
 struct ATTNLAB_API LayerCacheContext {
   int layer = 0;
   int layers = 1;
+  int caches = 0;  // that share a budget in bytes, where some layers read the rows of others; 0: one a layer
   int sequences = 1;
   std::vector<int> capacities = {};  // [sequences]: tokens that each may reach; empty: not known
   int heads = 0;

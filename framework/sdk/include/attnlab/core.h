@@ -1,5 +1,6 @@
-// The tiled attention core as plugins see it: tiles of keys from a source, hooks and masks per tile, one `attend`.
-// Virtual calls are made once per tile, never per element.
+// The tiled attention core as plugins see it: tiles of keys from a source, and what looks on. Virtual calls are made
+// once per tile, never per element. What happens to scores is in scores.h; the step that reads the tiles is `attend` in
+// steps.h.
 #pragma once
 
 #include <cstdint>
@@ -9,13 +10,10 @@
 #include <attnlab/api.h>
 #include <attnlab/chunk.h>
 #include <attnlab/position_scheme.h>
-#include <attnlab/scratch.h>
+#include <attnlab/scores.h>
 #include <attnlab/tensor_view.h>
 
 namespace attnlab {
-
-/// Rows of a full tile. 64: keys and values of one tile (head_dim 128) stay in L2 beside a block of queries.
-inline constexpr int kTileRows = 64;
 
 /// What one cached row holds. `value_is_key_prefix`: the value is the front of the key and is not stored again (MLA).
 struct KvShape {
@@ -71,46 +69,8 @@ struct TileScratch {
 /// Whether keys come out of a source rotated or still have to be rotated, by the core, at the tile's positions.
 enum class KeyForm : std::uint8_t { rotated, unrotated };
 
-/// Scores of one tile: hooks edit them in place.
-struct ScoreTile {
-  TensorView<float, 3> scores;                // [group, queries, rows], scaled; rows are dense
-  std::span<const Position> query_positions;  // [queries]
-  std::span<const Position> key_positions;    // [rows]
-  int first_head = 0;                         // scores(0, ...) belongs to this query head
-};
-
-/// A change of scores: softcap, bias, anything per element, in a plain loop.
-class ATTNLAB_API ScoreHook {
- public:
-  virtual ~ScoreHook();
-  virtual void apply(ScoreTile& tile) const noexcept = 0;
-};
-
-/// What a query may see, by position. `cover` answers for a block of queries and a tile of keys at once.
-class ATTNLAB_API MaskRule {
- public:
-  enum class Cover : std::uint8_t { none, partial, full };
-  virtual ~MaskRule();
-  /// none: the tile is skipped; full: nothing is masked.
-  virtual Cover cover(PositionRange queries, PositionRange keys) const noexcept = 0;
-  /// Sets what is not seen to -infinity. Called only where cover is partial.
-  virtual void mask(ScoreTile& tile) const noexcept = 0;
-};
-
-/// Key j is seen by query i where i - window < j <= i. window 0: no lower bound.
-class ATTNLAB_API CausalMask final : public MaskRule {
- public:
-  explicit CausalMask(Position window = 0) : window_(window) {}
-  ~CausalMask() override;
-  Cover cover(PositionRange queries, PositionRange keys) const noexcept override;
-  void mask(ScoreTile& tile) const noexcept override;
-
- private:
-  Position window_;
-};
-
-/// Who wants to know how much weight each row received (H2O, SnapKV ...): softmax probabilities, summed over the query
-/// heads of the group and over the queries that count.
+/// A sink that wants to know how much weight each row received (H2O, SnapKV ...): softmax probabilities, summed over
+/// the query heads of the group and over the queries that count.
 class ATTNLAB_API MassSink {
  public:
   virtual ~MassSink();
@@ -121,7 +81,7 @@ class ATTNLAB_API MassSink {
   virtual void add(int sequence, int kv_head, std::span<const float> mass) noexcept = 0;
 };
 
-/// Who wants to see the queries (expected attention), as they were before rotation and scaling.
+/// A sink that wants to see the queries (expected attention), as they were before rotation and scaling.
 class ATTNLAB_API QuerySink {
  public:
   virtual ~QuerySink();
@@ -129,14 +89,27 @@ class ATTNLAB_API QuerySink {
   virtual void add(const ChunkView& chunk, TensorView<const float, 3> queries) = 0;
 };
 
-/// Who lets a decode query read only some of the tiles, each query head for itself (Quest).
+/// Neighbouring queries of one sequence, for one kv head.
+struct QueryPlace {
+  int sequence = 0;
+  int kv_head = 0;
+  int first_token = 0;                    // of the chunk
+  std::span<const Position> positions{};  // [queries]
+};
+
+/// What lets queries read only some of the tiles, each query head for itself (Quest). The core reads a tile where one
+/// query of a block wants it. A variant that chooses by position, not by tile, says so with a mask (scores.h).
 class ATTNLAB_API TileSelector {
  public:
   virtual ~TileSelector();
-  /// queries [group, key_dim], as the keys are stored, not scaled. Sets reads [group, tiles], which comes as zeros, to
-  /// one where the head reads the tile. Once per sequence and kv head of a decode step; from any thread.
-  virtual void select(int sequence, int kv_head, TensorView<const float, 2> queries,
-                      TensorView<std::uint8_t, 2> reads) const noexcept = 0;
+  /// Whether the queries of this sequence choose in this call; else they read everything. By default in decode, a token
+  /// at a time. Called by one thread.
+  virtual bool selects(const ChunkView& chunk, int sequence) const noexcept;
+  /// queries [queries, group, key_dim], as the keys are stored, not scaled. Sets reads [queries, group, tiles], which
+  /// comes as zeros, to one where the head of that query reads the tile: at least one. Once for each block of queries
+  /// of a sequence and kv head; from any thread.
+  virtual void select(const QueryPlace& place, TensorView<const float, 3> queries,
+                      TensorView<std::uint8_t, 3> reads) const noexcept = 0;
 };
 
 /// Where `attend` reads keys and values. A LayerCache is one.
@@ -151,26 +124,10 @@ class ATTNLAB_API KvSource {
   virtual KvTile tile(int sequence, int kv_head, int index, TileScratch& scratch) const noexcept = 0;
   /// What the source's policy lets queries of a sequence see, beside the variant's own mask; null: everything.
   virtual const MaskRule* visibility(int /*sequence*/) const noexcept { return nullptr; }
-  /// Nobody by default, and then nobody pays.
+  /// Null, as by default: nothing is computed for it.
   virtual MassSink* mass_sink() const noexcept { return nullptr; }
   virtual QuerySink* query_sink() const noexcept { return nullptr; }
   virtual const TileSelector* selector() const noexcept { return nullptr; }
 };
-
-struct AttendArgs {
-  TensorView<const float, 3> queries;  // [tokens, heads, key_dim], not rotated: the core rotates what it packs
-  const ChunkView& chunk;
-  const KvSource& source;
-  float scale;
-  const Rotation* rotation = nullptr;            // applied to queries, and to keys that come unrotated
-  std::span<const ScoreHook* const> hooks = {};  // applied in this order: position bias, then the variant's own
-  const MaskRule& mask;                          // applied last
-  std::span<const float> sink_logits = {};       // [heads] or empty: one more logit a head, with no value behind it
-};
-
-/// out [tokens, heads, value_dim] = softmax(scale q k' + hooks, masked) v, for every sequence of the chunk over all
-/// rows of the source. A query that sees no row gets zeros. Parallel inside; results do not depend on the number of
-/// threads. Streaming softmax over tiles: Milakov & Gimelshein 2018, Dao et al. 2022.
-ATTNLAB_API void attend(const AttendArgs& args, TensorView<float, 3> out);
 
 }  // namespace attnlab

@@ -1,0 +1,19 @@
+// How much there is to attend to: pairs of a query and a row that it sees, by the masks and the selection of a call of
+// `attend`, row by row. Slow, and independent of how the core skips tiles; what operations are counted by.
+#pragma once
+
+#include <attnlab/api.h>
+
+#include "core/attend.h"
+
+namespace attnlab {
+
+struct SeenPairs {
+  double pairs = 0;  // of a query head and a row
+  double rows = 0;   // of a kv head, that at least one query of the call sees
+};
+
+/// Asks the source's selector, but neither its mass nor its query side.
+[[nodiscard]] ATTNLAB_API SeenPairs count_seen(const AttendArgs& args);
+
+}  // namespace attnlab

@@ -1,0 +1,105 @@
+// What may happen to attention scores between the product with the keys and the product with the values: changes of
+// scores, masks, and what takes the place of the softmax. Called once per tile or once per query, never per score.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include <attnlab/api.h>
+#include <attnlab/chunk.h>
+#include <attnlab/tensor_view.h>
+
+namespace attnlab {
+
+/// Rows of a full tile. 64: keys and values of one tile (head_dim 128) stay in L2 beside a block of queries.
+inline constexpr int kTileRows = 64;
+
+/// Scores of one tile: hooks edit them in place.
+struct ScoreTile {
+  TensorView<float, 3> scores;                // [group, queries, rows], scaled; rows are dense
+  std::span<const Position> query_positions;  // [queries]
+  std::span<const Position> key_positions;    // [rows]
+  int first_head = 0;                         // scores(0, ...) belongs to this query head
+  int sequence = 0;                           // of the chunk
+  int first_token = 0;                        // scores(_, 0, _) belongs to this token of the chunk
+  TensorView<const float, 3> queries = {};    // [queries, group, key_dim] as they meet the keys: rotated, scaled
+};
+
+/// A change of scores: softcap, bias, anything per element, in a plain loop.
+class ATTNLAB_API ScoreHook {
+ public:
+  virtual ~ScoreHook();
+  virtual void apply(ScoreTile& tile) const noexcept = 0;
+};
+
+/// Queries of a block against the keys of a tile, as a mask is asked about them.
+struct MaskPlace {
+  PositionRange queries;  // of tokens first_token .. first_token + tokens of the chunk
+  PositionRange keys;
+  int sequence = 0;  // of the chunk
+  int first_token = 0;
+  int tokens = 1;
+  int kv_head = 0;
+  int first_head = 0;  // of the `heads` query heads that share the kv head
+  int heads = 1;
+};
+
+/// What a query may see: by position, and where it matters by head and token. `cover` answers for a block of queries
+/// and a tile of keys at once.
+class ATTNLAB_API MaskRule {
+ public:
+  enum class Cover : std::uint8_t { none, partial, full };
+  virtual ~MaskRule();
+  /// none: no query of the place sees a key of it, and the tile is skipped; full: nothing is masked.
+  virtual Cover cover(const MaskPlace& place) const noexcept = 0;
+  /// Sets what is not seen to -infinity. Called only where cover is partial.
+  virtual void mask(ScoreTile& tile) const noexcept = 0;
+};
+
+/// Key j is seen by query i where i - window < j <= i. window 0: no lower bound.
+class ATTNLAB_API CausalMask final : public MaskRule {
+ public:
+  explicit CausalMask(Position window = 0) : window_(window) {}
+  ~CausalMask() override;
+  Cover cover(const MaskPlace& place) const noexcept override;
+  void mask(ScoreTile& tile) const noexcept override;
+
+ private:
+  Position window_;
+};
+
+/// In place of the softmax: what a score weighs by itself, whatever the other scores are (sigmoid attention).
+class ATTNLAB_API Weighting {
+ public:
+  virtual ~Weighting();
+  /// Scores, after hooks and masks, become weights in place; what is -infinity is not seen and must become 0. seen
+  /// [queries]: rows that each query sees in this call of `attend`, those of other tiles included. From any thread.
+  virtual void weigh(ScoreTile& tile, std::span<const int> seen) const noexcept = 0;
+};
+
+/// All the scores of one query at once.
+struct QueryScores {
+  TensorView<float, 3> scores;              // [kv_heads, group, rows]; rows are dense
+  std::span<const Position> key_positions;  // [rows], in any order
+  Position query_position = 0;
+  int first_head = 0;  // scores(0, 0, _) belongs to this query head
+  int sequence = 0;    // of the chunk
+  int token = 0;       // of the chunk
+};
+
+/// In place of the softmax: what weighs a query's row of scores as a whole (entmax, stick-breaking), or the rows of all
+/// heads together (talking heads). Dearer than a softmax: a block of queries holds the scores of all rows.
+class ATTNLAB_API RowWeighting {
+ public:
+  virtual ~RowWeighting();
+  /// false: a call gets the heads of one kv head. true: those of all, whose rows must be at the same positions in the
+  /// same order (a cache that keeps other rows for each head is refused).
+  virtual bool takes_all_heads() const noexcept;
+  /// Before position bias, hooks and masks; rows that no query of the block sees are 0. Nothing by default. From any
+  /// thread.
+  virtual void mix(QueryScores& query) const noexcept;
+  /// After them: scores become weights in place; what is -infinity is not seen and must become 0. From any thread.
+  virtual void weigh(QueryScores& query) const noexcept = 0;
+};
+
+}  // namespace attnlab

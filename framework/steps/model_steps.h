@@ -1,0 +1,63 @@
+// The steps of a whole model: those of a layer, and what stands between the layers. Made once for a model, given every
+// layer in turn. Not here: what a step does (DirectSteps), and in which order (the variants, and the decoder).
+#pragma once
+
+#include <attnlab/attention_variant.h>
+#include <attnlab/steps.h>
+
+namespace attnlab {
+
+/// The first half of a SwiGLU block (Shazeer 2020); biases [out_dim] or empty.
+struct GatedProjection {
+  const Matrix& gate;
+  const Matrix& up;
+  std::span<const float> gate_bias = {};
+  std::span<const float> up_bias = {};
+};
+
+/// One layer's part in a forward pass.
+struct LayerPass {
+  const ChunkView& chunk;
+  LayerCache& cache;
+  const PositionScheme& position;
+  TensorView<float, 2> state = {};  // [sequences, state_floats]
+  bool ends_rows = true;            // no later layer reads the rows of this cache
+};
+
+class ModelSteps;
+
+/// The only way in which a layer is driven: the variant appends and attends; then, after the last layer that reads the
+/// rows, the cache policy acts. hidden [tokens, hidden_dim] -> out, same shape. Buffers that the variant took are given
+/// back.
+ATTNLAB_API void run_layer(ModelSteps& steps, AttentionVariant& attention, const LayerPass& pass,
+                           TensorView<const float, 2> hidden, TensorView<float, 2> out);
+
+class ATTNLAB_API ModelSteps : public Steps {
+ public:
+  ~ModelSteps() override;
+  /// Before the first layer of every forward pass.
+  void begin_pass() noexcept { forget_shared(); }
+  using Steps::set_lone_layer;
+  /// x += delta where there is one, then out = RMSNorm(x); x, delta and out [tokens, width], dense. Zhang & Sennrich
+  /// 2019.
+  virtual void add_norm(TensorView<float, 2> x, const float* delta, std::span<const float> weight, float eps,
+                        TensorView<float, 2> out) = 0;
+  /// out [tokens, out_dim] = silu(input gate') * (input up')
+  virtual void gated_project(TensorView<const float, 2> input, const GatedProjection& halves,
+                             TensorView<float, 2> out) = 0;
+
+ protected:
+  using Steps::Steps;
+  // For steps that do their work through others.
+  static void enter_in(ModelSteps& inner, const LayerContext* layer, const KvShape& shape) {
+    inner.enter(layer, shape);
+  }
+
+ private:
+  friend void run_layer(ModelSteps& steps, AttentionVariant& attention, const LayerPass& pass,
+                        TensorView<const float, 2> hidden, TensorView<float, 2> out);
+  // The steps that follow are of this layer, until the next call; null: of none. shape: what its rows hold.
+  virtual void enter(const LayerContext* layer, const KvShape& shape) = 0;
+};
+
+}  // namespace attnlab

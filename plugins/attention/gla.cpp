@@ -1,0 +1,149 @@
+// Gated linear attention: one matrix per kv head holds the past, and what it holds fades by a factor of its own for
+// every key channel, which the token decides (Yang et al. 2023). With `decay: retnet` the factor is one fixed number a
+// query head (Sun et al. 2023). Heads leave through an RMSNorm and a swish gate. A token is in its own state; k, v and
+// gates belong to kv heads. Rotation, if the scheme has one, turns q and k first. Not here: scores, cached rows.
+#include <algorithm>
+#include <cmath>
+
+#include <attnlab/head_projections.h>
+#include <attnlab/ops.h>
+#include <attnlab/plugin.h>
+
+namespace {
+
+using namespace attnlab;
+
+enum class Decay : std::uint8_t { gate, retnet };
+
+}  // namespace
+
+template <>
+inline constexpr std::array<attnlab::Choice<Decay>, 2> attnlab::kChoices<Decay>{
+    {{"gate", Decay::gate}, {"retnet", Decay::retnet}}};
+
+namespace {
+
+struct GlaOptions {
+  Decay decay = Decay::gate;
+  std::int32_t gate_low_rank_dim = 16;
+
+  static constexpr auto fields() {
+    return std::tuple{field("decay", &GlaOptions::decay,
+                            {.doc = "gate: learned, for each token and key channel; retnet: 1 - 2^(-5 - head)."}),
+                      field("gate_low_rank_dim", &GlaOptions::gate_low_rank_dim,
+                            {.min = 1, .max = 1 << 16, .doc = "Width between the two matrices of the gate."})};
+  }
+};
+
+class Gla final : public AttentionVariant {
+ public:
+  Gla(const GlaOptions& options, const CreateContext& context)
+      : projections_(context.kv_heads, context),
+        gated_(options.decay == Decay::gate),
+        rank_(options.gate_low_rank_dim),
+        eps_(context.rms_norm_eps) {}
+  static Traits traits(const GlaOptions&) {
+    return {.provides = {Feature::fixed_state}, .excludes = {Feature::score_bias, Feature::length_dependent_rotation}};
+  }
+
+  std::vector<ParameterSpec> parameters() const override {
+    const auto values = ParameterForm::values;
+    const std::int64_t kv_width = std::int64_t{kv_heads_} * head_dim_;
+    std::vector<ParameterSpec> specs = projections_.parameters();
+    specs.push_back({.name = "g_proj.weight", .shape = {std::int64_t{heads_} * head_dim_, hidden_dim_}});
+    specs.push_back({.name = "g_norm_swish_gate.weight", .shape = {head_dim_}, .form = values, .init = Init::ones});
+    if (gated_) {
+      specs.push_back({.name = "gk_proj.0.weight", .shape = {rank_, hidden_dim_}});
+      specs.push_back({.name = "gk_proj.1.weight", .shape = {kv_width, rank_}});
+      specs.push_back({.name = "gk_proj.1.bias", .shape = {kv_width}, .form = values});
+    }
+    return specs;
+  }
+  void bind(const ParameterSet& parameters) override {
+    projections_.bind(parameters);
+    g_proj_ = &parameters.matrix("g_proj.weight");
+    norm_ = parameters.values("g_norm_swish_gate.weight");
+    if (!gated_) return;
+    gk_down_ = &parameters.matrix("gk_proj.0.weight");
+    gk_up_ = &parameters.matrix("gk_proj.1.weight");
+    gk_bias_ = parameters.values("gk_proj.1.bias");
+  }
+
+  KvShape kv_shape() const override { return {}; }
+  std::int64_t state_floats() const override { return std::int64_t{states()} * head_dim_ * head_dim_; }
+
+  void forward(const LayerContext& layer, TensorView<const float, 2> hidden, TensorView<float, 2> out) override {
+    const int tokens = layer.chunk.tokens();
+    Steps& steps = layer.steps;
+    auto gates = steps.rows(tokens, heads_, head_dim_);
+    auto mixed = steps.rows(tokens, heads_, head_dim_);
+    auto low = steps.rows(tokens, rank_);
+    auto decays = steps.rows(tokens, kv_heads_, head_dim_);  // before the sigmoid
+
+    const Projection gate{*g_proj_, flat(gates)};
+    const auto [q, k, v] = projections_.project(steps, hidden, {&gate, 1});
+    if (gated_) {
+      steps.project(hidden, {*gk_down_, low});
+      steps.project(low, {*gk_up_, flat(decays), gk_bias_});
+    }
+    steps.rotate(RotateSide::query, q);
+    steps.rotate(RotateSide::key, k);
+    for_each_index(layer.chunk.sequences() * states(), [&](int index) {
+      const int sequence = index / states(), state = index % states();
+      float* memory = layer.state.row(sequence).data() + std::int64_t{state} * head_dim_ * head_dim_;
+      for (int token = layer.chunk.first(sequence); token < layer.chunk.offsets[sequence + 1]; ++token)
+        step(token, state, q, k, v, decays, memory, mixed);
+    });
+    steps.own_work({.multiply_adds = double{1} * tokens * head_dim_ * head_dim_ * (heads_ + 2 * states()),
+                    .bytes = 2.0 * sizeof(float) * static_cast<double>(state_floats()) * layer.chunk.sequences()});
+    steps.norm(mixed, norm_, eps_, mixed);
+    steps.silu_multiply(flat(gates), flat(mixed));
+    projections_.project_back(steps, mixed, out);
+  }
+
+ private:
+  // A fixed decay differs from query head to query head, so each has a state; else kv heads have them.
+  int states() const { return gated_ ? kv_heads_ : heads_; }
+
+  // S = diag(a) S + k v', then o = S' q / sqrt(d) for the query heads of the state; memory is S [d, d] by key channel.
+  using Rows = TensorView<float, 3>;
+  void step(int token, int state, Rows q, Rows k, Rows v, Rows decays, float* memory, Rows mixed) const {
+    const int first = state * (heads_ / states()), end = first + heads_ / states();
+    const int kv_head = gated_ ? state : state / (heads_ / kv_heads_);
+    const float* value = &v(token, kv_head, 0);
+    for (int head = first; head < end; ++head) std::fill_n(&mixed(token, head, 0), head_dim_, 0.0F);
+    const float fixed = 1 - std::exp2(-5.0F - static_cast<float>(state));
+    const float scale = projections_.scale();
+    for (int i = 0; i < head_dim_; ++i) {
+      // The 16th root of a sigmoid, so that gates begin near 1.
+      const float decay = gated_ ? std::exp(-std::log1p(std::exp(-decays(token, kv_head, i))) / 16) : fixed;
+      const float key = k(token, kv_head, i);
+      float* row = memory + std::int64_t{i} * head_dim_;
+      for (int j = 0; j < head_dim_; ++j) row[j] = decay * row[j] + key * value[j];
+      for (int head = first; head < end; ++head) {
+        const float query = q(token, head, i) * scale;
+        float* to = &mixed(token, head, 0);
+        for (int j = 0; j < head_dim_; ++j) to[j] += query * row[j];
+      }
+    }
+  }
+
+  HeadProjections projections_;
+  int heads_ = projections_.heads(), kv_heads_ = projections_.kv_heads();
+  int head_dim_ = projections_.head_dim(), hidden_dim_ = projections_.hidden_dim();
+  bool gated_;
+  int rank_;
+  float eps_;
+  const Matrix* g_proj_ = nullptr;                      // [heads * d, hidden_dim]
+  const Matrix *gk_down_ = nullptr, *gk_up_ = nullptr;  // [rank, hidden_dim], [kv_heads * d, rank]
+  std::span<const float> gk_bias_, norm_;               // [kv_heads * d], [d]
+};
+
+constexpr Component<AttentionVariant> kAttention[] = {component<AttentionVariant, Gla, GlaOptions>(
+    {.id = "gla",
+     .summary = "Linear attention whose state fades by learned or fixed factors.",
+     .reference = "arXiv:2312.06635"})};
+
+}  // namespace
+
+ATTNLAB_PLUGIN(.name = "gla", .version = "1.0", .attention = kAttention);
