@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "experiment/feeding.h"
+#include "assembly/feeding.h"
 
 namespace attnlab::bench {
 namespace {
@@ -56,7 +56,7 @@ class LayerKernel final : public Kernel {
     const double grown = counted_rows_ > 0 ? (first_rows_ + layer_.live_rows()) / 2 / counted_rows_ : 1;
     const double growth = decodes_ && layer_.cache().selector() == nullptr ? grown : 1;
     return {.operations = 2 * (counts_.weight_multiply_adds + counts_.attention_multiply_adds * growth),
-            .bytes = counts_.weight_bytes + counts_.rows_read * growth * layer_.row_bytes() + counts_.state_bytes};
+            .bytes = counts_.weight_bytes + counts_.cached_bytes * growth + counts_.state_bytes};
   }
 
   double footprint() const override {

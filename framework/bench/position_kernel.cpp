@@ -5,8 +5,8 @@
 
 #include <attnlab/core.h>
 
+#include "assembly/feeding.h"
 #include "core/query_block.h"
-#include "experiment/feeding.h"
 #include "model/random_weights.h"
 #include "parallel/parallel.h"
 

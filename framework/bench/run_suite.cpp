@@ -13,10 +13,10 @@
 #include "bench/kernel.h"
 #include "bench/measure.h"
 #include "bench/reporters.h"
-#include "experiment/roof.h"
+#include "machine/roof.h"
 #include "parallel/parallel.h"
-#include "report/format.h"
-#include "report/metrics.h"
+#include "report/read/format.h"
+#include "report/read/metrics.h"
 
 namespace attnlab::bench {
 namespace {

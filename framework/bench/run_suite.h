@@ -3,7 +3,7 @@
 
 #include "bench/google_flags.h"
 #include "bench/suite.h"
-#include "experiment/environment.h"
+#include "machine/environment.h"
 
 namespace attnlab::bench {
 

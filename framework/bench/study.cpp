@@ -11,12 +11,12 @@
 
 #include <attnlab/error.h>
 
+#include "base/sha256.h"
 #include "bench/suite.h"
-#include "experiment/sha256.h"
-#include "report/results_folder.h"
-#include "report/study_layout.h"
-#include "report/text_file.h"
-#include "report/trial_result.h"
+#include "report/pages/results_folder.h"
+#include "report/read/study_layout.h"
+#include "report/read/text_file.h"
+#include "report/read/trial_result.h"
 
 namespace attnlab::bench {
 namespace {

@@ -6,7 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "experiment/environment.h"
+#include "machine/environment.h"
 
 namespace attnlab::bench {
 

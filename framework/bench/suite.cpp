@@ -7,7 +7,7 @@
 
 #include <attnlab/error.h>
 
-#include "core/storage.h"
+#include "assembly/budget_choice.h"
 #include "registry/composition.h"
 
 namespace attnlab::bench {
@@ -15,6 +15,7 @@ namespace {
 
 using experiment::ComponentChoice;
 using experiment::Composition;
+using experiment::StorageChoice;
 
 constexpr int kHiddenDim = 768;
 constexpr int kHeadsOfGroup = 3;  // query heads of a kv head, for variants that share them
@@ -23,48 +24,26 @@ constexpr int kContexts[] = {512, 2048, 8192, 32768};
 
 struct NamedStorage {
   std::string name;
-  StorageSpec spec;
+  StorageChoice choice;
 };
 
-std::vector<NamedStorage> storages() {
+// Every storage with the defaults of its options, and rows in pages.
+std::vector<NamedStorage> named_storages(const Registry& registry) {
   std::vector<NamedStorage> all;
-  for (const std::string& element : element_names()) all.push_back({element, {.keys = element, .values = element}});
-  all.push_back({"kivi", {.keys = "kivi", .values = "kivi"}});
+  for (const StorageChoice& storage : experiment::storages(registry)) all.push_back({storage.keys.id, storage});
   all.push_back({"paged", {.page = 16}});
   return all;
 }
 
-// A cache that keeps so many rows, by the options that policies have for it.
-std::string with_rows(const Descriptor& cache, int rows) {
-  const auto find = [&](std::string_view name) {
-    const auto found = std::ranges::find(cache.options, name, &OptionSpec::name);
-    return found == cache.options.end() ? nullptr : &*found;
-  };
-  if (find("budget") != nullptr) return fmt::format("{{{}: {{budget: {}}}}}", cache.id, rows);
-  if (find("heavy") != nullptr && find("recent") != nullptr)
-    return fmt::format("{{{}: {{heavy: {}, recent: {}}}}}", cache.id, rows / 2, rows - rows / 2);
-  if (find("window") == nullptr) return cache.id;
-  std::int64_t first = 0;
-  if (const OptionSpec* sinks = find("sinks"))
-    if (const auto* count = std::get_if<std::int64_t>(&sinks->default_value)) first = *count;
-  return fmt::format("{{{}: {{window: {}}}}}", cache.id, rows - first);
-}
-
-// A latent cache has widths of its own; these are the published ones, for heads of this width.
-std::string spelled(const Descriptor& component, int head_dim, int rows) {
-  if (component.kind == Kind::cache) return with_rows(component, rows);
-  const auto has = [&](std::string_view name) {
-    return std::ranges::any_of(component.options, [&](const OptionSpec& option) { return option.name == name; });
-  };
-  if (!has("kv_lora_rank") || !has("qk_nope_head_dim") || !has("qk_rope_head_dim") || !has("v_head_dim"))
-    return component.id;
-  return fmt::format("{{{}: {{kv_lora_rank: {}, qk_nope_head_dim: {}, qk_rope_head_dim: {}, v_head_dim: {}}}}}",
-                     component.id, 4 * head_dim, head_dim, head_dim / 2, head_dim);
+// With a cache policy that keeps so many rows.
+ComponentChoice sized(const Registry& registry, const ComponentChoice& choice, int rows) {
+  if (choice.kind != Kind::cache) return choice;
+  const auto made = experiment::with_rows(registry, choice, rows);
+  return made ? made->cache : choice;
 }
 
 // The component itself, or the plain one of its kind and then the others, as partners of another kind.
-std::vector<ComponentChoice> candidates(const Registry& registry, Kind kind, const std::string& id, int head_dim,
-                                        int rows) {
+std::vector<ComponentChoice> candidates(const Registry& registry, Kind kind, const std::string& id, int rows) {
   std::vector<std::string> ids{id};
   if (id.empty()) {
     ids = registry.ids(kind);
@@ -73,15 +52,14 @@ std::vector<ComponentChoice> candidates(const Registry& registry, Kind kind, con
   }
   std::vector<ComponentChoice> all;
   for (const std::string& each : ids)
-    all.push_back(
-        experiment::choices(registry, kind, spelled(registry.get(kind, each, each), head_dim, rows), each).front());
+    all.push_back(sized(registry, experiment::choices(registry, kind, each, each).front(), rows));
   return all;
 }
 
 // The first legal combination with the component; what the plain partners have against it where there is none.
-Composition combine(const Registry& registry, Kind kind, const std::string& id, int head_dim, int rows,
-                    const std::optional<StorageSpec>& storage) {
-  const auto of = [&](Kind each) { return candidates(registry, each, each == kind ? id : "", head_dim, rows); };
+Composition combine(const Registry& registry, Kind kind, const std::string& id, int rows,
+                    const std::optional<StorageChoice>& storage) {
+  const auto of = [&](Kind each) { return candidates(registry, each, each == kind ? id : "", rows); };
   std::optional<Composition> refused;
   for (const ComponentChoice& attention : of(Kind::attention))
     for (const ComponentChoice& position : of(Kind::position))
@@ -104,7 +82,7 @@ int budget_of(const Registry& registry, Kind kind, const std::string& id, bool d
 }
 
 void add(Suite& suite, const Registry& registry, Subject subject, const std::string& id,
-         const std::optional<StorageSpec>& storage = {}) {
+         const std::optional<StorageChoice>& storage = {}) {
   const Kind kind = subject == Subject::storage ? Kind::cache : static_cast<Kind>(subject);
   for (const int head_dim : kHeadDims) {
     const auto leave_out = [&](const std::string& reason) {
@@ -113,7 +91,7 @@ void add(Suite& suite, const Registry& registry, Subject subject, const std::str
     try {
       const std::string& measured = subject == Subject::storage ? kPlain[2] : id;
       const auto parts_of = [&](bool decodes) {
-        return combine(registry, kind, measured, head_dim, budget_of(registry, kind, measured, decodes), storage);
+        return combine(registry, kind, measured, budget_of(registry, kind, measured, decodes), storage);
       };
       const Composition parts[] = {parts_of(false), parts_of(true)};
       if (!parts[0].conflicts.empty()) {
@@ -160,7 +138,8 @@ Suite make_suite(const Registry& registry) {
   for (const Kind kind : {Kind::attention, Kind::position, Kind::cache})
     for (const std::string& id : registry.ids(kind)) add(suite, registry, static_cast<Subject>(kind), id);
   if (registry.find(Kind::cache, kPlain[2]) != nullptr)
-    for (const NamedStorage& storage : storages()) add(suite, registry, Subject::storage, storage.name, storage.spec);
+    for (const NamedStorage& storage : named_storages(registry))
+      add(suite, registry, Subject::storage, storage.name, storage.choice);
   return suite;
 }
 

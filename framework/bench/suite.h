@@ -5,8 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "experiment/compose.h"
-#include "experiment/layer_run.h"
+#include "assembly/compose.h"
+#include "assembly/layer_run.h"
+#include "choices/plain_components.h"
 
 namespace attnlab::bench {
 
@@ -15,7 +16,8 @@ enum class Subject : std::uint8_t { attention, position, cache, storage };
 [[nodiscard]] std::string_view subject_name(Subject subject);
 
 /// The arm that everything is held against: its attention, position, cache and storage.
-inline constexpr const char* kPlain[] = {"mha", "rope", "full", "f32"};
+inline constexpr const char* kPlain[] = {experiment::kPlainAttention, experiment::kPlainPosition,
+                                         experiment::kPlainCache, experiment::kPlainStorage};
 
 /// Rows of a kv head that every cache policy with a budget keeps, so that policies are compared at the same memory: on
 /// average over the layers, the kv heads and the steps that are timed.
@@ -48,7 +50,7 @@ struct Suite {
   std::vector<LeftOut> left_out;
 };
 
-/// Decided from what components declare: nothing is made and nothing runs.
+/// Decided from what components declare, and what bounds small caches of the policies have: nothing runs.
 [[nodiscard]] Suite make_suite(const Registry& registry);
 
 }  // namespace attnlab::bench

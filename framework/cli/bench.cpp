@@ -9,8 +9,8 @@
 #include "bench/study.h"
 #include "cli/command.h"
 #include "parallel/parallel.h"
-#include "report/results_folder.h"
-#include "report/terminal_table.h"
+#include "report/pages/results_folder.h"
+#include "report/pages/terminal_table.h"
 
 namespace attnlab::cli {
 namespace {
@@ -19,7 +19,7 @@ namespace {
 constexpr const char* kStudyFilter = "/head_dim:64/context:(512|8192)/";
 constexpr const char* kStudyRepetitions = "5";
 
-struct Options {
+struct BenchOptions {
   std::vector<std::string> google_flags;
   std::vector<std::filesystem::path> plugins;
   int threads = 0;
@@ -33,14 +33,14 @@ void print_study(const std::filesystem::path& folder) {
   fmt::print("{}\nreports are in {}\n", report::terminal_table(report::read_results(folder)), folder.string());
 }
 
-Registry load(const Options& options) {
+Registry load(const BenchOptions& options) {
   Registry registry = Registry::standard(options.plugins);
   for (const Refusal& refusal : registry.refusals())
     if (refusal.requested) throw Error(refusal.file.string(), "plugin refused: " + refusal.reason);
   return registry;
 }
 
-int convert(const Options& options) {
+int convert(const BenchOptions& options) {
   if (!options.google_flags.empty())
     throw Error("", fmt::format("\"{}\" has no use here", options.google_flags.front()),
                 "--from runs nothing: it reads what was measured");
@@ -51,7 +51,7 @@ int convert(const Options& options) {
   return kAllWell;
 }
 
-int bench(const Options& options) {
+int bench(const BenchOptions& options) {
   if (!options.is_study && (!options.from.empty() || !options.folder.empty()))
     throw Error("", "-o and --from belong to --study", "attnlab bench --study [--from FILE.json] [-o DIR]");
   if (!options.from.empty()) return convert(options);
@@ -80,7 +80,7 @@ int bench(const Options& options) {
 void add_bench(CLI::App& app, std::function<int()>& run) {
   CLI::App* command = app.add_subcommand(
       "bench", "Google Benchmark over every loaded plugin and storage; takes its --benchmark_* flags");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<BenchOptions>();
   command->add_option("--plugin", options->plugins, "A plugin file or folder beside those of the build");
   command->add_option("--threads", options->threads, "Threads; default: all processors")->check(CLI::Range(1, 1024));
   command->add_flag("--verbose", options->is_verbose, "Say which combinations are left out, and why");

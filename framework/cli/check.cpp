@@ -6,7 +6,7 @@
 #include <attnlab/error.h>
 
 #include "cli/command.h"
-#include "experiment/conformance/check.h"
+#include "conformance/check.h"
 
 namespace attnlab::cli {
 namespace {

@@ -9,7 +9,7 @@
 
 #include <attnlab/error.h>
 
-#include "experiment/spec_layers.h"
+#include "choices/layered_choice.h"
 #include "parallel/parallel.h"
 
 namespace attnlab::cli {

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "experiment/arm_model.h"
+#include "assembly/arm_model.h"
 #include "registry/registry.h"
 
 namespace attnlab::cli {

@@ -7,8 +7,8 @@
 
 #include "cli/command.h"
 #include "cli/git_folder.h"
-#include "report/compare.h"
-#include "report/run_search.h"
+#include "report/read/run_search.h"
+#include "report/summary/compare.h"
 
 namespace attnlab::cli {
 namespace {
@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 
 constexpr std::string_view kRevision = "git:";
 
-struct Options {
+struct CompareOptions {
   std::string first, second;
   std::string fail_above;
   std::string format = "text";
@@ -60,7 +60,7 @@ report::Results read(const fs::path& folder, std::string& name) {
   return report::read_results(run);
 }
 
-int print(const report::Comparison& found, const report::ComparedNames& names, const Options& options) {
+int print(const report::Comparison& found, const report::ComparedNames& names, const CompareOptions& options) {
   const double beyond = share_of(options.fail_above);
   if (options.format == "json")
     fmt::print("{}\n", report::compare_json(found, names, beyond)
@@ -73,7 +73,7 @@ int print(const report::Comparison& found, const report::ComparedNames& names, c
 
 // What is named without git: may as well have been meant as a folder.
 std::unique_ptr<GitFolder> committed_folder(const std::string& folder, const std::string& revision,
-                                            const Options& options) {
+                                            const CompareOptions& options) {
   try {
     return std::make_unique<GitFolder>(folder, revision);
   } catch (const Error& error) {
@@ -83,7 +83,7 @@ std::unique_ptr<GitFolder> committed_folder(const std::string& folder, const std
   }
 }
 
-int compare(const Options& options) {
+int compare(const CompareOptions& options) {
   static_cast<void>(share_of(options.fail_above));  // before anything is read
   const std::string of_first = revision_of(options.first);
   const std::string of_second = revision_of(options.second);
@@ -111,7 +111,7 @@ int compare(const Options& options) {
 void add_compare(CLI::App& app, std::function<int()>& run) {
   CLI::App* command = app.add_subcommand(
       "compare", "Two results folders side by side; exit 1 if B is worse than A, or nothing can be compared");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<CompareOptions>();
   command->add_option("A", options->first, "A results folder")->required();
   command
       ->add_option("B", options->second,

@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
+#include "assembly/compose.h"
 #include "cli/command.h"
-#include "experiment/compose.h"
 
 namespace attnlab::cli {
 namespace {
@@ -52,21 +52,20 @@ int compose(const Choices& chosen) {
   const auto caches = experiment::choices(registry, Kind::cache, chosen.cache, "--cache");
   Numbered reasons('r'), notes('n');
   fmt::print("{:<14}{:<12}{:<20}", "attention", "position", "cache");
-  for (const std::string& storage : experiment::shown_storages()) fmt::print("{:<12}", storage);
+  const std::vector<experiment::StorageChoice> storages = experiment::storages(registry);
+  for (const experiment::StorageChoice& storage : storages) fmt::print("{:<12}", storage.keys.id);
   fmt::print("\n");
   std::size_t refused = 0, cells = 0;
   for (const auto& attention : attentions)
     for (const auto& position : positions)
       for (const auto& cache : caches) {
         fmt::print("{:<14}{:<12}{:<20}", attention.id, position.id, cache.id);
-        for (const std::string& storage : experiment::shown_storages()) {
+        for (const experiment::StorageChoice& storage : storages) {
           experiment::ComponentChoice stored = cache;
-          if (!stored.storage) {
-            stored.storage.emplace();
-            stored.storage->keys = stored.storage->values = storage;
-          } else if (storage != experiment::shown_storages().front()) {
+          if (!stored.storage)
+            stored.storage = storage;
+          else if (storage != storages.front())
             continue;  // the choice names its storage: one column
-          }
           const auto cell = experiment::compose(registry, attention, position, stored);
           ++cells;
           refused += cell.conflicts.empty() ? 0 : 1;

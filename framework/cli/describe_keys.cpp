@@ -5,7 +5,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "experiment/spec_keys.h"
+#include "choices/component_keys.h"
+#include "workloads/workload.h"
 
 namespace attnlab::cli {
 namespace {
@@ -16,13 +17,6 @@ using config::KeyType;
 
 // Bounds from here on only say what a number of the program can hold.
 constexpr double kGreat = 2147483647;
-
-// What code of its own reads, of the keys of storages and workloads.
-std::string form_name(std::string_view form) {
-  if (form == "batches") return "batch or a list";
-  if (form == "prefill") return fmt::format("tokens or {}", experiment::kWholePrefill);
-  return std::string(form);
-}
 
 std::string type_name(const Key& key) {
   switch (key.type) {
@@ -49,7 +43,7 @@ std::string type_name(const Key& key) {
     case KeyType::paths:
       return "path or a list";
     case KeyType::form:
-      return form_name(key.form);
+      return std::string(key.written.empty() ? key.form : key.written);
   }
   return "";
 }
@@ -67,19 +61,7 @@ void print_keys(const KeyTable& keys) {
                key.doc);
 }
 
-void describe_storage(const experiment::StorageKeys& storage) {
-  fmt::print("storage {} - {}\n", storage.name, storage.doc);
-  if (storage.keys.empty())
-    fmt::print("written: storage: {0}, or {{k: {0}, v: NAME, page: ROWS}} with keys and values apart\n", storage.name);
-  else
-    fmt::print("written: storage: {0}, or {{{0}: {{OPTION: VALUE}}, page: ROWS}}\n", storage.name);
-  fmt::print("options:{}\n", storage.keys.empty() ? " none" : "");
-  print_keys(storage.keys);
-  fmt::print("beside the name:\n");
-  print_keys({*config::find_key(experiment::storage_keys(), "page")});
-}
-
-void describe_workload(const experiment::WorkloadKeys& workload) {
+void describe_workload(const experiment::WorkloadKind& workload) {
   fmt::print("workload {} - {}\nwritten: workloads: [{{{}: {{KEY: VALUE}}}}]\nkeys:\n", workload.name, workload.doc,
              workload.name);
   print_keys(workload.keys);
@@ -87,16 +69,14 @@ void describe_workload(const experiment::WorkloadKeys& workload) {
 
 template <class Use>
 void for_every(const std::string& kind, const Use& use) {
-  if (kind == "storage")
-    for (const experiment::StorageKeys& storage : experiment::storage_kinds()) use(storage);
   if (kind == "workload")
-    for (const experiment::WorkloadKeys& workload : experiment::workload_keys()) use(workload);
+    for (const experiment::WorkloadKind* workload : experiment::workload_kinds()) use(*workload);
 }
 
 }  // namespace
 
 const std::vector<std::string>& declared_kinds() {
-  static const std::vector<std::string> kinds = {"storage", "workload"};
+  static const std::vector<std::string> kinds = {"workload"};
   return kinds;
 }
 
@@ -112,14 +92,9 @@ std::vector<std::string> declared_names() {
 }
 
 bool describe_declared(const std::string& name) {
-  for (const experiment::StorageKeys& storage : experiment::storage_kinds()) {
-    if (storage.name != name) continue;
-    describe_storage(storage);
-    return true;
-  }
-  for (const experiment::WorkloadKeys& workload : experiment::workload_keys()) {
-    if (workload.name != name) continue;
-    describe_workload(workload);
+  for (const experiment::WorkloadKind* workload : experiment::workload_kinds()) {
+    if (workload->name != name) continue;
+    describe_workload(*workload);
     return true;
   }
   return false;

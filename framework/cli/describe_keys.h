@@ -1,5 +1,5 @@
-// `attnlab list` and `attnlab describe` for what no plugin declares: storages and workloads, from the tables that the
-// readers of experiments hold YAML against.
+// `attnlab list` and `attnlab describe` for what no plugin declares: workloads, from the tables that the readers of
+// experiments hold YAML against.
 #pragma once
 
 #include <string>
@@ -7,13 +7,13 @@
 
 namespace attnlab::cli {
 
-/// "storage", "workload": what `list` takes beside the kinds of plugins.
+/// "workload": what `list` takes beside the kinds of plugins.
 [[nodiscard]] const std::vector<std::string>& declared_kinds();
 /// The names of one of them with a sentence each.
 void list_declared(const std::string& kind);
 /// Names of all of them.
 [[nodiscard]] std::vector<std::string> declared_names();
-/// Prints what the name takes; false where no storage or workload has it.
+/// Prints what the name takes; false where no workload has it.
 bool describe_declared(const std::string& name);
 
 }  // namespace attnlab::cli

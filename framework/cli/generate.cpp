@@ -5,16 +5,16 @@
 
 #include <attnlab/error.h>
 
+#include "assembly/compression.h"
+#include "assembly/feeding.h"
+#include "assembly/prompt.h"
 #include "cli/command.h"
-#include "experiment/compression.h"
-#include "experiment/feeding.h"
-#include "experiment/prompt.h"
 #include "model/sampling.h"
 
 namespace attnlab::cli {
 namespace {
 
-struct Options {
+struct GenerateOptions {
   std::filesystem::path model;
   std::string prompt;
   int tokens = 64;
@@ -51,8 +51,9 @@ struct LineEnd {
 };
 
 // Writes the prompt and its continuation; the number of tokens written after the prompt.
-int write_text(const Options& options, const model::Tokenizer& tokenizer, std::span<const model::TokenId> prompt,
-               std::span<const model::TokenId> ends, model::Decoder& decoder, model::Session& session) {
+int write_text(const GenerateOptions& options, const model::Tokenizer& tokenizer,
+               std::span<const model::TokenId> prompt, std::span<const model::TokenId> ends, model::Decoder& decoder,
+               model::Session& session) {
   std::vector<float> logits(decoder.config().vocab_size);
   const auto read_logits = [&](TensorView<const float, 2> hidden) {
     decoder.logits(hidden.slice(hidden.extent(0) - 1, 1),
@@ -85,7 +86,7 @@ int write_text(const Options& options, const model::Tokenizer& tokenizer, std::s
   return written;
 }
 
-int generate(const Options& options) {
+int generate(const GenerateOptions& options) {
   auto [registry, source, arm, decoder] = options.model_options.load(options.model);
   const auto tokenizer = source.tokenizer();
   const std::vector<model::TokenId> prompt = experiment::encode_prompt(*tokenizer, options.prompt);
@@ -105,7 +106,7 @@ int generate(const Options& options) {
 
 void add_generate(CLI::App& app, std::function<int()>& run) {
   CLI::App* command = app.add_subcommand("generate", "Continue a prompt");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<GenerateOptions>();
   command->add_option("MODEL", options->model, "Checkpoint folder or model YAML")->required();
   command->add_option("--prompt", options->prompt, "The text to continue")->required();
   command->add_option("-n,--tokens", options->tokens, "Tokens to generate")->check(CLI::Range(1, 1 << 24));

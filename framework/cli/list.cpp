@@ -1,4 +1,4 @@
-// attnlab list [KIND], attnlab describe NAME: what is loaded, and what a component, a storage or a workload takes.
+// attnlab list [KIND], attnlab describe NAME: what is loaded, and what a component or a workload takes.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -9,11 +9,10 @@
 #include "cli/command.h"
 #include "cli/describe_keys.h"
 #include "config/option_reader.h"
+#include "choices/component_choice.h"
 
 namespace attnlab::cli {
 namespace {
-
-constexpr std::array kKinds{Kind::attention, Kind::position, Kind::cache};
 
 std::string_view type_name(OptionType type) {
   switch (type) {
@@ -27,6 +26,8 @@ std::string_view type_name(OptionType type) {
       return "text";
     case OptionType::choice:
       return "choice";
+    case OptionType::integers:
+      return "list of integers";
     case OptionType::reals:
       return "list of numbers";
     case OptionType::budget:
@@ -97,13 +98,17 @@ int describe(const std::string& name, const std::vector<std::filesystem::path>& 
     fmt::print("{} {} - {}\n", kind_name(kind), component->id, component->summary);
     fmt::print("paper: {}\nplugin: {} {} ({})\n", component->reference, component->plugin, component->version,
                component->file.string());
+    if (kind == Kind::storage)
+      fmt::print("written: storage: {0}, or {{k: {0}, v: NAME, page: ROWS}} with keys and values apart\n",
+                 component->options.empty() ? component->id : fmt::format("{{{}: {{OPTION: VALUE}}}}", component->id));
     fmt::print("options:{}\n", component->options.empty() && kind != Kind::cache ? " none" : "");
     for (const OptionSpec& option : component->options) print_option(option);
     if (kind == Kind::cache) {
       fmt::print(
-          "  storage (f32 | bf16 | int8 | int4 | kivi, default f32; every cache)\n"
-          "      How rows are held: NAME, {{k: NAME, v: NAME, page: ROWS}} or {{kivi: {{bits: 2 | 4, group: 32, "
-          "residual: 128}}, page: ROWS}}.\n");
+          "  storage ({}, default {}; every cache)\n"
+          "      How rows are held: NAME, {{NAME: {{OPTION: VALUE}}, page: ROWS}} or {{k: NAME, v: NAME, page: "
+          "ROWS}}.\n",
+          fmt::join(registry.ids(Kind::storage), " | "), experiment::kPlainStorage);
       fmt::print(
           "  keys (choice, auto | rotated | unrotated, default auto; every cache)\n"
           "      Whether keys are stored with their rotation; auto: unrotated where the scheme depends on the "
@@ -116,7 +121,7 @@ int describe(const std::string& name, const std::vector<std::filesystem::path>& 
     if (refusal.name == name) throw Error(refusal.file.string(), "plugin refused: " + refusal.reason);
   const std::string nearest = nearest_name(name, all);
   throw Error(
-      "", fmt::format("unknown component, storage or workload \"{}\"", name),
+      "", fmt::format("unknown component or workload \"{}\"", name),
       nearest.empty() ? fmt::format("known: {}", fmt::join(all, ", ")) : fmt::format("did you mean \"{}\"?", nearest));
 }
 
@@ -133,11 +138,11 @@ void add_list(CLI::App& app, std::function<int()>& run) {
 }
 
 void add_describe(CLI::App& app, std::function<int()>& run) {
-  CLI::App* command = app.add_subcommand(
-      "describe", "A component's options with types, defaults, bounds and paper; a storage's or workload's keys");
+  CLI::App* command =
+      app.add_subcommand("describe", "A component's options with types, defaults, bounds and paper; a workload's keys");
   auto name = std::make_shared<std::string>();
   auto plugins = std::make_shared<std::vector<std::filesystem::path>>();
-  command->add_option("NAME", *name, "Name of a component, a storage or a workload")->required();
+  command->add_option("NAME", *name, "Name of a component or a workload")->required();
   command->add_option("--plugin", *plugins, "A plugin file or folder beside those of the build");
   command->callback([=, &run] { run = [=] { return describe(*name, *plugins); }; });
 }

@@ -3,16 +3,16 @@
 
 #include <attnlab/error.h>
 
+#include "assembly/compression.h"
+#include "assembly/feeding.h"
+#include "assembly/prompt.h"
 #include "cli/command.h"
-#include "experiment/compression.h"
-#include "experiment/feeding.h"
-#include "experiment/prompt.h"
-#include "model/safetensors.h"
+#include "model/checkpoints/safetensors.h"
 
 namespace attnlab::cli {
 namespace {
 
-struct Options {
+struct LogitsOptions {
   std::filesystem::path model, ids, out;
   std::string prompt;
   bool has_prompt = false;
@@ -20,7 +20,7 @@ struct Options {
   ModelOptions model_options;
 };
 
-int logits(const Options& options) {
+int logits(const LogitsOptions& options) {
   if (options.has_prompt == !options.ids.empty()) throw Error("", "logits needs either --ids FILE or --prompt TEXT");
   auto [registry, source, arm, decoder] = options.model_options.load(options.model);
   const std::vector<model::TokenId> tokens =
@@ -57,7 +57,7 @@ int logits(const Options& options) {
 
 void add_logits(CLI::App& app, std::function<int()>& run) {
   CLI::App* command = app.add_subcommand("logits", "Logits of every position of a prompt, as safetensors");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<LogitsOptions>();
   command->add_option("MODEL", options->model, "Checkpoint folder or model YAML")->required();
   command->add_option("--ids", options->ids, "File with token ids, separated by blanks or commas");
   CLI::Option* prompt = command->add_option("--prompt", options->prompt, "The prompt as text");

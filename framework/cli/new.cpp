@@ -8,6 +8,7 @@
 
 #include <attnlab/error.h>
 
+#include "choices/plain_components.h"
 #include "cli/command.h"
 
 namespace attnlab::cli {
@@ -26,14 +27,19 @@ constexpr Template kTemplates[] = {
 struct KindTexts {
   const char* kind;
   const char* baseline;  // the built-in component that it is compared with
+  const char* arm;       // what stands before the name in an arm, and what closes it
+  const char* end = "";
 };
-constexpr KindTexts kKinds[] = {{"attention", "gqa"}, {"position", "rope"}, {"cache", "full"}};
+constexpr KindTexts kKinds[] = {{"attention", experiment::kGroupedAttention, "attention:"},
+                                {"position", experiment::kPlainPosition, "position:"},
+                                {"cache", experiment::kPlainCache, "cache:"},
+                                {"storage", experiment::kRoundedStorage, "cache: {full: {storage:", "}}"}};
 
 // Targets that CMake makes itself.
 constexpr std::array kCMakeNames{"all",     "clean",          "edit_cache", "help",          "install",
                                  "package", "package_source", "preinstall", "rebuild_cache", "test"};
 
-struct Options {
+struct NewOptions {
   std::string kind, name;
   fs::path folder;
 };
@@ -65,9 +71,19 @@ void check_folder(const fs::path& folder) {
     throw Error(folder.string(), "is there already and not empty", "name a folder that is new or empty");
 }
 
-std::string filled(std::string_view text, const Options& options, const char* baseline) {
+// As the command line takes the component: `--cache full`, `--cache '{full: {storage: NAME}}'`.
+std::string flag_of(const KindTexts& texts, const std::string& name) {
+  const std::string arm = texts.arm;
+  const std::size_t colon = arm.find(':');
+  if (colon + 1 == arm.size()) return fmt::format("--{} {}", texts.kind, name);
+  return fmt::format("--{} '{} {}{}'", arm.substr(0, colon), arm.substr(colon + 2), name, texts.end);
+}
+
+std::string filled(std::string_view text, const NewOptions& options, const KindTexts& texts) {
+  const std::string flag = flag_of(texts, options.name);
   const std::pair<std::string_view, std::string_view> values[] = {
-      {"@NAME@", options.name}, {"@KIND@", options.kind}, {"@BASELINE@", baseline}};
+      {"@NAME@", options.name}, {"@KIND@", options.kind}, {"@BASELINE@", texts.baseline},
+      {"@ARM@", texts.arm},     {"@END@", texts.end},     {"@FLAG@", flag}};
   std::string all(text);
   for (const auto& [mark, value] : values)
     for (std::size_t at = all.find(mark); at != std::string::npos; at = all.find(mark, at + value.size()))
@@ -76,7 +92,7 @@ std::string filled(std::string_view text, const Options& options, const char* ba
 }
 
 // The file that a template becomes; empty where it belongs to another kind.
-std::string file_name(std::string_view name, const Options& options) {
+std::string file_name(std::string_view name, const NewOptions& options) {
   name.remove_suffix(std::string_view(".in").size());
   if (name.ends_with(".cpp")) return name == options.kind + ".cpp" ? options.name + ".cpp" : std::string();
   return name == "experiment.yaml" ? options.name + ".yaml" : std::string(name);
@@ -89,16 +105,16 @@ void write(const fs::path& path, const std::string& text) {
   if (!file) throw Error(path.string(), "cannot be written");
 }
 
-int make_project(const Options& options) {
+int make_project(const NewOptions& options) {
   check_name(options.name);
   check_folder(options.folder);
   std::error_code failure;
   fs::create_directories(options.folder, failure);
   if (failure) throw Error(options.folder.string(), "the folder cannot be made: " + failure.message());
-  const char* baseline = std::ranges::find(kKinds, options.kind, &KindTexts::kind)->baseline;
+  const KindTexts& texts = *std::ranges::find(kKinds, options.kind, &KindTexts::kind);
   for (const Template& one : kTemplates)
     if (const std::string name = file_name(one.name, options); !name.empty())
-      write(options.folder / name, filled(one.text, options, baseline));
+      write(options.folder / name, filled(one.text, options, texts));
   fmt::print("{0}\nthe idea goes into {1}; then: attnlab run {2}\n", options.folder.string(),
              (options.folder / (options.name + ".cpp")).string(), (options.folder / (options.name + ".yaml")).string());
   return kAllWell;
@@ -108,10 +124,10 @@ int make_project(const Options& options) {
 
 void add_new(CLI::App& app, std::function<int()>& run) {
   CLI::App* command = app.add_subcommand("new", "A plugin project of your own that builds and runs");
-  auto options = std::make_shared<Options>();
-  command->add_option("KIND", options->kind, "attention, position or cache")
+  auto options = std::make_shared<NewOptions>();
+  command->add_option("KIND", options->kind, "attention, position, cache or storage")
       ->required()
-      ->check(CLI::IsMember({"attention", "position", "cache"}));
+      ->check(CLI::IsMember({"attention", "position", "cache", "storage"}));
   command->add_option("NAME", options->name, "Name of the component and its files")->required();
   command->add_option("DIR", options->folder, "Folder to make; default: NAME");
   command->callback([=, &run] {

@@ -1,15 +1,15 @@
 // attnlab replay: recorded q, k, v of one attention layer through a position scheme, a cache policy and the core.
 #include <fmt/format.h>
 
+#include "assembly/replay.h"
 #include "cli/command.h"
-#include "experiment/replay.h"
-#include "model/safetensors.h"
+#include "model/checkpoints/safetensors.h"
 #include "parallel/parallel.h"
 
 namespace attnlab::cli {
 namespace {
 
-struct Options {
+struct ReplayOptions {
   std::filesystem::path streams, out;
   std::string cache, position;
   std::vector<std::string> plugins;
@@ -17,7 +17,7 @@ struct Options {
   int threads = 0;
 };
 
-int replay(const Options& options) {
+int replay(const ReplayOptions& options) {
   if (options.threads > 0) set_threads(options.threads);
   const std::vector<std::filesystem::path> plugins(options.plugins.begin(), options.plugins.end());
   const Registry registry = Registry::standard(plugins);
@@ -30,7 +30,15 @@ int replay(const Options& options) {
                                          {.name = "kept",
                                           .dtype = model::DType::u8,
                                           .shape = result.kept_shape,
-                                          .bytes = std::as_bytes(std::span(result.kept))}};
+                                          .bytes = std::as_bytes(std::span(result.kept))},
+                                         {.name = "k_end",
+                                          .dtype = model::DType::f32,
+                                          .shape = result.rows_shape,
+                                          .bytes = std::as_bytes(std::span(result.keys))},
+                                         {.name = "v_end",
+                                          .dtype = model::DType::f32,
+                                          .shape = result.rows_shape,
+                                          .bytes = std::as_bytes(std::span(result.values))}};
   model::write_safetensors(options.out, tensors);
   return kAllWell;
 }
@@ -39,7 +47,7 @@ int replay(const Options& options) {
 
 void add_replay(CLI::App& app, std::function<int()>& run) {
   CLI::App* command = app.add_subcommand("replay", "Recorded q, k, v through position, cache policy and core");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ReplayOptions>();
   command->add_option("STREAMS", options->streams, "Safetensors with q [T, H, d], k and v [T, G, d], not rotated")
       ->required();
   command->add_option("--cache", options->cache, "Cache policy")->required();

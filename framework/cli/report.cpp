@@ -7,23 +7,23 @@
 #include <attnlab/error.h>
 
 #include "cli/command.h"
-#include "report/figures.h"
-#include "report/index_page.h"
-#include "report/report_json.h"
-#include "report/results_folder.h"
-#include "report/run_search.h"
-#include "report/terminal_table.h"
-#include "report/trial_result.h"
+#include "report/charts/figures.h"
+#include "report/pages/index_page.h"
+#include "report/pages/report_json.h"
+#include "report/pages/results_folder.h"
+#include "report/pages/terminal_table.h"
+#include "report/read/run_search.h"
+#include "report/read/trial_result.h"
 
 namespace attnlab::cli {
 namespace {
 
-struct Options {
+struct ReportFolderOptions {
   std::filesystem::path folder, index, figures;
   std::string format, baseline;
 };
 
-int report_on(const Options& options) {
+int report_on(const ReportFolderOptions& options) {
   if (options.folder.empty() == options.index.empty())
     throw Error("", "report needs a results folder, or --index and a folder of many", "attnlab report DIR");
   if (!options.index.empty()) {
@@ -57,7 +57,7 @@ int report_on(const Options& options) {
 
 void add_report(CLI::App& app, std::function<int()>& run) {
   CLI::App* command = app.add_subcommand("report", "Rebuild the reports of a results folder; an index over many");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ReportFolderOptions>();
   command->add_option("DIR", options->folder, "A results folder, or a folder of runs: its newest");
   command->add_option("--baseline", options->baseline,
                       "Arm that all ratios are to, instead of the run's own baseline; KL keeps its own");

@@ -2,14 +2,14 @@
 #include <fmt/format.h>
 
 #include "cli/command.h"
-#include "experiment/estimate.h"
-#include "experiment/plan.h"
-#include "experiment/runner.h"
+#include "runner/runner.h"
+#include "study/estimate.h"
+#include "study/plan.h"
 
 namespace attnlab::cli {
 namespace {
 
-struct Options {
+struct RunCommandOptions {
   std::filesystem::path file;
   std::vector<std::string> set;
   std::string only;
@@ -18,7 +18,7 @@ struct Options {
   experiment::RunOptions run;
 };
 
-void add_shared(CLI::App& command, Options& options) {
+void add_shared(CLI::App& command, RunCommandOptions& options) {
   command.add_option("FILE", options.file, "The experiment")->required();
   command.add_option("--set", options.set, "Change a value: a.b=c (repeatable)");
   command.add_option("--only", options.only,
@@ -29,19 +29,19 @@ void add_shared(CLI::App& command, Options& options) {
   command.add_option("--plugin", options.plugins, "A plugin file or folder beside those of the experiment");
 }
 
-experiment::Plan plan_of(const Options& options) {
+experiment::Plan plan_of(const RunCommandOptions& options) {
   return experiment::make_plan(
       options.file,
       {.overrides = options.set, .only = options.only, .threads = options.threads, .plugins = options.plugins});
 }
 
-int validate(const Options& options) {
+int validate(const RunCommandOptions& options) {
   const experiment::Plan plan = plan_of(options);
   fmt::print("{}", experiment::describe_plan(plan));
   return kAllWell;
 }
 
-int run_experiment(const Options& options) {
+int run_experiment(const RunCommandOptions& options) {
   experiment::Plan plan = plan_of(options);
   if (options.run.dry_run) {
     fmt::print("{}{}", experiment::describe_plan(plan), experiment::describe_estimate(plan));
@@ -56,14 +56,14 @@ int run_experiment(const Options& options) {
 
 void add_validate(CLI::App& app, std::function<int()>& run) {
   CLI::App* command = app.add_subcommand("validate", "The checks of run, without running");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<RunCommandOptions>();
   add_shared(*command, *options);
   command->callback([=, &run] { run = [=] { return validate(*options); }; });
 }
 
 void add_run(CLI::App& app, std::function<int()>& run) {
   CLI::App* command = app.add_subcommand("run", "Run an experiment and write its report");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<RunCommandOptions>();
   add_shared(*command, *options);
   command->add_option("-o,--out", options->run.folder, "Results folder; default: results/<name>/<time>");
   command->add_flag("--dry-run", options->run.dry_run,

@@ -2,7 +2,7 @@
 #include <fmt/format.h>
 
 #include "cli/command.h"
-#include "experiment/spec_schema.h"
+#include "study/spec_schema.h"
 
 namespace attnlab::cli {
 

@@ -9,7 +9,7 @@
 namespace attnlab::cli {
 namespace {
 
-struct Options {
+struct TokenizeOptions {
   std::filesystem::path model, file, ids;
   std::string text;
   bool has_text = false;
@@ -24,7 +24,7 @@ std::unique_ptr<model::Tokenizer> tokenizer_of(const std::filesystem::path& name
   return experiment::ModelSource::open(path).tokenizer();
 }
 
-int tokenize(const Options& options) {
+int tokenize(const TokenizeOptions& options) {
   if (options.decode) {
     if (options.ids.empty()) throw Error("", "--decode needs --ids FILE");
     const auto tokenizer = tokenizer_of(options.model);
@@ -51,7 +51,7 @@ int tokenize(const Options& options) {
 
 void add_tokenize(CLI::App& app, std::function<int()>& run) {
   CLI::App* command = app.add_subcommand("tokenize", "Token ids of a text, or the text of token ids");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<TokenizeOptions>();
   command->add_option("MODEL", options->model, "Folder with tokenizer files, or a model YAML")->required();
   CLI::Option* text = command->add_option("--text", options->text, "The text");
   command->add_option("--file", options->file, "A file with the text");

@@ -120,6 +120,8 @@ Json bare(const OptionSpec& option, const SchemaStyle& style) {
       return {{"type", "string"}};
     case OptionType::choice:
       return choices(option.choices);
+    case OptionType::integers:
+      return list_of(or_range(bounded("integer", option.min, option.max), style), 0);
     case OptionType::reals:
       return list_of(or_range(bounded("number", option.min, option.max), style), 0);
     case OptionType::budget:
@@ -166,7 +168,8 @@ Json options_map(const SchemaStyle& style) {
 
 std::string SchemaStyle::reference(std::string_view form) const {
   // Only what holds options is there in two forms.
-  const bool has_numbers = form == "attention" || form == "position" || form == "cache" || form == "storage";
+  const bool has_numbers = form == "attention" || form == "position" || form == "cache" || form == "storage" ||
+                           form == "storage_of_side";
   return std::string(form) + (takes_ranges && has_numbers ? "_or_range" : "");
 }
 
@@ -204,6 +207,18 @@ Json schema_of(const OptionSchema& options, const KeyTable& common, const Schema
   }
   for (const Key& key : common) schema["properties"][std::string(key.name)] = schema_of(key, style);
   return schema;
+}
+
+nlohmann::ordered_json any_of(std::vector<nlohmann::ordered_json> forms) {
+  return {{"anyOf", std::move(forms)}};
+}
+
+nlohmann::ordered_json list_of(nlohmann::ordered_json item) {
+  return {{"type", "array"}, {"items", std::move(item)}, {"minItems", 1}};
+}
+
+nlohmann::ordered_json one_or_list(const nlohmann::ordered_json& item) {
+  return any_of({item, list_of(item)});
 }
 
 }  // namespace attnlab::config

@@ -1,9 +1,10 @@
 // Declarations as JSON Schema (draft-07, which editors and Debian's validator understand): the tables of keys that
-// readers take, and the options that plugins declare. Not here: how they are put together (experiment/spec_schema).
+// readers take, and the options that plugins declare. Not here: how they are put together (study/spec_schema).
 #pragma once
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <nlohmann/json.hpp>
 
@@ -33,5 +34,11 @@ struct SchemaStyle {
 /// A map of the options and no others (those of the table `common` beside them), or nothing.
 [[nodiscard]] ATTNLAB_API nlohmann::ordered_json schema_of(const OptionSchema& options, const KeyTable& common,
                                                            const SchemaStyle& style = {});
+
+/// One of the forms.
+[[nodiscard]] ATTNLAB_API nlohmann::ordered_json any_of(std::vector<nlohmann::ordered_json> forms);
+/// A list of the item, which is not empty.
+[[nodiscard]] ATTNLAB_API nlohmann::ordered_json list_of(nlohmann::ordered_json item);
+[[nodiscard]] ATTNLAB_API nlohmann::ordered_json one_or_list(const nlohmann::ordered_json& item);
 
 }  // namespace attnlab::config

@@ -34,7 +34,8 @@ struct Key {
   double max = std::numeric_limits<double>::infinity();
   std::vector<std::string> choices = {};
   std::string_view form = {};
-  bool nonzero = false;  // of reals: the bound itself is outside
+  bool nonzero = false;           // of reals: the bound itself is outside
+  std::string_view written = {};  // of a form, for people: "batch or a list"; empty: the form's name
 };
 
 using KeyTable = std::vector<Key>;

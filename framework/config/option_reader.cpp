@@ -26,6 +26,26 @@ OptionValue read_budget(const Node& node, std::string_view name, ProblemList& pr
   return {};
 }
 
+std::optional<std::int64_t> read_integer(const Node& node, const OptionSpec& spec, ProblemList& problems) {
+  const auto value = as_integer(node, spec.name, problems);
+  if (!value) return {};
+  const std::string fault = bounds_fault(*value, spec.min, spec.max);
+  if (fault.empty()) return value;
+  problems.add(node.mark(), fmt::format("{}: {}", spec.name, fault));
+  return {};
+}
+
+OptionValue read_integers(const Node& node, const OptionSpec& spec, ProblemList& problems) {
+  if (!node.is_sequence()) {
+    problems.add(node.mark(), fmt::format("{}: expected a list of integers, got {}", spec.name, describe(node)));
+    return {};
+  }
+  std::vector<std::int64_t> values;
+  for (const Node& item : node.items())
+    if (const auto value = read_integer(item, spec, problems)) values.push_back(*value);
+  return values.size() == node.items().size() ? OptionValue(std::move(values)) : OptionValue();
+}
+
 OptionValue read_value(const Node& node, const OptionSpec& spec, ProblemList& problems) {
   switch (spec.type) {
     case OptionType::boolean:
@@ -36,6 +56,8 @@ OptionValue read_value(const Node& node, const OptionSpec& spec, ProblemList& pr
       return held(as_text(node, spec.name, problems));
     case OptionType::choice:
       return held(as_choice(node, spec.name, spec.choices, problems));
+    case OptionType::integers:
+      return read_integers(node, spec, problems);
     case OptionType::reals:
       return held(as_reals(node, spec.name, problems, spec.min, spec.max));
     case OptionType::budget:
@@ -43,13 +65,7 @@ OptionValue read_value(const Node& node, const OptionSpec& spec, ProblemList& pr
     case OptionType::integer:
       break;
   }
-  const auto value = as_integer(node, spec.name, problems);
-  if (!value) return {};
-  if (const std::string fault = bounds_fault(*value, spec.min, spec.max); !fault.empty()) {
-    problems.add(node.mark(), fmt::format("{}: {}", spec.name, fault));
-    return {};
-  }
-  return *value;
+  return held(read_integer(node, spec, problems));
 }
 
 }  // namespace
@@ -103,7 +119,8 @@ std::string option_text(const OptionValue& value) {
       []<class Value>(const Value& held) -> std::string {
         if constexpr (std::is_same_v<Value, std::monostate>)
           return "";
-        else if constexpr (std::is_same_v<Value, std::vector<double>>)
+        else if constexpr (std::is_same_v<Value, std::vector<double>> ||
+                           std::is_same_v<Value, std::vector<std::int64_t>>)
           return fmt::format("[{}]", fmt::join(held, ","));
         else
           return fmt::format("{}", held);

@@ -1,7 +1,5 @@
 #include "config/plugin_choice.h"
 
-#include <utility>
-
 #include <fmt/format.h>
 
 #include "config/scalars.h"
@@ -36,14 +34,6 @@ std::optional<PluginChoice> read_choice(const Node& node, std::string_view kind,
     return std::nullopt;
   }
   return PluginChoice{entry.key, entry.value, entry.key_mark};
-}
-
-PluginChoice parse_choice(std::string_view text, const std::string& flag) {
-  ProblemList problems;
-  auto choice = read_choice(parse_argument(text, flag), flag.substr(std::min(flag.find_first_not_of('-'), flag.size())),
-                            problems);
-  problems.throw_if_any();
-  return *std::move(choice);
 }
 
 }  // namespace attnlab::config

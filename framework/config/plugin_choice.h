@@ -22,7 +22,4 @@ struct PluginChoice {
 /// `kind` is what messages call it: "attention", "position", "cache", "storage". None where a problem was added.
 ATTNLAB_API std::optional<PluginChoice> read_choice(const Node& node, std::string_view kind, ProblemList& problems);
 
-/// From the command line: `text` is the argument of `flag` ("--attention"). Throws.
-[[nodiscard]] ATTNLAB_API PluginChoice parse_choice(std::string_view text, const std::string& flag);
-
 }  // namespace attnlab::config

@@ -8,6 +8,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/utf8.h"
+
 namespace attnlab::config {
 namespace {
 
@@ -70,9 +72,7 @@ std::string key_remedy(const std::string& key, const std::vector<std::string>& k
 
 std::string in_quotes(std::string_view text) {
   if (text.size() <= kMaxShown) return fmt::format("\"{}\"", text);
-  std::size_t end = kMaxShown;  // between characters, so that a message stays UTF-8
-  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;
-  return fmt::format("\"{}...\"", text.substr(0, end));
+  return fmt::format("\"{}...\"", whole_characters(text, kMaxShown));  // so that a message stays UTF-8
 }
 
 }  // namespace attnlab::config

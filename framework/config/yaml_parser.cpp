@@ -308,7 +308,7 @@ Node parse_file(const std::filesystem::path& path) {
   file.read(text.data(), static_cast<std::streamsize>(text.size()));
   if (file.bad()) throw Error(name, "cannot be read");
   text.resize(static_cast<std::size_t>(file.gcount()));
-  return parse(text, {name, true});
+  return parse_text(text, name);
 }
 
 Node parse_text(std::string_view text, const std::string& name) {

@@ -18,7 +18,6 @@
 
 #include "base/plugin_call.h"
 #include "core/attend_mass.h"
-#include "core/attend_reference.h"
 #include "core/attend_rows.h"
 #include "core/query_block.h"
 #include "core/tile_kernels.h"
@@ -308,16 +307,6 @@ float log_of_sum(float maximum, float sum, std::span<const float> sink_logits, i
   return larger + std::log(sum * std::exp(maximum - larger) + std::exp(sink - larger));
 }
 
-namespace {
-AttendObserver* the_observer = nullptr;
-}  // namespace
-
-AttendObserver::~AttendObserver() = default;
-
-AttendObserver* observe_attend(AttendObserver* observer) {
-  return std::exchange(the_observer, observer);
-}
-
 void attend(const AttendArgs& args, TensorView<float, 3> out, TensorView<float, 2> log_sum, AttendTime* time) {
   const auto start = std::chrono::steady_clock::now();
   Attend call(args, out, log_sum);
@@ -329,10 +318,6 @@ void attend(const AttendArgs& args, TensorView<float, 3> out, TensorView<float, 
     time->seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     time->mass_thread_seconds += call.mass_thread_seconds();
   }
-  if (the_observer == nullptr) return;
-  AttendObserver* observer = observe_attend(nullptr);  // what it calls is not observed
-  observer->attended(args, out);
-  observe_attend(observer);
 }
 
 }  // namespace attnlab

@@ -15,6 +15,7 @@ struct Rows {
   std::vector<float> values;  // [rows, value_dim]
   std::vector<Position> positions;
   std::vector<Position> caps;
+  std::vector<float> marks;  // [rows, KvShape::marks]
 };
 
 Rows read_rows(const AttendArgs& args, int sequence, int kv_head) {
@@ -32,6 +33,7 @@ Rows read_rows(const AttendArgs& args, int sequence, int kv_head) {
       for (int i = 0; i < shape.value_dim; ++i) all.values.push_back(tile.values(row, i));
       all.positions.push_back(tile.positions[row]);
       all.caps.push_back(tile.query_cap);
+      for (int i = 0; i < shape.marks; ++i) all.marks.push_back(tile.marks(row, i));
     }
   }
   if (args.rotation != nullptr && args.source.key_form() == KeyForm::unrotated && !all.positions.empty())
@@ -85,6 +87,7 @@ class OneScore {
              .first_head = of.head,
              .sequence = sequence,
              .first_token = of.token,
+             .key_marks = {rows.marks.data() + row * args.source.shape().marks, {1, args.source.shape().marks}},
              .queries = {scaled_.data(), {1, 1, key_dim}}};
   }
   OneScore(const OneScore&) = delete;
@@ -237,13 +240,6 @@ std::vector<double> attend_reference(const AttendArgs& args, std::span<const Que
     for (const std::size_t i : asked) answer(args, place.first, queries[i], rows, out.data() + i * shape.value_dim);
   }
   return out;
-}
-
-std::vector<double> attend_reference(const AttendArgs& args) {
-  std::vector<QueryOfHead> all;
-  for (int token = 0; token < args.queries.extent(0); ++token)
-    for (int head = 0; head < args.queries.extent(1); ++head) all.push_back({token, head});
-  return attend_reference(args, all);
 }
 
 }  // namespace attnlab

@@ -27,6 +27,9 @@ QueryBlock::QueryBlock(const AttendArgs& args, const QueryRange& range, Scratch&
       value_stride_(padded(shape_.value_dim)),
       reads_(reads),
       visibility_(args.source.visibility(range.sequence)),
+      first_token_(args.chunk.first(range.sequence) + range.first),
+      place_{
+          .sequence = range.sequence, .kv_head = range.kv_head, .first_head = range.kv_head * group_, .heads = group_},
       positions_(args.chunk.positions_of(range.sequence).subspan(range.first, range.count)) {
   const auto floats = [&](std::int64_t count) { return scratch.floats(count).data(); };
   const std::int64_t rows = rows_;
@@ -152,17 +155,13 @@ void QueryBlock::leave_out(int tile, const TileScores& scored) const {
   }
 }
 
-MaskPlace QueryBlock::place(const KvTile& tile, int first, int queries) const {
-  const std::span<const Position> positions =
-      tile.query_cap != kNoCap ? std::span<const Position>(capped_positions_) : positions_;
-  return {.queries = {positions[first], positions[first + queries - 1]},
-          .keys = tile.range,
-          .sequence = range_.sequence,
-          .first_token = args_.chunk.first(range_.sequence) + range_.first + first,
-          .tokens = queries,
-          .kv_head = range_.kv_head,
-          .first_head = range_.kv_head * group_,
-          .heads = group_};
+const MaskPlace& QueryBlock::place(const KvTile& tile, int first, int queries) const {
+  const Position* positions = tile.query_cap != kNoCap ? capped_positions_.data() : positions_.data();
+  place_.queries = {positions[first], positions[first + queries - 1]};
+  place_.keys = tile.range;
+  place_.first_token = first_token_ + first;
+  place_.tokens = queries;
+  return place_;
 }
 
 // As hooks, masks and weightings see scores [group, queries, rows], of query `first` of the block and those after it.
@@ -176,7 +175,8 @@ ScoreTile QueryBlock::view(const KvTile& tile, int first, TensorView<float, 3> s
           .key_positions = tile.positions,
           .first_head = range_.kv_head * group_,
           .sequence = range_.sequence,
-          .first_token = args_.chunk.first(range_.sequence) + range_.first + first,
+          .first_token = first_token_ + first,
+          .key_marks = tile.marks,
           .queries = {packed, {queries, group_, shape_.key_dim}}};
 }
 
@@ -219,7 +219,7 @@ TileScores QueryBlock::score(int index, const KvTile& tile) {
   int end_step = 0;
   for (int step = 0; step < steps; ++step) {
     const int of_step = std::min(kMaskQueries, range_.count - step * kMaskQueries);
-    const MaskPlace where = place(tile, step * kMaskQueries, of_step);
+    const MaskPlace& where = place(tile, step * kMaskQueries, of_step);
     seen[step] = args_.mask.cover(where);
     allowed[step] = visibility_ == nullptr ? MaskRule::Cover::full : visibility_->cover(where);
     if (seen[step] == MaskRule::Cover::none || allowed[step] == MaskRule::Cover::none) continue;
@@ -234,10 +234,13 @@ TileScores QueryBlock::score(int index, const KvTile& tile) {
   const int first = first_step * kMaskQueries;
   const int end = std::min(end_step * kMaskQueries, range_.count);
   const TileScores scored = product(tile, first, end - first);
-  ScoreTile edited = view(tile, first, by_member(scored, tile.rows()));
-  for (const ScoreHook* hook : args_.hooks) hook->apply(edited);
-  if (is_partial(seen)) args_.mask.mask(edited);
-  if (is_partial(allowed)) visibility_->mask(edited);
+  const bool masks = is_partial(seen), hides = is_partial(allowed);
+  if (masks || hides || !args_.hooks.empty()) {
+    ScoreTile edited = view(tile, first, by_member(scored, tile.rows()));
+    for (const ScoreHook* hook : args_.hooks) hook->apply(edited);
+    if (masks) args_.mask.mask(edited);
+    if (hides) visibility_->mask(edited);
+  }
   leave_out(index, scored);
   return scored;
 }
@@ -249,7 +252,7 @@ bool QueryBlock::is_hidden(const KvTile& tile) const {
 void QueryBlock::edit(const KvTile& tile, TensorView<float, 3> scores) const {
   ScoreTile edited = view(tile, 0, scores);
   for (const ScoreHook* hook : args_.hooks) hook->apply(edited);
-  const MaskPlace where = place(tile, 0, range_.count);
+  const MaskPlace& where = place(tile, 0, range_.count);
   for (const MaskRule* rule : {&args_.mask, visibility_}) {
     if (rule == nullptr) continue;
     const MaskRule::Cover cover = rule->cover(where);

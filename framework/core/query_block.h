@@ -80,7 +80,8 @@ class QueryBlock {
   // Rows of query `first` and `queries` of them, of which scores are in scores_.
   TileScores product(const KvTile& tile, int first, int queries);
   void leave_out(int tile, const TileScores& scored) const;
-  [[nodiscard]] MaskPlace place(const KvTile& tile, int first, int queries) const;
+  // Valid until the next call.
+  [[nodiscard]] const MaskPlace& place(const KvTile& tile, int first, int queries) const;
   [[nodiscard]] ScoreTile view(const KvTile& tile, int first, TensorView<float, 3> scores) const;
   [[nodiscard]] TensorView<float, 3> by_member(const TileScores& scored, int rows) const;
   void count_seen();
@@ -96,6 +97,8 @@ class QueryBlock {
   int value_stride_;
   TileReads reads_;
   const MaskRule* visibility_;  // asked for once, not for every tile
+  int first_token_;             // of the chunk
+  mutable MaskPlace place_;     // what all masks of the block are asked about, but for queries and keys
   std::span<const Position> positions_;
   float* packed_;            // [rows, key_dim] queries, rotated and scaled
   float* capped_ = nullptr;  // [rows, key_dim] the same, numbered for tiles with a query cap

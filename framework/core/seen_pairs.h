@@ -1,5 +1,6 @@
 // How much there is to attend to: pairs of a query and a row that it sees, by the masks and the selection of a call of
-// `attend`, row by row. Slow, and independent of how the core skips tiles; what operations are counted by.
+// `attend`: tile by tile where a mask says it of the whole, else row by row. Knows nothing of how the core splits and
+// skips; what operations are counted by.
 #pragma once
 
 #include <attnlab/api.h>

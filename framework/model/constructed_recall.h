@@ -4,15 +4,16 @@
 // after a key that was seen once before, it names the token that followed. No training, no BOS, no MLP to speak of, and
 // of positions only their differences.
 // All heads of a layer do the same, so that any head layout (kv heads averaged or repeated) is the same model.
-// Not here: which arms it can work in, and what it answers there (experiment/recall_prediction.h).
+// Not here: which arms it can work in, and what it answers there (assembly/constructed_conflict.h,
+// workloads/recall_prediction.h).
 #pragma once
 
 #include <span>
 
 #include <attnlab/api.h>
 
+#include "model/config/model_config.h"
 #include "model/held_tensors.h"
-#include "model/model_config.h"
 
 namespace attnlab::model {
 

@@ -70,11 +70,19 @@ void Session::clear() {
   for (int sequence = 0; sequence < sequences(); ++sequence) {
     lengths_[sequence] = 0;
     for (auto& cache : caches_) cache->clear(sequence);
+    halfway_[sequence] = 0;
   }
   for (std::vector<float>& state : states_) std::fill(state.begin(), state.end(), 0.0F);
 }
 
+void Session::check_whole(int sequence) const {
+  if (halfway_[sequence] != 0)
+    throw Error("", fmt::format("sequence {} was left halfway by a pass that failed", sequence),
+                "clear the session, or restore the sequence from a state that was saved before");
+}
+
 void Session::save(int sequence, StateWriter& to) const {
+  check_whole(sequence);
   to.put(lengths_[sequence]);
   for (const std::vector<float>& state : states_) {
     const std::size_t floats = state.size() / lengths_.size();
@@ -88,7 +96,8 @@ void Session::save(int sequence, StateWriter& to) const {
 }
 
 void Session::restore(int sequence, StateReader& from) {
-  lengths_[sequence] = from.get<Position>();
+  halfway_[sequence] = 1;
+  const auto length = from.get<Position>();
   std::vector<float> saved;
   for (std::vector<float>& state : states_) {
     const std::size_t floats = state.size() / lengths_.size();
@@ -108,6 +117,8 @@ void Session::restore(int sequence, StateReader& from) {
                   "restore what save writes, in the same order");
     }
   }
+  lengths_[sequence] = length;
+  halfway_[sequence] = 0;
 }
 
 std::size_t Session::kv_bytes() const noexcept {
@@ -265,8 +276,29 @@ const AttendTime& Decoder::attend_time() const noexcept {
   return work_->steps.attend_time();
 }
 
+ModelSteps* Decoder::use_steps(ModelSteps* steps) noexcept {
+  return std::exchange(work_->others, steps);
+}
+
+Scratch& Decoder::scratch() noexcept {
+  return work_->scratch;
+}
+
+double Decoder::row_bytes(int layer) const {
+  const LayerComponents& components = layers_[layers_[layer].kv_layer].components;
+  return components.row_bytes(components.attention->kv_shape());
+}
+
+double Decoder::row_step(int layer) const {
+  return layers_[layers_[layer].kv_layer].components.row_step;
+}
+
 const PositionScheme& Decoder::position(int layer) const noexcept {
   return *layers_[layer].components.position;
+}
+
+const AttentionVariant& Decoder::attention(int layer) const noexcept {
+  return *layers_[layer].components.attention;
 }
 
 std::int64_t Decoder::state_floats(int layer) const noexcept {
@@ -281,6 +313,8 @@ Session Decoder::make_session(std::span<const int> capacities) const {
   const auto sequences = static_cast<int>(capacities.size());
   Session session;
   session.lengths_.resize(sequences);
+  session.halfway_.resize(sequences);
+  const int longest = sequences == 0 ? 0 : *std::ranges::max_element(capacities);
   int caches = 0;
   for (std::size_t index = 0; index < layers_.size(); ++index)
     caches += layers_[index].kv_layer == static_cast<int>(index) ? 1 : 0;
@@ -295,12 +329,14 @@ Session Decoder::make_session(std::span<const int> capacities) const {
                                                         .caches = caches,
                                                         .heads = config_.heads,
                                                         .capacities = {capacities.begin(), capacities.end()}}));
-    session.states_.emplace_back(static_cast<std::size_t>(sequences) * components.attention->state_floats());
+    const AttentionVariant& attention = *components.attention;
+    session.states_.emplace_back(static_cast<std::size_t>(sequences) *
+                                 (attention.state_floats() + attention.summary_floats(longest)));
   }
   return session;
 }
 
-std::optional<std::string> Decoder::check_length(int length) const {
+void Decoder::check_positions(int length) const {
   for (const Layer& layer : layers_) {
     const Position limit = layer.components.position->max_positions();
     if (limit > 0 && length > limit)
@@ -309,6 +345,10 @@ std::optional<std::string> Decoder::check_length(int length) const {
           fmt::format("a sequence of {} tokens is longer than the {} positions of the position scheme", length, limit),
           fmt::format("use at most {} tokens", limit));
   }
+}
+
+std::optional<std::string> Decoder::check_length(int length) const {
+  check_positions(length);
   if (length > config_.max_positions)
     return fmt::format("a sequence of {} tokens is longer than the {} positions that the model was trained for", length,
                        config_.max_positions);
@@ -332,11 +372,20 @@ void Decoder::embed(std::span<const TokenId> tokens, TensorView<float, 2> out) c
   });
 }
 
-TensorView<const float, 2> Decoder::forward(Session& session, std::span<const SequenceTokens> input) {
-  for (const SequenceTokens& fed : input)  // before the session changes
+// All that can be wrong with what is fed, before anything changes.
+void Decoder::check_input(const Session& session, std::span<const SequenceTokens> input) const {
+  for (const SequenceTokens& fed : input) {
+    ATTNLAB_CHECK(fed.sequence >= 0 && fed.sequence < session.sequences(), "no such sequence");
+    session.check_whole(fed.sequence);
     for (const TokenId token : fed.tokens)
       if (token < 0 || token >= config_.vocab_size)
         throw Error("", fmt::format("token id {} is outside the vocabulary of {}", token, config_.vocab_size));
+    check_positions(session.lengths_[fed.sequence] + static_cast<int>(fed.tokens.size()));
+  }
+}
+
+TensorView<const float, 2> Decoder::forward(Session& session, std::span<const SequenceTokens> input) {
+  check_input(session, input);
   const int sequences = session.sequences();
   session.offsets_.assign(1, 0);
   session.positions_.clear();
@@ -352,14 +401,13 @@ TensorView<const float, 2> Decoder::forward(Session& session, std::span<const Se
       session.tokens_.insert(session.tokens_.end(), fed.tokens.begin(), fed.tokens.end());
       session.phases_[sequence] = fed.phase;
       session.chunk_lengths_[sequence] = std::max(end, fed.prompt_length);
-      session.lengths_[sequence] = end;
     }
     session.offsets_.push_back(static_cast<std::int32_t>(session.positions_.size()));
   }
   const ChunkView chunk{session.offsets_, session.positions_, session.phases_, session.chunk_lengths_};
   const int tokens = chunk.tokens();
 
-  ModelSteps& steps = work_->steps;
+  ModelSteps& steps = work_->current();
   steps.begin_pass();
   const Steps::Scope scope(steps);
   const int hidden_dim = config_.hidden_dim;
@@ -370,6 +418,7 @@ TensorView<const float, 2> Decoder::forward(Session& session, std::span<const Se
   embed(session.tokens_, x);
   layers_.front().components.position->add_to_embeddings(chunk.positions, x);
 
+  for (const SequenceTokens& fed : input) session.halfway_[fed.sequence] = 1;
   const float* delta = nullptr;
   for (std::size_t index = 0; index < layers_.size(); ++index) {
     Layer& layer = layers_[index];
@@ -380,7 +429,8 @@ TensorView<const float, 2> Decoder::forward(Session& session, std::span<const Se
                .cache = session.cache(static_cast<int>(index)),
                .position = *layer.components.position,
                .state = {session.states_[index].data(), {sequences, state_floats}},
-               .ends_rows = layer.ends_rows},
+               .ends_rows = layer.ends_rows,
+               .layer = static_cast<int>(index)},
               normed, added);
     steps.add_norm(x, added.data(), layer.post_attention_norm, config_.rms_norm_eps, normed);
     steps.gated_project(normed, {*layer.gate, *layer.up, layer.gate_bias, layer.up_bias}, inner);
@@ -390,12 +440,16 @@ TensorView<const float, 2> Decoder::forward(Session& session, std::span<const Se
   hidden_.resize(static_cast<std::size_t>(tokens) * hidden_dim);
   TensorView<float, 2> result(hidden_.data(), {tokens, hidden_dim});
   steps.add_norm(x, delta, final_norm_, config_.rms_norm_eps, result);
+  for (const SequenceTokens& fed : input) {
+    session.lengths_[fed.sequence] += static_cast<Position>(fed.tokens.size());
+    session.halfway_[fed.sequence] = 0;
+  }
   saw_nonfinite_ = saw_nonfinite_ || has_nonfinite(result);
   return result;
 }
 
 void Decoder::logits(TensorView<const float, 2> hidden, TensorView<float, 2> out) const {
-  work_->steps.project(hidden, {*head_, out});
+  work_->current().project(hidden, {*head_, out});
 }
 
 }  // namespace attnlab::model

@@ -14,10 +14,11 @@
 #include <attnlab/attention_variant.h>
 
 #include "core/attend.h"
-#include "model/model_config.h"
-#include "model/tokenizer.h"
+#include "model/config/model_config.h"
+#include "model/tokenizers/tokenizer.h"
 #include "model/weight_store.h"
 #include "ops/matrix.h"
+#include "steps/model_steps.h"
 
 namespace attnlab::model {
 
@@ -30,6 +31,8 @@ struct LayerComponents {
   std::function<std::unique_ptr<KvRows>(const KvShape&, int sequences, int capacity)> make_rows;
   std::function<double(const KvShape&)> row_bytes;             // of one row of one kv head, as it is held
   std::function<double(const KvShape&, int rows)> list_bytes;  // of so many rows of one kv head, whole pages
+  double row_step = 0;  // how far a row that is held may be from what was appended; see RowStorage::row_step; infinity
+                        // where the policy replaces rows
   std::uint64_t seed = 1;
 };
 
@@ -55,7 +58,8 @@ struct SequenceTokens {
 
 class Decoder;
 
-/// The state of a batch of sequences: caches and lengths. One thread at a time.
+/// The state of a batch of sequences: caches and lengths. One thread at a time. A pass that ends in an exception leaves
+/// some layers ahead of others, so its sequences are refused (an Error) until they are cleared or restored.
 class ATTNLAB_API Session {
  public:
   ~Session();
@@ -91,10 +95,13 @@ class ATTNLAB_API Session {
   friend class Decoder;
   Session() = default;
 
+  void check_whole(int sequence) const;
+
   std::vector<std::unique_ptr<LayerCache>> caches_;  // of the layers with rows of their own
   std::vector<int> cache_of_;                        // [layers] index of the cache that the layer reads
-  std::vector<std::vector<float>> states_;           // [layers][sequences x state_floats]
+  std::vector<std::vector<float>> states_;           // [layers][sequences x (state_floats + summary_floats)]
   std::vector<Position> lengths_;                    // [sequences]
+  std::vector<char> halfway_;                        // [sequences]: in a pass that has not come to its end
   // The chunk being fed, kept so that a decode step allocates nothing.
   std::vector<std::int32_t> offsets_;
   std::vector<Position> positions_;
@@ -121,12 +128,23 @@ class ATTNLAB_API Decoder {
   [[nodiscard]] std::int64_t layer_weights() const noexcept;
   [[nodiscard]] std::int64_t head_weights() const noexcept;
 
-  /// What attention has cost in all passes so far.
+  /// Other steps than those of inference, through which all passes go from now on (steps that count, or check); null:
+  /// those of inference. Returns what was there before.
+  ModelSteps* use_steps(ModelSteps* steps) noexcept;
+  /// Working memory of the passes, which other steps may take theirs from.
+  [[nodiscard]] Scratch& scratch() noexcept;
+
+  /// What attention has cost in all passes of inference so far.
   [[nodiscard]] const AttendTime& attend_time() const noexcept;
 
   /// The components of a layer, as far as others may look at them.
   [[nodiscard]] const PositionScheme& position(int layer) const noexcept;
+  [[nodiscard]] const AttentionVariant& attention(int layer) const noexcept;
   [[nodiscard]] std::int64_t state_floats(int layer) const noexcept;
+  /// Of one row of one kv head that the layer reads, as its storage holds it, and how far it may be from what was
+  /// appended.
+  [[nodiscard]] double row_bytes(int layer) const;
+  [[nodiscard]] double row_step(int layer) const;
 
   /// capacities [sequences]: tokens that each may reach, of which shares are taken.
   [[nodiscard]] Session make_session(std::span<const int> capacities) const;
@@ -139,7 +157,7 @@ class ATTNLAB_API Decoder {
 
   /// Feeds tokens (at most one entry a sequence) and returns the normalised hidden states of all of them,
   /// [tokens, hidden_dim], in the order of the sequences; valid until the next call. Token ids must be below
-  /// vocab_size (an Error otherwise).
+  /// vocab_size and positions those of every scheme: else an Error, and the session is as it was.
   TensorView<const float, 2> forward(Session& session, std::span<const SequenceTokens> input);
 
   /// What a chunk of a layer is filled with: keys [tokens, kv_heads, key_dim], values [tokens, kv_heads, value_dim],
@@ -166,6 +184,8 @@ class ATTNLAB_API Decoder {
 
   void link_layers();
   void load(WeightStore& weights, bool replaced_attention);
+  void check_input(const Session& session, std::span<const SequenceTokens> input) const;
+  void check_positions(int length) const;
   void embed(std::span<const TokenId> tokens, TensorView<float, 2> out) const;
 
   ModelConfig config_;
@@ -178,6 +198,19 @@ class ATTNLAB_API Decoder {
   std::unique_ptr<Work> work_;
   std::vector<float> hidden_;  // result of the last forward
   bool saw_nonfinite_ = false;
+};
+
+/// Other steps for as long as this lives.
+class WithSteps {
+ public:
+  WithSteps(Decoder& decoder, ModelSteps& steps) : decoder_(decoder), before_(decoder.use_steps(&steps)) {}
+  ~WithSteps() { decoder_.use_steps(before_); }
+  WithSteps(const WithSteps&) = delete;
+  WithSteps& operator=(const WithSteps&) = delete;
+
+ private:
+  Decoder& decoder_;
+  ModelSteps* before_;
 };
 
 }  // namespace attnlab::model

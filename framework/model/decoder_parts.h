@@ -14,6 +14,9 @@ namespace attnlab::model {
 struct Decoder::Work {
   Scratch scratch;
   DirectSteps steps{scratch};
+  ModelSteps* others = nullptr;  // in place of these
+
+  [[nodiscard]] ModelSteps& current() noexcept { return others != nullptr ? *others : steps; }
 };
 
 struct Decoder::Layer {

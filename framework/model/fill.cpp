@@ -14,6 +14,8 @@ constexpr int kChunkTokens = 512;
 }  // namespace
 
 void Decoder::fill(Session& session, std::span<const int> lengths, std::span<const int> prompts, const MakeRows& make) {
+  for (int sequence = 0; sequence < session.sequences(); ++sequence) session.check_whole(sequence);
+  std::fill(session.halfway_.begin(), session.halfway_.end(), 1);
   const std::vector<Position> ends(prompts.begin(), prompts.end());
   for (std::size_t index = 0; index < layers_.size(); ++index) {
     const auto layer = static_cast<int>(index);
@@ -44,11 +46,16 @@ void Decoder::fill(Session& session, std::span<const int> lengths, std::span<con
         given.give({queries.data(), {count, config_.heads, shape.key_dim}},
                    {keys.data(), {count, shape.kv_heads, shape.key_dim}},
                    {values.data(), {count, shape.kv_heads, shape.value_dim}});
-        run_layer(work_->steps, given,
-                  {.chunk = chunk, .cache = cache, .position = *layers_[index].components.position}, {}, {});
+        run_layer(work_->current(), given,
+                  {.chunk = chunk,
+                   .cache = cache,
+                   .position = *layers_[index].components.position,
+                   .layer = static_cast<int>(index)},
+                  {}, {});
       }
   }
   session.lengths_.assign(lengths.begin(), lengths.end());
+  std::fill(session.halfway_.begin(), session.halfway_.end(), 0);
 }
 
 }  // namespace attnlab::model

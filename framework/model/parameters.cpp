@@ -3,11 +3,12 @@
 #include <algorithm>
 
 #include "model/decoder.h"
+#include "ops/packed_matrix.h"
 
 namespace attnlab::model {
 
 std::size_t BoundParameters::bytes() const noexcept {
-  std::size_t sum = 0;
+  auto sum = static_cast<std::size_t>(packed_bytes_);
   for (const Matrix& matrix : matrices_) sum += matrix.bytes();
   for (const std::vector<float>& values : values_) sum += values.size() * sizeof(float);
   return sum;
@@ -32,6 +33,12 @@ void BoundParameters::load(const ParameterSpec& spec, const std::string& full_na
   }
 }
 
+void BoundParameters::bind(Module& module, const ParameterSet& set) {
+  const std::int64_t before = live_packed_bytes();
+  module.bind(set);
+  packed_bytes_ += live_packed_bytes() - before;
+}
+
 std::unique_ptr<BoundParameters> bind_parameters(const LayerComponents& components, const std::string& prefix,
                                                  WeightStore& weights, SharedParameters& shared) {
   auto bound = std::make_unique<BoundParameters>();
@@ -42,7 +49,7 @@ std::unique_ptr<BoundParameters> bind_parameters(const LayerComponents& componen
     ParameterSet set;
     for (const ParameterSpec& spec : module->parameters())
       bound->load(spec, spec.scope == ParameterScope::layer ? prefix + spec.name : spec.name, weights, set);
-    module->bind(set);
+    bound->bind(*module, set);
   }
   return bound;
 }

@@ -4,17 +4,10 @@
 
 #include <cmath>
 
+#include <attnlab/random.h>
+
 namespace attnlab::model {
 namespace {
-
-constexpr std::uint64_t kGoldenRatio = 0x9e3779b97f4a7c15;  // 2^64 / phi: the step of splitmix64
-
-// The finaliser of splitmix64 (Steele, Lea and Flood 2014, constants of Stafford's Mix13).
-constexpr std::uint64_t mixed(std::uint64_t bits) {
-  bits = (bits ^ (bits >> 30)) * 0xbf58476d1ce4e5b9;
-  bits = (bits ^ (bits >> 27)) * 0x94d049bb133111eb;
-  return bits ^ (bits >> 31);
-}
 
 // FNV-1a: where in the sequence of the seed a tensor begins.
 constexpr std::uint64_t hashed(std::string_view name) {
@@ -42,12 +35,9 @@ void random_values(std::uint64_t seed, std::string_view tensor_name, std::int64_
                    float standard_deviation) {
   const double sum_deviation = std::sqrt(8.0 * (65536.0 * 65536.0 - 1.0) / 12.0);  // eight times the variance of one
   const auto scale = static_cast<float>(standard_deviation / sum_deviation);
-  std::uint64_t state =
-      mixed(mixed(seed) ^ hashed(tensor_name)) + static_cast<std::uint64_t>(first_element) * kGoldenRatio;
-  for (float& value : out) {
-    state += kGoldenRatio;
-    value = static_cast<float>(centred_sum(mixed(state))) * scale;
-  }
+  SplitMix64 random(SplitMix64::mixed(SplitMix64::mixed(seed) ^ hashed(tensor_name)));
+  random.skip(static_cast<std::uint64_t>(first_element));
+  for (float& value : out) value = static_cast<float>(centred_sum(random.next())) * scale;
 }
 
 }  // namespace attnlab::model

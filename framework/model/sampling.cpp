@@ -38,8 +38,7 @@ TokenId Sampler::next(std::span<const float> logits) {
       break;
     }
   }
-  // std::uniform_real_distribution differs between libraries; 53 bits of the generator do not.
-  double left = static_cast<double>(random_() >> 11) * 0x1p-53 * sum;
+  double left = random_.uniform() * sum;
   for (std::size_t i = 0; i < nucleus; ++i) {
     left -= weights[i];
     if (left < 0) return candidates_[i].second;

@@ -3,13 +3,13 @@
 #pragma once
 
 #include <cstdint>
-#include <random>
 #include <span>
 #include <vector>
 
 #include <attnlab/api.h>
+#include <attnlab/random.h>
 
-#include "model/tokenizer.h"
+#include "model/tokenizers/tokenizer.h"
 
 namespace attnlab::model {
 
@@ -30,7 +30,7 @@ class ATTNLAB_API Sampler {
 
  private:
   SamplingOptions options_;
-  std::mt19937_64 random_;
+  SplitMix64 random_;
   std::vector<std::pair<float, TokenId>> candidates_;
 };
 

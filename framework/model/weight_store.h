@@ -15,9 +15,9 @@
 #include <attnlab/api.h>
 #include <attnlab/module.h>
 
-#include "model/checkpoint.h"
+#include "model/checkpoints/checkpoint.h"
+#include "model/config/model_config.h"
 #include "model/held_tensors.h"
-#include "model/model_config.h"
 #include "ops/matrix.h"
 
 namespace attnlab::model {

@@ -171,14 +171,6 @@ void merge_rows(std::span<const AttendedPart> parts, TensorView<float, 3> out, T
   });
 }
 
-PackedMatrix::PackedMatrix(std::span<const float> rows, std::int64_t out_dim, std::int64_t in_dim)
-    : matrix_(std::make_unique<Matrix>(out_dim, in_dim, ElementType::f32)) {
-  ATTNLAB_CHECK(static_cast<std::int64_t>(rows.size()) == out_dim * in_dim, "values of another number than the matrix");
-  matrix_->pack(0, rows);
-}
-PackedMatrix::~PackedMatrix() = default;
-PackedMatrix::PackedMatrix(PackedMatrix&&) noexcept = default;
-
 void for_each_index(int count, const std::function<void(int)>& task) {
   parallel_for(count, [&](int index, WorkerSlot) { task(index); });
 }

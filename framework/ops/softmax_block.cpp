@@ -29,8 +29,9 @@ class Softcap final : public ScoreHook {
 }  // namespace
 
 struct SoftmaxBlock::Parts {
-  Parts(const AttentionModifiers& options, int kv_heads_, const CreateContext& context)
+  Parts(const AttentionModifiers& options, int kv_heads_, const CreateContext& context, BlockRows rows)
       : modifiers(options),
+        has_rows(rows == BlockRows::own),
         heads(context.heads),
         kv_heads(kv_heads_),
         head_dim(context.head_dim),
@@ -42,13 +43,14 @@ struct SoftmaxBlock::Parts {
         softcap(static_cast<float>(options.softcap)) {}
 
   AttentionModifiers modifiers;
+  bool has_rows;  // of its own, and what projects them
   int heads, kv_heads, head_dim, hidden_dim;
   float eps;
   float scale;
   CausalMask mask;
   Softcap softcap;
   const Matrix* q_proj = nullptr;  // [heads * head_dim, hidden_dim]
-  const Matrix* k_proj = nullptr;  // [kv_heads * head_dim, hidden_dim]
+  const Matrix* k_proj = nullptr;  // [kv_heads * head_dim, hidden_dim]; null without rows, as v_proj
   const Matrix* v_proj = nullptr;
   const Matrix* o_proj = nullptr;     // [hidden_dim, heads * head_dim]
   const Matrix* gate_proj = nullptr;  // [heads or heads * head_dim, hidden_dim]
@@ -59,8 +61,9 @@ struct SoftmaxBlock::Parts {
   int gate_width() const { return modifiers.gate == Gate::head ? heads : heads * head_dim; }
 };
 
-SoftmaxBlock::SoftmaxBlock(const AttentionModifiers& modifiers, int kv_heads, const CreateContext& context)
-    : parts_(std::make_unique<Parts>(modifiers, kv_heads, context)) {
+SoftmaxBlock::SoftmaxBlock(const AttentionModifiers& modifiers, int kv_heads, const CreateContext& context,
+                           BlockRows rows)
+    : parts_(std::make_unique<Parts>(modifiers, kv_heads, context, rows)) {
   if (kv_heads < 1 || context.heads % kv_heads != 0)
     throw Error("",
                 std::to_string(context.heads) + " heads are not divisible by " + std::to_string(kv_heads) + " kv heads",
@@ -83,20 +86,23 @@ std::vector<ParameterSpec> SoftmaxBlock::parameters() const {
   const std::int64_t q_width = static_cast<std::int64_t>(p.heads) * p.head_dim;
   const std::int64_t kv_width = static_cast<std::int64_t>(p.kv_heads) * p.head_dim;
   const auto values = ParameterForm::values;
-  std::vector<ParameterSpec> specs{
-      {.name = "q_proj.weight", .shape = {q_width, p.hidden_dim}},
-      {.name = "k_proj.weight", .shape = {kv_width, p.hidden_dim}, .convert_heads = p.kv_heads},
-      {.name = "v_proj.weight", .shape = {kv_width, p.hidden_dim}, .convert_heads = p.kv_heads},
-      {.name = "o_proj.weight", .shape = {p.hidden_dim, q_width}}};
+  std::vector<ParameterSpec> specs{{.name = "q_proj.weight", .shape = {q_width, p.hidden_dim}}};
+  const auto of_rows = [&](const char* name, std::vector<std::int64_t> shape, ParameterForm form) {
+    if (p.has_rows)
+      specs.push_back({.name = name, .shape = std::move(shape), .form = form, .convert_heads = p.kv_heads});
+  };
+  of_rows("k_proj.weight", {kv_width, p.hidden_dim}, ParameterForm::matrix);
+  of_rows("v_proj.weight", {kv_width, p.hidden_dim}, ParameterForm::matrix);
+  specs.push_back({.name = "o_proj.weight", .shape = {p.hidden_dim, q_width}});
   if (p.modifiers.qkv_bias) {
     specs.push_back({.name = "q_proj.bias", .shape = {q_width}, .form = values});
-    specs.push_back({.name = "k_proj.bias", .shape = {kv_width}, .form = values, .convert_heads = p.kv_heads});
-    specs.push_back({.name = "v_proj.bias", .shape = {kv_width}, .form = values, .convert_heads = p.kv_heads});
+    of_rows("k_proj.bias", {kv_width}, values);
+    of_rows("v_proj.bias", {kv_width}, values);
   }
   if (p.modifiers.o_bias) specs.push_back({.name = "o_proj.bias", .shape = {p.hidden_dim}, .form = values});
   if (p.modifiers.qk_norm) {
     specs.push_back({.name = "q_norm.weight", .shape = {p.head_dim}, .form = values});
-    specs.push_back({.name = "k_norm.weight", .shape = {p.head_dim}, .form = values});
+    if (p.has_rows) specs.push_back({.name = "k_norm.weight", .shape = {p.head_dim}, .form = values});
   }
   if (p.modifiers.sink_logit) specs.push_back({.name = "sinks", .shape = {p.heads}, .form = values});
   if (p.modifiers.gate != Gate::none)
@@ -107,18 +113,18 @@ std::vector<ParameterSpec> SoftmaxBlock::parameters() const {
 void SoftmaxBlock::bind(const ParameterSet& parameters) {
   Parts& p = *parts_;
   p.q_proj = &parameters.matrix("q_proj.weight");
-  p.k_proj = &parameters.matrix("k_proj.weight");
-  p.v_proj = &parameters.matrix("v_proj.weight");
   p.o_proj = &parameters.matrix("o_proj.weight");
-  if (p.modifiers.qkv_bias) {
-    p.q_bias = parameters.values("q_proj.bias");
-    p.k_bias = parameters.values("k_proj.bias");
-    p.v_bias = parameters.values("v_proj.bias");
-  }
+  if (p.modifiers.qkv_bias) p.q_bias = parameters.values("q_proj.bias");
   if (p.modifiers.o_bias) p.o_bias = parameters.values("o_proj.bias");
-  if (p.modifiers.qk_norm) {
-    p.q_norm = parameters.values("q_norm.weight");
-    p.k_norm = parameters.values("k_norm.weight");
+  if (p.modifiers.qk_norm) p.q_norm = parameters.values("q_norm.weight");
+  if (p.has_rows) {
+    p.k_proj = &parameters.matrix("k_proj.weight");
+    p.v_proj = &parameters.matrix("v_proj.weight");
+    if (p.modifiers.qkv_bias) {
+      p.k_bias = parameters.values("k_proj.bias");
+      p.v_bias = parameters.values("v_proj.bias");
+    }
+    if (p.modifiers.qk_norm) p.k_norm = parameters.values("k_norm.weight");
   }
   if (p.modifiers.sink_logit) p.sinks = parameters.values("sinks");
   if (p.modifiers.gate != Gate::none) p.gate_proj = &parameters.matrix("gate_proj.weight");
@@ -128,29 +134,50 @@ KvShape SoftmaxBlock::kv_shape() const {
   return {.kv_heads = parts_->kv_heads, .key_dim = parts_->head_dim, .value_dim = parts_->head_dim};
 }
 
+int SoftmaxBlock::visible_window() const noexcept {
+  return parts_->modifiers.window;
+}
+
 void SoftmaxBlock::forward(const LayerContext& layer, TensorView<const float, 2> hidden, TensorView<float, 2> out,
                            std::span<const ScoreHook* const> hooks) const {
+  attend(layer, hidden, project(layer, hidden), out, hooks);
+}
+
+SoftmaxBlock::Projected SoftmaxBlock::project(const LayerContext& layer, TensorView<const float, 2> hidden,
+                                              TensorView<float, 3> values) const {
   const Parts& p = *parts_;
   const int tokens = layer.chunk.tokens();
   Steps& steps = layer.steps;
-  auto q = steps.rows(tokens, p.heads, p.head_dim);
-  auto k = steps.rows(tokens, p.kv_heads, p.head_dim);
-  auto v = steps.rows(tokens, p.kv_heads, p.head_dim);
-  auto mixed = steps.rows(tokens, p.heads, p.head_dim);
-
-  const Projection projections[] = {
-      {*p.q_proj, flat(q), p.q_bias}, {*p.k_proj, flat(k), p.k_bias}, {*p.v_proj, flat(v), p.v_bias}};
-  steps.project(hidden, projections);
-  if (p.modifiers.qk_norm) {
-    steps.norm(q, p.q_norm, p.eps, q);
-    steps.norm(k, p.k_norm, p.eps, k);
+  Projected rows{.q = steps.rows(tokens, p.heads, p.head_dim), .k = {}, .v = {}};
+  if (!p.has_rows) {
+    steps.project(hidden, {*p.q_proj, flat(rows.q), p.q_bias});
+    return rows;
   }
-  steps.append(k, v);
+  rows.k = steps.rows(tokens, p.kv_heads, p.head_dim);
+  rows.v = values.data() != nullptr ? values : steps.rows(tokens, p.kv_heads, p.head_dim);
+  const Projection projections[] = {
+      {*p.q_proj, flat(rows.q), p.q_bias}, {*p.k_proj, flat(rows.k), p.k_bias}, {*p.v_proj, flat(rows.v), p.v_bias}};
+  steps.project(hidden, projections);
+  return rows;
+}
+
+void SoftmaxBlock::attend(const LayerContext& layer, TensorView<const float, 2> hidden, const Projected& rows,
+                          TensorView<float, 2> out, std::span<const ScoreHook* const> hooks) const {
+  const Parts& p = *parts_;
+  const int tokens = layer.chunk.tokens();
+  Steps& steps = layer.steps;
+  auto mixed = steps.rows(tokens, p.heads, p.head_dim);
+  if (p.modifiers.qk_norm) {
+    steps.norm(rows.q, p.q_norm, p.eps, rows.q);
+    if (p.has_rows) steps.norm(rows.k, p.k_norm, p.eps, rows.k);
+  }
+  if (p.has_rows) steps.append(rows.k, rows.v, rows.marks);
   thread_local std::vector<const ScoreHook*> all_hooks;
   all_hooks.clear();
   if (p.modifiers.softcap > 0) all_hooks.push_back(&p.softcap);
   all_hooks.insert(all_hooks.end(), hooks.begin(), hooks.end());
-  steps.attend({.queries = q, .scale = p.scale, .hooks = all_hooks, .mask = p.mask, .sink_logits = p.sinks}, mixed);
+  steps.attend({.queries = rows.q, .scale = p.scale, .hooks = all_hooks, .mask = p.mask, .sink_logits = p.sinks},
+               mixed);
   if (p.gate_proj != nullptr) {
     auto gates = steps.rows(tokens, p.gate_width());
     steps.project(hidden, {*p.gate_proj, gates});

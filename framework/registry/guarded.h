@@ -9,6 +9,7 @@
 #include <attnlab/attention_variant.h>
 #include <attnlab/cache_policy.h>
 #include <attnlab/position_scheme.h>
+#include <attnlab/storage.h>
 
 #include "base/plugin_call.h"
 
@@ -18,6 +19,7 @@ namespace attnlab {
 [[nodiscard]] std::unique_ptr<AttentionVariant> guarded(Callee& callee, std::unique_ptr<AttentionVariant> attention);
 [[nodiscard]] std::unique_ptr<PositionScheme> guarded(Callee& callee, std::unique_ptr<PositionScheme> position);
 [[nodiscard]] std::unique_ptr<CachePolicy> guarded(Callee& callee, std::unique_ptr<CachePolicy> policy);
+[[nodiscard]] std::unique_ptr<Storage> guarded(Callee& callee, std::unique_ptr<Storage> storage);
 
 /// The attention whose `forward` returned last on this thread; null: none did. What it appended to a cache shows at the
 /// chunk's end.

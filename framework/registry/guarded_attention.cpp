@@ -28,7 +28,7 @@ std::string shape_fault(const KvShape& shape) {
         outside("value_dim", shape.value_dim, 1, shape.value_is_key_prefix ? shape.key_dim : kWidest),
         outside("rotated_first", shape.rotated_first, 0, shape.key_dim),
         outside("rotated_width", shape.rotated_width, 0, shape.key_dim),
-        outside("rotated_repeats", shape.rotated_repeats, 1, shape.key_dim)})
+        outside("rotated_repeats", shape.rotated_repeats, 1, shape.key_dim), outside("marks", shape.marks, 0, kWidest)})
     if (!fault.empty()) return fault;
   const std::int64_t rotated_end =
       shape.rotated_first + std::int64_t{shape.rotated_repeats} * std::max(shape.rotated_width, 0);
@@ -64,6 +64,8 @@ class GuardedAttention final : public AttentionVariant {
     state_floats_ = call_plugin(callee_, "state_floats", [&] { return inner_->state_floats(); });
     if (state_floats_ < 0 || state_floats_ > kMostNumbers)
       broken_rule_of(callee_, "state_floats", fmt::format("a state of {} numbers", state_floats_));
+    window_ = call_plugin(callee_, "visible_window", [&] { return inner_->visible_window(); });
+    if (window_ < 0) broken_rule_of(callee_, "visible_window", fmt::format("a window of {} keys", window_));
   }
 
   std::vector<ParameterSpec> parameters() const override { return declared_parameters(callee_, *inner_); }
@@ -73,7 +75,14 @@ class GuardedAttention final : public AttentionVariant {
   // As they were when it was made: caches and states have been sized by them.
   KvShape kv_shape() const override { return shape_; }
   std::int64_t state_floats() const override { return state_floats_; }
+  std::int64_t summary_floats(int tokens) const override {
+    const std::int64_t floats = call_plugin(callee_, "summary_floats", [&] { return inner_->summary_floats(tokens); });
+    if (floats < 0 || floats > kMostNumbers)
+      broken_rule_of(callee_, "summary_floats", fmt::format("{} numbers for {} tokens", floats, tokens));
+    return floats;
+  }
   int kv_layer() const override { return kv_layer_; }
+  int visible_window() const override { return window_; }
 
   void forward(const LayerContext& layer, TensorView<const float, 2> hidden, TensorView<float, 2> out) override {
     // An output that is not written would be that of the layer before: it is NaN at its ends, or all over.
@@ -92,6 +101,7 @@ class GuardedAttention final : public AttentionVariant {
   KvShape shape_;
   int kv_layer_ = -1;
   std::int64_t state_floats_ = 0;
+  int window_ = 0;
 };
 
 }  // namespace

@@ -59,9 +59,9 @@ class GuardedCache final : public LayerCache {
     return selector_.follow(inner_->selector());
   }
 
-  void append(const ChunkView& chunk, TensorView<const float, 3> keys, TensorView<const float, 3> values) override {
-    check_appended(chunk, keys, values);
-    call_plugin(callee_, "append", [&] { inner_->append(chunk, keys, values); });
+  void append(const ChunkView& chunk, const NewRows& rows) override {
+    check_appended(chunk, rows);
+    call_plugin(callee_, "append", [&] { inner_->append(chunk, rows); });
     for (int sequence = 0; sequence < chunk.sequences(); ++sequence) {
       appended_[sequence] += chunk.tokens_of(sequence);
       if (fed_[sequence] != kUnknown) fed_[sequence] += chunk.tokens_of(sequence);
@@ -82,6 +82,13 @@ class GuardedCache final : public LayerCache {
   int rows(int sequence, int kv_head) const noexcept override {
     const PluginCall call(callee_, "rows");
     return inner_->rows(sequence, kv_head);
+  }
+  int row_limit(int sequence, int length) const noexcept override {
+    const PluginCall call(callee_, "row_limit");
+    const int limit = inner_->row_limit(sequence, length);
+    if (limit >= 0 && limit <= length) return limit;
+    note_broken_rule(fmt::format("{} rows at most of a sequence of {} tokens", limit, length));
+    return length;
   }
   int tiles(int sequence, int kv_head) const noexcept override {
     const PluginCall call(callee_, "tiles");
@@ -115,18 +122,21 @@ class GuardedCache final : public LayerCache {
 
  private:
   // What the attention passes, said of the attention: it is its call that is running.
-  void check_appended(const ChunkView& chunk, const TensorView<const float, 3>& keys,
-                      const TensorView<const float, 3>& values) const {
-    const auto wants = [&](const char* name, const TensorView<const float, 3>& rows, int width) {
-      if (rows.extent(0) == chunk.tokens() && rows.extent(1) == shape_.kv_heads && rows.extent(2) == width) return;
+  void check_appended(const ChunkView& chunk, const NewRows& rows) const {
+    const auto wants = [&](const char* name, const TensorView<const float, 3>& of, int width) {
+      if (of.extent(0) == chunk.tokens() && of.extent(1) == shape_.kv_heads && of.extent(2) == width) return;
       broken_rule(
-          fmt::format("it appends {} [{}, {}, {}] to a cache", name, rows.extent(0), rows.extent(1), rows.extent(2)),
+          fmt::format("it appends {} [{}, {}, {}] to a cache", name, of.extent(0), of.extent(1), of.extent(2)),
           fmt::format("[tokens, kv_heads, width] is [{}, {}, {}] here", chunk.tokens(), shape_.kv_heads, width));
     };
     if (chunk.sequences() != static_cast<int>(fed_.size()))
       broken_rule(fmt::format("a chunk of {} sequences for a cache of {}", chunk.sequences(), fed_.size()));
-    wants("keys", keys, shape_.key_dim);
-    if (!shape_.value_is_key_prefix) wants("values", values, shape_.value_dim);
+    wants("keys", rows.keys, shape_.key_dim);
+    if (!shape_.value_is_key_prefix) wants("values", rows.values, shape_.value_dim);
+    const std::int64_t marks = std::int64_t{chunk.tokens()} * shape_.kv_heads * shape_.marks;
+    if (static_cast<std::int64_t>(rows.marks.size()) != marks)
+      broken_rule(fmt::format("it appends {} marks to a cache", rows.marks.size()),
+                  fmt::format("[tokens, kv_heads, marks] are {} here", marks));
   }
 
   // Every token of the chunk was appended, once: else queries were answered from rows of other tokens.
@@ -192,6 +202,8 @@ class GuardedCache final : public LayerCache {
     if (const char* fault = numbers_fault(tile.values, tile.value_codes, takes_codes, count, shape_.value_dim))
       return fault;
     if (tile.value_codes.codes == nullptr && tile.values.stride(1) != 1) return "the rows of values are not dense";
+    if (shape_.marks > 0 && (tile.marks.extent(0) < count || tile.marks.extent(1) != shape_.marks))
+      return "no marks for its rows";
     return nullptr;
   }
 

@@ -23,6 +23,8 @@ std::string_view kind_name(Kind kind) {
       return "position";
     case Kind::cache:
       return "cache";
+    case Kind::storage:
+      return "storage";
   }
   return "";
 }
@@ -109,6 +111,7 @@ struct Registry::Content {
   std::vector<const Component<AttentionVariant>*> attention;
   std::vector<const Component<PositionScheme>*> position;
   std::vector<const Component<CachePolicy>*> cache;
+  std::vector<const Component<Storage>*> storage;
   std::set<fs::path> seen;
 
   template <class Interface>
@@ -125,9 +128,11 @@ struct Registry::Content {
       case Kind::position:
         return function(*table(position, component.id));
       case Kind::cache:
+        return function(*table(cache, component.id));
+      case Kind::storage:
         break;
     }
-    return function(*table(cache, component.id));
+    return function(*table(storage, component.id));
   }
 
   template <class Interface>
@@ -196,15 +201,18 @@ struct Registry::Content {
   void take_all(const Plugin& plugin, const Origin& origin, bool requested) {
     std::string problem;
     if (!is_name(plugin.name)) problem = "the plugin has no proper name";
-    if (problem.empty() && plugin.attention.empty() && plugin.position.empty() && plugin.cache.empty())
+    if (problem.empty() && plugin.attention.empty() && plugin.position.empty() && plugin.cache.empty() &&
+        plugin.storage.empty())
       problem = "the plugin has no components";
     if (problem.empty()) problem = take_problem(Kind::attention, plugin.attention, attention);
     if (problem.empty()) problem = take_problem(Kind::position, plugin.position, position);
     if (problem.empty()) problem = take_problem(Kind::cache, plugin.cache, cache);
+    if (problem.empty()) problem = take_problem(Kind::storage, plugin.storage, storage);
     if (!problem.empty()) return refuse(origin.file, requested, problem);
     take(Kind::attention, plugin.attention, attention, plugin, origin);
     take(Kind::position, plugin.position, position, plugin, origin);
     take(Kind::cache, plugin.cache, cache, plugin, origin);
+    take(Kind::storage, plugin.storage, storage, plugin, origin);
   }
 
   void load_folder(const fs::path& folder, bool requested) {
@@ -366,6 +374,10 @@ std::unique_ptr<PositionScheme> Registry::position(std::string_view id, const Op
 std::unique_ptr<CachePolicy> Registry::cache(std::string_view id, const OptionValues& values,
                                              const CreateContext& context) const {
   return content_->create(Kind::cache, content_->cache, id, values, context);
+}
+std::unique_ptr<Storage> Registry::storage(std::string_view id, const OptionValues& values,
+                                           const CreateContext& context) const {
+  return content_->create(Kind::storage, content_->storage, id, values, context);
 }
 
 }  // namespace attnlab

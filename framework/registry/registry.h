@@ -14,9 +14,10 @@
 
 namespace attnlab {
 
-enum class Kind : std::uint8_t { attention, position, cache };
+enum class Kind : std::uint8_t { attention, position, cache, storage };
+inline constexpr Kind kKinds[] = {Kind::attention, Kind::position, Kind::cache, Kind::storage};
 
-/// "attention", "position", "cache".
+/// "attention", "position", "cache", "storage".
 [[nodiscard]] ATTNLAB_API std::string_view kind_name(Kind kind);
 
 /// One component as it was found; plain data, safe to keep.
@@ -84,6 +85,8 @@ class ATTNLAB_API Registry {
                                                          const CreateContext& context) const;
   [[nodiscard]] std::unique_ptr<CachePolicy> cache(std::string_view id, const OptionValues& values,
                                                    const CreateContext& context) const;
+  [[nodiscard]] std::unique_ptr<Storage> storage(std::string_view id, const OptionValues& values,
+                                                 const CreateContext& context) const;
 
  private:
   struct Content;

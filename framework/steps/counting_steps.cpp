@@ -29,24 +29,21 @@ void CountingSteps::rotate(RotateSide side, TensorView<float, 3> rows) {
   direct_.rotate(side, rows);
 }
 
-void CountingSteps::append(TensorView<float, 3> keys, TensorView<const float, 3> values) {
-  direct_.append(keys, values);
+void CountingSteps::append(TensorView<float, 3> keys, TensorView<const float, 3> values, std::span<const float> marks) {
+  direct_.append(keys, values, marks);
 }
 
 void CountingSteps::attend(const AttendStep& step, TensorView<float, 3> out, TensorView<float, 2> log_sum) {
-  const KvSource& source = step.source != nullptr ? *step.source : layer_->cache;
-  const SeenPairs seen = count_seen({.queries = step.queries,
-                                     .chunk = step.chunk != nullptr ? *step.chunk : layer_->chunk,
-                                     .source = source,
-                                     .scale = step.scale,
-                                     .rotation = layer_->position.rotation(),
-                                     .mask = step.mask});
-  const KvShape shape = source.shape();
+  const AttendArgs args = DirectSteps::args_of(*layer_, step, hooks_);
+  const SeenPairs seen = count_seen(args);
+  const KvShape shape = args.source.shape();
   counts_.pairs += seen.pairs;
-  if (step.source == nullptr || step.source == &layer_->cache)
+  if (&args.source == &layer_->cache) {
     counts_.rows_read += seen.rows;
-  else  // rows of the variant's own making
+    counts_.cached_bytes += seen.rows * row_bytes_(layer_number());
+  } else {  // rows of the variant's own making
     counts_.state_bytes += seen.rows * sizeof(float) * (shape.key_dim + shape.value_dim);
+  }
   counts_.attention_multiply_adds += seen.pairs * (shape.key_dim + shape.value_dim);
   direct_.attend(step, out, log_sum);
 }

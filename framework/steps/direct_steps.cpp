@@ -32,29 +32,32 @@ void DirectSteps::rotate(RotateSide side, TensorView<float, 3> rows) {
   rotate_rows(layer().chunk, layer().position.rotation(), shape, side, rows);
 }
 
-void DirectSteps::append(TensorView<float, 3> keys, TensorView<const float, 3> values) {
+void DirectSteps::append(TensorView<float, 3> keys, TensorView<const float, 3> values, std::span<const float> marks) {
   LayerCache& cache = layer().cache;
   if (cache.key_form() == KeyForm::rotated)
     rotate_rows(layer().chunk, layer().position.rotation(), shape_, RotateSide::key, keys);
-  cache.append(layer().chunk, keys, values);
+  cache.append(layer().chunk, {keys, values, marks});
+}
+
+AttendArgs DirectSteps::args_of(const LayerContext& layer, const AttendStep& step,
+                                std::vector<const ScoreHook*>& hooks) {
+  hooks.clear();
+  if (const ScoreHook* bias = layer.position.score_bias()) hooks.push_back(bias);
+  hooks.insert(hooks.end(), step.hooks.begin(), step.hooks.end());
+  return {.queries = step.queries,
+          .chunk = step.chunk != nullptr ? *step.chunk : layer.chunk,
+          .source = step.source != nullptr ? *step.source : layer.cache,
+          .scale = step.scale,
+          .rotation = layer.position.rotation(),
+          .hooks = hooks,
+          .mask = step.mask,
+          .sink_logits = step.sink_logits,
+          .weighting = step.weighting,
+          .row_weighting = step.row_weighting};
 }
 
 void DirectSteps::attend(const AttendStep& step, TensorView<float, 3> out, TensorView<float, 2> log_sum) {
-  const PositionScheme& position = layer().position;
-  hooks_.clear();
-  if (const ScoreHook* bias = position.score_bias()) hooks_.push_back(bias);
-  hooks_.insert(hooks_.end(), step.hooks.begin(), step.hooks.end());
-  attnlab::attend({.queries = step.queries,
-                   .chunk = step.chunk != nullptr ? *step.chunk : layer().chunk,
-                   .source = step.source != nullptr ? *step.source : layer().cache,
-                   .scale = step.scale,
-                   .rotation = position.rotation(),
-                   .hooks = hooks_,
-                   .mask = step.mask,
-                   .sink_logits = step.sink_logits,
-                   .weighting = step.weighting,
-                   .row_weighting = step.row_weighting},
-                  out, log_sum, &attend_time_);
+  attnlab::attend(args_of(layer(), step, hooks_), out, log_sum, &attend_time_);
 }
 
 void DirectSteps::gate(TensorView<const float, 2> gates, TensorView<float, 3> rows) {

@@ -13,13 +13,14 @@ class ATTNLAB_API DirectSteps final : public ModelSteps {
   /// Buffers come from `scratch`, which outlives this.
   explicit DirectSteps(Scratch& scratch) : ModelSteps(scratch) {}
 
+  using Steps::append;
   using Steps::attend;
   using Steps::project;
   void project(TensorView<const float, 2> input, std::span<const Projection> projections) override;
   void norm(TensorView<const float, 3> from, std::span<const float> weight, float eps,
             TensorView<float, 3> to) override;
   void rotate(RotateSide side, TensorView<float, 3> rows) override;
-  void append(TensorView<float, 3> keys, TensorView<const float, 3> values) override;
+  void append(TensorView<float, 3> keys, TensorView<const float, 3> values, std::span<const float> marks) override;
   void attend(const AttendStep& step, TensorView<float, 3> out, TensorView<float, 2> log_sum) override;
   void gate(TensorView<const float, 2> gates, TensorView<float, 3> rows) override;
   void silu_multiply(TensorView<const float, 2> gates, TensorView<float, 2> rows) override;
@@ -32,6 +33,11 @@ class ATTNLAB_API DirectSteps final : public ModelSteps {
                 TensorView<float, 2> out) override;
   void gated_project(TensorView<const float, 2> input, const GatedProjection& halves,
                      TensorView<float, 2> out) override;
+
+  /// What the core is asked for by a step of a layer; the hooks of both are put in order into `hooks`, which outlives
+  /// what is returned.
+  [[nodiscard]] static AttendArgs args_of(const LayerContext& layer, const AttendStep& step,
+                                          std::vector<const ScoreHook*>& hooks);
 
   /// What the attention core has cost since this was made.
   [[nodiscard]] const AttendTime& attend_time() const noexcept { return attend_time_; }

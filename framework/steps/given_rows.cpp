@@ -18,7 +18,10 @@ void GivenRows::forward(const LayerContext& layer, TensorView<const float, 2>, T
   // A copy, for append may rotate them, and who gave them may give them again.
   const TensorView<float, 3> keys = layer.steps.rows(keys_.extent(0), keys_.extent(1), keys_.extent(2));
   std::copy_n(keys_.data(), keys_.extent(0) * keys_.extent(1) * keys_.extent(2), keys.data());
-  layer.steps.append(keys, values_);
+  // Marks have no meaning here: zeros.
+  const std::span<float> marks = layer.steps.floats(keys_.extent(0) * keys_.extent(1) * shape_.marks);
+  std::ranges::fill(marks, 0.0F);
+  layer.steps.append(keys, values_, marks);
   QuerySink* const query_sink = layer.cache.query_sink();
   if (attends_ == Attends::never) {
     if (query_sink != nullptr) query_sink->add(layer.chunk, queries_);

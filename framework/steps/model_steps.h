@@ -22,6 +22,7 @@ struct LayerPass {
   const PositionScheme& position;
   TensorView<float, 2> state = {};  // [sequences, state_floats]
   bool ends_rows = true;            // no later layer reads the rows of this cache
+  int layer = 0;                    // its number in the model
 };
 
 class ModelSteps;
@@ -48,6 +49,8 @@ class ATTNLAB_API ModelSteps : public Steps {
 
  protected:
   using Steps::Steps;
+  /// The number of the layer that is driven at present, or was last.
+  [[nodiscard]] int layer_number() const noexcept { return layer_number_; }
   // For steps that do their work through others.
   static void enter_in(ModelSteps& inner, const LayerContext* layer, const KvShape& shape) {
     inner.enter(layer, shape);
@@ -58,6 +61,8 @@ class ATTNLAB_API ModelSteps : public Steps {
                         TensorView<const float, 2> hidden, TensorView<float, 2> out);
   // The steps that follow are of this layer, until the next call; null: of none. shape: what its rows hold.
   virtual void enter(const LayerContext* layer, const KvShape& shape) = 0;
+
+  int layer_number_ = 0;
 };
 
 }  // namespace attnlab

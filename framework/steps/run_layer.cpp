@@ -7,6 +7,7 @@ void run_layer(ModelSteps& steps, AttentionVariant& attention, const LayerPass& 
   const LayerContext layer{pass.chunk, pass.cache, pass.position, steps, pass.state};
   {
     const Steps::Scope scope(steps);
+    steps.layer_number_ = pass.layer;
     steps.enter(&layer, attention.kv_shape());
     attention.forward(layer, hidden, out);
     steps.enter(nullptr, {});

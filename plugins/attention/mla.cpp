@@ -166,7 +166,7 @@ class ExpandedRows final : public attnlab::KvSource {
       const attnlab::KvTile tile = cache.tile(sequence_, 0, index, room);
       if (tile.rows() == 0) continue;
       const int first = static_cast<int>(positions_.size());
-      for (int row = 0; row < tile.rows(); ++row) copy_row(tile, row, rows_.row(first + row));
+      attnlab::read_tile(tile, rows_.slice(first, tile.rows()), {});
       positions_.insert(positions_.end(), tile.positions.begin(), tile.positions.end());
       const bool joins =
           !tiles_.empty() && tiles_.back().query_cap == tile.query_cap && tiles_.back().rows + tile.rows() <= kTileRows;
@@ -181,13 +181,6 @@ class ExpandedRows final : public attnlab::KvSource {
                      {rows_.data() + dims_.latent,
                       {static_cast<std::int64_t>(positions_.size()), 1, dims_.rope},
                       {row_dim, row_dim, 1}});
-  }
-
-  static void copy_row(const attnlab::KvTile& tile, int row, std::span<float> to) {
-    if (tile.keys.stride(1) == 1)
-      std::copy_n(&tile.keys(row, 0), to.size(), to.data());
-    else
-      for (std::size_t i = 0; i < to.size(); ++i) to[i] = tile.keys(row, i);
   }
 
   // pairs [rows, heads, nope + value] -> keys by channel and values of one head

@@ -16,6 +16,7 @@ class MultiQuery final : public attnlab::AttentionVariant {
   std::vector<attnlab::ParameterSpec> parameters() const override { return block_.parameters(); }
   void bind(const attnlab::ParameterSet& parameters) override { block_.bind(parameters); }
   attnlab::KvShape kv_shape() const override { return block_.kv_shape(); }
+  int visible_window() const override { return block_.visible_window(); }
   void forward(const attnlab::LayerContext& layer, attnlab::TensorView<const float, 2> hidden,
                attnlab::TensorView<float, 2> out) override {
     block_.forward(layer, hidden, out);

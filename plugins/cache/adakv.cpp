@@ -58,6 +58,10 @@ class SharedBudget final : public attnlab::EvictionRule {
     for (int& rows : older_) rows -= options.window;
   }
 
+  int row_limit(int sequence, int length) const noexcept override {
+    return std::min(length, older_[sequence] + window_);
+  }
+
   attnlab::MassSink* mass_sink() noexcept override { return observed_.sink(); }
   void appended(const attnlab::ChunkView& chunk, attnlab::TensorView<const float, 3>,
                 attnlab::TensorView<const float, 3>) override {

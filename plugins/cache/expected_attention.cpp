@@ -7,7 +7,6 @@
 #include <attnlab/observed_window.h>
 #include <attnlab/ops.h>
 #include <attnlab/plugin.h>
-#include <attnlab/scratch.h>
 
 namespace {
 
@@ -175,6 +174,7 @@ class Expected final : public attnlab::EvictionRule {
         seen_(sinks_, keep_, context),
         ahead_(context, options.future) {}
 
+  int row_limit(int sequence, int length) const noexcept override { return std::min(length, keep_[sequence]); }
   attnlab::QuerySink* query_sink() noexcept override { return &seen_; }
 
   void check(const ChunkView& chunk, int sequence, attnlab::KvRows& rows) override {
@@ -209,23 +209,20 @@ class Expected final : public attnlab::EvictionRule {
   };
 
   Read read(const ChunkView& chunk, int sequence, int head, const attnlab::KvRows& rows) const {
-    attnlab::Scratch memory;
-    std::vector<Position> positions(attnlab::kTileRows);
-    attnlab::TileScratch scratch{memory.floats(std::int64_t{shape_.key_dim} * attnlab::kTileRows),
-                                 memory.floats(std::int64_t{shape_.value_dim} * attnlab::kTileRows), positions};
-    std::vector<float> key(shape_.key_dim);
+    const int count = rows.rows(sequence, head);
+    std::vector<float> keys(static_cast<std::size_t>(count) * shape_.key_dim);
+    std::vector<float> values(static_cast<std::size_t>(count) * shape_.value_dim);
+    const attnlab::TensorView<float, 2> key_rows(keys.data(), {count, shape_.key_dim});
+    const attnlab::TensorView<float, 2> value_rows(values.data(), {count, shape_.value_dim});
+    rows.read(sequence, head, 0, key_rows, value_rows);
     Read all;
-    for (int index = 0; index < rows.tiles(sequence, head); ++index) {
-      const attnlab::KvTile tile = rows.tile(sequence, head, index, scratch);
-      for (int row = 0; row < tile.rows(); ++row) {
-        for (int i = 0; i < shape_.key_dim; ++i) key[i] = tile.keys(row, i);
-        rotate_key(tile.positions[row], chunk.lengths[sequence], key);
-        all.keys.insert(all.keys.end(), key.begin(), key.end());
-        ahead_.turn_back(std::span(all.keys).last(key.size()));
-        double square = 0;
-        for (int i = 0; i < shape_.value_dim; ++i) square += double{tile.values(row, i)} * tile.values(row, i);
-        all.value_norms.push_back(std::sqrt(square));
-      }
+    for (int row = 0; row < count; ++row) {
+      rotate_key(rows.positions(sequence, head)[row], chunk.lengths[sequence], key_rows.row(row));
+      all.keys.insert(all.keys.end(), key_rows.row(row).begin(), key_rows.row(row).end());
+      ahead_.turn_back(std::span(all.keys).last(shape_.key_dim));
+      double square = 0;
+      for (const float x : value_rows.row(row)) square += double{x} * x;
+      all.value_norms.push_back(std::sqrt(square));
     }
     return all;
   }

@@ -5,7 +5,6 @@
 
 #include <attnlab/observed_window.h>
 #include <attnlab/plugin.h>
-#include <attnlab/scratch.h>
 
 namespace {
 
@@ -31,6 +30,8 @@ class Distinct final : public attnlab::EvictionRule {
   Distinct(std::vector<int> keep, Protect protect, const attnlab::LayerCacheContext& context)
       : keep_(std::move(keep)), protect_(protect), shape_(context.shape) {}
 
+  int row_limit(int sequence, int length) const noexcept override { return std::min(length, keep_[sequence]); }
+
   void check(const attnlab::ChunkView& chunk, int sequence, attnlab::KvRows& rows) override {
     if (!chunk.ends_prompt_or_step(sequence)) return;
     for (int head = 0; head < shape_.kv_heads; ++head) {
@@ -44,20 +45,17 @@ class Distinct final : public attnlab::EvictionRule {
  private:
   // [rows, key_dim]; zeros for a key of zeros.
   std::vector<double> normalised_keys(const attnlab::KvRows& rows, int sequence, int head) const {
-    attnlab::Scratch memory;
-    std::vector<attnlab::Position> positions(attnlab::kTileRows);
-    attnlab::TileScratch scratch{memory.floats(std::int64_t{shape_.key_dim} * attnlab::kTileRows),
-                                 memory.floats(std::int64_t{shape_.value_dim} * attnlab::kTileRows), positions};
+    const int count = rows.rows(sequence, head);
+    std::vector<float> held(static_cast<std::size_t>(count) * shape_.key_dim);
+    const attnlab::TensorView<float, 2> of_row(held.data(), {count, shape_.key_dim});
+    rows.read(sequence, head, 0, of_row, {});
     std::vector<double> keys;
-    keys.reserve(static_cast<std::size_t>(rows.rows(sequence, head)) * shape_.key_dim);
-    for (int index = 0; index < rows.tiles(sequence, head); ++index) {
-      const attnlab::KvTile tile = rows.tile(sequence, head, index, scratch);
-      for (int row = 0; row < tile.rows(); ++row) {
-        double square = 0;
-        for (int i = 0; i < shape_.key_dim; ++i) square += double{tile.keys(row, i)} * tile.keys(row, i);
-        const double factor = square > 0 ? 1 / std::sqrt(square) : 0;
-        for (int i = 0; i < shape_.key_dim; ++i) keys.push_back(factor * tile.keys(row, i));
-      }
+    keys.reserve(held.size());
+    for (int row = 0; row < count; ++row) {
+      double square = 0;
+      for (const float x : of_row.row(row)) square += double{x} * x;
+      const double factor = square > 0 ? 1 / std::sqrt(square) : 0;
+      for (const float x : of_row.row(row)) keys.push_back(factor * x);
     }
     return keys;
   }

@@ -30,6 +30,8 @@ class SmallestKeys final : public attnlab::EvictionRule {
         kv_heads_(context.shape.kv_heads),
         scores_(static_cast<std::size_t>(context.sequences) * kv_heads_) {}
 
+  int row_limit(int sequence, int length) const noexcept override { return std::min(length, keep_[sequence]); }
+
   void appended(const attnlab::ChunkView& chunk, attnlab::TensorView<const float, 3> keys,
                 attnlab::TensorView<const float, 3>) override {
     for (int sequence = 0; sequence < chunk.sequences(); ++sequence) {

@@ -33,6 +33,11 @@ struct QuestOptions {
   }
 };
 
+struct Ranked {
+  double highest;  // score that a key of the page could have
+  int page;
+};
+
 // Smallest and largest key of every page of one kv head, channel by channel.
 class PageBounds {
  public:
@@ -40,6 +45,7 @@ class PageBounds {
 
   void add(attnlab::TensorView<const float, 1> key) {
     if (rows_++ % page_ == 0) {
+      ranking_.emplace_back();
       for (int side = 0; side < 2; ++side)
         for (int i = 0; i < key_dim_; ++i) bounds_.push_back(key[i]);
       return;
@@ -68,11 +74,23 @@ class PageBounds {
     return std::accumulate(sums, sums + kLanes, sum);
   }
 
+  // The `count` pages before the newest whose keys could score highest, of equal ones the newer, in no order. Valid
+  // until the next call; one thread at a time.
+  std::span<const Ranked> best(int count, const float* query) const noexcept {
+    const std::span<Ranked> others = std::span(ranking_).first(pages() - 1);
+    for (int page = 0; page < pages() - 1; ++page) others[page] = {highest(page, query), page};
+    std::ranges::nth_element(others, others.begin() + count, [](const Ranked& a, const Ranked& b) {
+      return a.highest != b.highest ? a.highest > b.highest : a.page > b.page;
+    });
+    return others.first(count);
+  }
+
   void clear() {
     rows_ = 0;
     bounds_.clear();
+    ranking_.clear();
   }
-  std::size_t bytes() const noexcept { return bounds_.size() * sizeof(float); }
+  std::size_t bytes() const noexcept { return bounds_.size() * sizeof(float) + ranking_.size() * sizeof(Ranked); }
   void save(attnlab::StateWriter& to) const {
     to.put(rows_);
     to.put_all(bounds_);
@@ -80,13 +98,15 @@ class PageBounds {
   void restore(attnlab::StateReader& from) {
     rows_ = from.get<std::int64_t>();
     from.get_all(bounds_);
+    ranking_.resize(pages());
   }
 
  private:
   int page_;
   int key_dim_;
   std::int64_t rows_ = 0;
-  std::vector<float> bounds_;  // [pages, 2, key_dim]
+  std::vector<float> bounds_;            // [pages, 2, key_dim]
+  mutable std::vector<Ranked> ranking_;  // [pages]: room for `best`, so that choosing allocates nothing
 };
 
 // The rows' own tiles are full but for the last, and a tile of a page divides both, so it lies in one of them. They are
@@ -112,16 +132,15 @@ class QuestCache final : public attnlab::LayerCache, public attnlab::TileSelecto
   attnlab::KeyForm key_form() const noexcept override { return key_form_; }
   const attnlab::TileSelector* selector() const noexcept override { return is_dense_ ? nullptr : this; }
 
-  void append(const ChunkView& chunk, attnlab::TensorView<const float, 3> keys,
-              attnlab::TensorView<const float, 3> values) override {
+  void append(const ChunkView& chunk, const attnlab::NewRows& rows) override {
     for (int sequence = 0; sequence < chunk.sequences(); ++sequence) {
       const int first = chunk.first(sequence);
       const int tokens = chunk.tokens_of(sequence);
       if (tokens == 0) continue;
-      rows_->append(sequence, chunk.positions_of(sequence), keys.slice(first, tokens), values.slice(first, tokens));
+      rows_->append(sequence, chunk.positions_of(sequence), rows.slice(first, tokens));
       if (is_dense_) continue;
       for (int head = 0; head < shape_.kv_heads; ++head)
-        for (int token = first; token < first + tokens; ++token) of(sequence, head).add(keys[token][head]);
+        for (int token = first; token < first + tokens; ++token) of(sequence, head).add(rows.keys[token][head]);
       chooses_[sequence] =
           chunk.phases[sequence] == attnlab::Phase::decode && of(sequence, 0).pages() > pages_[sequence];
     }
@@ -171,16 +190,9 @@ class QuestCache final : public attnlab::LayerCache, public attnlab::TileSelecto
     const attnlab::TensorView<std::uint8_t, 2> reads = reads_of_queries[0];
     const int current = bounds.pages() - 1;
     const int others = pages_[place.sequence] - 1;  // fewer than there are
-    std::vector<double> highest(current);
-    std::vector<int> order(current);
     for (std::int64_t member = 0; member < queries.extent(1); ++member) {
       read_page(member, current, reads);
-      for (int page = 0; page < current; ++page) highest[page] = bounds.highest(page, &queries(0, member, 0));
-      std::iota(order.begin(), order.end(), 0);
-      std::ranges::nth_element(order, order.begin() + others, [&](int a, int b) {
-        return highest[a] != highest[b] ? highest[a] > highest[b] : a > b;
-      });
-      for (int i = 0; i < others; ++i) read_page(member, order[i], reads);
+      for (const Ranked& of : bounds.best(others, &queries(0, member, 0))) read_page(member, of.page, reads);
     }
   }
 
@@ -208,6 +220,7 @@ class QuestCache final : public attnlab::LayerCache, public attnlab::TileSelecto
     page.keys = whole.keys.slice(first, rows);
     page.values = whole.values.slice(first, rows);
     page.positions = whole.positions.subspan(first, rows);
+    if (whole.marks.data() != nullptr) page.marks = whole.marks.slice(first, rows);
     page.query_cap = whole.query_cap;
     for (const attnlab::Position position : page.positions) page.range.include(position);
     // Keys in this layout are read to a full tile's width, which from the middle of a tile would leave it.

@@ -2,11 +2,13 @@
 // A sequence's draws depend on the seed, the layer and the kv head only, not on its place in a batch or on its chunks.
 #include <attnlab/observed_window.h>
 #include <attnlab/plugin.h>
+#include <attnlab/random.h>
 
 namespace {
 
 using attnlab::Feature;
 using attnlab::Protect;
+using attnlab::SplitMix64;
 
 struct RandomOptions : attnlab::ProtectOptions {
   attnlab::Budget budget = 256;
@@ -24,32 +26,17 @@ struct RandomOptions : attnlab::ProtectOptions {
   }
 };
 
-// SplitMix64 (Steele, Lea & Flood 2014): the same draws on every platform.
-class Generator {
- public:
-  explicit Generator(std::uint64_t state) : state_(state) {}
-  std::uint64_t next() noexcept {
-    state_ += 0x9e3779b97f4a7c15U;
-    std::uint64_t bits = state_;
-    bits = (bits ^ (bits >> 30)) * 0xbf58476d1ce4e5b9U;
-    bits = (bits ^ (bits >> 27)) * 0x94d049bb133111ebU;
-    return bits ^ (bits >> 31);
-  }
-  double uniform() noexcept { return static_cast<double>(next() >> 11) * 0x1p-53; }  // 0 <= x < 1
-
- private:
-  std::uint64_t state_;
-};
-
 class AtRandom final : public attnlab::EvictionRule {
  public:
   AtRandom(std::vector<int> keep, Protect protect, std::uint64_t seed, const attnlab::LayerCacheContext& context)
       : keep_(std::move(keep)), protect_(protect), kv_heads_(context.shape.kv_heads) {
-    Generator of_layer(Generator(seed).next() + context.layer);
+    SplitMix64 of_layer(SplitMix64(seed).next() + context.layer);
     for (int head = 0; head < kv_heads_; ++head) fresh_.emplace_back(of_layer.next());
     for (int sequence = 0; sequence < context.sequences; ++sequence)
       generators_.insert(generators_.end(), fresh_.begin(), fresh_.end());
   }
+
+  int row_limit(int sequence, int length) const noexcept override { return std::min(length, keep_[sequence]); }
 
   // Random scores: every set of rows that are not protected is equally likely to stay.
   void check(const attnlab::ChunkView& chunk, int sequence, attnlab::KvRows& rows) override {
@@ -69,17 +56,17 @@ class AtRandom final : public attnlab::EvictionRule {
     to.put_bytes(std::as_bytes(std::span(generators_).subspan(sequence * kv_heads_, kv_heads_)));
   }
   void restore(int sequence, attnlab::StateReader& from) override {
-    const std::span<Generator> of_sequence = std::span(generators_).subspan(sequence * kv_heads_, kv_heads_);
+    const std::span<SplitMix64> of_sequence = std::span(generators_).subspan(sequence * kv_heads_, kv_heads_);
     from.get_bytes(std::as_writable_bytes(of_sequence));
   }
-  std::size_t bytes() const noexcept override { return (fresh_.size() + generators_.size()) * sizeof(Generator); }
+  std::size_t bytes() const noexcept override { return (fresh_.size() + generators_.size()) * sizeof(SplitMix64); }
 
  private:
   std::vector<int> keep_;  // [sequences]
   Protect protect_;
   int kv_heads_;
-  std::vector<Generator> fresh_;       // [kv_heads] as a sequence starts
-  std::vector<Generator> generators_;  // [sequences x kv_heads]
+  std::vector<SplitMix64> fresh_;       // [kv_heads] as a sequence starts
+  std::vector<SplitMix64> generators_;  // [sequences x kv_heads]
 };
 
 class Random final : public attnlab::CachePolicy {
@@ -99,7 +86,7 @@ class Random final : public attnlab::CachePolicy {
  private:
   // The generators of a sequence, and those that it starts with.
   static attnlab::SequenceBytes bytes_of(const attnlab::LayerCacheContext& context) {
-    const double generators = 2.0 * sizeof(Generator) * context.layers * context.shape.kv_heads;
+    const double generators = 2.0 * sizeof(SplitMix64) * context.layers * context.shape.kv_heads;
     return [of_rows = context.sequence_bytes(), generators](int rows) { return of_rows(rows) + generators; };
   }
 

@@ -88,32 +88,32 @@ class SinkCache final : public attnlab::LayerCache {
   attnlab::KvShape shape() const noexcept override { return shape_; }
   attnlab::KeyForm key_form() const noexcept override { return key_form_; }
   const attnlab::MaskRule* visibility(int sequence) const noexcept override { return &visible_[sequence]; }
+  int row_limit(int sequence, int length) const noexcept override {
+    return static_cast<int>(std::min<std::int64_t>(length, std::int64_t{options_.sinks} + windows_[sequence]));
+  }
 
-  void append(const attnlab::ChunkView& chunk, attnlab::TensorView<const float, 3> keys,
-              attnlab::TensorView<const float, 3> values) override {
+  void append(const attnlab::ChunkView& chunk, const attnlab::NewRows& rows) override {
     for (int sequence = 0; sequence < chunk.sequences(); ++sequence) {
       const std::span<const Position> positions = chunk.positions_of(sequence);
       if (positions.empty()) continue;
       const int first = chunk.first(sequence);
       const int tokens = chunk.tokens_of(sequence);
       const int of_sinks = std::clamp(options_.sinks - positions.front(), 0, tokens);
-      sinks_->append(sequence, positions.first(of_sinks), keys.slice(first, of_sinks), values.slice(first, of_sinks));
-      recent_->append(sequence, positions.subspan(of_sinks), keys.slice(first + of_sinks, tokens - of_sinks),
-                      values.slice(first + of_sinks, tokens - of_sinks));
+      sinks_->append(sequence, positions.first(of_sinks), rows.slice(first, of_sinks));
+      recent_->append(sequence, positions.subspan(of_sinks), rows.slice(first + of_sinks, tokens - of_sinks));
     }
   }
 
   void end_chunk(const attnlab::ChunkView& chunk) override {
-    std::vector<int> outside;
     for (int sequence = 0; sequence < chunk.sequences(); ++sequence) {
       if (chunk.tokens_of(sequence) == 0) continue;
       const Position oldest = chunk.positions_of(sequence).back() - windows_[sequence] + 1;
       for (int head = 0; head < shape_.kv_heads; ++head) {
         const std::span<const Position> positions = recent_->positions(sequence, head);
-        outside.clear();
+        outside_.clear();
         for (std::size_t row = 0; row < positions.size(); ++row)
-          if (positions[row] < oldest) outside.push_back(static_cast<int>(row));
-        recent_->drop(sequence, head, outside);
+          if (positions[row] < oldest) outside_.push_back(static_cast<int>(row));
+        recent_->drop(sequence, head, outside_);
       }
     }
   }
@@ -159,6 +159,7 @@ class SinkCache final : public attnlab::LayerCache {
   std::vector<SinkVisibility> visible_;  // [sequences]
   std::unique_ptr<attnlab::KvRows> sinks_;
   std::unique_ptr<attnlab::KvRows> recent_;
+  std::vector<int> outside_;  // rows that left the window
 };
 
 class Sink final : public attnlab::CachePolicy {

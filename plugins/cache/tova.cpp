@@ -31,6 +31,8 @@ class LastQuery final : public attnlab::EvictionRule {
         kv_heads_(context.shape.kv_heads),
         mass_(context.sequences, kv_heads_) {}
 
+  int row_limit(int sequence, int length) const noexcept override { return std::min(length, keep_[sequence]); }
+
   attnlab::MassSink* mass_sink() noexcept override { return &mass_; }
 
   void appended(const attnlab::ChunkView& chunk, attnlab::TensorView<const float, 3>,

@@ -28,6 +28,7 @@ class Newest final : public attnlab::EvictionRule {
 
   // Also for the queries of a prefill, which find more rows than the window in the cache.
   const attnlab::MaskRule* visibility(int sequence) const noexcept override { return &visible_[sequence]; }
+  int row_limit(int sequence, int length) const noexcept override { return std::min(length, windows_[sequence]); }
 
   void check(const attnlab::ChunkView& chunk, int sequence, attnlab::KvRows& rows) override {
     const Position oldest = chunk.positions_of(sequence).back() - windows_[sequence] + 1;

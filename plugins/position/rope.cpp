@@ -3,8 +3,10 @@
 // checkpoints; `dynamic` and `longrope` depend on the length of the sequence, the others do not.
 // Not here: pairs that shrink with distance (see xpos).
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numbers>
+#include <span>
 #include <vector>
 
 #include <attnlab/error.h>
@@ -158,19 +160,31 @@ class Rotary final : public attnlab::Rotation {
 
   void rotate(const attnlab::RotateArgs& args, attnlab::TensorView<float, 3> rows) const noexcept override {
     const bool is_beyond = by_length(options_.scaling) && args.length > original_length_;
-    Angles of_length;  // without a table: they are of this call only
-    if (is_beyond && options_.scaling == Scaling::dynamic)
-      of_length.frequencies = frequencies(dynamic_theta(args.length));
-    const Angles& angles = !is_beyond ? usual_ : options_.scaling == Scaling::longrope ? beyond_ : of_length;
-    std::vector<float> computed(width_);
-    for (std::size_t i = 0; i < args.positions.size(); ++i) {
-      const Position position = args.positions[i];
-      const float* cos_sin = computed.data();
-      if (static_cast<std::size_t>(position) * width_ < angles.table.size())
-        cos_sin = angles.table.data() + static_cast<std::size_t>(position) * width_;
-      else
-        compute(position, angles.frequencies, computed.data());
-      for (std::int64_t head = 0; head < rows.extent(1); ++head) turn(&rows(i, head, 0), cos_sin);
+    const bool is_dynamic = is_beyond && options_.scaling == Scaling::dynamic;  // angles of this call only
+    const Angles& angles = is_beyond && !is_dynamic ? beyond_ : usual_;
+    const double theta = is_dynamic ? dynamic_theta(args.length) : options_.theta;
+    // Block by block of pairs, so that what no table holds fits on the stack.
+    std::array<double, kBlockPairs> of_call;
+    std::array<float, 2 * kBlockPairs> computed;
+    for (int first = 0; first < width_ / 2; first += kBlockPairs) {
+      const int pairs = std::min(kBlockPairs, width_ / 2 - first);
+      std::span<const double> frequencies = std::span(angles.frequencies).subspan(first, pairs);
+      if (is_dynamic) {
+        for (int j = 0; j < pairs; ++j) of_call[j] = frequency(theta, first + j);
+        frequencies = std::span(of_call).first(pairs);
+      }
+      for (std::size_t i = 0; i < args.positions.size(); ++i) {
+        const Position position = args.positions[i];
+        const float* cosine = computed.data();
+        const float* sine = cosine + kBlockPairs;
+        if (!is_dynamic && position < angles.rows) {
+          cosine = angles.table.data() + static_cast<std::size_t>(position) * width_ + first;
+          sine = cosine + width_ / 2;
+        } else {
+          compute(position, frequencies, computed.data(), computed.data() + kBlockPairs);
+        }
+        for (std::int64_t head = 0; head < rows.extent(1); ++head) turn(&rows(i, head, 0), first, pairs, cosine, sine);
+      }
     }
   }
 
@@ -178,16 +192,20 @@ class Rotary final : public attnlab::Rotation {
 
  private:
   static constexpr int kTableRows = 8192;
+  static constexpr int kBlockPairs = 64;  // all pairs of a head of 128 channels
 
   struct Angles {
     std::vector<double> frequencies;  // [width / 2]
-    std::vector<float> table;         // [positions, width]: cosines, then sines
+    int rows = 0;                     // positions of the table
+    std::vector<float> table;         // [rows, width]: cosines, then sines
   };
 
   Angles make_angles(std::vector<double> frequencies, int rows) const {
-    Angles angles{std::move(frequencies), std::vector<float>(static_cast<std::size_t>(rows) * width_)};
-    for (int position = 0; position < rows; ++position)
-      compute(position, angles.frequencies, angles.table.data() + static_cast<std::size_t>(position) * width_);
+    Angles angles{std::move(frequencies), rows, std::vector<float>(static_cast<std::size_t>(rows) * width_)};
+    for (int position = 0; position < rows; ++position) {
+      float* cosine = angles.table.data() + static_cast<std::size_t>(position) * width_;
+      compute(position, angles.frequencies, cosine, cosine + width_ / 2);
+    }
     return angles;
   }
 
@@ -222,13 +240,11 @@ class Rotary final : public attnlab::Rotation {
     return stretch > 1 ? std::sqrt(1 + std::log(stretch) / std::log(original_length_)) : 1;
   }
 
-  // cos_sin [width]: the cosines of all pairs, then the sines.
-  void turn(float* x, const float* cos_sin) const noexcept {
-    const int half = width_ / 2;
-    const float* cosine = cos_sin;
-    const float* sine = cos_sin + half;
+  // Pairs first .. first + pairs of a head.
+  void turn(float* x, int first, int pairs, const float* cosine, const float* sine) const noexcept {
     if (options_.traditional) {
-      for (int j = 0; j < half; ++j) {
+      x += 2 * first;
+      for (int j = 0; j < pairs; ++j) {
         const float a = x[2 * j];
         const float b = x[2 * j + 1];
         x[2 * j] = a * cosine[j] - b * sine[j];
@@ -236,8 +252,9 @@ class Rotary final : public attnlab::Rotation {
       }
       return;
     }
-    float* y = x + half;
-    for (int j = 0; j < half; ++j) {
+    x += first;
+    float* y = x + width_ / 2;
+    for (int j = 0; j < pairs; ++j) {
       const float a = x[j];
       const float b = y[j];
       x[j] = a * cosine[j] - b * sine[j];
@@ -245,17 +262,18 @@ class Rotary final : public attnlab::Rotation {
     }
   }
 
-  void compute(Position position, const std::vector<double>& frequencies, float* cos_sin) const noexcept {
+  void compute(Position position, std::span<const double> frequencies, float* cosine, float* sine) const noexcept {
     for (std::size_t j = 0; j < frequencies.size(); ++j) {
       const double angle = position * frequencies[j];
-      cos_sin[j] = static_cast<float>(magnitude_ * std::cos(angle));
-      cos_sin[j + frequencies.size()] = static_cast<float>(magnitude_ * std::sin(angle));
+      cosine[j] = static_cast<float>(magnitude_ * std::cos(angle));
+      sine[j] = static_cast<float>(magnitude_ * std::sin(angle));
     }
   }
 
+  double frequency(double theta, int pair) const noexcept { return std::pow(theta, -2.0 * pair / width_); }
   std::vector<double> frequencies(double theta) const {
     std::vector<double> all(width_ / 2);
-    for (std::size_t j = 0; j < all.size(); ++j) all[j] = std::pow(theta, -2.0 * static_cast<double>(j) / width_);
+    for (int pair = 0; pair < width_ / 2; ++pair) all[pair] = frequency(theta, pair);
     return all;
   }
 

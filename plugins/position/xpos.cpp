@@ -3,6 +3,7 @@
 // p from the middle of the sequence, which gives the same scores; from 0, stored keys stay right when the sequence
 // grows.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <string>
@@ -57,20 +58,29 @@ class ShrinkingRotary final : public attnlab::Rotation {
     table_rows_ = std::min({context.max_positions, kTableRows, max_positions_});
     table_.resize(static_cast<std::size_t>(table_rows_) * 2 * width_);
     for (int position = 0; position < table_rows_; ++position)
-      for (const auto side : {attnlab::RotateSide::query, attnlab::RotateSide::key})
-        angles(position, side, table_.data() + offset(position, side));
+      for (const auto side : {attnlab::RotateSide::query, attnlab::RotateSide::key}) {
+        float* cosine = table_.data() + offset(position, side);
+        angles(position, side, 0, width_ / 2, cosine, cosine + width_ / 2);
+      }
   }
 
   void rotate(const attnlab::RotateArgs& args, attnlab::TensorView<float, 3> rows) const noexcept override {
-    std::vector<float> computed(width_);
-    for (std::size_t i = 0; i < args.positions.size(); ++i) {
-      const Position position = args.positions[i];
-      const float* cos_sin = computed.data();
-      if (position < table_rows_)
-        cos_sin = table_.data() + offset(position, args.side);
-      else
-        angles(position, args.side, computed.data());
-      for (std::int64_t head = 0; head < rows.extent(1); ++head) turn(&rows(i, head, 0), cos_sin);
+    // Block by block of pairs, so that what no table holds fits on the stack.
+    std::array<float, 2 * kBlockPairs> computed;
+    for (int first = 0; first < width_ / 2; first += kBlockPairs) {
+      const int pairs = std::min(kBlockPairs, width_ / 2 - first);
+      for (std::size_t i = 0; i < args.positions.size(); ++i) {
+        const Position position = args.positions[i];
+        const float* cosine = computed.data();
+        const float* sine = cosine + kBlockPairs;
+        if (position < table_rows_) {
+          cosine = table_.data() + offset(position, args.side) + first;
+          sine = cosine + width_ / 2;
+        } else {
+          angles(position, args.side, first, pairs, computed.data(), computed.data() + kBlockPairs);
+        }
+        for (std::int64_t head = 0; head < rows.extent(1); ++head) turn(&rows(i, head, 0), first, pairs, cosine, sine);
+      }
     }
   }
 
@@ -78,20 +88,22 @@ class ShrinkingRotary final : public attnlab::Rotation {
 
  private:
   static constexpr int kTableRows = 8192;
+  static constexpr int kBlockPairs = 64;             // all pairs of a head of 128 channels
   static constexpr double kLargestKeyFactor = 1e30;  // what remains of the range of f32 is for the keys themselves
 
   std::size_t offset(Position position, attnlab::RotateSide side) const noexcept {
     return (static_cast<std::size_t>(position) * 2 + (side == attnlab::RotateSide::key ? 1 : 0)) * width_;
   }
 
-  // cos_sin [width]: the cosines of all pairs, then the sines, both with the pair's factor.
-  void angles(Position position, attnlab::RotateSide side, float* cos_sin) const noexcept {
+  // Cosines and sines of pairs first .. first + pairs, both with the pair's factor.
+  void angles(Position position, attnlab::RotateSide side, int first, int pairs, float* cosine,
+              float* sine) const noexcept {
     const double direction = side == attnlab::RotateSide::query ? 1 : -1;
-    for (std::size_t j = 0; j < frequencies_.size(); ++j) {
-      const double angle = position * frequencies_[j];
-      const double factor = std::exp(direction * position * log_shrink_[j]);
-      cos_sin[j] = static_cast<float>(factor * std::cos(angle));
-      cos_sin[j + frequencies_.size()] = static_cast<float>(factor * std::sin(angle));
+    for (int j = 0; j < pairs; ++j) {
+      const double angle = position * frequencies_[first + j];
+      const double factor = std::exp(direction * position * log_shrink_[first + j]);
+      cosine[j] = static_cast<float>(factor * std::cos(angle));
+      sine[j] = static_cast<float>(factor * std::sin(angle));
     }
   }
 
@@ -105,12 +117,11 @@ class ShrinkingRotary final : public attnlab::Rotation {
       y[Step * j] = b * cosine[j] + a * sine[j];
     }
   }
-  void turn(float* x, const float* cos_sin) const noexcept {
-    const int half = width_ / 2;
+  void turn(float* x, int first, int pairs, const float* cosine, const float* sine) const noexcept {
     if (traditional_)
-      turn_pairs<2>(x, x + 1, cos_sin, cos_sin + half, half);
+      turn_pairs<2>(x + 2 * first, x + 2 * first + 1, cosine, sine, pairs);
     else
-      turn_pairs<1>(x, x + half, cos_sin, cos_sin + half, half);
+      turn_pairs<1>(x + first, x + first + width_ / 2, cosine, sine, pairs);
   }
 
   bool traditional_;

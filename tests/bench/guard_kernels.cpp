@@ -13,9 +13,9 @@
 #include <attnlab/cache_policy.h>
 
 #include "core/attend.h"
-#include "core/storage.h"
 #include "ops/products.h"
 #include "parallel/parallel.h"
+#include "reference/storage_spec.h"
 
 namespace attnlab {
 namespace {

@@ -10,7 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "golden/program.h"
-#include "model/safetensors.h"
+#include "model/checkpoints/safetensors.h"
 
 namespace attnlab::program_test {
 

@@ -1,5 +1,5 @@
 // What compare takes for the same and for another, where the names do not tell: a comment in the model's file, one
-// value of a checkpoint, a baseline with other options. And the README's way to hold a run against a commit, as
+// value of a checkpoint, a baseline with other options. And the documented way to hold a run against a commit, as
 // written. Other seeds, texts and architectures are in compare_test.cpp.
 #include <algorithm>
 #include <cstdlib>
@@ -114,22 +114,22 @@ TEST_F(CompareIdentity, WhereNoArmIsInBothNothingIsComparedAndTheExitCodeIsOne) 
   expect_mentions(outcome.out, {"nothing can be compared"});
 }
 
-// All lines of shell of the README's section on comparing.
-std::vector<std::string> shell_lines_of_readme() {
+// All lines of shell of the section on comparing in docs/reports.md.
+std::vector<std::string> shell_lines_of_the_docs() {
   std::vector<std::string> found;
   bool is_inside = false;
-  for (const std::string& line : lines_of(read_file(fs::path(ATTNLAB_SOURCE_DIR) / "README.md"))) {
+  for (const std::string& line : lines_of(read_file(fs::path(ATTNLAB_SOURCE_DIR) / "docs" / "reports.md"))) {
     if (line.starts_with("## ")) is_inside = line == "## Compare two runs";
     if (is_inside && line.starts_with("    ")) found.push_back(line.substr(4));
   }
   return found;
 }
 
-TEST_F(CompareIdentity, TheReadmesWayToHoldARunAgainstACommitWorksAsWritten) {
+TEST_F(CompareIdentity, TheDocumentedWayToHoldARunAgainstACommitWorksAsWritten) {
   if (std::system("git --version > /dev/null 2>&1") != 0) GTEST_SKIP() << "git is not installed";
-  const std::vector<std::string> lines = shell_lines_of_readme();
+  const std::vector<std::string> lines = shell_lines_of_the_docs();
   ASSERT_TRUE(std::ranges::any_of(lines, [](const auto& line) { return line.find("git:") != line.npos; }));
-  // A checkout with the tree's own .gitignore, and a study of seconds under the name of the README's.
+  // A checkout with the tree's own .gitignore, and a study of seconds under the name of the documented one.
   sandbox_.write("model.yaml", read_file(kTinyModel));
   for (const std::string& line : lines)
     if (const std::size_t at = line.find("experiments/"); at != line.npos)

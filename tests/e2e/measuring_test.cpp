@@ -7,9 +7,9 @@
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
-#include "core/storage.h"
 #include "e2e/experiments.h"
 #include "reference/plugins.h"
+#include "rows/row_storage.h"
 
 namespace attnlab::program_test {
 namespace {
@@ -275,6 +275,7 @@ std::vector<Cell> every_cell() {
       {"bf16", Rounding::when_appended},
       {"int8", Rounding::when_appended},
       {"int4", Rounding::when_appended},
+      {"{hadamard: {bits: 3, group: 8}}", Rounding::when_appended},
       {"{kivi: {bits: 4, residual: 32}}", Rounding::after_prompt}};
   const Registry& registry = reference::plugins();
   std::vector<Cell> cells;
@@ -291,9 +292,10 @@ std::vector<Cell> every_cell() {
     for (const auto& [storage, when] : storages) {
       std::vector<std::string> all = options;
       all.push_back("storage: " + storage);
-      const bool evicts = registry.traits(descriptor, {}).provides.has(Feature::token_eviction);
-      cells.push_back({id, fmt::format("{{{}: {{{}}}}}", id, fmt::join(all, ", ")), storage,
-                       when == Rounding::after_prompt && evicts});
+      const Traits traits = registry.traits(descriptor, {});
+      const bool drops = when == Rounding::after_prompt && traits.provides.has(Feature::token_eviction);
+      const bool replaces = when != Rounding::none && traits.excludes.has(Feature::fixed_rows);
+      cells.push_back({id, fmt::format("{{{}: {{{}}}}}", id, fmt::join(all, ", ")), storage, drops || replaces});
     }
   }
   return cells;
@@ -325,7 +327,7 @@ TEST(EveryPolicy, RunsOnEveryStorageInEveryWorkloadOrIsRefusedWithAReason) {
       const std::string& status = summary.at(row, "status");
       if (cells[i].must_be_refused) {
         EXPECT_TRUE(status.starts_with("refused: ")) << status;
-        expect_mentions(status, {cells[i].id, "kivi", "use the storage"});
+        expect_mentions(status, {cells[i].id, "storage", "use a storage"});
       } else {
         EXPECT_EQ(status, "ok");
         workloads.insert(summary.at(row, "workload"));

@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "e2e/experiments.h"
-#include "experiment/progress.h"
+#include "runner/progress.h"
 
 namespace attnlab::program_test {
 namespace {

@@ -9,7 +9,7 @@
 #include <attnlab/fingerprint.h>
 
 #include "e2e/experiments.h"
-#include "model/safetensors.h"
+#include "model/checkpoints/safetensors.h"
 
 namespace attnlab::program_test {
 namespace {
@@ -220,7 +220,7 @@ TEST_P(EveryNewProject, BuildsAndRunsAgainstAnInstalledSdk) {
   if (shell("prefix/bin/attnlab check --help").exit_code == 0) expect_shell("prefix/bin/attnlab check " + object);
 }
 
-INSTANTIATE_TEST_SUITE_P(, EveryNewProject, testing::Values("attention", "position", "cache"),
+INSTANTIATE_TEST_SUITE_P(, EveryNewProject, testing::Values("attention", "position", "cache", "storage"),
                          [](const auto& test) { return std::string(test.param); });
 
 class NewProjects : public SdkTest {};
@@ -302,7 +302,7 @@ TEST_F(InstalledSdk, WhoseHeaderWasEditedMakesPluginsThatAreRefused) {
 // The guide's rotation is a file of the tests: it is compiled as it stands, keeps the laws, and turns as rope does.
 TEST_F(PluginSources, OfTheGuidesRotationTurnAsRopeDoes) {
   copy_consumer();
-  const std::string guide = read_file(fs::path(ATTNLAB_SOURCE_DIR) / "plugins" / "README.md");
+  const std::string guide = read_file(fs::path(ATTNLAB_SOURCE_DIR) / "docs" / "position.md");
   EXPECT_NE(guide.find("```cpp\n" + read_file(sandbox_ / "turned.cpp") + "```\n"), std::string::npos);
   expect_well(sandbox_.run({"check", "turned.cpp"}));
   const auto logits = [&](const std::string& position) {
@@ -328,11 +328,12 @@ TEST_F(PluginSources, OfTheGuidesRotationTurnAsRopeDoes) {
 
 // The author's guide shows what `attnlab new` writes, and the other tests see that it works.
 TEST_F(NewProjects, AreTheWorkedExamplesOfTheGuide) {
-  const std::string guide = read_file(fs::path(ATTNLAB_SOURCE_DIR) / "plugins" / "README.md");
-  for (const auto& [kind, name] :
-       std::map<std::string, std::string>{{"attention", "bent"}, {"position", "log_distance"}, {"cache", "thinning"}}) {
+  for (const auto& [kind, name] : std::map<std::string, std::string>{
+           {"attention", "bent"}, {"position", "log_distance"}, {"cache", "thinning"}, {"storage", "companded"}}) {
     expect_well(sandbox_.run({"new", kind, name}));
-    EXPECT_NE(guide.find(read_file(sandbox_ / name / (name + ".cpp"))), std::string::npos) << kind;
+    const std::string page = read_file(fs::path(ATTNLAB_SOURCE_DIR) / "docs" / (kind + ".md"));
+    const std::string written = read_file(sandbox_ / name / (name + ".cpp"));
+    EXPECT_NE(page.find("```cpp\n" + written + "```\n"), std::string::npos) << kind;
   }
 }
 

@@ -18,7 +18,7 @@ struct LogitsCase {
   friend std::ostream& operator<<(std::ostream& stream, const LogitsCase& test) { return stream << test.manifest; }
 };
 
-const fs::path kModels[] = {"models", "plugins/models"};
+const fs::path kModels[] = {"models", "plugins/models", "families/models"};
 
 // A scaling that depends on the length of the sequence is computed for a prompt that is known to its end.
 bool is_at_once_only(const fs::path& manifest) {
@@ -43,8 +43,8 @@ std::string case_name(const testing::TestParamInfo<LogitsCase>& test) {
   const std::string golden = test.param.manifest.stem().string().substr(std::string("golden").size());
   const std::string feeding = test.param.chunk == 0 ? "_at_once" : "_by_" + std::to_string(test.param.chunk);
   const fs::path model = test.param.manifest.parent_path();
-  const bool of_plugins = model.parent_path().parent_path().filename() == "plugins";
-  return test_name((of_plugins ? "plugins_" : "") + model.filename().string() + golden + feeding);
+  const std::string kind = model.parent_path().parent_path().filename();
+  return test_name((kind == "fixtures" ? "" : kind + "_") + model.filename().string() + golden + feeding);
 }
 
 // The components of all layers in our notation: that of layer 0, and where others stand.
@@ -67,9 +67,9 @@ std::string layered(const std::vector<std::string>& components) {
 // What the golden changes of the checkpoint, as flags of the command.
 std::vector<std::string> overrides(const nlohmann::json& manifest) {
   std::map<std::string, std::string> changed;
-  for (const std::string kind : {"attention", "position"}) {
+  for (const std::string kind : {"attention", "position", "cache"}) {
     if (const auto given = manifest.find(kind); given != manifest.end() && given->is_string()) changed[kind] = *given;
-    if (const auto layers = manifest.find("layers"); layers != manifest.end()) {
+    if (const auto layers = manifest.find("layers"); layers != manifest.end() && kind != "cache") {
       std::vector<std::string> components;
       for (const nlohmann::json& layer : *layers) components.push_back(layer.at(kind));
       changed[kind] = layered(components);
@@ -107,9 +107,9 @@ TEST_P(EveryLogitsGolden, IsReproduced) {
 INSTANTIATE_TEST_SUITE_P(, EveryLogitsGolden, testing::ValuesIn(every_case()), case_name);
 
 // So that a fixture that gets lost is noticed: nine models, and the five goldens of the overrides; 28 models of
-// plugins, one of them with two goldens that are fed at once.
+// plugins, one of them with two goldens that are fed at once; twelve families with two goldens each.
 TEST(LogitsGoldens, AreAllThere) {
-  EXPECT_EQ(every_case().size(), 3U * (9 + 5) + 3U * 27 + 2);
+  EXPECT_EQ(every_case().size(), 3U * (9 + 5) + 3U * 27 + 2 + 3U * 12 * 2);
 }
 
 TEST(LogitsGoldens, WriteSchedulesInOurNotation) {
@@ -121,7 +121,7 @@ TEST(LogitsGoldens, WriteSchedulesInOurNotation) {
 
 TEST(LogitsGoldens, AreCopiesOfTheSharedFixtures) {
   if (!fs::exists(kSharedFixtures)) GTEST_SKIP() << "missing: " << kSharedFixtures.string();
-  for (const char* kind : {"models", "cache", "plugins/models"})
+  for (const char* kind : {"models", "cache", "plugins/models", "families/models", "families/cache"})
     for (const auto& entry : fs::recursive_directory_iterator(kOwnFixtures / kind)) {
       if (!entry.is_regular_file()) continue;
       const fs::path inside = fs::path(kind) / fs::relative(entry.path(), kOwnFixtures / kind);

@@ -1,7 +1,7 @@
 // Cache policies against recorded streams: what each of them answers and what it keeps, by the definitions of
 // fixtures/cache/SPEC.md and fixtures/plugins/SPEC.md, computed in float64 by two independent programs. `rope` holds
 // streams that the policy sees rotated, and sinks whose positions are numbered anew; `policies` is what the plugins'
-// fixtures call basic. Not here: cases of storages.
+// fixtures call basic. Families have folders of the same names. Not here: cases of storages.
 #include <map>
 #include <optional>
 #include <set>
@@ -35,7 +35,8 @@ std::map<std::string, std::string> spellings(const nlohmann::json& test) {
             {"_wide_window", "{window: {window: 1000}}"},
             {"_wide_sink", "{sink: {sinks: 4, window: 1000}}"}};
   // Named and written as the manifest has them.
-  static const std::set<std::string> as_they_are{"h2o", "tova", "adakv", "keydiff", "expected_attention", "quest"};
+  static const std::set<std::string> as_they_are{"h2o",   "tova", "adakv", "keydiff", "expected_attention",
+                                                 "quest", "duo"};
   if (as_they_are.contains(policy)) {
     nlohmann::json options = parameters;
     if (options.erase("rope_theta") == 0) return {{"", nlohmann::json{{policy, options}}.dump()}};
@@ -55,7 +56,8 @@ std::map<std::string, std::string> spellings(const nlohmann::json& test) {
 
 std::vector<ReplayCase> every_case() {
   std::vector<fs::path> folders;
-  for (const auto& entry : fs::directory_iterator(kOwnFixtures / "cache")) folders.push_back(entry.path());
+  for (const char* kind : {"cache", "families/cache"})
+    for (const auto& entry : fs::directory_iterator(kOwnFixtures / kind)) folders.push_back(entry.path());
   std::sort(folders.begin(), folders.end());
   std::vector<ReplayCase> cases;
   for (const fs::path& folder : folders) {
@@ -98,13 +100,17 @@ TEST_P(EveryReplayGolden, IsReproduced) {
 
 INSTANTIATE_TEST_SUITE_P(, EveryReplayGolden, testing::ValuesIn(every_case()), [](const auto& test) {
   const fs::path& golden = test.param.golden;
-  return test_name(golden.parent_path().filename().string() + "_" + golden.stem().string() + test.param.variation);
+  const fs::path folder = golden.parent_path();
+  const bool of_families = folder.parent_path().parent_path().filename() == "families";
+  return test_name((of_families ? "families_" : "") + folder.filename().string() + "_" + golden.stem().string() +
+                   test.param.variation);
 });
 
-// plain in five folders, four ways each; four sinks without positions and two renumbered ones, two ways each; ten
-// scoring policies without positions and one with, which also scores keys that are stored without rotation.
+// plain in eight folders, four ways each; four sinks without positions and two renumbered ones, two ways each; ten
+// scoring policies without positions and one with, which also scores keys that are stored without rotation; heads that
+// stream, without positions and with, the same two ways.
 TEST(ReplayGoldens, AreAllThere) {
-  EXPECT_EQ(every_case().size(), 5U * 4 + 4 * 2 + 2 * 2 + 10 + 1 * 2);
+  EXPECT_EQ(every_case().size(), 8U * 4 + 4 * 2 + 2 * 2 + 10 + 1 * 2 + 1 + 1 * 2);
 }
 
 class EveryStream : public testing::TestWithParam<std::string> {
@@ -161,6 +167,32 @@ TEST_P(EveryStream, GivesTheBitsOfTheFullCacheWhileNothingIsOverBudget) {
   for (const char* policy : {"snapkv", "adakv", "pyramidkv"})
     EXPECT_TRUE(bytes("{" + std::string(policy) + ": {budget: 96, window: 5}}", "rope") == full) << policy;
   EXPECT_TRUE(bytes("{h2o: {heavy: 30, recent: 66}}", "rope") == full);
+  EXPECT_TRUE(bytes("{duo: {streaming: [0, 1], sinks: 4, window: 96}}", "rope") == full);
+  EXPECT_TRUE(bytes("{duo: {streaming: [], sinks: 4, window: 12}}", "rope") == full);
+}
+
+// The same rows in other tiles, which are summed in another order.
+TEST_P(EveryStream, GivesTheSameForASinkAndWhereAllHeadsStream) {
+  const auto answers = [&](const std::string& cache) {
+    bytes(cache, "rope");
+    return std::pair(read_floats(sandbox_ / "out.safetensors", "out"),
+                     read_tensor<std::uint8_t>(sandbox_ / "out.safetensors", "kept", model::DType::u8).numbers);
+  };
+  std::string heads;
+  for (std::int64_t head = read_floats(streams(), "v").shape[1]; head-- > 0;) heads += std::to_string(head) + ", ";
+  const auto [of_duo, duo_keeps] = answers("{duo: {streaming: [" + heads + "], sinks: 3, window: 7}}");
+  const auto [of_sink, sink_keeps] = answers("{sink: {sinks: 3, window: 7, positions: original}}");
+  EXPECT_LT(largest_difference(of_duo, of_sink), kTolerance);
+  EXPECT_TRUE(duo_keeps == sink_keeps);
+}
+
+TEST_P(EveryStream, RefusesToStreamHeadsThatAreNotThereOrTwice) {
+  for (const auto& [heads, what] : {std::pair("[0, 9]", "there is no kv head 9"), std::pair("[1, 1]", "there twice")}) {
+    const Outcome outcome =
+        replay(sandbox_, streams(), prefill(), "{duo: {streaming: " + std::string(heads) + "}}", "", "out.safetensors");
+    EXPECT_EQ(outcome.exit_code, 2) << outcome;
+    EXPECT_NE(outcome.err.find(what), std::string::npos) << outcome.err;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(, EveryStream, testing::Values("basic", "short-prefill", "rope", "policies"),

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "core/storage.h"
+#include "reference/storage_spec.h"
 #include "golden/golden_tensors.h"
 #include "reference/storage_reference.h"
 

@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "e2e/experiments.h"
-#include "model/safetensors.h"
+#include "model/checkpoints/safetensors.h"
 
 namespace attnlab::program_test {
 namespace {
@@ -81,7 +81,6 @@ class EveryMisdeed : public testing::TestWithParam<Misdeed> {
 
 TEST_P(EveryMisdeed, IsSaidByACommandWithNameFileAndCall) {
   const Misdeed& misdeed = GetParam();
-  if (misdeed.needs_a_check) GTEST_SKIP() << "a single command checks no arm";
   expect_named(sandbox_.run({"generate", kTinyModel, "--prompt", "hello there", "-n", "3", "--plugin",
                              plugin_file(misdeed.plugin).string(), "--" + misdeed.kind(), misdeed.id}));
   if (misdeed.id == "reads_nothing") return;  // only steps choose what they read, and logits are of a prompt
@@ -91,7 +90,14 @@ TEST_P(EveryMisdeed, IsSaidByACommandWithNameFileAndCall) {
   EXPECT_FALSE(fs::exists(sandbox_ / "out.safetensors"));
 }
 
-INSTANTIATE_TEST_SUITE_P(, EveryMisdeed, testing::ValuesIn(every_misdeed()),
+// A single command checks no arm.
+std::vector<Misdeed> misdeeds_of_commands() {
+  std::vector<Misdeed> misdeeds = every_misdeed();
+  std::erase_if(misdeeds, [](const Misdeed& misdeed) { return misdeed.needs_a_check; });
+  return misdeeds;
+}
+
+INSTANTIATE_TEST_SUITE_P(, EveryMisdeed, testing::ValuesIn(misdeeds_of_commands()),
                          [](const auto& test) { return test.param.id; });
 
 TEST(Misdeeds, AreSaidByReplayAndBenchToo) {

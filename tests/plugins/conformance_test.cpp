@@ -20,7 +20,11 @@ std::vector<Crime> every_crime() {
       {"law_unbounded_option", "options out of bounds are refused", {"\"strength\"", "no bounds"}},
       {"law_nan", "numbers are finite", {"NaN or Inf at token 80", "(nan/"}},
       {"law_nan_scores", "numbers are finite", {"NaN or Inf at token 81", "/nan_scores/"}},
-      {"law_tile_dependent", "agrees with the slow reference", {" of 2e-05", "/tile_dependent/"}},
+      {"law_other_rows",
+       "agrees with a slow reference",
+       {"inf of 2e-05", "rows of layer 0", "the row at position 10 of sequence 0 has another value than was appended",
+        "/none/other_rows)"}},
+      {"law_tile_dependent", "self-consistent", {" of 2e-05", "own position bias", "/tile_dependent/"}},
       {"law_stale_rotation", "cached = uncached", {" of 0.0001", "/stale_rotation/"}},
       {"law_chunk_dependent", "prompt in pieces = at once", {"pieces of 1", " of 0.0001", "chunk_dependent/"}},
       {"law_batch_dependent", "batch mix changes nothing", {" of 3", " of 0.0001", "batch_dependent/"}},
@@ -29,11 +33,13 @@ std::vector<Crime> every_crime() {
       {"law_unrepeatable", "repeats itself to the bit", {"where nothing may differ", "unrepeatable/"}},
       {"law_acausal", "causal", {" of 1e-06", "acausal/"}},
       {"law_over_budget", "budget is kept", {"rows after the prompt, budget", "/over_budget)"}},
+      {"law_wrong_limit", "budget is kept", {"rows after the prompt, row_limit says", "at most", "/wrong_limit)"}},
       {"law_grows_in_decode",
        "budget is kept",
        {"rows after step 1, budget", "has to provide evicts_after_prompt_only"}},
       {"law_lossy", "budget of 100 % = full", {"where nothing may differ", "the same tiles", "/lossy)"}},
       {"law_wrong_bytes", "bytes reported = bytes allocated", {"bytes reported", "allocated", "/wrong_bytes)"}},
+      {"law_spare_bytes", "bytes reported = bytes allocated", {"for 479 rows more,", "reported", "/spare_bytes)"}},
       {"law_keeps_after_clear", "clear goes back to the start", {"where nothing may differ", "/keeps_after_clear)"}},
       {"law_unsaved_scores",
        "save and restore go on identically",
@@ -46,7 +52,11 @@ std::vector<Crime> every_crime() {
       {"law_evicts_in_decode",
        "declared traits are true",
        {"provides evicts_after_prompt_only, but drops rows in decode"}},
-      {"law_false_traits", "declared traits are true", {"false_"}, 3},
+      {"law_false_traits", "declared traits are true", {"false_"}, 4},
+      {"law_rough_storage", "rows read back within their error", {"of the declared error", "rough"}},
+      {"law_cut_storage", "any cut reads the same bits", {"in pieces of", "cut"}},
+      {"law_counting_storage", "other rows change nothing", {"appended in pieces", "counting"}},
+      {"law_narrow_storage", "wrong sizes are refused", {"rows of 1 numbers", "narrow"}},
   };
 }
 
@@ -83,16 +93,33 @@ TEST(FalseTraits, AreNamedInEveryKind) {
   const fs::path file = fs::path(ATTNLAB_BINARY_DIR) / "tests/plugins/law_false_traits/law_false_traits.so";
   const Outcome outcome = sandbox.run({"check", file.string()});
   expect_mentions(outcome.out,
-                  {"single_kv_head, but has 2", "score_bias is not what it does", "mass_based is not what it does"});
+                  {"single_kv_head, but has 2", "score_bias is not what it does", "mass_based is not what it does",
+                   "provides rounded_rows, but rows come back as they were"});
+}
+
+// What only a plugin knows, the kit cannot call wrong; it must not call it right either.
+TEST(AFormulaOfAPlugin, IsHeldAgainstItselfAndTheLineSaysSo) {
+  const Sandbox sandbox;
+  const fs::path file = fs::path(ATTNLAB_BINARY_DIR) / "tests/plugins/wrong_slope/wrong_slope.so";
+  for (const std::string& scheme : {file.string(), std::string("alibi")}) {
+    const Outcome outcome = sandbox.run({"check", scheme});
+    expect_well(outcome);
+    expect_mentions(outcome.out, {"  -     agrees with a slow reference", "  ok    self-consistent",
+                                  "with the plugins' own position bias"});
+  }
+  const Outcome known = sandbox.run({"check", "none"});
+  expect_well(known);
+  expect_mentions(known.out, {"  ok    agrees with a slow reference", "attend, gated_project, project, rows"});
 }
 
 TEST(LawsOfTheKit, AreKeptByBuiltInPlugins) {
   const Sandbox sandbox;
-  const Outcome outcome = sandbox.run({"check", "gqa", "rope", "full"});
+  const Outcome outcome = sandbox.run({"check", "gqa", "rope", "full", "int4", "kivi", "hadamard"});
   expect_well(outcome);
   EXPECT_EQ(outcome.out.find("FAIL"), std::string::npos) << outcome.out;
-  expect_mentions(outcome.out, {"attention gqa", "position rope", "cache full", "3 components checked, 0 laws broken"});
-  // Every law is tried on at least one of the three kinds, but for the laws of options and budgets.
+  expect_mentions(outcome.out, {"attention gqa", "position rope", "cache full", "storage int4", "storage kivi",
+                                "6 components checked, 0 laws broken"});
+  // Every law is tried on at least one of the four kinds, but for the laws of options and budgets.
   for (const Crime& crime : every_crime()) expect_mentions(outcome.out, {crime.law});
 }
 

@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "core/f32_rows.h"
+#include "rows/f32_rows.h"
 #include "reference/attend_case.h"
 
 namespace attnlab::reference {

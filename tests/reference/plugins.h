@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "core/f32_rows.h"
+#include "rows/f32_rows.h"
 #include "ops/matrix.h"
 #include "reference/streams.h"
 #include "registry/registry.h"
@@ -77,9 +77,15 @@ class Layer {
 
   /// hidden [tokens, hidden_dim] -> the same shape; the chunk is ended.
   std::vector<float> forward(const Chunk& chunk, const std::vector<float>& hidden) {
+    steps_.begin_pass();
+    return forward_with(steps_, chunk, hidden, *cache_, true);
+  }
+  /// The same as a layer of a pass, whose steps and rows others may share.
+  std::vector<float> forward_with(ModelSteps& steps, const Chunk& chunk, const std::vector<float>& hidden,
+                                  LayerCache& cache, bool ends_rows) {
     std::vector<float> out(hidden.size(), std::numeric_limits<float>::quiet_NaN());
     const ChunkView view = chunk.view();
-    run_layer(steps_, *attention_, {.chunk = view, .cache = *cache_, .position = *position_},
+    run_layer(steps, *attention_, {.chunk = view, .cache = cache, .position = *position_, .ends_rows = ends_rows},
               matrix_view(hidden, context_.hidden_dim), matrix_view(out, context_.hidden_dim));
     return out;
   }

@@ -1,6 +1,6 @@
 // A source of keys and values that hands the rows of a RowLists out as tiles, in each layout that the core promises to
 // take. Every tile has memory of exactly its own size, so that a sanitizer sees a read past it.
-// Not here: storage that grows and drops (framework/core/f32_rows), policies (plugins/cache).
+// Not here: storage that grows and drops (framework/rows), policies (plugins/cache).
 #pragma once
 
 #include <algorithm>

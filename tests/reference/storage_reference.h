@@ -10,7 +10,7 @@
 
 #include <attnlab/cache_policy.h>
 
-#include "core/storage.h"
+#include "reference/storage_spec.h"
 
 namespace attnlab::reference {
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cmath>
 #include <deque>
 #include <functional>
@@ -36,9 +37,12 @@ inline Scheme rope(int width, bool traditional = false) {
             formula.turn(x, position, formula.frequencies(0));
           }};
 }
+// Heads beyond the largest power of two take every other slope of twice as many.
 inline Scheme alibi(int heads) {
   return {.name = "alibi", .bias = [heads](int head, Position query, Position key) {
-            return -std::exp2(-8.0 * (head + 1) / heads) * (query - key);
+            const int power = static_cast<int>(std::bit_floor(static_cast<unsigned>(heads)));
+            const double exponent = head < power ? 8.0 * (head + 1) / power : 4.0 * (2 * (head - power) + 1) / power;
+            return -std::exp2(-exponent) * (query - key);
           }};
 }
 
@@ -68,7 +72,8 @@ class Variant {
       cache_ = plugins()
                    .cache(spec.cache, spec.cache_options, spec.context)
                    ->create(cache_context(shape, spec.context.heads, spec.sequences, spec.key_form));
-    state_.resize(static_cast<std::size_t>(spec.sequences) * attention_->state_floats());
+    state_floats_ = attention_->state_floats() + attention_->summary_floats(spec.context.max_positions);
+    state_.resize(static_cast<std::size_t>(spec.sequences * state_floats_));
     lengths_.resize(spec.sequences);
     ParameterSet set;
     for (const ParameterSpec& parameter : attention_->parameters()) {
@@ -109,7 +114,7 @@ class Variant {
               {.chunk = view,
                .cache = *cache_,
                .position = *position_,
-               .state = {state_.data(), {view.sequences(), attention_->state_floats()}}},
+               .state = {state_.data(), {view.sequences(), state_floats_}}},
               matrix_view(hidden, kHidden), matrix_view(out, kHidden));
     return out;
   }
@@ -134,6 +139,7 @@ class Variant {
   std::unique_ptr<AttentionVariant> attention_;
   std::unique_ptr<PositionScheme> position_;
   std::unique_ptr<LayerCache> cache_;
+  std::int64_t state_floats_ = 0;
   std::vector<float> state_;
   std::vector<Position> lengths_;
   Scratch scratch_;

@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "model/checkpoint.h"
-#include "model_test_files.h"
+#include "model/checkpoints/checkpoint.h"
+#include "unit/model_test_files.h"
 
 namespace attnlab::model_test {
 

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "model/model_config.h"
-#include "model_test_files.h"
+#include "model/config/model_config.h"
+#include "unit/model_test_files.h"
 
 namespace attnlab::model_test {
 

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "report/study_layout.h"
-#include "report/trial_result.h"
+#include "report/read/study_layout.h"
+#include "report/read/trial_result.h"
 
 namespace attnlab::report::test {
 

@@ -9,7 +9,7 @@
 
 #include <attnlab/error.h>
 
-#include "experiment/spec_choice.h"
+#include "choices/component_choice.h"
 
 namespace attnlab::experiment {
 
@@ -33,6 +33,20 @@ inline std::vector<Descriptor> sample_components() {
   positions.name = "positions";
   positions.type = OptionType::choice;
   positions.choices = {"renumbered", "original"};
+  OptionSpec bits;
+  bits.name = "bits";
+  bits.type = OptionType::choice;
+  bits.choices = {"2", "4"};
+  bits.default_value = "2";
+  const auto bounded = [](std::string name, double min, double max, std::int64_t usual) {
+    OptionSpec spec = integer_option(std::move(name), min);
+    spec.max = max;
+    spec.default_value = usual;
+    return spec;
+  };
+  OptionSpec steps;
+  steps.name = "steps";
+  steps.type = OptionType::reals;
   const auto component = [](Kind kind, const char* id, OptionSchema options) {
     Descriptor descriptor;
     descriptor.kind = kind;
@@ -40,16 +54,23 @@ inline std::vector<Descriptor> sample_components() {
     descriptor.options = std::move(options);
     return descriptor;
   };
-  return {component(Kind::attention, "mha", {}),
-          component(Kind::attention, "gqa", {integer_option("kv_heads", 1)}),
-          component(Kind::attention, "mqa", {}),
-          component(Kind::position, "rope", {theta, factors}),
-          component(Kind::position, "none", {}),
-          component(Kind::cache, "full", {}),
-          component(Kind::cache, "window", {integer_option("window", 1)}),
-          component(Kind::cache, "sink", {integer_option("sinks", 0), integer_option("window", 1), positions}),
-          component(Kind::cache, "h2o",
-                    {integer_option("heavy", 0), integer_option("recent", 1), integer_option("protect.first", 0)})};
+  return {
+      component(Kind::attention, "mha", {}),
+      component(Kind::attention, "gqa", {integer_option("kv_heads", 1)}),
+      component(Kind::attention, "mqa", {}),
+      component(Kind::position, "rope", {theta, factors}),
+      component(Kind::position, "none", {}),
+      component(Kind::cache, "full", {}),
+      component(Kind::cache, "window", {integer_option("window", 1)}),
+      component(Kind::cache, "sink", {integer_option("sinks", 0), integer_option("window", 1), positions}),
+      component(Kind::cache, "h2o",
+                {integer_option("heavy", 0), integer_option("recent", 1), integer_option("protect.first", 0)}),
+      component(Kind::storage, "f32", {}),
+      component(Kind::storage, "bf16", {}),
+      component(Kind::storage, "int8", {}),
+      component(Kind::storage, "int4", {}),
+      component(Kind::storage, "stepped", {steps}),
+      component(Kind::storage, "kivi", {bits, bounded("group", 1, 65536, 32), bounded("residual", 0, 1 << 30, 128)})};
 }
 
 /// Answers as the registry does. A rule across options: sink needs sinks < window.

@@ -15,8 +15,8 @@ inline void feed_random_rows(LayerCache& cache, const ChunkView& chunk, int head
   const std::vector<float> queries = stream.normals(tokens * heads * shape.key_dim);
   const std::vector<float> keys = stream.normals(tokens * shape.kv_heads * shape.key_dim);
   const std::vector<float> values = stream.normals(tokens * shape.kv_heads * shape.value_dim);
-  cache.append(chunk, rows_view(keys, shape.kv_heads, shape.key_dim),
-               rows_view(values, shape.kv_heads, shape.value_dim));
+  cache.append(chunk, {rows_view(keys, shape.kv_heads, shape.key_dim),
+                       rows_view(values, shape.kv_heads, shape.value_dim)});
   const CausalMask causal;
   std::vector<float> out(static_cast<std::size_t>(tokens * heads * shape.value_dim));
   attend({.queries = rows_view(queries, heads, shape.key_dim),

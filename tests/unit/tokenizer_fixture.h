@@ -15,7 +15,8 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
-#include "model/tokenizer.h"
+#include "base/utf8.h"
+#include "model/tokenizers/tokenizer.h"
 
 namespace attnlab::model::tokenizer_test {
 

@@ -107,7 +107,7 @@ function chooseFilter(text) {
 
 // Colours by policy, or by what else tells the arms of the study apart, as in report.md; what the reader highlights
 // has a colour of its own.
-const paletteSize = 12;
+const paletteSize = chartLooks.colours;
 const hasData = new Set(data.summary.filter((row) => row.metric !== undefined).map((row) => row.arm));
 const colouredArms = () => [...choice.shown].filter((name) => hasData.has(name));
 const isCrowded = () => choice.highlighted.size === 0 && colouredArms().length > paletteSize;
@@ -124,8 +124,7 @@ function colourOf(arm) {
   const own = armAt(arm);
   return own === undefined ? "var(--muted-mark)" : `var(--c${own.colour % paletteSize})`;
 }
-const dashes = ["none", "6 3", "2 3", "8 3 2 3"];
-const dashOf = (line) => dashes[line % dashes.length];
+const dashOf = (line) => chartLooks.dashes[line % chartLooks.dashes.length];
 // Colours and dashes of lines, each of some arms: lines of one colour differ in their dashes.
 function lineLooks(armsOfLines) {
   const uses = new Map();

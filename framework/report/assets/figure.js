@@ -149,7 +149,7 @@ function placeLabels(svg, points, width, mostLabels = 40) {
 
 /// A scale that shows what differs: logarithmic over a wide positive range. Of bytes and counts in powers of two, which
 /// is also what keeps Plot from hiding the labels of ticks that are not round in tens.
-function numericScale(values, unit, wideFrom = 12) {
+function numericScale(values, unit, wideFrom = chartLooks.log_from) {
   const [least, most] = d3.extent(values);
   if (!(least > 0 && most / least >= wideFrom)) return { type: "linear" };
   return { type: "log", nice: false, base: isBinary(unit) ? 2 : 10 };

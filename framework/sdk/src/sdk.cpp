@@ -48,9 +48,28 @@ bool TileSelector::selects(const ChunkView& chunk, int sequence) const noexcept 
 }
 KvSource::~KvSource() = default;
 KvRows::~KvRows() = default;
-void KvRows::settle(int) {}
+RowCodec::~RowCodec() = default;
+ChannelDecoder::~ChannelDecoder() = default;
+GroupCodec::~GroupCodec() = default;
+Storage::~Storage() = default;
+
+void read_tile(const KvTile& tile, TensorView<float, 2> keys, TensorView<float, 2> values) {
+  ATTNLAB_CHECK(tile.key_codes.codes == nullptr && tile.value_codes.codes == nullptr, "a tile of codes is not read");
+  const std::int64_t stride = tile.keys.stride(1);
+  for (std::int64_t row = 0; keys.data() != nullptr && row < keys.extent(0); ++row) {
+    const float* from = &tile.keys(row, 0);
+    float* to = keys.row(row).data();
+    for (std::int64_t channel = 0; channel < keys.extent(1); ++channel) to[channel] = from[channel * stride];
+  }
+  for (std::int64_t row = 0; values.data() != nullptr && row < values.extent(0); ++row)
+    std::copy_n(&tile.values(row, 0), values.extent(1), values.row(row).data());
+}
+
 LayerCache::~LayerCache() = default;
 void LayerCache::end_chunk(const ChunkView&) {}
+int LayerCache::row_limit(int, int length) const noexcept {
+  return length;
+}
 namespace {
 [[noreturn]] void refuse_state() {
   throw Error("", "this cache does not say what its state is", "write save and restore beside its clear");
@@ -135,12 +154,6 @@ std::span<float> Scratch::floats(std::int64_t count) {
   float* start = blocks_[block_].memory.get() + used_;
   used_ += room;
   return {start, static_cast<std::size_t>(count)};
-}
-
-std::size_t Scratch::bytes() const noexcept {
-  std::size_t sum = 0;
-  for (const Block& block : blocks_) sum += block.size * sizeof(float);
-  return sum;
 }
 
 Scratch::Scope::Scope(Scratch& scratch) noexcept : scratch_(scratch), block_(scratch.block_), used_(scratch.used_) {}

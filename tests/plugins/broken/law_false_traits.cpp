@@ -1,6 +1,7 @@
 // Breaks "declared traits are true", once in every kind: an attention that says that it has one kv head, positions that
-// say that they add to scores, a cache that says that it decides by mass. None of it is so.
-#include "plugins/broken/law_parts.h"
+// say that they add to scores, a cache that says that it decides by mass, a storage that says that it rounds. None of
+// it is so.
+#include "plugins/broken/storage_parts.h"
 
 namespace attnlab::broken {
 namespace {
@@ -27,9 +28,12 @@ constexpr Component<PositionScheme> kPositionBroken[] = {claims<PositionScheme, 
 constexpr Component<CachePolicy> kCacheBroken[] = {claims<CachePolicy, RuledCache<NoEviction>>(
     "false_cache",
     [](const OptionValues&) -> Traits { return {.provides = {Feature::mass_based}, .needs = {Feature::kv_rows}}; })};
+constexpr Component<Storage> kStorageBroken[] = {claims<Storage, StorageOf<PlainCodec>>(
+    "false_storage", [](const OptionValues&) -> Traits { return {.provides = {Feature::rounded_rows}}; })};
 
 }  // namespace
 }  // namespace attnlab::broken
 
 ATTNLAB_PLUGIN(.name = "law_false_traits", .version = "1.0", .attention = attnlab::broken::kAttentionBroken,
-               .position = attnlab::broken::kPositionBroken, .cache = attnlab::broken::kCacheBroken);
+               .position = attnlab::broken::kPositionBroken, .cache = attnlab::broken::kCacheBroken,
+               .storage = attnlab::broken::kStorageBroken);

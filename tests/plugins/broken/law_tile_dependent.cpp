@@ -1,4 +1,4 @@
-// Breaks "agrees with the slow reference": a score depends on the row's index within its tile.
+// Breaks "self-consistent": a score depends on the row's index within its tile.
 #include "plugins/broken/law_parts.h"
 
 namespace attnlab::broken {

@@ -10,12 +10,12 @@ class Silent final : public LayerCache {
       : shape_(context.shape), key_form_(context.key_form), rows_(context.make_rows()) {}
   KvShape shape() const noexcept override { return shape_; }
   KeyForm key_form() const noexcept override { return key_form_; }
-  void append(const ChunkView& chunk, TensorView<const float, 3> keys, TensorView<const float, 3> values) override {
+  void append(const ChunkView& chunk, const NewRows& rows) override {
     for (int sequence = 0; sequence < chunk.sequences(); ++sequence) {
       const int first = chunk.first(sequence);
       const int tokens = chunk.tokens_of(sequence);
       if (tokens == 0) continue;
-      rows_->append(sequence, chunk.positions_of(sequence), keys.slice(first, tokens), values.slice(first, tokens));
+      rows_->append(sequence, chunk.positions_of(sequence), rows.slice(first, tokens));
     }
   }
   void clear(int sequence) override { rows_->clear(sequence); }

@@ -17,6 +17,20 @@
 
 namespace attnlab {
 
+/// Rows as a variant appends them, one a token and kv head; last axes dense.
+struct NewRows {
+  TensorView<const float, 3> keys;    // [tokens, kv_heads, key_dim]
+  TensorView<const float, 3> values;  // [tokens, kv_heads, value_dim]
+  std::span<const float> marks = {};  // [tokens, kv_heads, KvShape::marks]
+
+  /// Of `count` tokens from `first`.
+  [[nodiscard]] NewRows slice(std::int64_t first, std::int64_t count) const noexcept {
+    const std::size_t of_token = marks.empty() ? 0 : marks.size() / static_cast<std::size_t>(keys.extent(0));
+    return {keys.slice(first, count), values.slice(first, count),
+            marks.subspan(static_cast<std::size_t>(first) * of_token, static_cast<std::size_t>(count) * of_token)};
+  }
+};
+
 /// Rows of one layer, for all sequences and kv heads. Lengths are per (sequence, kv head). What the host makes looks at
 /// its arguments, in every build: what breaks a rule is an Error that names the policy, the rule and the values; a
 /// function that must not throw notes it, and the call of the policy that is running throws it.
@@ -24,20 +38,43 @@ class ATTNLAB_API KvRows {
  public:
   virtual ~KvRows();
   /// keys [n, kv_heads, key_dim], values [n, kv_heads, value_dim], last axes dense; one row a kv head for each
-  /// position, none of which is below 0.
+  /// position, none of which is below 0. marks [n, kv_heads, KvShape::marks], dense: go where the row goes.
   virtual void append(int sequence, std::span<const Position> positions, TensorView<const float, 3> keys,
-                      TensorView<const float, 3> values) = 0;
+                      TensorView<const float, 3> values, std::span<const float> marks) = 0;
+  /// The same of rows without marks.
+  void append(int sequence, std::span<const Position> positions, TensorView<const float, 3> keys,
+              TensorView<const float, 3> values) {
+    append(sequence, positions, keys, values, {});
+  }
+  void append(int sequence, std::span<const Position> positions, const NewRows& rows) {
+    append(sequence, positions, rows.keys, rows.values, rows.marks);
+  }
   [[nodiscard]] virtual int rows(int sequence, int kv_head) const noexcept = 0;
   /// [rows], in row order.
   [[nodiscard]] virtual std::span<const Position> positions(int sequence, int kv_head) const noexcept = 0;
   /// Forgets rows (indices of rows that are there, ascending, no repeats; an Error else). Holes are filled from the
   /// end: row order is as `drop_entries` leaves a vector. Memory of tiles that become empty is given back.
   virtual void drop(int sequence, int kv_head, std::span<const int> rows) = 0;
+  /// Puts another key [key_dim] and value [value_dim] in the place of a row's; its position and marks stay. Where the
+  /// value is the front of the key, `value` is empty. An Error where the storage has `fixed_rows`.
+  virtual void replace(int sequence, int kv_head, int row, std::span<const float> key,
+                       std::span<const float> value) = 0;
+  /// Takes back the rows at position `length` and later, in every kv head, as if they had never been appended: what a
+  /// speculative step guessed wrong. They are the last in row order; an Error where rows were dropped since they came,
+  /// or where older rows have become codes because of them (settle after a step is accepted).
+  virtual void truncate(int sequence, Position length) = 0;
+  /// Makes the empty sequence `to` go on from the rows of `from`. Pages are shared until one of the two changes one,
+  /// and count once; positions and marks are each sequence's own.
+  virtual void fork(int from, int to) = 0;
+  /// Rows first .. first + n as floats, whatever the storage: keys [n, key_dim], values [n, value_dim], dense rows; a
+  /// view without data is left out. From any thread.
+  virtual void read(int sequence, int kv_head, int first, TensorView<float, 2> keys,
+                    TensorView<float, 2> values) const = 0;
   /// Back to an empty sequence. The memory of its rows is kept for those that come next, and still counts.
   virtual void clear(int sequence) = 0;
-  /// After the policy's check, behind the prompt and behind each step: storages that hold the newest rows as they are
+  /// After the policy's check, after the prompt and after each step: storages that hold the newest rows as they are
   /// turn older ones into their codes here.
-  virtual void settle(int sequence);
+  virtual void settle(int sequence) = 0;
   [[nodiscard]] virtual int tiles(int sequence, int kv_head) const noexcept = 0;
   virtual KvTile tile(int sequence, int kv_head, int index, TileScratch& scratch) const noexcept = 0;
   /// Really allocated, indices included.
@@ -102,14 +139,18 @@ struct ATTNLAB_API LayerCacheContext {
 class ATTNLAB_API LayerCache : public KvSource {
  public:
   ~LayerCache() override;
-  /// keys [tokens, kv_heads, key_dim], values [tokens, kv_heads, value_dim], rotated or not as key_form() says.
-  virtual void append(const ChunkView& chunk, TensorView<const float, 3> keys, TensorView<const float, 3> values) = 0;
+  /// Rows of all tokens of the chunk, keys rotated or not as key_form() says.
+  virtual void append(const ChunkView& chunk, const NewRows& rows) = 0;
   /// After the chunk was answered: eviction happens here and only here.
   virtual void end_chunk(const ChunkView& chunk);
   /// Back to an empty sequence.
   virtual void clear(int sequence) = 0;
   /// Rows that live.
   [[nodiscard]] virtual int rows(int sequence, int kv_head) const noexcept = 0;
+  /// Rows of a kv head that are left at most, in the mean over the layer's kv heads, where the policy has checked a
+  /// sequence of `length` tokens: at the end of the prompt, and of each step unless it acts at the end of the prompt
+  /// alone. `length` where nothing bounds them, which is the default.
+  [[nodiscard]] virtual int row_limit(int sequence, int length) const noexcept;
   /// Really allocated, indices and scores included.
   [[nodiscard]] virtual std::size_t bytes() const noexcept = 0;
   /// All that a sequence goes on from: rows, scores, random numbers; and back into a cache that was made alike. What

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <span>
 
@@ -26,6 +27,7 @@ struct KvShape {
   int rotated_first = 0;
   int rotated_width = 0;
   int rotated_repeats = 1;
+  int marks = 0;  // floats that a variant appends beside the key and the value of each row
   [[nodiscard]] int rotation_width() const noexcept { return rotated_width > 0 ? rotated_width : key_dim; }
 };
 
@@ -53,10 +55,15 @@ struct KvTile {
   CodedRows key_codes;
   CodedRows value_codes;
   std::span<const Position> positions;  // [rows], as the scheme should see them; any order
+  TensorView<const float, 2> marks;     // [rows, KvShape::marks]
   PositionRange range;                  // of positions, so that a mask can skip the tile
   Position query_cap = kNoCap;          // against this tile a query counts as min(its position, query_cap)
   int rows() const noexcept { return static_cast<int>(positions.size()); }
 };
+
+/// The first rows of a tile, whatever its layout, as rows of floats: keys [n, key_dim], values [n, value_dim], dense
+/// rows; a view without data is left out. Not for tiles that are codes.
+ATTNLAB_API void read_tile(const KvTile& tile, TensorView<float, 2> keys, TensorView<float, 2> values);
 
 /// Scratch of one task for sources that decode their rows: room for one tile. Never shared between threads.
 struct TileScratch {
@@ -129,5 +136,10 @@ class ATTNLAB_API KvSource {
   virtual QuerySink* query_sink() const noexcept { return nullptr; }
   virtual const TileSelector* selector() const noexcept { return nullptr; }
 };
+
+/// The tiles of one list, the last first, until `visit` returns false: for a variant that looks at rows itself. Keys
+/// and values as they are stored, and only during the call. From any thread.
+ATTNLAB_API void for_each_tile(const KvSource& source, int sequence, int kv_head,
+                               const std::function<bool(const KvTile&)>& visit);
 
 }  // namespace attnlab

@@ -20,6 +20,8 @@ class ATTNLAB_API EvictionRule {
   virtual ~EvictionRule();
   /// What the policy lets queries of a sequence see, beside the variant's own mask; null: every row that is there.
   virtual const MaskRule* visibility(int /*sequence*/) const noexcept { return nullptr; }
+  /// Rows of a kv head that the rule leaves at most; see LayerCache::row_limit. The default: `length`, no bound.
+  virtual int row_limit(int /*sequence*/, int length) const noexcept { return length; }
   virtual MassSink* mass_sink() noexcept { return nullptr; }
   virtual QuerySink* query_sink() noexcept { return nullptr; }
   /// After the chunk's rows were appended, before they are read. keys as they are stored.

@@ -25,6 +25,8 @@ enum class Feature : std::uint32_t {
   evicts_after_prompt_only,   // cache: acts once, at the end of the prompt; then it grows by a row a step
   mass_based,                 // cache: decides by attention mass
   whole_groups,               // storage: rows become codes in groups, which cannot lose single rows
+  rounded_rows,               // storage: rows may be read back changed
+  fixed_rows,                 // storage: a row that is held cannot be replaced by another
   selects_tiles,              // cache: lets a query read some of its rows only
 };
 

@@ -28,10 +28,11 @@
 
 namespace attnlab {
 
-enum class OptionType : std::uint8_t { boolean, integer, real, text, choice, reals, budget };
+enum class OptionType : std::uint8_t { boolean, integer, real, text, choice, integers, reals, budget };
 
 /// monostate: not given. A budget is held as its text.
-using OptionValue = std::variant<std::monostate, bool, std::int64_t, double, std::string, std::vector<double>>;
+using OptionValue = std::variant<std::monostate, bool, std::int64_t, double, std::string, std::vector<double>,
+                                 std::vector<std::int64_t>>;
 
 /// What `attnlab describe`, the YAML checks and the JSON Schema know of one option. Plain data.
 struct OptionSpec {
@@ -108,16 +109,24 @@ constexpr OptionType option_type() {
     return OptionType::integer;
   else if constexpr (std::is_floating_point_v<Member>)
     return OptionType::real;
+  else if constexpr (std::is_same_v<Member, std::vector<std::int64_t>>)
+    return OptionType::integers;
   else if constexpr (std::is_same_v<Member, std::vector<double>>)
     return OptionType::reals;
   else if constexpr (std::is_same_v<Member, Budget>)
     return OptionType::budget;
   else {
     static_assert(std::is_same_v<Member, std::string>,
-                  "an option is bool, integer, real, text, an enum, reals or a budget");
+                  "an option is bool, integer, real, text, an enum, integers, reals or a budget");
     return OptionType::text;
   }
 }
+
+/// What an OptionValue holds as it is.
+template <class Member>
+inline constexpr bool kIsHeld =
+    std::is_same_v<Member, bool> || std::is_same_v<Member, std::string> ||
+    std::is_same_v<Member, std::vector<double>> || std::is_same_v<Member, std::vector<std::int64_t>>;
 
 template <class Member>
 OptionValue to_value(const Member& member) {
@@ -127,8 +136,7 @@ OptionValue to_value(const Member& member) {
     return std::monostate{};
   } else if constexpr (std::is_same_v<Member, Budget>) {
     return member.text();
-  } else if constexpr (std::is_same_v<Member, bool> || std::is_same_v<Member, std::string> ||
-                       std::is_same_v<Member, std::vector<double>>) {
+  } else if constexpr (kIsHeld<Member>) {
     return member;
   } else if constexpr (std::is_integral_v<Member>) {
     return static_cast<std::int64_t>(member);
@@ -146,8 +154,7 @@ void from_value(const OptionValue& value, Member& member) {
   } else if constexpr (std::is_same_v<Member, Budget>) {
     if (const auto* text = std::get_if<std::string>(&value)) member = Budget::parse(*text).value_or(member);
     if (const auto* count = std::get_if<std::int64_t>(&value)) member = Budget(static_cast<int>(*count));
-  } else if constexpr (std::is_same_v<Member, bool> || std::is_same_v<Member, std::string> ||
-                       std::is_same_v<Member, std::vector<double>>) {
+  } else if constexpr (kIsHeld<Member>) {
     if (const auto* held = std::get_if<Member>(&value)) member = *held;
   } else if constexpr (std::is_integral_v<Member>) {
     if (const auto* held = std::get_if<std::int64_t>(&value)) member = static_cast<Member>(*held);

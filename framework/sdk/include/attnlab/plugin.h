@@ -15,6 +15,7 @@
 #include <attnlab/fingerprint.h>
 #include <attnlab/options.h>
 #include <attnlab/position_scheme.h>
+#include <attnlab/storage.h>
 
 namespace attnlab {
 
@@ -46,6 +47,7 @@ struct Plugin {
   std::span<const Component<AttentionVariant>> attention = {};
   std::span<const Component<PositionScheme>> position = {};
   std::span<const Component<CachePolicy>> cache = {};
+  std::span<const Component<Storage>> storage = {};
 };
 
 struct ComponentInfo {

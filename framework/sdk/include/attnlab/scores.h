@@ -22,6 +22,7 @@ struct ScoreTile {
   int first_head = 0;                         // scores(0, ...) belongs to this query head
   int sequence = 0;                           // of the chunk
   int first_token = 0;                        // scores(_, 0, _) belongs to this token of the chunk
+  TensorView<const float, 2> key_marks = {};  // [rows, KvShape::marks], as they were appended
   TensorView<const float, 3> queries = {};    // [queries, group, key_dim] as they meet the keys: rotated, scaled
 };
 

@@ -43,9 +43,6 @@ class ATTNLAB_API Scratch {
     std::size_t used_;
   };
 
-  /// What is held, used or not.
-  [[nodiscard]] std::size_t bytes() const noexcept;
-
  private:
   struct Block;
   std::vector<Block> blocks_;

@@ -53,10 +53,15 @@ struct AttentionModifiers {
   }
 };
 
+/// Whose rows a block reads: its own, or those that another layer has appended (AttentionVariant::kv_layer), of which
+/// it has no projections.
+enum class BlockRows : std::uint8_t { own, of_another_layer };
+
 class ATTNLAB_API SoftmaxBlock {
  public:
   /// Heads are context.heads over `kv_heads`, which must divide them: an Error otherwise.
-  SoftmaxBlock(const AttentionModifiers& modifiers, int kv_heads, const CreateContext& context);
+  SoftmaxBlock(const AttentionModifiers& modifiers, int kv_heads, const CreateContext& context,
+               BlockRows rows = BlockRows::own);
   ~SoftmaxBlock();
   SoftmaxBlock(SoftmaxBlock&&) noexcept;
 
@@ -66,9 +71,25 @@ class ATTNLAB_API SoftmaxBlock {
   [[nodiscard]] std::vector<ParameterSpec> parameters() const;
   void bind(const ParameterSet& parameters);
   [[nodiscard]] KvShape kv_shape() const;
+  /// As AttentionVariant::visible_window.
+  [[nodiscard]] int visible_window() const noexcept;
   /// `hooks`: the variant's own changes of scores, after the position bias and the softcap.
   void forward(const LayerContext& layer, TensorView<const float, 2> hidden, TensorView<float, 2> out,
                std::span<const ScoreHook* const> hooks = {}) const;
+
+  /// The halves of `forward`, for a variant that does something to what is projected: first the projections, then all
+  /// else.
+  struct Projected {
+    TensorView<float, 3> q;             // [tokens, heads, head_dim]
+    TensorView<float, 3> k;             // [tokens, kv_heads, head_dim]; without data where the rows are another layer's
+    TensorView<float, 3> v;             // the same
+    std::span<const float> marks = {};  // of the rows, where the variant's kv_shape has some
+  };
+  /// `values` [tokens, kv_heads, head_dim]: where v goes; without data: a buffer of the call.
+  [[nodiscard]] Projected project(const LayerContext& layer, TensorView<const float, 2> hidden,
+                                  TensorView<float, 3> values = {}) const;
+  void attend(const LayerContext& layer, TensorView<const float, 2> hidden, const Projected& rows,
+              TensorView<float, 2> out, std::span<const ScoreHook* const> hooks = {}) const;
 
  private:
   struct Parts;

@@ -97,8 +97,10 @@ class ATTNLAB_API Steps {
   virtual void rotate(RotateSide side, TensorView<float, 3> rows) = 0;
 
   /// Appends keys [tokens, kv_heads, key_dim] and values [tokens, kv_heads, value_dim] to the layer's cache. Where the
-  /// cache stores rotated keys, they are rotated in place first.
-  virtual void append(TensorView<float, 3> keys, TensorView<const float, 3> values) = 0;
+  /// cache stores rotated keys, they are rotated in place first. marks [tokens, kv_heads, KvShape::marks], dense:
+  /// numbers that stay with each row, for hooks and masks to find (ScoreTile::key_marks).
+  virtual void append(TensorView<float, 3> keys, TensorView<const float, 3> values, std::span<const float> marks) = 0;
+  void append(TensorView<float, 3> keys, TensorView<const float, 3> values) { append(keys, values, {}); }
 
   /// out [tokens, heads, value_dim]: see `attend` in core.h. log_sum [tokens, heads], where it is given: the logarithm
   /// of the sum of exp(score) over all that the query sees, the sink logit included; -infinity where it sees nothing.

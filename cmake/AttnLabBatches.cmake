@@ -1,0 +1,112 @@
+# attnlab_batches(OUTPUT FOLDER SIZE file.cpp ...): writes files into FOLDER that include up to SIZE of the given ones
+# each, and lists them in OUTPUT. What the files have in common (headers, templates, CLI11, nlohmann-json) is so compiled
+# once for all of them, which makes a build from nothing twice as fast. Only files of one folder below the current one
+# share a batch.
+#
+# Two files share a batch only if neither mentions a name that the other has in its unnamed namespace: what a name means
+# is then the same in the batch as alone. A file that defines macros or opens other namespaces is a batch of its own. The
+# check is by words, so what it keeps apart need not clash; whatever it does not see is an error of the compiler,
+# "redefinition" or "ambiguous", and is mended by another name.
+
+# The names that a text defines in its unnamed namespaces, and all words of its code that are not behind a dot, an arrow
+# or a scope.
+function(_attnlab_names_and_words file names_output words_output)
+  file(READ ${file} text)
+  string(REGEX REPLACE "//[^\n]*" "" text "${text}")
+  string(REGEX REPLACE "\\\\." " " text "${text}")
+  string(REGEX REPLACE "\"[^\"\n]*\"" " " text "${text}")
+  string(REGEX REPLACE "[][;\\\\]" " " text "${text}")
+  string(REGEX REPLACE "(\\.|->|::)[A-Za-z0-9_]+" " " words "${text}")
+  string(REGEX REPLACE "[^A-Za-z0-9_]+" " " words "${words}")
+  set(names "")
+  while(TRUE)
+    string(FIND "${text}" "\nnamespace {" begin)
+    if(begin EQUAL -1)
+      break()
+    endif()
+    math(EXPR begin "${begin} + 12")
+    string(SUBSTRING "${text}" ${begin} -1 text)
+    string(FIND "${text}" "\n}  \n" end)  # its closing brace, whose comment is gone
+    string(SUBSTRING "${text}" 0 ${end} inside)
+    # Lines that begin a definition: clang-format indents nothing in a namespace.
+    set(name "[A-Za-z_][A-Za-z0-9_]*")
+    foreach(kind "\n(struct|class|enum class|enum|union) ${name}" "\nusing ${name} ="  # types
+                 "\n[A-Za-z][^\n={(]*[ &*]${name}\\("                                  # functions
+                 "\n[A-Za-z][^\n={(]*[ &*]${name} *([0-9]+ *)?[={]")                   # constants
+      string(REGEX MATCHALL "${kind}" lines "${inside}")
+      foreach(line IN LISTS lines)
+        string(REGEX MATCH "${name} *([0-9]+ *)?[={(]?$" line "${line}")
+        string(REGEX MATCH "^${name}" line "${line}")
+        list(APPEND names ${line})
+      endforeach()
+    endforeach()
+  endwhile()
+  list(REMOVE_DUPLICATES names)
+  set(${names_output} "${names}" PARENT_SCOPE)
+  set(${words_output} " ${words} " PARENT_SCOPE)
+endfunction()
+
+function(_attnlab_mentions_any words names output)
+  set(${output} FALSE PARENT_SCOPE)
+  foreach(name IN LISTS names)
+    string(FIND "${words}" " ${name} " at)
+    if(NOT at EQUAL -1)
+      set(${output} TRUE PARENT_SCOPE)
+      return()
+    endif()
+  endforeach()
+endfunction()
+
+function(attnlab_batches output folder size)
+  set(batches "")
+  foreach(file IN LISTS ARGN)
+    _attnlab_names_and_words(${file} names words)
+    cmake_path(RELATIVE_PATH file BASE_DIRECTORY ${CMAKE_CURRENT_SOURCE_DIR} OUTPUT_VARIABLE path)
+    string(REGEX MATCH "^[^/]+" room ${path})
+    file(STRINGS ${file} alone REGEX "^(#define |using namespace )")
+    set(chosen "")
+    if(NOT alone)
+      foreach(batch IN LISTS batches)
+        list(LENGTH ${batch}_files length)
+        if(NOT ${batch}_room STREQUAL room OR length GREATER_EQUAL size)
+          continue()
+        endif()
+        _attnlab_mentions_any("${words}" "${${batch}_names}" clashes)
+        if(NOT clashes)
+          _attnlab_mentions_any("${${batch}_words}" "${names}" clashes)
+        endif()
+        if(NOT clashes)
+          set(chosen ${batch})
+          break()
+        endif()
+      endforeach()
+    endif()
+    if(NOT chosen)
+      string(MAKE_C_IDENTIFIER batch_${path} chosen)
+      list(APPEND batches ${chosen})
+      if(alone)
+        set(room "")
+      endif()
+      set(${chosen}_room "${room}")
+    endif()
+    list(APPEND ${chosen}_files ${file})
+    list(APPEND ${chosen}_names ${names})
+    string(APPEND ${chosen}_words "${words}")
+  endforeach()
+
+  set(sources "")
+  foreach(batch IN LISTS batches)
+    list(LENGTH ${batch}_files length)
+    if(length EQUAL 1)
+      list(APPEND sources ${${batch}_files})
+      continue()
+    endif()
+    list(TRANSFORM ${batch}_files REPLACE "(.+)" "#include \"\\1\"" OUTPUT_VARIABLE lines)
+    list(JOIN lines "\n" lines)
+    file(CONFIGURE OUTPUT ${folder}/${batch}.cpp CONTENT "${lines}\n" @ONLY)
+    list(APPEND sources ${folder}/${batch}.cpp)
+  endforeach()
+  # The names that files have may change.
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${ARGN})
+  set(${output} ${sources} PARENT_SCOPE)
+endfunction()

@@ -1,0 +1,75 @@
+#include "assembly/model_source.h"
+
+#include <attnlab/error.h>
+
+#include "config/node.h"
+#include "config/path_text.h"
+#include "config/scalars.h"
+#include "model/checkpoints/checkpoint_folder.h"
+#include "model/constructed_recall.h"
+
+namespace attnlab::experiment {
+namespace fs = std::filesystem;
+namespace {
+
+model::ModelConfig read_model_yaml(const fs::path& path) {
+  const config::Node root = config::parse_file(path);
+  if (!root.is_map()) throw Error(root.mark().text(), "a model YAML is a map of checkpoint keys");
+  std::vector<model::ConfigEntry> entries;
+  for (const config::Node::Entry& entry : root.entries())
+    entries.push_back({entry.key, config::to_json(entry.value), entry.key_mark.text()});
+  return model::model_config(entries, model::UnknownKeys::refused, path.string());
+}
+
+}  // namespace
+
+fs::path ModelSource::resolve(const fs::path& named) {
+  const fs::path path = config::with_home(named.string());
+  std::error_code error;
+  return fs::is_directory(path, error) ? model::checkpoint_folder(path) : path;
+}
+
+ModelSource ModelSource::open(const fs::path& named) {
+  const fs::path path = resolve(named);
+  ModelSource source;
+  std::error_code error;
+  source.path_ = path;
+  if (fs::is_directory(path, error)) {
+    source.config_ = model::read_config_json(path);
+  } else if (fs::exists(path, error)) {
+    if (path.extension() != ".yaml" && path.extension() != ".yml")
+      throw Error(path.string(), "is neither a checkpoint folder nor a model YAML");
+    source.is_random_ = true;
+    source.config_ = read_model_yaml(path);
+  } else {
+    throw Error(path.string(), "there is no such model", "name a checkpoint folder or a model YAML");
+  }
+  return source;
+}
+
+ModelSource ModelSource::from_seed(const model::ModelConfig& config) {
+  ModelSource source;
+  source.is_random_ = true;
+  source.config_ = config;
+  return source;
+}
+
+ModelSource ModelSource::from_code(const std::string& name) {
+  ATTNLAB_CHECK(name == "recall", "a constructed model that the reader of the experiment should have refused");
+  ModelSource source;
+  source.constructed_ = name;
+  source.config_ = model::constructed_recall_config();
+  return source;
+}
+
+model::WeightStore ModelSource::weights(std::uint64_t seed, bool allow_nonfinite) const {
+  if (!constructed_.empty()) return {model::constructed_recall_tensors(config_), config_};
+  if (is_random_) return {seed, config_};
+  return {model::Checkpoint::open(path_), config_, allow_nonfinite};
+}
+
+std::unique_ptr<model::Tokenizer> ModelSource::tokenizer() const {
+  return path_.empty() || is_random_ ? model::byte_tokenizer(config_.vocab_size) : model::load_tokenizer(path_);
+}
+
+}  // namespace attnlab::experiment

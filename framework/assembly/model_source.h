@@ -1,0 +1,50 @@
+// MODEL as people name it: a folder in Hugging Face layout, a model YAML whose weights come from a seed, or a model
+// that code makes, weights and all.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include <attnlab/api.h>
+
+#include "model/config/model_config.h"
+#include "model/tokenizers/tokenizer.h"
+#include "model/weight_store.h"
+
+namespace attnlab::experiment {
+
+class ATTNLAB_API ModelSource {
+ public:
+  /// The file or folder that a name stands for: `~` and `$HOME` at its beginning are the user's own folder, and an
+  /// entry of a Hugging Face cache is its snapshot. Error where the entry has none.
+  [[nodiscard]] static std::filesystem::path resolve(const std::filesystem::path& named);
+  /// Resolves the name and reads the configuration; weights and tokenizer are read when they are asked for. Error
+  /// (where = the path) if there is no such model or its configuration is wrong.
+  static ModelSource open(const std::filesystem::path& path);
+  /// A configuration made by code, with weights from a seed.
+  static ModelSource from_seed(const model::ModelConfig& config);
+  /// The model that code makes under this name: "recall".
+  static ModelSource from_code(const std::string& name);
+
+  /// Empty for a model without files.
+  [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
+  /// The name of a model that code makes; else empty.
+  [[nodiscard]] const std::string& constructed() const noexcept { return constructed_; }
+  [[nodiscard]] const model::ModelConfig& config() const noexcept { return config_; }
+  /// Weights from a seed instead of a checkpoint.
+  [[nodiscard]] bool is_random() const noexcept { return is_random_; }
+
+  [[nodiscard]] model::WeightStore weights(std::uint64_t seed, bool allow_nonfinite) const;
+  /// Of the folder; one token per byte for other models.
+  [[nodiscard]] std::unique_ptr<model::Tokenizer> tokenizer() const;
+
+ private:
+  std::filesystem::path path_;
+  model::ModelConfig config_;
+  bool is_random_ = false;
+  std::string constructed_;
+};
+
+}  // namespace attnlab::experiment

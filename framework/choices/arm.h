@@ -1,0 +1,36 @@
+// An arm: what an experiment compares, as it is chosen. Not here: how arms are written in YAML (arms.h), and what
+// becomes of the choices with a model's own values (arm_model.h).
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <attnlab/api.h>
+
+#include "choices/layered_choice.h"
+#include "choices/plain_components.h"
+#include "config/node.h"
+
+namespace attnlab::experiment {
+
+/// What an arm that does not name a kind takes: the model's own.
+struct ArmDefaults {
+  std::string attention = kPlainAttention;
+  std::string position = kPlainPosition;
+  std::string cache = kPlainCache;
+};
+
+struct ATTNLAB_API Arm {
+  std::string name;  // unique
+  std::vector<std::string> tags;
+  LayeredChoice attention;
+  LayeredChoice position;
+  LayeredChoice cache;
+  int threads = 0;  // 0: as the experiment says
+  config::Mark where;
+  bool from_grid = false;  // such an arm may be refused without ending the run
+
+  [[nodiscard]] const LayeredChoice& choice(Kind kind) const noexcept;
+};
+
+}  // namespace attnlab::experiment

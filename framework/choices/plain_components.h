@@ -1,0 +1,30 @@
+// The components that the host knows by name, and the only place that names plugins: what a model takes that nobody
+// chose components for, which an experiment's defaults fix, and partners that laws, benchmarks and templates try others
+// with. What a component does is asked of the component.
+#pragma once
+
+#include <array>
+#include <string_view>
+
+namespace attnlab::experiment {
+
+inline constexpr const char* kPlainAttention = "mha";
+inline constexpr const char* kPlainPosition = "rope";
+inline constexpr const char* kPlainCache = "full";
+inline constexpr const char* kPlainStorage = "f32";  // what rows are held by where nothing is said
+/// What a storage that rounds rows is compared with.
+inline constexpr const char* kRoundedStorage = "int8";
+
+/// A checkpoint's own attention where query heads share kv heads: groups of them, or all one.
+inline constexpr const char* kGroupedAttention = "gqa";
+inline constexpr const char* kSingleKvHeadAttention = "mqa";
+/// No positions at all.
+inline constexpr const char* kNoPosition = "none";
+
+/// What a component of another kind is crossed with by `check`: what differs in kind, not everything that there is.
+inline constexpr std::array<std::string_view, 3> kAttentionPartners{kGroupedAttention, kSingleKvHeadAttention,
+                                                                    kPlainAttention};
+inline constexpr std::array<std::string_view, 3> kPositionPartners{kPlainPosition, "alibi", kNoPosition};
+inline constexpr std::array<std::string_view, 3> kCachePartners{kPlainCache, "window", "h2o"};
+
+}  // namespace attnlab::experiment

@@ -1,0 +1,44 @@
+// The roof that speeds are held against: what this machine's arithmetic and memory can do at most, with so many
+// threads. Other users of a machine can only lower a probe, so probes are repeated through a run and the best one
+// counts. Not a benchmark of AttnLab: nothing of a model runs here.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include <attnlab/api.h>
+#include <nlohmann/json.hpp>
+
+namespace attnlab::experiment {
+
+struct RoofProbe {
+  double fma_flops_per_second = 0;   // f32 multiply-adds counted as two, all threads together
+  double read_bytes_per_second = 0;  // from memory, all threads together
+  std::int64_t buffer_bytes = 0;     // what the reading went over
+
+  friend bool operator==(const RoofProbe&, const RoofProbe&) = default;
+};
+
+/// Both figures, in about `seconds_budget` and the time to allocate the memory that is read. Starts `threads` threads
+/// of its own; nothing else should run. Throws Error where threads or memory cannot be had.
+[[nodiscard]] ATTNLAB_API RoofProbe measure_roof(int threads, double seconds_budget);
+
+/// The two halves of measure_roof: the best of at least three repetitions within the budget.
+[[nodiscard]] ATTNLAB_API double measure_fma(int threads, double seconds_budget);
+[[nodiscard]] ATTNLAB_API double measure_read(int threads, double seconds_budget, std::int64_t buffer_bytes);
+
+/// What a read probe goes over: 8 times the L3 that `threads` threads can fill, but not more than a quarter of the
+/// memory that is free to this process.
+[[nodiscard]] ATTNLAB_API std::int64_t read_buffer_bytes(int threads);
+
+struct Roof {
+  RoofProbe best;                 // each figure by itself
+  std::vector<RoofProbe> probes;  // all, in order
+
+  ATTNLAB_API void include(const RoofProbe& probe);
+};
+
+ATTNLAB_API void to_json(nlohmann::json& json, const Roof& roof);
+ATTNLAB_API void from_json(const nlohmann::json& json, Roof& roof);
+
+}  // namespace attnlab::experiment

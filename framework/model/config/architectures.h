@@ -1,0 +1,16 @@
+// The architectures that are read, as rows of a table: a further one of the family is a row here and a case in
+// read_attention (model_config.cpp). Not public.
+#pragma once
+
+#include "model/config/config_fields.h"
+
+namespace attnlab::model {
+
+/// From `architectures`, else `model_type`; Llama for a model YAML that has neither. Throws at once, naming what is
+/// supported: the keys of an architecture that is not known mean nothing.
+[[nodiscard]] Architecture read_architecture(const ConfigFields& fields, UnknownKeys unknown_keys);
+
+/// Notes keys that the file should not have, and nulls where a value is needed; only if unknown keys are refused.
+void check_keys(const ConfigFields& fields, Architecture architecture, UnknownKeys unknown_keys);
+
+}  // namespace attnlab::model

@@ -1,0 +1,318 @@
+#include "model/config/model_config.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <system_error>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "model/checkpoints/checkpoint_folder.h"
+#include "model/checkpoints/strict_json.h"
+#include "model/config/architectures.h"
+#include "model/config/config_fields.h"
+#include "model/config/rope_config.h"
+
+namespace attnlab::model {
+namespace {
+
+constexpr int kMaxLayers = 10'000;
+constexpr double kMaxElements = 35184372088832.0;  // 2^45: with 4 bytes each, all that x86-64 can address
+constexpr int kDefaultWindow = 4096;               // of Mistral and Qwen where the key is absent, as in transformers
+constexpr int kDefaultFullLayers = 28;             // of Qwen where max_window_layers is absent
+constexpr int kQwen3HeadDim = 128;
+constexpr std::size_t kMaxConfigBytes = 10'000'000;
+
+void read_dimensions(const ConfigFields& fields, ModelConfig& config) {
+  config.hidden_dim = fields.required_count("hidden_size");
+  config.layers = fields.required_count("num_hidden_layers", kMaxLayers);
+  config.intermediate_dim = fields.required_count("intermediate_size");
+  config.heads = fields.required_count("num_attention_heads");
+  config.vocab_size = fields.required_count("vocab_size");
+  config.kv_heads = fields.count("num_key_value_heads", config.heads);
+  config.max_positions = fields.count("max_position_embeddings", 2048);
+  if (config.heads > 0 && config.kv_heads > 0 && config.heads % config.kv_heads != 0) {
+    fields.problem("num_key_value_heads",
+                   fmt::format(": num_attention_heads {} is not divisible by {}", config.heads, config.kv_heads),
+                   "give a divisor of num_attention_heads");
+  }
+  if (fields.has("head_dim")) {
+    config.head_dim = fields.count("head_dim", 0);
+  } else if (config.architecture == Architecture::qwen3) {
+    config.head_dim = kQwen3HeadDim;
+  } else if (config.hidden_dim > 0 && config.heads > 0) {
+    if (config.hidden_dim % config.heads == 0) {
+      config.head_dim = config.hidden_dim / config.heads;
+    } else {
+      fields.problem("hidden_size",
+                     fmt::format(": {} is not divisible by num_attention_heads {}", config.hidden_dim, config.heads),
+                     "give head_dim, or a hidden_size that is divisible");
+    }
+  }
+}
+
+// Memory is never asked for by a size that no machine has. Products are exact enough in double.
+void check_sizes(const ConfigFields& fields, const ModelConfig& config) {
+  const double hidden = config.hidden_dim;
+  const double attention = static_cast<double>(config.heads) * config.head_dim;
+  const auto refuse = [&](std::string_view key, const std::string& product) {
+    fields.problem(key, fmt::format(": {} are more weights than can be addressed", product), "give smaller sizes");
+  };
+  if (attention > kMaxCount) {
+    fields.problem("num_attention_heads",
+                   fmt::format(": {} heads of head_dim {} are wider than {}", config.heads, config.head_dim, kMaxCount),
+                   "give smaller sizes");
+  } else if (hidden * config.vocab_size > kMaxElements) {
+    refuse("vocab_size", fmt::format("vocab_size {} x hidden_size {}", config.vocab_size, config.hidden_dim));
+  } else if (hidden * config.intermediate_dim > kMaxElements) {
+    refuse("intermediate_size",
+           fmt::format("intermediate_size {} x hidden_size {}", config.intermediate_dim, config.hidden_dim));
+  } else if (hidden * attention > kMaxElements) {
+    refuse("num_attention_heads", fmt::format("num_attention_heads {} x head_dim {} x hidden_size {}", config.heads,
+                                              config.head_dim, config.hidden_dim));
+  } else {
+    const double layer = hidden * (4 * attention + 3.0 * config.intermediate_dim);
+    if (config.layers * layer + 2 * hidden * config.vocab_size <= kMaxElements) return;
+    refuse("num_hidden_layers", fmt::format("{} layers of {:.3g}", config.layers, layer));
+  }
+}
+
+void read_numbers(const ConfigFields& fields, UnknownKeys unknown_keys, ModelConfig& config) {
+  // As a float: an epsilon that becomes 0 there is none.
+  static const NumberRule kEpsilon{
+      [](double value) { return static_cast<float>(value) > 0 && std::isfinite(static_cast<float>(value)); },
+      "a small number greater than 0, such as 1e-5"};
+  config.rms_norm_eps = static_cast<float>(fields.number("rms_norm_eps", 1e-6, kEpsilon));
+  // Only random weights need it, which a checkpoint has none of.
+  if (unknown_keys == UnknownKeys::refused) {
+    config.initializer_range = fields.number("initializer_range", 0.02, kPositive);
+  }
+  if (fields.has("tie_word_embeddings")) config.tie_word_embeddings = fields.flag("tie_word_embeddings", false);
+  const std::optional<std::string> activation = fields.text("hidden_act");
+  if (activation && *activation != "silu") {
+    fields.problem("hidden_act", fmt::format(": {} is not supported", in_quotes(*activation)), "supported is silu");
+  }
+}
+
+// The tokens that end a text: one, or a list as Llama 3 has it. bos_token_id is checked and not kept: what a text
+// begins with is the tokenizer's affair.
+void read_tokens(const ConfigFields& fields, UnknownKeys unknown_keys, ModelConfig& config) {
+  if (config.vocab_size == 0) return;
+  const auto read = [&](std::string_view key, const nlohmann::json& value) -> std::optional<int> {
+    const bool whole = value.is_number() && value.get<double>() == std::floor(value.get<double>());
+    const bool inside = whole && value.get<double>() >= 0 && value.get<double>() < config.vocab_size;
+    if (inside) return static_cast<int>(value.get<double>());
+    if (whole && unknown_keys == UnknownKeys::ignored) return std::nullopt;
+    fields.problem(key, fmt::format(": {} is no token of the vocabulary", shown(value)),
+                   fmt::format("give a whole number from 0 to {}", config.vocab_size - 1));
+    return std::nullopt;
+  };
+  if (fields.has("bos_token_id")) read("bos_token_id", fields.entry("bos_token_id")->value);
+  if (!fields.has("eos_token_id")) return;
+  config.eos_tokens.clear();
+  const nlohmann::json& end = fields.entry("eos_token_id")->value;
+  for (const nlohmann::json& value : end.is_array() ? end : nlohmann::json::array({end})) {
+    if (const std::optional<int> token = read("eos_token_id", value)) config.eos_tokens.push_back(*token);
+  }
+}
+
+// GPTQ, AWQ, bitsandbytes, fp8, MLX ...: their tensors have other names, shapes and types. {} says that there is none.
+void refuse_quantised(const ConfigFields& fields) {
+  for (const std::string_view key : {"quantization_config", "compression_config", "quantization"}) {
+    if (!fields.has(key) || fields.entry(key)->value.empty()) continue;
+    const nlohmann::json& config = fields.entry(key)->value;
+    std::string how;
+    if (config.contains("quant_method"))
+      how = " with " + shown(config["quant_method"]);
+    else if (config.contains("bits"))
+      how = fmt::format(" to {} bits", shown(config["bits"]));
+    throw Error(fields.where(key), fmt::format("{}: the checkpoint is quantised{}, which is not supported", key, how),
+                "use the checkpoint that it was made from, in F32, F16 or BF16");
+  }
+}
+
+// Which layers see everything, by the list that newer configs have: any order of the two types. Empty where there is
+// no list, or a wrong one (noted).
+std::vector<bool> full_layers(const ConfigFields& fields, const ModelConfig& config) {
+  constexpr std::string_view kRemedy = "give \"full_attention\" or \"sliding_attention\" for each layer";
+  if (!fields.has("layer_types")) return {};
+  const nlohmann::json& types = fields.entry("layer_types")->value;
+  if (!types.is_array() || static_cast<std::int64_t>(types.size()) != config.layers) {
+    fields.problem("layer_types", fmt::format(" is no list of {} names", config.layers), std::string(kRemedy));
+    return {};
+  }
+  std::vector<bool> full;
+  for (const nlohmann::json& type : types) {
+    if (type != "full_attention" && type != "sliding_attention") {
+      fields.problem("layer_types", fmt::format(": {} is not supported", shown(type)), std::string(kRemedy));
+      return {};
+    }
+    full.push_back(type == "full_attention");
+  }
+  return full;
+}
+
+// A window that is null or 0 is none.
+std::optional<int> read_window(const ConfigFields& fields) {
+  if (fields.entry("sliding_window") == nullptr) return kDefaultWindow;
+  const int window = fields.count("sliding_window", 0, 0);
+  return window > 0 ? std::optional(window) : std::nullopt;
+}
+
+// A layer that is said to have a window needs one: transformers builds no mask for it, but fails.
+void check_has_window(const ConfigFields& fields, const ModelConfig& config, const std::vector<bool>& full,
+                      std::string_view why_none) {
+  const auto sliding = std::ranges::find(full, false);
+  if (config.sliding_window || sliding == full.end()) return;
+  fields.problem("layer_types",
+                 fmt::format(": layer {} has sliding_attention, but {}", sliding - full.begin(), why_none),
+                 "give the window, or \"full_attention\" for each layer");
+}
+
+// transformers takes a Mistral that has layer_types for a Ministral, whose layers differ.
+void read_mistral_window(const ConfigFields& fields, ModelConfig& config) {
+  config.sliding_window = read_window(fields);
+  std::vector<bool> full = full_layers(fields, config);
+  check_has_window(fields, config, full, "sliding_window gives no length");
+  if (config.sliding_window) config.full_layers = std::move(full);
+}
+
+// layer_types comes before max_window_layers, which only stands for it where there is no list.
+void read_qwen_window(const ConfigFields& fields, ModelConfig& config) {
+  std::vector<bool> full = full_layers(fields, config);
+  const bool is_used = fields.flag("use_sliding_window", false);
+  if (is_used) config.sliding_window = read_window(fields);
+  check_has_window(fields, config, full, is_used ? "sliding_window gives no length" : "use_sliding_window is not true");
+  const int first = fields.has("max_window_layers") ? fields.count("max_window_layers", 0, 0) : kDefaultFullLayers;
+  if (full.empty())
+    for (int layer = 0; layer < config.layers; ++layer) full.push_back(layer < first);
+  if (std::ranges::find(full, false) == full.end()) config.sliding_window.reset();
+  if (config.sliding_window) config.full_layers = std::move(full);
+}
+
+// Llama has no window: a list of layer types may only say so.
+void check_no_window(const ConfigFields& fields, const ModelConfig& config) {
+  const std::vector<bool> full = full_layers(fields, config);
+  if (std::ranges::find(full, false) == full.end()) return;
+  fields.problem("layer_types", fmt::format(": {} has no sliding_attention", architecture_name(config.architecture)),
+                 "give \"full_attention\" for each layer");
+}
+
+// Of any architecture: what a variant that an arm chooses may take from the model.
+void read_latent_dims(const ConfigFields& fields, ModelConfig& config) {
+  constexpr int most = 1 << 16;
+  for (const std::string key : {"kv_lora_rank", "q_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim"})
+    if (fields.has(key)) config.latent_dims[key] = fields.count(key, 0, key == "q_lora_rank" ? 0 : 1, most);
+}
+
+void read_attention(const ConfigFields& fields, ModelConfig& config) {
+  read_latent_dims(fields, config);
+  switch (config.architecture) {
+    case Architecture::llama:
+      config.qkv_bias = config.o_bias = fields.flag("attention_bias", false);
+      config.mlp_bias = fields.flag("mlp_bias", false);
+      check_no_window(fields, config);
+      break;
+    case Architecture::mistral:
+      read_mistral_window(fields, config);
+      break;
+    case Architecture::qwen2:
+      config.qkv_bias = true;
+      read_qwen_window(fields, config);
+      break;
+    case Architecture::qwen3:
+      config.qk_norm = true;
+      config.qkv_bias = config.o_bias = fields.flag("attention_bias", false);
+      read_qwen_window(fields, config);
+      break;
+  }
+}
+
+}  // namespace
+
+namespace {
+
+OptionValue plain_value(const nlohmann::json& value) {
+  if (value.is_boolean()) return value.get<bool>();
+  if (value.is_number_integer()) return value.get<std::int64_t>();
+  if (value.is_number()) return value.get<double>();
+  if (value.is_string()) return value.get<std::string>();
+  const auto is_number = [](const nlohmann::json& each) { return each.is_number(); };
+  if (value.is_array() && std::all_of(value.begin(), value.end(), is_number)) return value.get<std::vector<double>>();
+  return std::monostate{};
+}
+
+// Keys that components may ask for; rotary keys have a reader of their own, which gives them by one name each.
+OptionValues plain_keys(std::span<const ConfigEntry> entries) {
+  OptionValues keys;
+  const auto add = [&](const std::string& name, const nlohmann::json& value) {
+    if (OptionValue plain = plain_value(value); plain.index() != 0) keys.emplace(name, std::move(plain));
+  };
+  for (const ConfigEntry& entry : entries) {
+    if (entry.key == "rope_scaling" || entry.key == "rope_parameters") continue;
+    add(entry.key, entry.value);
+    if (!entry.value.is_object()) continue;
+    for (const auto& [key, value] : entry.value.items()) add(entry.key + "." + key, value);
+  }
+  return keys;
+}
+
+}  // namespace
+
+ModelConfig model_config(std::span<const ConfigEntry> entries, UnknownKeys unknown_keys, const std::string& where) {
+  std::vector<Problem> problems;
+  const ConfigFields fields(entries, "", where, problems);
+  ModelConfig config;
+  config.architecture = read_architecture(fields, unknown_keys);
+  if (unknown_keys == UnknownKeys::ignored) refuse_quantised(fields);
+  check_keys(fields, config.architecture, unknown_keys);
+  read_dimensions(fields, config);
+  read_numbers(fields, unknown_keys, config);
+  read_rope(fields, unknown_keys, config);
+  read_attention(fields, config);
+  read_tokens(fields, unknown_keys, config);
+  check_sizes(fields, config);
+  config.keys = plain_keys(entries);
+  if (!problems.empty()) throw Error(std::move(problems));
+  return config;
+}
+
+namespace {
+
+// What transformers generates by: its eos_token_id comes before that of config.json.
+void read_generation_config(const std::filesystem::path& path, ModelConfig& config) {
+  if (!is_there(path)) return;
+  const nlohmann::json generation = read_strict_json(path, kMaxConfigBytes);
+  if (!generation.is_object()) throw Error(path.string(), "is no JSON object but " + shown(generation));
+  std::vector<ConfigEntry> entries;
+  if (const auto end = generation.find("eos_token_id"); end != generation.end())
+    entries.push_back({"eos_token_id", *end, path.string()});
+  std::vector<Problem> problems;
+  read_tokens(ConfigFields(entries, "", path.string(), problems), UnknownKeys::ignored, config);
+  if (!problems.empty()) throw Error(std::move(problems));
+}
+
+}  // namespace
+
+ModelConfig read_config_json(const std::filesystem::path& folder) {
+  std::error_code failed;
+  if (!std::filesystem::is_directory(folder, failed)) {
+    throw Error(folder.string(), "no such folder", "name a checkpoint folder");
+  }
+  const std::filesystem::path path = folder / "config.json";
+  if (!is_there(path)) throw Error(folder.string(), "holds no config.json", what_else_it_is(folder));
+  if (is_there(folder / "adapter_config.json"))
+    throw Error((folder / "adapter_config.json").string(),
+                "an adapter lies beside the model, and adapters are not applied",
+                "merge it into the model, or remove it to use the model without it");
+  const nlohmann::json config = read_strict_json(path, kMaxConfigBytes);
+  if (!config.is_object()) throw Error(path.string(), "is no JSON object but " + shown(config));
+  std::vector<ConfigEntry> entries;
+  for (const auto& [key, value] : config.items()) entries.push_back({key, value, path.string()});
+  ModelConfig read = model_config(entries, UnknownKeys::ignored, path.string());
+  read_generation_config(folder / "generation_config.json", read);
+  return read;
+}
+
+}  // namespace attnlab::model

@@ -1,0 +1,104 @@
+#include "report/charts/svg_chart.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "report/charts/chart_style.h"
+#include "report/read/format.h"
+#include "report/read/metrics.h"
+#include "report/read/text_file.h"
+#include "report/summary/tradeoffs.h"
+
+namespace attnlab::report {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kLongestName = 120;
+constexpr const char* kFolder = "charts";
+
+using Rows = std::vector<const SummaryRow*>;
+
+// A file name without its ending: whatever else may stand in a case becomes a dash, and no name is too long for a disk.
+std::string file_part(const std::string& text) {
+  std::string part;
+  for (const char letter : text)
+    part += std::isalnum(static_cast<unsigned char>(letter)) || letter == '_' ? letter : '-';
+  return part.substr(0, kLongestName);
+}
+
+std::vector<Rows> rows_of_charts(const Results& results) {
+  std::vector<Rows> charts;
+  for (const CaseLayout& entry : results.layout.cases)
+    for (const MetricInfo& metric : standard_metrics()) {
+      if (metric.headline != Headline::everywhere) continue;
+      Rows rows;
+      std::set<double> values;
+      for (const SummaryRow& row : results.summary.rows) {
+        if (!row.is_ok() || row.metric != metric.name || !std::isfinite(row.estimate.median)) continue;
+        if (row.workload != entry.workload || row.case_name != entry.case_name) continue;
+        rows.push_back(&row);
+        values.insert(row.estimate.median);
+      }
+      if (values.size() > 1) charts.push_back(std::move(rows));
+    }
+  return charts;
+}
+
+}  // namespace
+
+std::vector<StaticChart> static_charts(const Results& results, const ChartStyle& style) {
+  std::vector<StaticChart> charts;
+  std::set<std::string> names;
+  const std::vector<ArmSeries> series = arm_series(results.layout);
+  const auto add = [&](const std::string& name, Drawing drawing) {
+    std::string file = file_part(name);
+    for (int copy = 2; !names.insert(file).second; ++copy) file = fmt::format("{}-{}", file_part(name), copy);
+    charts.push_back({std::move(file), std::move(drawing)});
+  };
+  for (const Tradeoff& tradeoff : tradeoffs(results)) {
+    const std::string title = measure_title(tradeoff.quality) + " against " + measure_title(tradeoff.cost);
+    add(fmt::format("{}-{}-against-{}-{}", case_title(tradeoff.quality.entry), tradeoff.quality.metric,
+                    case_title(tradeoff.cost.entry), tradeoff.cost.metric),
+        point_chart(style, title, tradeoff, results.layout.baseline, series));
+  }
+  for (const Rows& rows : rows_of_charts(results)) {
+    const CaseLayout entry{rows.front()->workload, rows.front()->case_name};
+    const std::string title = fmt::format("{}, {}", metric_heading(rows.front()->metric), case_title(entry));
+    add(case_title(entry) + "-" + rows.front()->metric, row_chart(style, title, rows, series));
+  }
+  return charts;
+}
+
+std::string chart_links(const Results& results) {
+  std::string text;
+  for (const StaticChart& chart : static_charts(results, page_style()))
+    text += fmt::format("![{}]({}/{}.svg)\n\n", markdown_text(chart.drawing.title()), kFolder, chart.name);
+  if (text.empty()) return text;
+  return "## Charts\n\nColour: the policy, or what else differs; a curve joins arms that differ in numbers only, its "
+         "band "
+         "is their interval. Bold with a dark edge: the baseline. Filled: a marked difference, or on the Pareto front "
+         "(dotted). Lines through points: 95 % intervals.\n\n" +
+         text;
+}
+
+void write_charts(const fs::path& results_folder, const std::vector<StaticChart>& charts) {
+  std::error_code ignored;
+  const fs::path folder = results_folder / kFolder;
+  std::set<fs::path> kept;
+  if (!charts.empty()) fs::create_directories(folder, ignored);  // what is wrong shows when a file is written
+  for (const StaticChart& chart : charts) {
+    const fs::path file = folder / (chart.name + ".svg");
+    write_atomically(file, svg_text(chart.drawing));
+    kept.insert(file);
+  }
+  std::vector<fs::path> stale;
+  for (fs::directory_iterator entry(folder, ignored), end; !ignored && entry != end; entry.increment(ignored))
+    if (entry->path().extension() == ".svg" && !kept.contains(entry->path())) stale.push_back(entry->path());
+  for (const fs::path& path : stale) fs::remove(path, ignored);
+}
+
+}  // namespace attnlab::report

@@ -1,0 +1,168 @@
+#include "rows/panel_rows.h"
+
+#include <cstring>
+
+#include <attnlab/error.h>
+
+#include "core/tile_kernels.h"
+
+namespace attnlab {
+
+PanelRows::PanelRows(const Panel& panel, PageLayout layout, std::size_t lists, int capacity, const Panel* follower)
+    : panel_(panel),
+      layout_(layout),
+      page_bytes_(side_bytes() + (follower == nullptr ? 0 : layout.page_bytes(follower->bytes()))),
+      lists_(lists),
+      pool_(page_bytes_, lists * static_cast<std::size_t>(layout.pages(capacity))) {
+  for (List& list : lists_) list.pages.reserve(layout.pages(capacity));
+}
+
+PanelRows::PanelRows(const Panel& panel, PanelRows& leader)
+    : panel_(panel),
+      layout_(leader.layout_),
+      leader_(&leader),
+      offset_(leader.side_bytes()),
+      page_bytes_(side_bytes()),
+      pool_(page_bytes_, 0) {}
+
+void PanelRows::grow(std::size_t list, int from, int to) {
+  if (leader_ != nullptr) return;
+  std::vector<float*>& pages = lists_[list].pages;
+  if (from < to && from % layout_.page_rows != 0) own(list, from);
+  while (static_cast<int>(pages.size()) < layout_.pages(to)) pages.push_back(pool_.acquire());
+}
+
+void PanelRows::own(std::size_t list, int row) {
+  if (leader_ != nullptr) return leader_->own(list, row);
+  float*& page = lists_[list].pages[row / layout_.page_rows];
+  if (!pool_.is_shared(page)) return;
+  float* copy = pool_.acquire();
+  std::memcpy(copy, page, page_bytes_);
+  pool_.release(page);
+  page = copy;
+}
+
+void PanelRows::fork(std::size_t from, std::size_t to) {
+  if (leader_ != nullptr) return;
+  lists_[to].pages = lists_[from].pages;
+  lists_[to].released = lists_[from].released;
+  for (const float* page : lists_[to].pages)
+    if (page != nullptr) pool_.share(page);
+}
+
+void PanelRows::shrink(std::size_t list, int rows, bool needed_again) {
+  if (leader_ != nullptr) return;
+  std::vector<float*>& pages = lists_[list].pages;
+  for (; static_cast<int>(pages.size()) > layout_.pages(rows); pages.pop_back()) {
+    if (needed_again && pool_.spare_blocks() < lists_.size())
+      pool_.set_aside(pages.back());
+    else
+      pool_.release(pages.back());
+  }
+}
+
+void PanelRows::release_front(std::size_t list, int row) {
+  List& of = lists_[list];
+  for (; (of.released + 1) * layout_.page_rows <= row; ++of.released) {
+    pool_.release(of.pages[of.released]);
+    of.pages[of.released] = nullptr;
+  }
+}
+
+void PanelRows::clear(std::size_t list) {
+  if (leader_ != nullptr) return;
+  List& of = lists_[list];
+  for (float* page : of.pages)
+    if (page != nullptr) pool_.set_aside(page);
+  of.pages.clear();
+  of.released = 0;
+}
+
+void PanelRows::save(std::size_t list, StateWriter& to) const {
+  if (leader_ != nullptr) return;
+  const List& of = lists_[list];
+  to.put(of.pages.size());
+  to.put(of.released);
+  for (const float* page : of.pages)
+    if (page != nullptr) to.put_bytes({reinterpret_cast<const std::byte*>(page), page_bytes_});
+}
+
+void PanelRows::restore(std::size_t list, StateReader& from) {
+  if (leader_ != nullptr) return;
+  List& of = lists_[list];
+  const auto pages = from.get<std::size_t>();
+  of.released = from.get<int>();
+  if (of.released < 0 || static_cast<std::size_t>(of.released) > pages)
+    throw Error("", "the state is that of another storage", "restore rows that were made alike");
+  of.pages.assign(of.released, nullptr);
+  while (of.pages.size() < pages) {
+    of.pages.push_back(pool_.acquire());
+    from.get_bytes({reinterpret_cast<std::byte*>(of.pages.back()), page_bytes_});
+  }
+}
+
+void PanelRows::store(std::size_t list, int row, TensorView<const float, 2> vectors) {
+  const bool turns_tiles = panel_.is_f32() && panel_.order() == Panel::Order::by_channel && has_whole_tiles();
+  const auto count = static_cast<int>(vectors.extent(0));
+  for (int i = 0; i < count;) {
+    if (turns_tiles && (row + i) % kTileRows == 0 && i + kTileRows <= count) {
+      transpose_tile(&vectors(i, 0), vectors.stride(0), kTileRows, panel_.width(),
+                     reinterpret_cast<float*>(cell(list, row + i)), kTileRows);
+      i += kTileRows;
+    } else {
+      panel_.store(cell(list, row + i), row_in_cell(row + i), &vectors(i, 0));
+      ++i;
+    }
+  }
+}
+
+void PanelRows::copy(std::size_t list, int from_row, int to_row) {
+  own(list, to_row);
+  panel_.copy(cell(list, from_row), row_in_cell(from_row), cell(list, to_row), row_in_cell(to_row));
+}
+
+void PanelRows::load(std::size_t list, int first, int count, float* to, std::int64_t stride) const noexcept {
+  const std::int64_t step = panel_.order() == Panel::Order::by_row ? stride : 1;  // from row to row
+  for_each_piece(list, first, count, [&](const std::byte* cell, int row, int rows, int done) {
+    panel_.load(cell, row, rows, to + done * step, stride);
+  });
+}
+
+void PanelRows::prefetch(std::size_t list, int first, int count) const noexcept {
+  if (!panel_.is_codes() || layout_.cell_rows > kTileRows) return;
+  constexpr int kToSecondLevel = 2;
+  for_each_piece(list, first, count, [&](const std::byte* cell, int, int, int) {
+    for (std::size_t byte = 0; byte < panel_.bytes(); byte += 64) __builtin_prefetch(cell + byte, 0, kToSecondLevel);
+  });
+}
+
+const float* PanelRows::in_place(std::size_t list, int first) const noexcept {
+  const bool is_tile = panel_.is_f32() && has_whole_tiles() && first % kTileRows == 0;
+  return is_tile ? reinterpret_cast<const float*>(cell(list, first)) : nullptr;
+}
+
+CodedRows PanelRows::coded_tile(std::size_t list, int first, int rows, std::span<float> room) const noexcept {
+  if (!panel_.is_symmetric() || panel_.width() < 2) return {};  // the room would be too small
+  if (has_whole_tiles()) return panel_.symmetric(cell(list, first));
+  float* scales = room.data();
+  auto* codes = reinterpret_cast<std::int8_t*>(scales + kTileRows);
+  const int width = panel_.width();
+  for_each_piece(list, first, rows, [&](const std::byte* from, int row, int count, int done) {
+    const CodedRows part = panel_.symmetric(from);
+    std::copy_n(part.scales + row, count, scales + done);
+    if (panel_.order() == Panel::Order::by_row) {
+      std::copy_n(part.codes + std::int64_t{row} * width, count * width, codes + std::int64_t{done} * width);
+      return;
+    }
+    for (int channel = 0; channel < width; ++channel)
+      std::copy_n(part.codes + channel * layout_.cell_rows + row, count, codes + channel * kTileRows + done);
+  });
+  return {codes, scales};
+}
+
+std::byte* PanelRows::cell(std::size_t list, int row) const noexcept {
+  auto* page = reinterpret_cast<std::byte*>(of(list).pages[row / layout_.page_rows]) + offset_;
+  return page + static_cast<std::size_t>(row % layout_.page_rows / layout_.cell_rows) * panel_.bytes();
+}
+
+}  // namespace attnlab

@@ -1,0 +1,55 @@
+#include "runner/interrupt.h"
+
+#include <unistd.h>
+
+#include <csignal>
+#include <string_view>
+
+namespace attnlab::experiment {
+namespace {
+
+volatile std::sig_atomic_t the_signal = 0;
+struct sigaction before_int, before_term, before_size;
+
+extern "C" void note_signal(int signal) {
+  if (the_signal != 0) _exit(128 + signal);  // trial processes end with their parent
+  the_signal = signal;
+  constexpr std::string_view kText =
+      "attnlab: warning: interrupted; the trial in flight is finished first (once more: at once)\n";
+  static_cast<void>(!write(STDERR_FILENO, kText.data(), kText.size()));
+}
+
+void install(int signal, void (*handler)(int), struct sigaction& before) {
+  struct sigaction action {};
+  action.sa_handler = handler;
+  action.sa_flags = SA_RESTART;
+  sigemptyset(&action.sa_mask);
+  sigaction(signal, &action, &before);
+}
+
+}  // namespace
+
+InterruptGuard::InterruptGuard() {
+  the_signal = 0;
+  install(SIGINT, note_signal, before_int);
+  install(SIGTERM, note_signal, before_term);
+  // A file that may not grow is an error of the write, with a name and a remedy, not the end of the process.
+  install(SIGXFSZ, SIG_IGN, before_size);
+}
+
+InterruptGuard::~InterruptGuard() {
+  sigaction(SIGINT, &before_int, nullptr);
+  sigaction(SIGTERM, &before_term, nullptr);
+  sigaction(SIGXFSZ, &before_size, nullptr);
+}
+
+int interrupted() noexcept {
+  return the_signal;
+}
+
+void leave_interrupts_to_parent() noexcept {
+  std::signal(SIGINT, SIG_IGN);
+  std::signal(SIGTERM, SIG_DFL);
+}
+
+}  // namespace attnlab::experiment

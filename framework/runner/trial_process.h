@@ -1,0 +1,58 @@
+// A process of its own for the trials of one arm in one round, so that a crash, a leak or a peak of memory belongs to
+// that arm alone, and so that what a process is stuck with (layout, page placement) differs from round to round. It is
+// a fork of the planning process, which has started no threads: plugins and plan are there already. Seen from the
+// parent, which enforces the limits. A process that is asked for nothing more is killed, and ends with its parent.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <string>
+
+#include "report/read/trial_result.h"
+#include "runner/trial_worker.h"
+#include "study/plan.h"
+
+namespace attnlab::experiment {
+
+class TrialProcess {
+ public:
+  /// Error where no process can be had.
+  TrialProcess(const Plan& plan, std::size_t arm, std::int64_t seed, const std::filesystem::path& trials_folder);
+  ~TrialProcess();
+  TrialProcess(const TrialProcess&) = delete;
+  TrialProcess& operator=(const TrialProcess&) = delete;
+
+  /// Waits for the answer, within the limits of a trial, and calls `waits` from time to time meanwhile, at once for the
+  /// first. A process that dies or has to be killed gives a result too: with the signal or the exit code, and the last
+  /// that it wrote.
+  [[nodiscard]] report::TrialResult ask(const TrialRequest& request, const std::function<void()>& waits);
+  [[nodiscard]] bool is_alive() const noexcept { return pid_ > 0; }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  /// What the trial is given.
+  struct Patience {
+    double seconds;
+    Clock::time_point deadline;
+    const std::function<void()>& waits;
+  };
+
+  bool receive(const Patience& patience, std::string& text, report::TrialResult& result);
+  [[nodiscard]] int wait_for_end();
+  [[nodiscard]] std::string cause_of_death();
+  [[nodiscard]] std::string last_words() const;
+  void kill_for(report::TrialResult& result, std::string status, std::string reason);
+
+  const Plan& plan_;
+  std::size_t arm_;
+  std::int64_t seed_;
+  pid_t pid_ = -1;
+  int socket_ = -1;
+  int output_ = -1;  // a file in memory: what the process writes on stdout and stderr
+};
+
+}  // namespace attnlab::experiment

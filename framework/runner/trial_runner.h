@@ -1,0 +1,93 @@
+// Runs trials, a process at a time, and keeps what they gave: one file each, written by this process alone once the
+// result is whole. Knows which were done before, which arms are wrong, and when to stop.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "report/read/trial_result.h"
+#include "runner/progress.h"
+#include "runner/trial_process.h"
+#include "study/plan.h"
+
+namespace attnlab::experiment {
+
+/// What one process is started for.
+struct ProcessTask {
+  std::size_t arm = 0;
+  std::int64_t seed = 0;
+  int round = 0;
+  std::vector<std::size_t> cases;  // indices into the plan's
+};
+
+class TrialRunner {
+ public:
+  /// `superseded_folder` is made once something has to go there.
+  TrialRunner(const Plan& plan, std::filesystem::path trials_folder, std::filesystem::path superseded_folder,
+              Progress& progress);
+
+  /// Writes the row of every case that an arm is refused in; nothing is started for them.
+  void keep_refusals();
+
+  /// Takes in what an earlier run left in the folder and this plan needs; only what went well is done.
+  void take_done_trials();
+  [[nodiscard]] bool is_done(std::size_t arm, std::size_t planned_case, std::int64_t seed, int round) const;
+
+  /// Each result is written before the next trial begins; ends early where the run has to stop. What failed or timed
+  /// out in an earlier round of this run is not started again: its row says so.
+  void run(const ProcessTask& task, const std::string& stage);
+  /// A second attempt of trials that ended well. Its results are written beside those that count, until settle().
+  void run_again(const ProcessTask& task, const std::string& stage);
+  /// Where the second attempt counts, it takes the place of the first; what did not end well in it counts in any case.
+  /// Both stay on disk.
+  void settle(bool second_counts);
+  /// The same for figures that are thrown away: nothing is written, and nothing fails.
+  [[nodiscard]] std::vector<report::TrialResult> run_discarded(const ProcessTask& task, const std::string& stage);
+
+  /// The result of this trial, if there is one, is ok.
+  [[nodiscard]] bool went_well(std::size_t arm, std::size_t planned_case, std::int64_t seed, int round) const;
+  /// Interrupted, or a trial did not end well and the experiment says to stop then.
+  [[nodiscard]] bool must_stop() const;
+  /// A trial of this plan ended otherwise than well, and was not measured again with another end.
+  [[nodiscard]] bool has_failed() const;
+  /// Of processes and what they measured, from their start to their end.
+  [[nodiscard]] double measured_seconds() const noexcept { return measured_seconds_; }
+  /// Of all trials of this plan that were ever run, those of an earlier run included.
+  [[nodiscard]] const std::map<std::string, report::TrialResult>& results() const noexcept { return results_; }
+
+ private:
+  class Task;
+
+  /// What ended badly is known by arm, case and seed.
+  using Place = std::tuple<std::size_t, std::size_t, std::int64_t>;
+  struct BadEnd {
+    int round;
+    std::string status, reason;
+  };
+
+  /// The row of a trial that is not started, since one of an earlier round did not end.
+  [[nodiscard]] std::optional<report::TrialResult> not_again(const ProcessTask& task, std::size_t planned_case) const;
+  [[nodiscard]] report::TrialResult measure(Task& process, const ProcessTask& task, std::size_t planned_case);
+  template <class Measure>
+  void run_each(const ProcessTask& task, const std::string& stage, const Measure& measure);
+  void show_start(const ProcessTask& task, std::size_t planned_case, const std::string& stage);
+  void keep(const report::TrialResult& result);
+
+  const Plan& plan_;
+  std::filesystem::path folder_, superseded_;
+  Progress& progress_;
+  std::map<std::string, report::TrialResult> results_;  // by id
+  std::map<std::string, report::TrialResult> again_;    // second attempts that are not settled, by id
+  std::map<Place, BadEnd> bad_ends_;                    // of this run: --resume tries once more
+  std::map<std::tuple<std::size_t, std::int64_t, std::size_t>, std::string>
+      verdicts_;  // by arm, seed and case: what is wrong; empty: sound
+  double measured_seconds_ = 0;
+};
+
+}  // namespace attnlab::experiment

@@ -1,0 +1,213 @@
+#include "runner/trial_worker.h"
+
+#include <malloc.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <fstream>
+#include <memory>
+#include <new>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include <attnlab/error.h>
+
+#include "base/plugin_call.h"
+#include "conformance/arm_check.h"
+#include "parallel/parallel.h"
+#include "report/read/format.h"
+
+namespace attnlab::experiment {
+namespace {
+
+// The highest resident size since it was last asked to start anew; whole process, in bytes.
+void start_peak() {
+  std::ofstream("/proc/self/clear_refs") << 5;
+}
+double peak_rss() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("VmHWM:")) return std::stod(line.substr(6)) * 1024;
+  return 0;
+}
+
+// While it lives the process can have no more private memory than the limit, so that what needs more fails where it
+// asks, and can still say so. What is mapped from files is watched by the parent.
+class MemoryLimit {
+ public:
+  explicit MemoryLimit(std::uint64_t bytes) {
+    if (bytes == 0 || getrlimit(RLIMIT_DATA, &before_) != 0) return;
+    const rlimit tight{std::min<rlim_t>(bytes, before_.rlim_max), before_.rlim_max};
+    is_set_ = setrlimit(RLIMIT_DATA, &tight) == 0;
+  }
+  ~MemoryLimit() {
+    if (is_set_) setrlimit(RLIMIT_DATA, &before_);
+  }
+  MemoryLimit(const MemoryLimit&) = delete;
+  MemoryLimit& operator=(const MemoryLimit&) = delete;
+
+ private:
+  rlimit before_{};
+  bool is_set_ = false;
+};
+
+class Worker {
+ public:
+  Worker(const Plan& plan, std::size_t arm, std::int64_t seed, const std::filesystem::path& folder)
+      : plan_(plan), arm_(arm), seed_(seed), folder_(folder), model_(*plan.source) {}
+
+  report::TrialResult answer(const TrialRequest& request) {
+    report::TrialResult result = trial_frame(plan_, arm_, request.planned_case, seed_, static_cast<int>(request.round));
+    try {
+      const MemoryLimit limit(plan_.spec.limits.memory);
+      switch (request.what) {
+        case TrialRequest::What::prepare:
+          prepare();
+          break;
+        case TrialRequest::What::check:
+          check(request.planned_case, result);
+          break;
+        case TrialRequest::What::measure:
+          measure(request.planned_case, result);
+          break;
+      }
+    } catch (const Error& error) {
+      end(result, "failed", error.problems().front().text());
+    } catch (const std::bad_alloc&) {
+      const std::uint64_t limit = plan_.spec.limits.memory;
+      end(result, "failed",
+          limit == 0 ? "out of memory"
+                     : fmt::format("out of memory: the limit is {}", report::format_bytes(static_cast<double>(limit))));
+    } catch (const std::exception& error) {
+      end(result, "failed", error.what());
+    } catch (...) {
+      end(result, "failed", "thrown where nobody expects it: " + current_exception_text());
+    }
+    return result;
+  }
+
+ private:
+  static void end(report::TrialResult& result, std::string status, std::string reason) {
+    result.status = std::move(status);
+    result.reason = std::move(reason);
+    result.samples.clear();
+    result.details = nlohmann::json::object();
+  }
+
+  void prepare() {
+    set_threads(plan_.arms[arm_].threads);
+    decoder_ = std::make_unique<model::Decoder>(
+        build_decoder(plan_.arms[arm_].resolved, *plan_.source, *plan_.registry,
+                      {.seed = static_cast<std::uint64_t>(seed_), .allow_nonfinite = plan_.allow_nonfinite}));
+  }
+
+  void check(std::size_t planned_case, report::TrialResult& result) {
+    const PlannedCase& planned = plan_.cases[planned_case];
+    const std::vector<CaseFeeding> feedings = plan_.workload_of(planned).feedings(planned.index, planned.size);
+    const CarefulCalls careful;
+    if (auto wrong = check_arm(*decoder_, feedings, plan_.allow_nonfinite)) end(result, "wrong", std::move(*wrong));
+    malloc_trim(0);  // what the check held is not of what is measured next
+  }
+
+  void measure(std::size_t planned_case, report::TrialResult& result) {
+    start_peak();
+    static_cast<void>(decoder_->take_nonfinite());
+    Measured measured = run(planned_case);
+    // In any step: what is measured last may be finite again.
+    if ((decoder_->take_nonfinite() || measured.has_nonfinite_logits) && !plan_.allow_nonfinite)
+      return end(result, "wrong", "the logits hold NaN or Inf");
+    measured.add("peak_rss_bytes", "bytes", "lower", peak_rss());
+    result.samples = std::move(measured.samples);
+    result.details = std::move(measured.details);
+    if (plan_.arms[arm_].threads != plan_.threads) result.details["threads"] = plan_.arms[arm_].threads;
+  }
+
+  Measured run(std::size_t planned_case) {
+    const PlannedCase& planned = plan_.cases[planned_case];
+    const bool is_compared = plan_.spec.workloads[planned.workload].kind->is_held_against_baseline;
+    return plan_.workload_of(planned).measure(
+        planned.index,
+        {.decoder = *decoder_,
+         .model = model_,
+         .seed = static_cast<std::uint64_t>(seed_),
+         .compression = plan_.arms[arm_].compression,
+         .baseline = is_compared ? baseline_file(plan_, arm_, planned_case, seed_, folder_) : BaselineFile{}});
+  }
+
+  const Plan& plan_;
+  std::size_t arm_;
+  std::int64_t seed_;
+  const std::filesystem::path& folder_;
+  std::unique_ptr<model::Decoder> decoder_;
+  ModelTexts model_;
+};
+
+}  // namespace
+
+void serve_trials(int socket, const Plan& plan, std::size_t arm, std::int64_t seed,
+                  const std::filesystem::path& trials_folder) {
+  Worker worker(plan, arm, seed, trials_folder);
+  TrialRequest request;
+  while (read_all(socket, &request, sizeof request)) {
+    const std::string text = report::json_text(worker.answer(request));
+    const std::uint64_t length = text.size();
+    if (!write_all(socket, &length, sizeof length) || !write_all(socket, text.data(), text.size())) return;
+  }
+}
+
+report::TrialResult trial_frame(const Plan& plan, std::size_t arm, std::size_t planned_case, std::int64_t seed,
+                                int round) {
+  const PlannedArm& planned = plan.arms[arm];
+  const PlannedCase& of = plan.cases[planned_case];
+  report::TrialResult result;
+  result.id = trial_id(plan, planned, of, seed, round);
+  result.arm = planned.arm.name;
+  result.attention = planned.arm.attention.text();
+  result.position = planned.arm.position.text();
+  result.cache = planned.arm.cache.text();
+  result.workload = of.workload_name;
+  result.case_name = of.label;
+  result.round = round;
+  result.seed = seed;
+  return result;
+}
+
+BaselineFile baseline_file(const Plan& plan, std::size_t arm, std::size_t planned_case, std::int64_t seed,
+                           const std::filesystem::path& trials_folder) {
+  const PlannedArm& baseline = plan.arms[plan.spec.baseline];
+  if (!baseline.runs(planned_case) || !baseline.failed.empty()) return {};
+  const std::string id = trial_id(plan, baseline, plan.cases[planned_case], seed, 0);
+  return {trials_folder / (id + ".topk"),
+          arm == plan.spec.baseline ? BaselineFile::Role::written : BaselineFile::Role::read};
+}
+
+bool read_all(int socket, void* to, std::size_t count) {
+  auto* at = static_cast<char*>(to);
+  while (count > 0) {
+    const ssize_t got = read(socket, at, count);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return false;
+    at += got;
+    count -= static_cast<std::size_t>(got);
+  }
+  return true;
+}
+
+bool write_all(int socket, const void* from, std::size_t count) {
+  const auto* at = static_cast<const char*>(from);
+  while (count > 0) {
+    const ssize_t sent = send(socket, at, count, MSG_NOSIGNAL);
+    if (sent < 0 && errno == EINTR) continue;
+    if (sent <= 0) return false;
+    at += sent;
+    count -= static_cast<std::size_t>(sent);
+  }
+  return true;
+}
+
+}  // namespace attnlab::experiment

@@ -1,0 +1,39 @@
+// The inside of a trial's process: one arm's model with one seed, and what it is asked to measure. It talks to its
+// parent over a socket (see trial_process) and writes no results itself.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+
+#include "report/read/trial_result.h"
+#include "study/plan.h"
+#include "workloads/quality_baseline.h"
+
+namespace attnlab::experiment {
+
+struct TrialRequest {
+  enum class What : std::int32_t { prepare, check, measure };
+
+  What what = What::prepare;  // prepare: the model is made; check: its output in the case is held against the reference
+  std::uint64_t planned_case = 0;
+  std::int64_t round = 0;
+};
+
+/// Answers requests until the socket ends: each with the length of a text (64 bits) and the text, a TrialResult as
+/// JSON.
+void serve_trials(int socket, const Plan& plan, std::size_t arm, std::int64_t seed,
+                  const std::filesystem::path& trials_folder);
+
+/// The result's frame: who is measured in which round.
+[[nodiscard]] report::TrialResult trial_frame(const Plan& plan, std::size_t arm, std::size_t planned_case,
+                                              std::int64_t seed, int round);
+
+/// Where the predictions are that a perplexity trial is compared with, or keeps for the others.
+[[nodiscard]] BaselineFile baseline_file(const Plan& plan, std::size_t arm, std::size_t planned_case, std::int64_t seed,
+                                         const std::filesystem::path& trials_folder);
+
+/// False at the end of the stream.
+[[nodiscard]] bool read_all(int socket, void* to, std::size_t count);
+[[nodiscard]] bool write_all(int socket, const void* from, std::size_t count);
+
+}  // namespace attnlab::experiment

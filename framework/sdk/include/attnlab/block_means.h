@@ -1,0 +1,31 @@
+// Means of the keys of complete blocks of rows, for a variant that chooses among blocks. They are kept in the layer's
+// state (AttentionVariant::summary_floats), so that a decode step does not read all rows again.
+#pragma once
+
+#include <cstdint>
+
+#include <attnlab/attention_variant.h>
+
+namespace attnlab {
+
+class ATTNLAB_API BlockMeans {
+ public:
+  /// Block m holds the positions m * block .. (m + 1) * block - 1, of every kv head.
+  BlockMeans(int block, const KvShape& shape) : block_(block), kv_heads_(shape.kv_heads), width_(shape.key_dim) {}
+
+  /// For AttentionVariant::summary_floats of a variant that keeps nothing else there.
+  [[nodiscard]] std::int64_t floats(int tokens) const noexcept { return 1 + tokens / block_ * mean_floats(); }
+
+  /// [blocks, kv_heads, key_dim] of the first `blocks` blocks of a sequence, over keys as the layer's cache holds them,
+  /// which must be all. Means that the state does not have yet, and all of them where it has no room, are computed from
+  /// the rows; the work is counted.
+  [[nodiscard]] TensorView<const float, 3> of(const LayerContext& layer, int sequence, int blocks) const;
+
+ private:
+  [[nodiscard]] std::int64_t mean_floats() const noexcept { return std::int64_t{kv_heads_} * width_; }
+  void add(const KvSource& rows, int sequence, int head, int known, TensorView<float, 3> means) const;
+
+  int block_, kv_heads_, width_;
+};
+
+}  // namespace attnlab

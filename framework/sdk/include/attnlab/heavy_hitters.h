@@ -1,0 +1,42 @@
+// Heavy hitters: the rows that received the most attention so far stay, and the newest (Zhang et al. 2023, H2O). What
+// policies share that decide so and differ in what becomes of the rows that go.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <tuple>
+
+#include <attnlab/budget.h>
+#include <attnlab/eviction.h>
+#include <attnlab/observed_window.h>
+#include <attnlab/options.h>
+
+namespace attnlab {
+
+struct ATTNLAB_API HeavyHitterOptions : ProtectOptions {
+  Budget heavy = 128;
+  Budget recent = 128;
+
+  static constexpr auto fields() {
+    using H = HeavyHitterOptions;
+    return std::tuple_cat(
+        std::tuple{field("heavy", &H::heavy,
+                         {.doc = "Rows that stay for their score: the attention they received, summed and never "
+                                 "decayed. Protected first tokens are of these."}),
+                   field("recent", &H::recent, {.doc = "Newest rows that stay."})},
+        ProtectOptions::fields());
+  }
+  static void check(const HeavyHitterOptions& options, Problems& problems);
+};
+
+/// Called with the rows of a kv head that go (ascending indices), while they are still there.
+using BeforeDrop = std::function<void(KvRows& rows, int sequence, int kv_head, std::span<const int> dropped)>;
+
+/// After a prompt and after each step, every kv head keeps its `recent` newest rows and of the others the `heavy` ones
+/// with the most attention (equal: the higher position). An Error where the options leave too few rows.
+[[nodiscard]] ATTNLAB_API std::unique_ptr<EvictionRule> heavy_hitters(const HeavyHitterOptions& options,
+                                                                      const LayerCacheContext& context,
+                                                                      BeforeDrop before_drop = {});
+
+}  // namespace attnlab

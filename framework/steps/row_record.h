@@ -1,0 +1,55 @@
+// What was appended to caches, remembered beside them: key and value of every row as they were given, by cache,
+// sequence, kv head and position. What a cache returns later is held against it, so that a row that was lost, mixed up
+// or never there is seen. Not here: which rows a policy keeps, and how a storage rounds them.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <map>
+#include <span>
+#include <tuple>
+#include <vector>
+
+#include <attnlab/cache_policy.h>
+
+namespace attnlab {
+
+class RowRecord {
+ public:
+  /// Remembers one row in `stride`: long contexts would double the memory of their caches.
+  explicit RowRecord(int stride = 1) : stride_(stride) {}
+
+  /// The rows of one kv head, at ascending positions from `length` on; an earlier position begins the list anew from
+  /// there (a sequence that was cleared, another session).
+  struct List {
+    Position length = 0;     // positions below have been appended
+    Position unseen = 0;     // positions below were there before anybody looked (a state that was restored)
+    double largest_key = 0;  // of all numbers that were appended, where a storage rounds them
+    double largest_value = 0;
+    int width = 0;
+    std::vector<float> numbers;  // [remembered, key_dim + value_dim]
+  };
+  [[nodiscard]] List& at(const LayerCache& cache, int sequence, int kv_head) {
+    return lists_[{&cache, sequence, kv_head}];
+  }
+
+  [[nodiscard]] bool remembers(Position position) const noexcept { return position % stride_ == stride_ - 1; }
+  /// Makes room for the row at `position`.
+  void begin_row(List& list, Position position, int width) const;
+  /// Of a row that is remembered, after begin_row.
+  void set(List& list, Position position, std::span<const float> key, std::span<const float> value) const;
+  /// [key_dim + value_dim]; empty where the row is not remembered.
+  [[nodiscard]] std::span<const float> row(const List& list, Position position) const noexcept;
+
+  /// Into a largest number, by magnitude.
+  static void include(float number, double& largest) {
+    if (std::isfinite(number)) largest = std::max(largest, std::abs(static_cast<double>(number)));
+  }
+
+ private:
+  int stride_;
+  std::map<std::tuple<const LayerCache*, int, int>, List> lists_;
+};
+
+}  // namespace attnlab

@@ -1,0 +1,110 @@
+#include "study/estimate.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "report/read/format.h"
+
+namespace attnlab::experiment {
+namespace {
+
+constexpr double kLoadBytesPerSecond = 0.7e9;  // weights read and packed, or made from a seed
+constexpr double kStartSeconds = 0.05;         // a process
+constexpr double kProbeSeconds = 0.15;
+constexpr std::int64_t kProbeBytes = std::int64_t{256} << 20;  // less than a run's probe: nobody waits for an estimate
+// A limit is for trials that hang: one core of a small old machine, several times over.
+constexpr double kSlowFlopsPerThread = 10e9;
+constexpr double kSlowBytesPerSecond = 2e9;
+constexpr double kLimitFactor = 3;
+constexpr double kLeastLimitSeconds = 600;
+
+bool runs(const PlannedArm& arm) {
+  return arm.refused.empty() && arm.failed.empty();
+}
+
+std::string size(double bytes) {
+  constexpr double kMebibyte = 1 << 20;
+  if (bytes < 1024 * kMebibyte) return fmt::format("{:.{}f} MiB", bytes / kMebibyte, bytes < 10 * kMebibyte ? 1 : 0);
+  return fmt::format("{:.1f} GiB", bytes / (1024 * kMebibyte));
+}
+
+}  // namespace
+
+std::size_t kv_bytes(const Plan& plan, const ArmCost& cost, const PlannedCase& planned) {
+  const auto [rows, sequences] = plan.workload_of(planned).most_rows(planned.index, planned.size);
+  return static_cast<std::size_t>(rows * cost.row_bytes + sequences * cost.state_bytes);
+}
+
+double default_limit_seconds(const Plan& plan, std::size_t planned_case) {
+  double most = 0;
+  for (const PlannedArm& arm : plan.arms) {
+    if (!runs(arm) || !arm.runs(planned_case)) continue;
+    const RoofProbe slow{.fma_flops_per_second = kSlowFlopsPerThread * arm.threads,
+                         .read_bytes_per_second = kSlowBytesPerSecond};
+    const double load = static_cast<double>(arm.weight_bytes) / kLoadBytesPerSecond;
+    most = std::max(most, load + trial_seconds(plan, arm, plan.cases[planned_case], slow));
+  }
+  constexpr double kMinute = 60;
+  return std::max(kLeastLimitSeconds, kMinute * std::ceil(kLimitFactor * most / kMinute));
+}
+
+double trial_seconds(const Plan& plan, const PlannedArm& arm, const PlannedCase& planned, const RoofProbe& roof) {
+  return plan.workload_of(planned).seconds(planned.index, planned.size,
+                                           ForwardTime(arm.cost, plan.source->config().layers, roof));
+}
+
+Estimate estimate(const Plan& plan, const RoofProbe& roof) {
+  constexpr int kLeastWarmup = 2;
+  Estimate all;
+  for (const PlannedArm& arm : plan.arms) {
+    if (!runs(arm)) continue;
+    const double start = kStartSeconds + static_cast<double>(arm.weight_bytes) / kLoadBytesPerSecond;
+    double once = 0;   // what is measured in the first round only
+    double round = 0;  // what is measured in every round
+    double timed = 0;  // what is measured in rounds of warm-up too
+    std::size_t most_kv_bytes = 0;
+    for (std::size_t index = 0; index < plan.cases.size(); ++index) {
+      if (!arm.runs(index)) continue;
+      const PlannedCase& planned = plan.cases[index];
+      const double seconds = trial_seconds(plan, arm, planned, roof);
+      (planned.deterministic ? once : round) += seconds;
+      if (planned.is_timed) timed += seconds;
+      most_kv_bytes = std::max(most_kv_bytes, kv_bytes(plan, arm.cost, planned));
+    }
+    const auto seeds = static_cast<double>(plan.spec.seeds.size());
+    const auto with = [&](int rounds, int warmup) {
+      const double warm = timed > 0 ? warmup * (start + timed) : 0;
+      return seeds * (once + (round > 0 ? rounds : 1) * (start + round) + warm);
+    };
+    all.least_seconds += with(plan.spec.repeats.min, std::min(plan.spec.warmup, kLeastWarmup));
+    all.most_seconds += with(plan.spec.repeats.max, plan.spec.warmup);
+    if (arm.weight_bytes + most_kv_bytes > all.weight_bytes + all.kv_bytes) {
+      all.weight_bytes = arm.weight_bytes;
+      all.kv_bytes = most_kv_bytes;
+      all.largest_arm = arm.arm.name;
+    }
+  }
+  return all;
+}
+
+std::string describe_estimate(const Plan& plan) {
+  RoofProbe roof;
+  roof.fma_flops_per_second = measure_fma(plan.threads, kProbeSeconds);
+  roof.buffer_bytes = std::min(read_buffer_bytes(plan.threads), kProbeBytes);
+  roof.read_bytes_per_second = measure_read(plan.threads, kProbeSeconds, roof.buffer_bytes);
+  const Estimate all = estimate(plan, roof);
+  std::string time = report::format_duration(all.least_seconds);
+  if (const std::string most = report::format_duration(all.most_seconds); most != time) time += " to " + most;
+  return fmt::format(
+      "estimated: {}; {} of memory for \"{}\" (weights {}, caches at their longest case at most {})\n"
+      "  An estimate: operations at {:.0f} % of {:.0f} GFLOP/s, bytes at {:.0f} % of {:.1f} GB/s (both probed just "
+      "now), "
+      "process starts and loading\n",
+      time, size(static_cast<double>(all.weight_bytes + all.kv_bytes)), all.largest_arm,
+      size(static_cast<double>(all.weight_bytes)), size(static_cast<double>(all.kv_bytes)), 100 * kShareOfPeak,
+      roof.fma_flops_per_second / 1e9, 100 * kShareOfBandwidth, roof.read_bytes_per_second / 1e9);
+}
+
+}  // namespace attnlab::experiment

@@ -1,0 +1,42 @@
+// How long a plan will take, and how much memory, before anything runs: operations and bytes are counted from the
+// shapes of weights and caches, and held against what this machine does in a short probe. An estimate, not a
+// measurement: what a plugin computes beside the products and reads is not in it, and a cache is taken for as large as
+// if it forgot nothing.
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include <attnlab/api.h>
+
+#include "machine/roof.h"
+#include "study/plan.h"
+
+namespace attnlab::experiment {
+
+struct Estimate {
+  double least_seconds = 0;      // of the whole run: fewest rounds, two rounds of warm-up
+  double most_seconds = 0;       // most rounds, all rounds of warm-up
+  std::size_t weight_bytes = 0;  // of the largest arm's process, weights and caches
+  std::size_t kv_bytes = 0;
+  std::string largest_arm;
+};
+
+[[nodiscard]] ATTNLAB_API Estimate estimate(const Plan& plan, const RoofProbe& roof);
+
+/// Of the case's rows and states in the arm's caches, as if they forgot nothing.
+[[nodiscard]] std::size_t kv_bytes(const Plan& plan, const ArmCost& cost, const PlannedCase& planned);
+
+/// What a trial of the case may take where the experiment does not say: what the costliest arm would take on a machine
+/// that is slow, several times over, at least ten minutes. The same on every machine, so that
+/// plan.yaml is. For trials that hang, not for those that are slow.
+[[nodiscard]] double default_limit_seconds(const Plan& plan, std::size_t planned_case);
+
+/// Seconds of one trial in a process that is there already.
+[[nodiscard]] ATTNLAB_API double trial_seconds(const Plan& plan, const PlannedArm& arm, const PlannedCase& planned,
+                                               const RoofProbe& roof);
+
+/// For people, with how it was made. Probes the machine for a fraction of a second.
+[[nodiscard]] ATTNLAB_API std::string describe_estimate(const Plan& plan);
+
+}  // namespace attnlab::experiment

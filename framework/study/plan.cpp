@@ -1,0 +1,242 @@
+#include "study/plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include <attnlab/error.h>
+
+#include "assembly/constructed_conflict.h"
+#include "base/plugin_call.h"
+#include "machine/memory.h"
+#include "parallel/parallel.h"
+#include "report/read/format.h"
+#include "study/estimate.h"
+
+namespace attnlab::experiment {
+namespace {
+
+// Error where the model cannot take a case, whatever the arm.
+void size_cases(Plan& plan) {
+  ModelTexts model(*plan.source);
+  for (std::size_t workload = 0; workload < plan.spec.workloads.size(); ++workload) {
+    const ChosenWorkload& chosen = plan.spec.workloads[workload];
+    for (std::size_t index = 0; index < chosen.labels.size(); ++index)
+      plan.cases.push_back({.workload = workload,
+                            .index = index,
+                            .workload_name = std::string(chosen.kind->name),
+                            .label = chosen.labels[index],
+                            .deterministic = chosen.kind->is_deterministic,
+                            .is_timed = chosen.kind->is_timed,
+                            .size = chosen.workload->size(index, model)});
+  }
+}
+
+std::string joined(const std::vector<std::string>& sentences) {
+  std::string text;
+  for (const std::string& sentence : sentences) text += (text.empty() ? "" : "; ") + sentence;
+  return text;
+}
+
+// Rows that are never dropped need their memory whatever happens. Of a policy that evicts it is not known beforehand.
+bool keeps_all_rows(const PlannedArm& arm, const Registry& registry) {
+  return std::ranges::none_of(arm.resolved.layers, [&](const ResolvedLayer& layer) {
+    return registry.traits(*layer.cache.descriptor, layer.cache.options).provides.has(Feature::token_eviction);
+  });
+}
+
+// Why a cache of the arm cannot be made for a case: a share of its context may be fewer rows than the policy needs.
+std::string context_conflict(const model::Decoder& decoder, const Plan& plan, const PlannedCase& planned) {
+  for (const CaseFeeding& feeding : plan.workload_of(planned).feedings(planned.index, planned.size)) try {
+      (void)decoder.make_session(feeding.capacities);
+    } catch (const PluginRefusal& error) {
+      return fmt::format("in a context of {} ({}): {}", std::ranges::min(feeding.capacities),
+                         planned.workload_name + " " + planned.label, error.problems().front().text());
+    }
+  return {};
+}
+
+// The arm, where none of its cases can run.
+void refuse_if_none_is_left(PlannedArm& arm) {
+  if (std::ranges::any_of(arm.cases, [](const ArmCase& one) { return one.refused.empty(); })) return;
+  std::vector<std::string> reasons;
+  for (const ArmCase& one : arm.cases)
+    if (std::ranges::find(reasons, one.refused) == reasons.end()) reasons.push_back(one.refused);
+  arm.refused = joined(reasons);
+}
+
+// Each case by itself: one that is impossible for the arm is refused, and the others run.
+void check_cases(PlannedArm& arm, const Plan& plan, const model::Decoder& decoder) {
+  for (const PlannedCase& planned : plan.cases) {
+    ArmCase& one = arm.cases.emplace_back();
+    try {
+      if (const auto warning = decoder.check_length(planned.size.longest)) one.notes.push_back(*warning);
+    } catch (const Error& error) {
+      one.refused = error.problems().front().text();
+      continue;
+    }
+    one.refused = context_conflict(decoder, plan, planned);
+  }
+  refuse_if_none_is_left(arm);
+}
+
+// Rows that need more memory than a trial may take; of the cases that could run otherwise.
+void check_memory(PlannedArm& arm, const Plan& plan) {
+  if (!keeps_all_rows(arm, *plan.registry)) return;
+  std::uint64_t memory = static_cast<std::uint64_t>(memory_limit_bytes());
+  if (plan.spec.limits.memory > 0) memory = std::min(memory, plan.spec.limits.memory);
+  for (std::size_t index = 0; index < plan.cases.size(); ++index) {
+    ArmCase& one = arm.cases[index];
+    if (!one.refused.empty()) continue;
+    const std::size_t rows = kv_bytes(plan, arm.cost, plan.cases[index]);
+    if (rows > 0 && arm.weight_bytes + rows > memory)
+      one.refused = fmt::format("its weights ({}) and rows ({}) need more memory than the {} that a trial may take",
+                                report::format_bytes(static_cast<double>(arm.weight_bytes)),
+                                report::format_bytes(static_cast<double>(rows)),
+                                report::format_bytes(static_cast<double>(memory)));
+  }
+  refuse_if_none_is_left(arm);
+}
+
+// Makes the arm's model without reading weights, and notes what it says about itself.
+void check_model(PlannedArm& arm, const Plan& plan) {
+  const model::Decoder decoder = build_decoder(arm.resolved, *plan.source, *plan.registry,
+                                               {.seed = static_cast<std::uint64_t>(plan.spec.seed),
+                                                .allow_nonfinite = plan.allow_nonfinite,
+                                                .check_only = true});
+  arm.weight_bytes = decoder.weight_bytes();
+  check_cases(arm, plan, decoder);
+  if (!arm.refused.empty()) return;
+  int length = 0;  // of the longest case that runs
+  for (std::size_t index = 0; index < plan.cases.size(); ++index)
+    if (arm.cases[index].refused.empty()) length = std::max(length, plan.cases[index].size.longest);
+  model::Session session = decoder.make_session(1, length);
+  arm.compression = compression_of(arm.resolved, *plan.registry, session);
+  arm.kv_heads = session.shape(0).kv_heads;
+  for (int layer = 1; layer < session.layers(); ++layer)
+    if (session.shape(layer).kv_heads != arm.kv_heads) arm.kv_heads = 0;
+  arm.cost = cost_of(arm.resolved, decoder, session);
+  const std::vector<std::string>& of_weights = decoder.notes();
+  arm.notes = arm.resolved.notes;
+  const std::vector<std::string> idle = idle_notes(arm.resolved, decoder, session);
+  arm.notes.insert(arm.notes.end(), idle.begin(), idle.end());
+  arm.notes.insert(arm.notes.end(), of_weights.begin(), of_weights.end());
+  const std::vector<std::string> of_caches = cache_notes(arm.resolved, *plan.registry, arm.compression.has_value());
+  arm.notes.insert(arm.notes.end(), of_caches.begin(), of_caches.end());
+  check_memory(arm, plan);
+}
+
+void plan_arms(Plan& plan) {
+  std::vector<Problem> problems;
+  std::vector<Error> model_errors;
+  std::size_t running = 0;
+  for (const Arm& arm : plan.spec.arms) {
+    PlannedArm planned{.arm = arm};
+    planned.threads = arm.threads > 0 ? arm.threads : plan.threads;
+    planned.resolved = resolve_arm(arm, plan.source->config(), *plan.registry);
+    if (plan.source->constructed() == "recall" && planned.resolved.conflicts.empty())
+      if (std::string conflict = recall_conflict(planned.resolved, plan.source->config()); !conflict.empty())
+        planned.resolved.conflicts.push_back(std::move(conflict));
+    planned.refused = joined(planned.resolved.conflicts);
+    if (planned.refused.empty()) {
+      try {
+        check_model(planned, plan);
+      } catch (const OptionError& error) {
+        planned.refused = error.problems().front().text();
+        if (!arm.from_grid) {
+          problems.push_back(error.problems().front());
+          continue;
+        }
+      } catch (const Error& error) {
+        planned.failed = error.problems().front().text();
+        model_errors.push_back(error);
+      }
+    }
+    if (!planned.refused.empty() && !arm.from_grid)
+      problems.push_back({arm.where.text(), fmt::format("arm \"{}\": {}", arm.name, planned.refused), ""});
+    if (planned.refused.empty()) ++running;
+    planned.cases.resize(plan.cases.size());  // of an arm that was refused before its cases were looked at
+    plan.arms.push_back(std::move(planned));
+  }
+  if (!problems.empty()) throw Error(std::move(problems));
+  if (running == 0) {
+    for (const PlannedArm& arm : plan.arms)
+      problems.push_back(
+          {arm.arm.where.text(), fmt::format("arm \"{}\" is refused: {}", arm.arm.name, arm.refused), ""});
+    problems.push_back({plan.spec.file.string(), "no arm is left", "at least one arm must be sound"});
+    throw Error(std::move(problems));
+  }
+  // What is wrong with every arm is wrong with the model, not with an arm.
+  if (model_errors.size() == running) throw model_errors.front();
+}
+
+// What a workload needs to be told where some arm's caches drop or round rows.
+void check_compression(const Plan& plan) {
+  const auto arm = std::ranges::find_if(
+      plan.arms, [](const PlannedArm& one) { return one.refused.empty() && one.compression.has_value(); });
+  if (arm == plan.arms.end()) return;
+  std::vector<Problem> problems;
+  for (const ChosenWorkload& one : plan.spec.workloads)
+    if (auto problem = one.workload->problem_with(arm->arm.name, *arm->compression))
+      problems.push_back(*std::move(problem));
+  if (!problems.empty()) throw Error(std::move(problems));
+}
+
+void check_weights(const Plan& plan) {
+  if (!plan.source->constructed().empty() || plan.source->is_random() || plan.allow_nonfinite) return;
+  const model::Checkpoint checkpoint = model::Checkpoint::open(plan.source->path());
+  for (const std::string& name : checkpoint.names()) {
+    const model::StoredTensor tensor = *checkpoint.find(name);
+    model::check_weight_dtype(tensor);
+    model::check_finite(tensor);
+    tensor.file->release(*tensor.info);
+  }
+}
+
+}  // namespace
+
+Plan make_plan(const std::filesystem::path& file, const PlanOptions& options) {
+  SpecDocument document = open_spec(file, options.overrides);
+  Plan plan;
+  plan.warnings = document.warnings;
+  std::vector<std::filesystem::path> plugins = document.plugin_paths();
+  plugins.insert(plugins.end(), options.plugins.begin(), options.plugins.end());
+  plan.registry = std::make_shared<Registry>(Registry::standard(plugins));
+  ArmDefaults defaults;
+  if (!document.model.path.empty() || !document.constructed.empty()) {
+    try {
+      plan.source =
+          std::make_shared<ModelSource>(document.constructed.empty() ? ModelSource::open(document.model.path)
+                                                                     : ModelSource::from_code(document.constructed));
+      defaults = arm_defaults(plan.source->config());
+    } catch (const Error& error) {
+      document.problems.add(document.model.where, error);
+    }
+  }
+  plan.spec = read_spec(document, lookup_in(*plan.registry), defaults);
+  if (!options.only.empty())
+    if (std::string told = plan.spec.keep_only(options.only); !told.empty()) plan.warnings.push_back(std::move(told));
+  plan.allow_nonfinite = plan.spec.allow_nonfinite;
+  plan.threads = options.threads > 0     ? options.threads
+                 : plan.spec.threads > 0 ? plan.spec.threads
+                                         : available_processors();
+  size_cases(plan);
+  plan_arms(plan);
+  check_compression(plan);
+  for (std::size_t index = 0; index < plan.cases.size(); ++index)
+    plan.cases[index].limit_seconds =
+        plan.spec.limits.seconds > 0 ? plan.spec.limits.seconds : default_limit_seconds(plan, index);
+  if (const PlannedArm& baseline = plan.arms[plan.spec.baseline]; !baseline.refused.empty())
+    plan.warnings.push_back(
+        fmt::format("the baseline {} is refused, so nothing is held against it", baseline.arm.name));
+  check_weights(plan);
+  identify(plan);
+  int most = 0;
+  for (const PlannedArm& arm : plan.arms) most = std::max(most, arm.threads);
+  if (most > available_processors())
+    plan.warnings.push_back(
+        fmt::format("{} threads on {} processors: speeds say nothing", most, available_processors()));
+  return plan;
+}
+
+}  // namespace attnlab::experiment

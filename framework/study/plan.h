@@ -1,0 +1,103 @@
+// The plan: every arm resolved and checked, every trial known, before anything runs. What is wrong with the input is
+// found here, not in the third hour.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include <attnlab/api.h>
+
+#include "assembly/arm_cost.h"
+#include "assembly/arm_model.h"
+#include "assembly/compression.h"
+#include "assembly/model_source.h"
+#include "base/file_hashes.h"
+#include "registry/registry.h"
+#include "study/spec.h"
+
+namespace attnlab::experiment {
+
+struct PlanOptions {
+  std::vector<std::string> overrides;          // --set
+  std::string only;                            // --only; empty: all arms
+  int threads = 0;                             // --threads; 0: as the experiment says
+  std::vector<std::filesystem::path> plugins;  // --plugin
+};
+
+/// One arm in one case, where there is something to say of it alone.
+struct ArmCase {
+  std::string refused;             // why this case is not run; empty: it is
+  std::vector<std::string> notes;  // a length beyond the trained one
+};
+
+struct PlannedArm {
+  Arm arm;
+  ResolvedArm resolved;
+  std::string refused;                     // why it does not run; empty: it runs
+  std::string failed;                      // why its model cannot be made; empty: it can
+  std::vector<std::string> notes;          // what the report has to say of all its cases: converted heads
+  std::vector<ArmCase> cases;              // as many as the plan has
+  std::optional<Compression> compression;  // what its caches do to rows; none: every row stays as it is and is read
+  std::size_t weight_bytes = 0;
+  int threads = 1;
+  int kv_heads = 0;  // as the model has them in the end; 0: none, or not the same in every layer
+  ArmCost cost;
+  std::string identity;  // a hash of the arm with all its options, and of its plugins' files
+
+  [[nodiscard]] bool runs(std::size_t planned_case) const {
+    return refused.empty() && cases[planned_case].refused.empty();
+  }
+};
+
+/// One measurement of every round (or of the first only, where it is deterministic).
+struct PlannedCase {
+  std::size_t workload;  // index into spec.workloads
+  std::size_t index;     // of the case within the workload
+  std::string workload_name;
+  std::string label;
+  bool deterministic;
+  bool is_timed;         // as its workload says of itself
+  std::string identity;  // a hash of what is measured: the text, the prompt, the baseline that it is compared with
+  CaseSize size;
+  double limit_seconds = 0;  // a trial that takes longer is stopped; see default_limit_seconds in estimate.h
+};
+
+struct Plan {
+  ExperimentSpec spec;
+  int threads = 1;
+  bool allow_nonfinite = false;
+  std::shared_ptr<Registry> registry;
+  std::shared_ptr<ModelSource> source;
+  std::vector<PlannedArm> arms;
+  std::vector<PlannedCase> cases;
+  std::vector<std::string> warnings;
+  std::string identity;               // a hash of what all trials share: weights, threads, this build
+  std::shared_ptr<FileHashes> files;  // of all that the plan looked at
+
+  [[nodiscard]] const Workload& workload_of(const PlannedCase& planned) const {
+    return *spec.workloads[planned.workload].workload;
+  }
+};
+
+/// Error with every problem that was found.
+[[nodiscard]] ATTNLAB_API Plan make_plan(const std::filesystem::path& file, const PlanOptions& options);
+
+/// For people: arms with their verdicts, workloads, number of trials. What validate and --dry-run print.
+[[nodiscard]] ATTNLAB_API std::string describe_plan(const Plan& plan);
+
+/// plan.yaml: everything resolved, defaults included.
+[[nodiscard]] ATTNLAB_API nlohmann::ordered_json plan_json(const Plan& plan);
+
+/// Fills in the identities of plan, arms and cases; make_plan has done it.
+ATTNLAB_API void identify(Plan& plan);
+
+/// What identifies a trial: a hash of all that its outcome may depend on.
+[[nodiscard]] ATTNLAB_API std::string trial_id(const Plan& plan, const PlannedArm& arm, const PlannedCase& planned,
+                                               std::int64_t seed, int round);
+
+}  // namespace attnlab::experiment

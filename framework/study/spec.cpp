@@ -1,0 +1,242 @@
+#include "study/spec.h"
+
+#include <algorithm>
+#include <iterator>
+#include <set>
+#include <utility>
+
+#include <attnlab/error.h>
+#include <fmt/format.h>
+
+#include "config/include.h"
+#include "config/map_reader.h"
+#include "config/named_path.h"
+#include "config/scalars.h"
+#include "config/set_override.h"
+#include "study/spec_keys.h"
+
+namespace attnlab::experiment {
+namespace {
+
+using config::MapReader;
+using config::Node;
+using config::ProblemList;
+
+constexpr const char* kSection = "the experiment";
+
+void read_model(const Node& node, const std::filesystem::path& folder, SpecDocument& document) {
+  document.model.where = node.mark();
+  if (node.is_map()) {
+    MapReader reader(node, "model", constructed_model_keys(), document.problems);
+    document.constructed = reader.choice("constructed").value_or("");
+    reader.finish();
+  } else {
+    std::vector<std::filesystem::path> missing;
+    document.model.path =
+        config::read_first_path(node, "model", folder, config::PathKind::any, document.problems, &missing).value_or("");
+    for (const std::filesystem::path& path : missing)
+      document.warnings.push_back(
+          fmt::format("the model {} is not there; {} is used", path.string(), document.model.path.string()));
+  }
+}
+
+std::vector<NamedPath> read_plugins(const Node& node, const std::filesystem::path& folder, ProblemList& problems) {
+  std::vector<NamedPath> plugins;
+  const std::vector<Node> single = {node};
+  for (const Node& item : node.is_sequence() ? node.items() : single)
+    if (auto path = config::read_path(item, "plugins", folder, config::PathKind::any, problems))
+      plugins.push_back({*std::move(path), item.mark()});
+  return plugins;
+}
+
+// The name is that of a folder below results/.
+std::string read_name(MapReader& reader, ProblemList& problems) {
+  constexpr std::size_t kMaxLength = 200;
+  const auto name = reader.text("name");
+  if (!name) return {};
+  const bool safe = std::ranges::none_of(*name, [](unsigned char c) { return c < 0x20 || c == '/'; });
+  if (!safe || name->empty() || *name == "." || *name == ".." || name->size() > kMaxLength)
+    problems.add(reader.find("name")->mark(), fmt::format("name: {} is no name of a folder", config::in_quotes(*name)),
+                 "use letters, digits, - and _");
+  return *name;
+}
+
+std::vector<std::int64_t> read_seeds(MapReader& reader, ProblemList& problems) {
+  auto seeds = reader.integers("seed");
+  if (!seeds) return {1};
+  const std::set<std::int64_t> different(seeds->begin(), seeds->end());
+  if (different.size() != seeds->size())
+    problems.add(reader.find("seed")->mark(), "seed: a seed is there twice", "give each once");
+  return *std::move(seeds);
+}
+
+Repeats read_repeats(const Node& node, ProblemList& problems) {
+  Repeats repeats;
+  if (!node.is_map()) {
+    const auto count = config::as_integer(node, "repeats", problems, 1, kMaxRepeats);
+    if (count) repeats.min = repeats.max = static_cast<int>(*count);
+    return repeats;
+  }
+  MapReader reader(node, "repeats", repeats_keys(), problems);
+  const auto least = reader.count("min");
+  const auto most = reader.count("max");
+  repeats.until = reader.share("until").value_or(0);
+  reader.finish();
+  if (least && most && *most < *least)
+    problems.add(node.mark(), fmt::format("repeats: max {} is less than min {}", *most, *least));
+  repeats.min = least.value_or(repeats.min);
+  repeats.max = most.value_or(repeats.max);
+  return repeats;
+}
+
+Limits read_limits(const Node& node, ProblemList& problems) {
+  Limits limits;
+  MapReader reader(node, "limits", limits_keys(), problems);
+  limits.seconds = reader.real("seconds").value_or(0);
+  limits.memory = reader.bytes("memory").value_or(0);
+  reader.finish();
+  return limits;
+}
+
+// The first arm that is like the pattern. A plain text is an arm's name.
+std::optional<std::size_t> find_arm(const Node& node, const std::string& key, const std::vector<Arm>& arms,
+                                    const ComponentLookup& lookup, ProblemList& problems) {
+  std::optional<ArmPattern> pattern;
+  if (node.is_scalar())
+    pattern = ArmPattern{.name = node.text()};
+  else
+    pattern = read_pattern(node, key, lookup, problems);
+  if (!pattern || !problems.empty()) return std::nullopt;
+  const auto found = std::ranges::find_if(arms, [&](const Arm& arm) { return pattern->matches(arm); });
+  if (found != arms.end()) return static_cast<std::size_t>(found - arms.begin());
+  std::vector<std::string> names;
+  for (const Arm& arm : arms) names.push_back(arm.name);
+  problems.add(node.mark(), key + ": no arm is like this", config::name_remedy(node.text(), names, "arms"));
+  return std::nullopt;
+}
+
+// All are looked for, so that every wrong one is told. What is the baseline or there already is no further comparison.
+std::vector<std::size_t> find_compared(const Node& node, const ExperimentSpec& spec, const ComponentLookup& lookup,
+                                       ProblemList& problems) {
+  std::vector<std::size_t> found;
+  const std::vector<Node> single = {node};
+  for (const Node& item : node.is_sequence() ? node.items() : single) {
+    ProblemList of_item;
+    const auto arm = find_arm(item, "compare_with", spec.arms, lookup, of_item);
+    problems.add(of_item);
+    if (!arm) continue;
+    const std::string& name = spec.arms[*arm].name;
+    if (*arm == spec.baseline)
+      problems.add(item.mark(), fmt::format("compare_with: {} is the baseline", config::in_quotes(name)),
+                   "all arms are compared with it anyway: leave it out");
+    else if (std::ranges::find(found, *arm) != found.end())
+      problems.add(item.mark(), fmt::format("compare_with: {} is there twice", config::in_quotes(name)),
+                   "name it once");
+    else
+      found.push_back(*arm);
+  }
+  return found;
+}
+
+}  // namespace
+
+std::vector<std::filesystem::path> SpecDocument::plugin_paths() const {
+  std::vector<std::filesystem::path> paths;
+  std::ranges::transform(plugins, std::back_inserter(paths), &NamedPath::path);
+  return paths;
+}
+
+std::string ExperimentSpec::keep_only(const std::string& glob) {
+  std::vector<std::size_t> selected = select_arms(arms, glob);
+  if (selected.empty()) {
+    throw Error(
+        "--only " + glob, "no arm has such a name or tag",
+        fmt::format("it is a glob over the whole name or a tag, such as '*/full'; {}", nearest_arms(arms, glob)));
+  }
+  // What the experiment compares with stays in, as what was asked.
+  for (const std::size_t other : compare_with)
+    if (const auto at = std::ranges::lower_bound(selected, other); at == selected.end() || *at != other)
+      selected.insert(at, other);
+  std::string told;
+  const auto at = std::ranges::lower_bound(selected, baseline);
+  if (at == selected.end() || *at != baseline) {
+    if (declares_baseline) {
+      told = fmt::format("--only {}: the baseline {} runs too, since the others are held against it", glob,
+                         arms[baseline].name);
+      selected.insert(at, baseline);
+    } else if (selected.size() > 1) {
+      told = fmt::format(
+          "--only {}: the experiment names no baseline, so the others are held against {}, the first arm that is left",
+          glob, arms[selected.front()].name);
+    }
+  }
+  for (std::size_t& other : compare_with)
+    other = static_cast<std::size_t>(std::ranges::lower_bound(selected, other) - selected.begin());
+  std::vector<Arm> kept;
+  std::size_t kept_baseline = 0;
+  for (const std::size_t index : selected) {
+    if (index == baseline) kept_baseline = kept.size();
+    kept.push_back(std::move(arms[index]));
+  }
+  arms = std::move(kept);
+  baseline = kept_baseline;
+  std::erase(compare_with, baseline);
+  return told;
+}
+
+SpecDocument open_spec(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
+  SpecDocument document;
+  document.file = file;
+  document.root = config::parse_with_includes(file);
+  if (!document.root.is_map()) {
+    throw Error(document.root.mark().text(),
+                fmt::format("{}: expected a map, got {}", kSection, config::describe(document.root)),
+                "begin with \"name: ...\"");
+  }
+  for (const std::string& text : overrides) document.root = config::with_override(document.root, text);
+  if (const Node* include = document.root.find("include"))
+    document.problems.add(include->mark(), "include: files are included before values are set", "write it in the file");
+  const std::filesystem::path folder = file.parent_path();
+  if (const Node* model = document.root.find("model")) read_model(*model, folder, document);
+  if (const Node* plugins = document.root.find("plugins"))
+    document.plugins = read_plugins(*plugins, folder, document.problems);
+  return document;
+}
+
+ExperimentSpec read_spec(const SpecDocument& document, const ComponentLookup& lookup, const ArmDefaults& defaults) {
+  ProblemList problems = document.problems;
+  ExperimentSpec spec;
+  spec.file = document.file;
+  spec.model = document.model;
+  spec.constructed = document.constructed;
+  spec.plugins = document.plugins;
+  MapReader reader(document.root, kSection, experiment_keys(), problems);
+  spec.name = read_name(reader, problems);
+  spec.question = reader.text("question").value_or("");
+  spec.seeds = read_seeds(reader, problems);
+  spec.seed = spec.seeds.front();
+  spec.threads = reader.count("threads").value_or(spec.threads);
+  if (const Node* repeats = reader.find("repeats")) spec.repeats = read_repeats(*repeats, problems);
+  spec.warmup = reader.count("warmup").value_or(spec.warmup);
+  if (const Node* limits = reader.find("limits")) spec.limits = read_limits(*limits, problems);
+  spec.stops_on_error = reader.choice("on_error") == "stop";
+  spec.allow_nonfinite = reader.boolean("allow_nonfinite").value_or(false);
+
+  ProblemList of_arms;
+  const Node* arms = reader.find("arms");
+  if (arms != nullptr) spec.arms = read_arms(*arms, lookup, defaults, of_arms);
+  if (const Node* baseline = reader.find("baseline"); baseline != nullptr && arms != nullptr) {
+    spec.declares_baseline = true;
+    spec.baseline = find_arm(*baseline, "baseline", spec.arms, lookup, of_arms).value_or(0);
+  }
+  if (const Node* others = reader.find("compare_with"); others != nullptr && of_arms.empty() && arms != nullptr)
+    spec.compare_with = find_compared(*others, spec, lookup, of_arms);
+  problems.add(of_arms);
+  if (const Node* workloads = reader.find("workloads"))
+    spec.workloads = read_workloads(*workloads, document.file.parent_path(), problems);
+  reader.finish();
+  problems.throw_if_any();
+  return spec;
+}
+
+}  // namespace attnlab::experiment

@@ -1,0 +1,118 @@
+#include "study/study_inputs.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+#include <string_view>
+
+#include "base/sha256.h"
+#include "config/scalars.h"
+#include "model/checkpoints/checkpoint.h"
+#include "model/constructed_recall.h"
+#include "report/read/trial_result.h"
+
+namespace attnlab::experiment {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Keys of a config.json that say who wrote it, not what the model is.
+constexpr std::string_view kOfTheWriter[] = {"_name_or_path", "transformers_version"};
+constexpr std::string_view kTokenizerFiles[] = {
+    "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
+    "vocab.json",     "merges.txt"};
+
+std::map<std::string, double> shape_of(const model::ModelConfig& config) {
+  return {{"hidden_size", config.hidden_dim},
+          {"num_hidden_layers", config.layers},
+          {"intermediate_size", config.intermediate_dim},
+          {"num_attention_heads", config.heads},
+          {"num_key_value_heads", config.kv_heads},
+          {"head_dim", config.head_dim},
+          {"vocab_size", config.vocab_size}};
+}
+
+// With the attention of the model itself: an arm may have more or less.
+std::int64_t parameters_of(const model::ModelConfig& config, bool is_tied) {
+  const std::int64_t hidden = config.hidden_dim, width = config.head_dim;
+  const std::int64_t q = width * config.heads, kv = width * config.kv_heads;
+  std::int64_t layer = hidden * (2 * q + 2 * kv) + 3 * hidden * config.intermediate_dim + 2 * hidden;
+  if (config.qkv_bias) layer += q + 2 * kv;
+  if (config.o_bias) layer += hidden;
+  if (config.mlp_bias) layer += 2 * config.intermediate_dim + hidden;
+  if (config.qk_norm) layer += 2 * width;
+  return config.layers * layer + hidden + (is_tied ? 1 : 2) * hidden * config.vocab_size;
+}
+
+// Of keys and values: comments, order and blanks are no other model.
+std::string config_hash(const fs::path& path) {
+  nlohmann::json keys = fs::is_directory(path) ? report::read_json(path / "config.json")
+                                               : nlohmann::json(config::to_json(config::parse_file(path)));
+  for (const std::string_view key : kOfTheWriter) keys.erase(std::string(key));
+  return sha256_of_text(keys.dump());
+}
+
+// The hash of a file alone, so that `sha256sum` finds it; else that of all names and hashes.
+std::string hash_of(const std::vector<report::FileIdentity>& files) {
+  if (files.empty()) return {};
+  if (files.size() == 1) return files.front().sha256;
+  std::string all;
+  for (const report::FileIdentity& file : files) all += file.sha256 + "  " + file.name + "\n";
+  return sha256_of_text(all);
+}
+
+report::FileIdentity identity_of(const fs::path& file, FileHashes& hashes) {
+  return {file.filename().string(), fs::file_size(file), hashes.sha256(file)};
+}
+
+void add_checkpoint(const ModelSource& source, FileHashes& hashes, report::ModelIdentity& model) {
+  model.weights = "checkpoint";
+  const model::Checkpoint checkpoint = model::Checkpoint::open(source.path());
+  std::set<fs::path> of_weights;
+  for (const std::string& name : checkpoint.names()) {
+    const model::StoredTensor tensor = *checkpoint.find(name);
+    of_weights.insert(tensor.file->path());
+    model.parameters += tensor.info->elements();
+  }
+  std::vector<report::FileIdentity> weights, tokenizer;
+  for (const fs::path& file : of_weights) weights.push_back(identity_of(file, hashes));
+  for (const std::string_view name : kTokenizerFiles)
+    if (std::error_code ignored; fs::is_regular_file(source.path() / name, ignored))
+      tokenizer.push_back(identity_of(source.path() / name, hashes));
+  model.weights_sha256 = hash_of(weights);
+  model.tokenizer_sha256 = hash_of(tokenizer);
+  model.files = {identity_of(source.path() / "config.json", hashes)};
+  model.files.insert(model.files.end(), tokenizer.begin(), tokenizer.end());
+  model.files.insert(model.files.end(), weights.begin(), weights.end());
+}
+
+}  // namespace
+
+report::ModelIdentity model_identity(const Plan& plan) {
+  const ModelSource& source = *plan.source;
+  const model::ModelConfig& config = source.config();
+  report::ModelIdentity model;
+  model.architecture = model::architecture_name(config.architecture);
+  model.shape = shape_of(config);
+  if (!source.constructed().empty()) {
+    model.path = source.constructed();
+    model.weights = "code";
+    model.parameters = parameters_of(config, config.tie_word_embeddings.value_or(false));
+    model.config_sha256 = model.weights_sha256 = sha256_of_text("constructed " + source.constructed());
+    return model;
+  }
+  model.path = source.path().lexically_normal().string();
+  model.config_sha256 = config_hash(source.path());
+  if (source.is_random()) {
+    model.weights = "seed";
+    model.parameters = parameters_of(config, config.tie_word_embeddings.value_or(false));
+    model.weights_sha256 =
+        sha256_of_text(fmt::format("random {} {}", model.config_sha256, fmt::join(plan.spec.seeds, " ")));
+  } else {
+    add_checkpoint(source, *plan.files, model);
+  }
+  return model;
+}
+
+}  // namespace attnlab::experiment

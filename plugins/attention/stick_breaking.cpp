@@ -1,0 +1,83 @@
+// Stick-breaking attention: from the newest row back, each takes a share of what the rows after it have left, and what
+// is left at the end goes to the query's own value. Tan et al. 2024. The order is that of positions, so it knows near
+// from far and is published without a position scheme. The own key plays no part. Not here: the own row as one of the
+// others, and what is left for the caller, which the authors' code has as options.
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <numeric>
+#include <vector>
+
+#include <attnlab/head_projections.h>
+#include <attnlab/plugin.h>
+
+namespace {
+
+using attnlab::TensorView;
+
+class BrokenStick final : public attnlab::RowWeighting {
+ public:
+  void weigh(attnlab::QueryScores& query) const noexcept override {
+    thread_local std::vector<int> newest_first;
+    newest_first.resize(query.key_positions.size());
+    std::iota(newest_first.begin(), newest_first.end(), 0);
+    std::ranges::sort(newest_first, std::greater(), [&](int row) { return query.key_positions[row]; });
+    for (std::int64_t kv_head = 0; kv_head < query.scores.extent(0); ++kv_head)
+      for (std::int64_t member = 0; member < query.scores.extent(1); ++member) {
+        const std::span<float> scores = query.scores[kv_head].row(member);
+        double left = 1;
+        int own = -1;
+        for (const int row : newest_first) {
+          if (query.key_positions[row] == query.query_position) {
+            own = row;
+          } else if (scores[row] == -std::numeric_limits<float>::infinity()) {
+            scores[row] = 0;
+          } else {
+            const double rest = 1 / (1 + std::exp(static_cast<double>(scores[row])));  // 1 - sigmoid(score)
+            scores[row] = static_cast<float>(left / (1 + std::exp(-static_cast<double>(scores[row]))));
+            left *= rest;
+          }
+        }
+        if (own >= 0) scores[own] = static_cast<float>(left);
+      }
+  }
+};
+
+class StickBreaking final : public attnlab::AttentionVariant {
+ public:
+  StickBreaking(const attnlab::NoOptions&, const attnlab::CreateContext& context)
+      : projections_(context.kv_heads, context) {}
+  static attnlab::Traits traits(const attnlab::NoOptions&) {
+    return {.provides = {attnlab::Feature::kv_rows}, .excludes = {attnlab::Feature::selects_tiles}};
+  }
+
+  std::vector<attnlab::ParameterSpec> parameters() const override { return projections_.parameters(); }
+  void bind(const attnlab::ParameterSet& parameters) override { projections_.bind(parameters); }
+  attnlab::KvShape kv_shape() const override { return projections_.kv_shape(); }
+
+  void forward(const attnlab::LayerContext& layer, TensorView<const float, 2> hidden,
+               TensorView<float, 2> out) override {
+    attnlab::Steps& steps = layer.steps;
+    const auto [q, k, v] = projections_.project(steps, hidden);
+    auto mixed = steps.rows(layer.chunk.tokens(), projections_.heads(), projections_.head_dim());
+    steps.append(k, v);
+    steps.attend({.queries = q, .scale = projections_.scale(), .mask = mask_, .row_weighting = &weights_}, mixed);
+    projections_.project_back(steps, mixed, out);
+  }
+
+ private:
+  attnlab::HeadProjections projections_;
+  attnlab::CausalMask mask_;
+  BrokenStick weights_;
+};
+
+constexpr attnlab::Component<attnlab::AttentionVariant> kAttention[] = {
+    attnlab::component<attnlab::AttentionVariant, StickBreaking>(
+        {.id = "stick_breaking",
+         .summary = "Each row takes a share of what newer rows left; the rest goes to the own value.",
+         .reference = "arXiv:2410.17980"})};
+
+}  // namespace
+
+ATTNLAB_PLUGIN(.name = "stick_breaking", .version = "1.0", .attention = kAttention);

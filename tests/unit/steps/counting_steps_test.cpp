@@ -1,0 +1,191 @@
+// What counting steps add up, against counts by hand from the shapes of each variant. Batches are ragged, with a
+// prefill, a decode step and a sequence that gets nothing.
+#include "steps/counting_steps.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "reference/variant_reference.h"
+
+namespace attnlab {
+namespace {
+
+using namespace reference;
+
+struct Shape {
+  std::vector<int> held;    // tokens fed before, as one prompt
+  std::vector<int> tokens;  // tokens that are counted
+};
+const Scheme kNoScheme{.name = "none"};
+constexpr double kRowBytes = 3;  // so that bytes are told from rows
+const std::vector<Shape> kShapes{{{0}, {9}}, {{70}, {1}}, {{5, 0, 130, 64}, {1, 70, 0, 3}}};
+
+// Pairs of one head: query i of n new ones after `held` rows sees held + i + 1 rows.
+double causal_pairs(const Shape& shape) {
+  double pairs = 0;
+  for (std::size_t s = 0; s < shape.tokens.size(); ++s)
+    for (int i = 1; i <= shape.tokens[s]; ++i) pairs += shape.held[s] + i;
+  return pairs;
+}
+// Rows that any query of the call sees.
+double seen_rows(const Shape& shape) {
+  double rows = 0;
+  for (std::size_t s = 0; s < shape.tokens.size(); ++s)
+    if (shape.tokens[s] > 0) rows += shape.held[s] + shape.tokens[s];
+  return rows;
+}
+int tokens(const Shape& shape) {
+  return std::accumulate(shape.tokens.begin(), shape.tokens.end(), 0);
+}
+
+StepCounts count(VariantSpec spec, const Shape& shape) {
+  spec.sequences = static_cast<int>(shape.held.size());
+  Variant variant(spec, kNoScheme);
+  Stream stream(3);
+  const int before = std::accumulate(shape.held.begin(), shape.held.end(), 0);
+  if (before > 0) (void)variant.feed(shape.held, stream.normals(std::int64_t{before} * kHidden));
+  Scratch scratch;
+  CountingSteps steps(scratch, [](int) { return kRowBytes; });
+  Variant direct(spec, kNoScheme);
+  Stream same(3);
+  if (before > 0) (void)direct.feed(shape.held, same.normals(std::int64_t{before} * kHidden));
+  const std::vector<float> hidden = stream.normals(std::int64_t{tokens(shape)} * kHidden);
+  EXPECT_TRUE(same_bits(variant.feed(steps, shape.tokens, hidden), direct.feed(shape.tokens, hidden)))
+      << "counting changed a result";
+  return steps.counts();
+}
+
+VariantSpec spec_of(const std::string& attention, int kv_heads, OptionValues options = {}) {
+  VariantSpec spec;
+  spec.attention = attention;
+  spec.context = {.layer = 2,
+                  .layers = 4,
+                  .hidden_dim = kHidden,
+                  .heads = 4,
+                  .kv_heads = kv_heads,
+                  .head_dim = 16,
+                  .max_positions = 512,
+                  .rms_norm_eps = 1e-6F};
+  spec.options = std::move(options);
+  return spec;
+}
+
+class SoftmaxCounts : public testing::TestWithParam<std::pair<const char*, int>> {};
+
+TEST_P(SoftmaxCounts, AreThoseOfTheShapes) {
+  const auto [name, kv_heads] = GetParam();
+  const CreateContext context = spec_of(name, kv_heads).context;
+  const double d = context.head_dim;
+  for (const Shape& shape : kShapes) {
+    const StepCounts counts = count(spec_of(name, kv_heads), shape);
+    EXPECT_EQ(counts.weight_multiply_adds, tokens(shape) * (2 * context.heads + 2 * kv_heads) * d * kHidden);
+    EXPECT_EQ(counts.pairs, causal_pairs(shape) * context.heads);
+    EXPECT_EQ(counts.attention_multiply_adds, counts.pairs * 2 * d);
+    EXPECT_EQ(counts.rows_read, seen_rows(shape) * kv_heads);
+    EXPECT_EQ(counts.cached_bytes, counts.rows_read * kRowBytes);
+    EXPECT_EQ(counts.state_bytes, 0);
+  }
+}
+INSTANTIATE_TEST_SUITE_P(Heads, SoftmaxCounts,
+                         testing::Values(std::pair("mha", 4), std::pair("gqa", 2), std::pair("mqa", 1)),
+                         [](const auto& info) { return info.param.first; });
+
+TEST(WindowCounts, AreOfTheRowsThatTheWindowShows) {
+  const Shape shape{{70}, {3}};
+  const StepCounts counts = count(spec_of("gqa", 2, {{"window", std::int64_t{16}}}), shape);
+  EXPECT_EQ(counts.pairs, 3 * 16 * spec_of("gqa", 2).context.heads);
+  EXPECT_EQ(counts.rows_read, 18 * 2);
+}
+
+TEST(DifferentialCounts, AreOfMapsWithKeysAndValuesOfTwiceTheWidth) {
+  const CreateContext context = spec_of("differential", 2).context;
+  const double d = context.head_dim;
+  for (const Shape& shape : kShapes) {
+    const StepCounts counts = count(spec_of("differential", 2), shape);
+    EXPECT_EQ(counts.pairs, causal_pairs(shape) * context.heads);
+    EXPECT_EQ(counts.attention_multiply_adds, counts.pairs * (2 * d + 2 * d));
+    EXPECT_EQ(counts.rows_read, seen_rows(shape) * 1);
+  }
+}
+
+// A query reads as many whole blocks and its own up to itself, whichever it chooses; the gates of all blocks before its
+// own, and the rows of blocks whose means are new, count beside that.
+TEST(MobaCounts, AreOfTheBlocksThatAreReadAndOfTheChoice) {
+  const int block = 8, top_k = 3, kv_heads = 2;
+  const VariantSpec spec = spec_of("moba", kv_heads, {{"block", std::int64_t{block}}, {"top_k", std::int64_t{top_k}}});
+  const double d = spec.context.head_dim;
+  for (const Shape& shape : kShapes) {
+    double pairs = 0, gates = 0, means = 0, new_means = 0;
+    for (std::size_t s = 0; s < shape.tokens.size(); ++s) {
+      const int end = shape.held[s] + shape.tokens[s];
+      for (int at = shape.held[s]; at < end; ++at) {
+        pairs += std::min(at / block, top_k - 1) * block + at % block + 1;
+        gates += at / block;
+      }
+      if (shape.tokens[s] == 0) continue;
+      means += (end - 1) / block;
+      new_means += (end - 1) / block - std::max(0, shape.held[s] - 1) / block;
+    }
+    const StepCounts counts = count(spec, shape);
+    EXPECT_EQ(counts.pairs, pairs * spec.context.heads);
+    EXPECT_EQ(counts.attention_multiply_adds,
+              counts.pairs * 2 * d + gates * spec.context.heads * d + new_means * block * kv_heads * d);
+    EXPECT_EQ(counts.state_bytes, sizeof(float) * kv_heads * d * (means + new_means * block));
+    EXPECT_LE(counts.rows_read, seen_rows(shape) * kv_heads);
+  }
+  // A step reads what its heads have chosen: of 70 rows no more than 2 blocks for each of two heads, and 7 of the own.
+  EXPECT_LE(count(spec, {{70}, {1}}).rows_read, kv_heads * (2 * 2 * block + 7));
+}
+
+// Of sequences with more than one token the expanded form: keys of nope + rope, values of value channels, all made from
+// the cached rows; else the absorbed form over the rows themselves.
+TEST(MlaCounts, AreOfTheFormThatRuns) {
+  const int latent = 16, nope = 12, rope = 8, value = 20;
+  const auto options = [&](const char* form) {
+    return OptionValues{{"kv_lora_rank", std::int64_t{latent}},
+                        {"qk_nope_head_dim", std::int64_t{nope}},
+                        {"qk_rope_head_dim", std::int64_t{rope}},
+                        {"v_head_dim", std::int64_t{value}},
+                        {"form", std::string(form)}};
+  };
+  const int heads = spec_of("mla", 4).context.heads;
+  for (const Shape& shape : kShapes)
+    for (const char* form : {"expanded", "absorbed"}) {
+      const StepCounts counts = count(spec_of("mla", 4, options(form)), shape);
+      const double projections =
+          tokens(shape) * (heads * (nope + rope) + latent + rope + heads * value) * static_cast<double>(kHidden);
+      EXPECT_EQ(counts.pairs, causal_pairs(shape) * heads) << form;
+      if (form == std::string("expanded")) {
+        EXPECT_EQ(counts.attention_multiply_adds, counts.pairs * (nope + rope + value));
+        EXPECT_EQ(counts.weight_multiply_adds, projections + seen_rows(shape) * heads * (nope + value) * latent);
+      } else {
+        EXPECT_EQ(counts.attention_multiply_adds, counts.pairs * (latent + rope + latent));
+        EXPECT_EQ(counts.weight_multiply_adds, projections + tokens(shape) * heads * (nope + value) * double{latent});
+        EXPECT_EQ(counts.rows_read, seen_rows(shape));
+      }
+    }
+}
+
+TEST(LinearCounts, AreOfTheStateAndOfWhatIsInsideABlock) {
+  const CreateContext context = spec_of("linear", 2).context;
+  const double d = context.head_dim;
+  for (const Shape& shape : kShapes) {
+    double own = 0;
+    for (const int count : shape.tokens) {
+      own += count * d * (d + 1) * (context.heads + 2);
+      for (int left = count; count > 1 && left > 0; left -= 64) {
+        const double block = std::min(left, 64);
+        own += 2 * block * block * d * context.heads;
+      }
+    }
+    const StepCounts counts = count(spec_of("linear", 2), shape);
+    EXPECT_EQ(counts.attention_multiply_adds, own);
+    EXPECT_EQ(counts.pairs, 0);
+    EXPECT_EQ(counts.rows_read, 0);
+  }
+}
+
+}  // namespace
+}  // namespace attnlab
