@@ -91,6 +91,7 @@ std::optional<BudgetChoice> with_rows(const Registry& registry, const ComponentC
   // A policy that has no bound of its own keeps what its budget says, as far as anybody knows.
   if (*kept == std::numeric_limits<int>::max()) return made;
   made.beside = std::max(0, *kept - rows);
+  if (made.beside >= rows) return std::nullopt;  // what is kept beside the budget is more already
   if (made.beside > 0) made.cache = with_budget(registry, std::move(made.cache), Budget(rows - made.beside));
   return made;
 }

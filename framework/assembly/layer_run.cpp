@@ -60,8 +60,9 @@ LayerRun::LayerRun(const Registry& registry, const Composition& parts, const Lay
   model::SharedParameters shared;
   parameters_ = model::bind_parameters(components_, "model.layers.6.self_attn.", weights, shared);
   shape_ = components_.attention->kv_shape();
-  cache_ = model::make_cache(components_,
-                             {.layer = kLayer, .layers = kLayers, .heads = size.heads, .capacities = {size.context}});
+  cache_ = model::make_cache(
+      components_,
+      {.layer = kLayer, .layers = kLayers, .caches = kLayers, .heads = size.heads, .capacities = {size.context}});
   given_ = std::make_unique<GivenRows>(shape_, size.heads);
   const AttentionVariant& attention = *components_.attention;
   state_.resize(static_cast<std::size_t>(attention.state_floats() + attention.summary_floats(size.context)));
@@ -111,6 +112,7 @@ void LayerRun::fill(int tokens, int prompt_tokens) {
 }
 
 void LayerRun::run(ModelSteps& steps, AttentionVariant& attention, const ChunkView& chunk, std::int64_t out_width) {
+  steps.begin_pass();
   run_layer(steps, attention,
             {.chunk = chunk,
              .cache = *cache_,

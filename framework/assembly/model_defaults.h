@@ -10,13 +10,13 @@ namespace attnlab::experiment {
 
 /// What the host reads of a model, by key, for one layer (a window may begin at a layer; without a window the value is
 /// empty). Keys: num_key_value_heads, sliding_window, qk_norm, qkv_bias, o_bias, rope_theta, rope_traditional,
-/// partial_rotary_factor, rope_scaling.<its keys>, and the widths of latent attention where the model has them. Any other
-/// key of a config is in ModelConfig::keys.
+/// partial_rotary_factor, rope_scaling.<its keys>, and the widths of latent attention where the model has them. Any
+/// other key of a config is in ModelConfig::keys.
 [[nodiscard]] ATTNLAB_API OptionValues model_defaults(const model::ModelConfig& config, int layer);
 
 /// The given values, completed by the model's: by `defaults`, and by the config's own keys for names that are not among
-/// them. An option of a group comes from the model only where none of the group was given. Error where the model's value
-/// is none that the option takes.
+/// them. An option of a group comes from the model only where none of the group was given. Error where the model's
+/// value is none that the option takes.
 [[nodiscard]] ATTNLAB_API OptionValues complete_options(const Descriptor& component, const OptionValues& given,
                                                         const OptionValues& defaults, const OptionValues& keys,
                                                         const std::string& where);

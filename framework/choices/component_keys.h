@@ -1,4 +1,5 @@
-// What stands beside the options of a plugin where a component is chosen: the keys that every cache takes. What component_choice.cpp reads, and what the JSON Schema and `describe` say.
+// What stands beside the options of a plugin where a component is chosen: the keys that every cache takes. What
+// component_choice.cpp reads, and what the JSON Schema and `describe` say.
 #pragma once
 
 #include <attnlab/api.h>

@@ -6,10 +6,10 @@
 
 #include <attnlab/error.h>
 
+#include "choices/component_choice.h"
 #include "cli/command.h"
 #include "cli/describe_keys.h"
 #include "config/option_reader.h"
-#include "choices/component_choice.h"
 
 namespace attnlab::cli {
 namespace {

@@ -168,8 +168,8 @@ Json options_map(const SchemaStyle& style) {
 
 std::string SchemaStyle::reference(std::string_view form) const {
   // Only what holds options is there in two forms.
-  const bool has_numbers = form == "attention" || form == "position" || form == "cache" || form == "storage" ||
-                           form == "storage_of_side";
+  const bool has_numbers =
+      form == "attention" || form == "position" || form == "cache" || form == "storage" || form == "storage_of_side";
   return std::string(form) + (takes_ranges && has_numbers ? "_or_range" : "");
 }
 

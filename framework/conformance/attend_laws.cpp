@@ -153,7 +153,7 @@ std::optional<Finding> traits_are_true(Subject& subject, Kind kind) {
     if (says(Feature::kv_rows) != (shape.kv_heads > 0))
       return wrong(shape.kv_heads > 0 ? "keeps rows, but does not provide kv_rows"
                                       : "provides kv_rows, but keeps none");
-    if (says(Feature::fixed_state) != (decoder.state_floats(0) > 0))
+    if (says(Feature::fixed_state) != (decoder.state_floats(0) > 0 && session.shape(0).kv_heads == 0))
       return wrong("fixed_state does not fit to a state of " + std::to_string(decoder.state_floats(0)) + " numbers");
     if (says(Feature::single_kv_head) && shape.kv_heads != 1)
       return wrong("provides single_kv_head, but has " + std::to_string(shape.kv_heads));

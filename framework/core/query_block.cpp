@@ -69,7 +69,7 @@ void QueryBlock::count_seen() {
   std::fill(seen_.begin(), seen_.end(), 0);
   const MaskRule* const rules[] = {&args_.mask, visibility_};
   for (int index = 0; index < args_.source.tiles(range_.sequence, range_.kv_head); ++index) {
-    const KvTile tile = args_.source.tile(range_.sequence, range_.kv_head, index, tile_);
+    const KvTile tile = this->tile(index);
     for (int query = 0; query < range_.count; ++query) {
       const Position position = std::min(positions_[query], tile.query_cap);
       MaskPlace of_query = place(tile, query, 1);

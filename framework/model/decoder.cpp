@@ -377,6 +377,7 @@ void Decoder::check_input(const Session& session, std::span<const SequenceTokens
   for (const SequenceTokens& fed : input) {
     ATTNLAB_CHECK(fed.sequence >= 0 && fed.sequence < session.sequences(), "no such sequence");
     session.check_whole(fed.sequence);
+    ATTNLAB_CHECK(std::ranges::count(input, fed.sequence, &SequenceTokens::sequence) == 1, "a sequence is fed twice");
     for (const TokenId token : fed.tokens)
       if (token < 0 || token >= config_.vocab_size)
         throw Error("", fmt::format("token id {} is outside the vocabulary of {}", token, config_.vocab_size));

@@ -21,8 +21,8 @@ struct Decoder::Work {
 
 struct Decoder::Layer {
   LayerComponents components;
-  int kv_layer = 0;       // whose rows it reads; its own index where they are its own
-  bool ends_rows = true;  // no later layer reads them
+  int kv_layer = 0;                             // whose rows it reads; its own index where they are its own
+  bool ends_rows = true;                        // no later layer reads them
   std::unique_ptr<BoundParameters> parameters;  // of the components
   std::unique_ptr<Matrix> gate, up, down;
   std::vector<float> gate_bias, up_bias, down_bias;

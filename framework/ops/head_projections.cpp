@@ -11,8 +11,7 @@ namespace attnlab {
 HeadProjections::HeadProjections(int kv_heads, const CreateContext& context)
     : heads_(context.heads), kv_heads_(kv_heads), head_dim_(context.head_dim), hidden_dim_(context.hidden_dim) {
   if (kv_heads_ < 1 || heads_ % kv_heads_ != 0)
-    throw Error("",
-                std::to_string(heads_) + " heads are not divisible by " + std::to_string(kv_heads_) + " kv heads",
+    throw Error("", std::to_string(heads_) + " heads are not divisible by " + std::to_string(kv_heads_) + " kv heads",
                 "kv_heads must be a divisor of " + std::to_string(heads_));
 }
 

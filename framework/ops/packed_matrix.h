@@ -1,5 +1,5 @@
-// What variants pack for themselves (PackedMatrix in attnlab/ops.h), as a fact that can be asked for: who owns a variant
-// does not see its members.
+// What variants pack for themselves (PackedMatrix in attnlab/ops.h), as a fact that can be asked for: who owns a
+// variant does not see its members.
 #pragma once
 
 #include <cstdint>

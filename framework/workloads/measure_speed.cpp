@@ -196,8 +196,7 @@ Measured measure_shape(model::Decoder& decoder, const PromptShape& shape, std::u
 Measured measure_speed(model::Decoder& decoder, const SpeedCase& speed_case, std::uint64_t seed) {
   if (const auto* shape = std::get_if<PromptShape>(&speed_case)) return measure_shape(decoder, *shape, seed);
   const Batch& batch = std::get<Batch>(speed_case);
-  return is_decode(batch) ? measure_decode(decoder, batch, seed)
-                          : measure_prefill(decoder, batch, totals(batch), seed);
+  return is_decode(batch) ? measure_decode(decoder, batch, seed) : measure_prefill(decoder, batch, totals(batch), seed);
 }
 
 }  // namespace attnlab::experiment

@@ -35,6 +35,7 @@ class CrossLayer final : public attnlab::AttentionVariant {
   std::vector<attnlab::ParameterSpec> parameters() const override { return block_.parameters(); }
   void bind(const attnlab::ParameterSet& parameters) override { block_.bind(parameters); }
   attnlab::KvShape kv_shape() const override { return block_.kv_shape(); }
+  int visible_window() const override { return block_.visible_window(); }
   int kv_layer() const override { return owner_; }
 
   void forward(const attnlab::LayerContext& layer, TensorView<const float, 2> hidden,

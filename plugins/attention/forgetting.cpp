@@ -28,19 +28,22 @@ struct Sum {
 // Adds what the gates between key and query say: the difference of their sums.
 class Forget final : public ScoreHook {
  public:
-  explicit Forget(TensorView<const float, 3> sums) : sums_(sums) {}
+  Forget(TensorView<const float, 3> sums, int group) : sums_(sums), group_(group) {}
   void apply(ScoreTile& tile) const noexcept override {
-    for (std::int64_t member = 0; member < tile.scores.extent(0); ++member)
+    for (std::int64_t member = 0; member < tile.scores.extent(0); ++member) {
+      const std::int64_t mark = 2 * ((tile.first_head + member) % group_);
       for (std::int64_t query = 0; query < tile.scores.extent(1); ++query) {
         const float* sum = &sums_(tile.first_token + query, tile.first_head + member, 0);
         for (std::int64_t row = 0; row < tile.scores.extent(2); ++row)
           tile.scores(member, query, row) +=
-              (sum[0] - tile.key_marks(row, 2 * member)) + (sum[1] - tile.key_marks(row, 2 * member + 1));
+              (sum[0] - tile.key_marks(row, mark)) + (sum[1] - tile.key_marks(row, mark + 1));
       }
+    }
   }
 
  private:
   TensorView<const float, 3> sums_;  // [tokens, heads, 2]
+  int group_;                        // query heads of a kv head
 };
 
 struct ForgettingOptions : AttentionModifiers {
@@ -69,6 +72,7 @@ class Forgetting final : public AttentionVariant {
     shape.marks = 2 * (heads_ / shape.kv_heads);  // a sum for each query head of the group
     return shape;
   }
+  int visible_window() const override { return block_.visible_window(); }
   std::int64_t state_floats() const override { return 2 * heads_; }  // the sums up to the newest token
 
   void forward(const LayerContext& layer, TensorView<const float, 2> hidden, TensorView<float, 2> out) override {
@@ -93,7 +97,7 @@ class Forgetting final : public AttentionVariant {
       }
     steps.own_work({.multiply_adds = 1.0 * tokens * heads_, .bytes = 4.0 * sizeof(float) * heads_});
     rows.marks = {sums.data(), static_cast<std::size_t>(sums.elements())};
-    const Forget forget(sums);
+    const Forget forget(sums, heads_ / block_.kv_shape().kv_heads);
     const ScoreHook* const hooks[] = {&forget};
     block_.attend(layer, hidden, rows, out, hooks);
   }

@@ -115,9 +115,8 @@ class Gla final : public AttentionVariant {
     const float fixed = 1 - std::exp2(-5.0F - static_cast<float>(state));
     const float scale = projections_.scale();
     for (int i = 0; i < head_dim_; ++i) {
-      // The 16th root of a sigmoid, so that gates begin near 1.
-      const float decay = gated_ ? std::exp(-std::log1p(std::exp(-decays(token, kv_head, i))) / 16) : fixed;
-      const float key = k(token, kv_head, i);
+      const float x = decays(token, kv_head, i), key = k(token, kv_head, i);  // a gate: the 16th root of a sigmoid
+      const float decay = gated_ ? std::exp((std::min(x, 0.0F) - std::log1p(std::exp(-std::abs(x)))) / 16) : fixed;
       float* row = memory + std::int64_t{i} * head_dim_;
       for (int j = 0; j < head_dim_; ++j) row[j] = decay * row[j] + key * value[j];
       for (int head = first; head < end; ++head) {

@@ -57,6 +57,7 @@ class ValueResidual final : public attnlab::AttentionVariant {
     if (is_learned_) factors_ = parameters.values("value_lambdas");
   }
   attnlab::KvShape kv_shape() const override { return block_.kv_shape(); }
+  int visible_window() const override { return block_.visible_window(); }
 
   void forward(const attnlab::LayerContext& layer, TensorView<const float, 2> hidden,
                TensorView<float, 2> out) override {

@@ -84,8 +84,10 @@ class SharedBudget final : public attnlab::EvictionRule {
  private:
   // Heads with different numbers of rows fill their last pages by chance: of none more than a row is certain.
   static attnlab::SequenceBytes ragged_bytes(const attnlab::LayerCacheContext& context) {
-    return [lists = static_cast<double>(context.layers) * context.shape.kv_heads,
-            list_bytes = context.list_bytes](int rows) { return lists * (list_bytes(rows + 1) + list_bytes(1)); };
+    const int caches = context.caches > 0 ? context.caches : context.layers;
+    return [lists = static_cast<double>(caches) * context.shape.kv_heads, list_bytes = context.list_bytes](int rows) {
+      return lists * (list_bytes(rows + 1) + list_bytes(1));
+    };
   }
   // Of the rows beside the window, those that every head has for itself. A product that is whole but for its rounding
   // counts as whole.

@@ -48,7 +48,9 @@ class PyramidKv final : public attnlab::CachePolicy {
       double bytes = 0;
       for (int layer = 0; layer < context.layers; ++layer)
         bytes += context.list_bytes(layer_budget(budget, options_, layer, context.layers) + 1);
-      return bytes * context.shape.kv_heads;
+      // Where layers share rows, those that have them stand for the mean of all.
+      const double own = context.caches > 0 ? static_cast<double>(context.caches) / context.layers : 1;
+      return bytes * own * context.shape.kv_heads;
     };
     std::vector<int> keep = options_.rows(context, layers_bytes);
     for (int& rows : keep) rows = layer_budget(rows, options_, context.layer, context.layers);

@@ -248,9 +248,7 @@ class Quest final : public attnlab::CachePolicy {
  public:
   Quest(const QuestOptions& options, const attnlab::CreateContext&) : options_(options) {}
   static attnlab::Traits traits(const QuestOptions&) {
-    return {.provides = {Feature::selects_tiles},
-            .needs = {Feature::kv_rows},
-            .excludes = {Feature::unrotated_store}};
+    return {.provides = {Feature::selects_tiles}, .needs = {Feature::kv_rows}, .excludes = {Feature::unrotated_store}};
   }
   std::unique_ptr<attnlab::LayerCache> create(const attnlab::LayerCacheContext& context) const override {
     return std::make_unique<QuestCache>(options_, context);

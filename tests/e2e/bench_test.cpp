@@ -144,8 +144,8 @@ TEST(Bench, EveryCacheWithABudgetKeepsTheSameNumberOfRows) {
     const std::string label = run.at("label");
     ASSERT_TRUE(has_counter(run, "kept_rows")) << name;
     expect_mentions(label, {fmt::format("keeps {:.0f} rows", run.at("kept_rows").get<double>())});
-    const bool keeps_all = name.starts_with("cache/full/") || name.starts_with("cache/quest/") ||
-                           name.starts_with("cache/duo/");
+    const bool keeps_all =
+        name.starts_with("cache/full/") || name.starts_with("cache/quest/") || name.starts_with("cache/duo/");
     if (keeps_all) continue;
     ++with_budget;
     EXPECT_NEAR(run.at("kept_rows").get<double>(), 256, 1) << name;

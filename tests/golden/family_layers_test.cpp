@@ -95,8 +95,8 @@ TEST_P(EveryFamily, AnswersBothPromptsInOneRaggedBatchHoweverTheyAreCut) {
 
 INSTANTIATE_TEST_SUITE_P(, EveryFamily,
                          testing::Values("moba", "moba-none", "cross-layer", "cross-layer-window", "value-residual",
-                                         "value-residual-learned", "entmax", "stick-breaking", "talking-heads", "forgetting",
-                                         "forgetting-rope-softcap", "forgetting-sink"),
+                                         "value-residual-learned", "entmax", "stick-breaking", "talking-heads",
+                                         "forgetting", "forgetting-rope-softcap", "forgetting-sink"),
                          [](const auto& test) { return test_name(test.param); });
 
 // What attention of layer 0 does, where every call of the model is of one layer after the other.
@@ -133,8 +133,9 @@ class FirstLayer final : public AttendWatcher {
     const KvShape shape = args.source.shape();
     const Position position = args.chunk.positions[token];
     std::vector<float> query(&args.queries(token, head, 0), &args.queries(token, head, 0) + shape.key_dim);
-    if (args.rotation != nullptr) rotate_columns(*args.rotation, {{&position, 1}, args.chunk.lengths[0], RotateSide::query}, shape,
-                   {query.data(), {1, 1, shape.key_dim}});
+    if (args.rotation != nullptr)
+      rotate_columns(*args.rotation, {{&position, 1}, args.chunk.lengths[0], RotateSide::query}, shape,
+                     {query.data(), {1, 1, shape.key_dim}});
     std::vector<float> scores;
     std::vector<Position> positions;
     for_each_tile(args.source, 0, head / static_cast<int>(args.queries.extent(1) / shape.kv_heads),

@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "reference/storage_spec.h"
 #include "golden/golden_tensors.h"
 #include "reference/storage_reference.h"
+#include "reference/storage_spec.h"
 
 namespace attnlab::program_test {
 namespace {

@@ -150,7 +150,8 @@ TEST_P(EveryCache, TakesNothingFromTheHeapWhenItIsRead) {
         rows += tile.rows();
         if (visibility == nullptr) continue;
         const Position query = query_positions.front();
-        static_cast<void>(visibility->cover({.queries = {query, query}, .keys = tile.range, .kv_head = head, .heads = 2}));
+        static_cast<void>(
+            visibility->cover({.queries = {query, query}, .keys = tile.range, .kv_head = head, .heads = 2}));
         ScoreTile all{.scores = {scores.data(), {2, 1, tile.rows()}},
                       .query_positions = query_positions,
                       .key_positions = tile.positions,

@@ -114,8 +114,8 @@ std::string row_of(const Run& run, const fs::path& folder) {
   const std::string link = fmt::format("<a href=\"{}\">{}</a>", link_to(run.folder / file), words(run.name));
   const std::string question = run.question.empty() ? "" : "<p>" + words(run.question) + "</p>";
   const std::string failures = failure_text(run);
-  const std::string build = fmt::format("{}{}", words(run.revision),
-                                        run.threads.empty() ? "" : "<p>" + words(run.threads) + " threads</p>");
+  const std::string build =
+      fmt::format("{}{}", words(run.revision), run.threads.empty() ? "" : "<p>" + words(run.threads) + " threads</p>");
   return fmt::format("<tr>{}{}{}{}{}{}{}</tr>\n",
                      cell("run", link + "<p>" + words(run.folder.string()) + "</p>" + question), cell("date", date),
                      cell("arms", arms_cell(run)), cell("model", run.model.empty() ? "not known" : words(run.model)),

@@ -9,9 +9,7 @@ class OtherRows final : public LayerCache {
   explicit OtherRows(std::unique_ptr<LayerCache> inner) : inner_(std::move(inner)) {}
   KvShape shape() const noexcept override { return inner_->shape(); }
   KeyForm key_form() const noexcept override { return inner_->key_form(); }
-  void append(const ChunkView& chunk, const NewRows& rows) override {
-    inner_->append(chunk, rows);
-  }
+  void append(const ChunkView& chunk, const NewRows& rows) override { inner_->append(chunk, rows); }
   void end_chunk(const ChunkView& chunk) override { inner_->end_chunk(chunk); }
   void clear(int sequence) override { inner_->clear(sequence); }
   int rows(int sequence, int kv_head) const noexcept override { return inner_->rows(sequence, kv_head); }

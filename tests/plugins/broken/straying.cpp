@@ -73,8 +73,8 @@ class Straying final : public attnlab::AttentionVariant {
     copy(hidden, v);
     steps.append(k, v);
     const attnlab::ScoreHook* hook = &fickle_;
-    steps.attend(
-        {.queries = q, .scale = 1, .hooks = {&hook, way_ == Way::off ? std::size_t{1} : 0}, .mask = mask_}, mixed);
+    steps.attend({.queries = q, .scale = 1, .hooks = {&hook, way_ == Way::off ? std::size_t{1} : 0}, .mask = mask_},
+                 mixed);
     for (std::int64_t token = 0; token < out.extent(0); ++token)
       for (std::int64_t i = 0; i < out.extent(1); ++i)
         out(token, i) = way_ == Way::nan ? std::numeric_limits<float>::quiet_NaN() : mixed(token, 0, i % head_dim_);

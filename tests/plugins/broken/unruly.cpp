@@ -124,9 +124,7 @@ class Ended final : public LayerCache, public TileSelector {
   const TileSelector* selector() const noexcept override { return kEnding == Ending::reads_nothing ? this : nullptr; }
   void select(const QueryPlace&, TensorView<const float, 3>, TensorView<std::uint8_t, 3>) const noexcept override {}
 
-  void append(const ChunkView& chunk, const NewRows& rows) override {
-    cache_->append(chunk, rows);
-  }
+  void append(const ChunkView& chunk, const NewRows& rows) override { cache_->append(chunk, rows); }
   void end_chunk(const ChunkView& chunk) override { cache_->end_chunk(chunk); }
   void clear(int sequence) override {
     if (kEnding == Ending::hangs_in_clear)

@@ -179,9 +179,7 @@ class LyingCache final : public LayerCache {
   LyingCache(std::unique_ptr<LayerCache> inner, Lie lie) : inner_(std::move(inner)), lie_(lie) {}
   KvShape shape() const noexcept override { return inner_->shape(); }
   KeyForm key_form() const noexcept override { return inner_->key_form(); }
-  void append(const ChunkView& chunk, const NewRows& rows) override {
-    inner_->append(chunk, rows);
-  }
+  void append(const ChunkView& chunk, const NewRows& rows) override { inner_->append(chunk, rows); }
   void clear(int sequence) override { inner_->clear(sequence); }
   int rows(int sequence, int kv_head) const noexcept override { return inner_->rows(sequence, kv_head); }
   std::size_t bytes() const noexcept override { return inner_->bytes(); }

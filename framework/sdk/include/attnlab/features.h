@@ -10,7 +10,7 @@ namespace attnlab {
 enum class Feature : std::uint32_t {
   kv_rows,                    // attention: keeps one key/value row a token, so that a cache policy has something to do
   attention_mass,             // attention: can say how much weight each row received
-  fixed_state,                // attention: keeps a state that does not grow
+  fixed_state,                // attention: keeps a state that does not grow, and no rows
   embedded_positions,         // position: adds to token embeddings, so the position is baked into keys and values
   score_bias,                 // position: adds to scores, so the attention must have scores
   length_dependent_rotation,  // position: angles change with the length of the sequence

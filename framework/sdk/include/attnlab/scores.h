@@ -14,7 +14,7 @@ namespace attnlab {
 /// Rows of a full tile. 64: keys and values of one tile (head_dim 128) stay in L2 beside a block of queries.
 inline constexpr int kTileRows = 64;
 
-/// Scores of one tile: hooks edit them in place.
+/// Scores of one tile: hooks edit them in place. Its heads share a kv head, and are all of its group or some of them.
 struct ScoreTile {
   TensorView<float, 3> scores;                // [group, queries, rows], scaled; rows are dense
   std::span<const Position> query_positions;  // [queries]

@@ -102,7 +102,8 @@ class ATTNLAB_API Steps {
   virtual void append(TensorView<float, 3> keys, TensorView<const float, 3> values, std::span<const float> marks) = 0;
   void append(TensorView<float, 3> keys, TensorView<const float, 3> values) { append(keys, values, {}); }
 
-  /// out [tokens, heads, value_dim]: see `attend` in core.h. log_sum [tokens, heads], where it is given: the logarithm
+  /// out [tokens, heads, value_dim]: softmax(scale q k' + hooks, masked) v over all rows of the source, or with the
+  /// weights of the weighting; zeros where nothing is seen. log_sum [tokens, heads], where it is given: the logarithm
   /// of the sum of exp(score) over all that the query sees, the sink logit included; -infinity where it sees nothing.
   virtual void attend(const AttendStep& step, TensorView<float, 3> out, TensorView<float, 2> log_sum) = 0;
   void attend(const AttendStep& step, TensorView<float, 3> out) { attend(step, out, {}); }
