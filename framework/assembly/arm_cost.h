@@ -1,4 +1,4 @@
-// What an arm's model has to do, counted from the shapes of its weights and caches before anything runs.
+// The operations and bytes of an arm's model, counted from the shapes of its weights and caches before anything runs.
 #pragma once
 
 #include <attnlab/api.h>

@@ -22,7 +22,7 @@
 
 namespace attnlab::experiment {
 
-/// What a model takes that nobody chose components for: its own attention by its head counts, rope, the full cache.
+/// The components of a model for which none were chosen: its own attention by its head counts, rope, the full cache.
 [[nodiscard]] ATTNLAB_API ArmDefaults arm_defaults(const model::ModelConfig& config);
 
 /// A component with all its options, for one layer.

@@ -15,7 +15,7 @@ namespace attnlab::experiment {
 namespace {
 
 constexpr int kHeadDim = 16;
-constexpr int kCapacity = 1 << 20;  // longer than what anybody keeps
+constexpr int kCapacity = 1 << 20;  // longer than any budget
 
 const Descriptor& descriptor_of(const Registry& registry, const ComponentChoice& cache) {
   return registry.get(Kind::cache, cache.id, cache.where.text());
@@ -88,7 +88,7 @@ std::optional<BudgetChoice> with_rows(const Registry& registry, const ComponentC
     if ((kept = rows_left(registry, lower))) made.cache = std::move(lower);
   }
   if (!kept) return std::nullopt;
-  // A policy that has no bound of its own keeps what its budget says, as far as anybody knows.
+  // A policy that states no bound of its own is assumed to keep what its budget says.
   if (*kept == std::numeric_limits<int>::max()) return made;
   made.beside = std::max(0, *kept - rows);
   if (made.beside >= rows) return std::nullopt;  // what is kept beside the budget is more already

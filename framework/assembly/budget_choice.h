@@ -1,5 +1,5 @@
-// A cache policy that keeps so many rows, whatever its options are called: options that hold a budget declare it by
-// their type, and how many rows are left in the end is asked of the cache itself.
+// Configures a cache policy to keep a given number of rows without knowing the names of its options: options that hold
+// a budget have the type `budget`, and the cache itself is asked how many rows it keeps.
 // Not here: what an experiment writes; this is for laws and benchmarks, which set budgets of their own.
 #pragma once
 

@@ -1,5 +1,5 @@
-// How a case feeds its sequences: what the plan must know of their lengths, and what the check of an arm does over
-// again. Not here: the feeding itself (feeding.h), and what is measured of it (the workloads).
+// How a case feeds its sequences: their lengths, as the plan needs them and as the check of an arm repeats them. Not
+// here: the feeding itself (feeding.h), and what is measured of it (the workloads).
 #pragma once
 
 #include <vector>

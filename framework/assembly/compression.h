@@ -1,6 +1,6 @@
-// What an arm's caches do to rows that somebody reads later: drop them, round them, read only some of them. Told by
-// what the components declare, so that a quality that never met the smaller cache is not taken for its quality. Not
-// here: how much is dropped; that is counted where rows are fed.
+// What an arm's caches do to rows that later queries read: drop them, round them, read only some of them. Derived from
+// what the components declare, so that a quality figure of tokens that never read the smaller cache is not taken for
+// the quality of that cache. Not here: how much is dropped; that is counted where rows are fed.
 #pragma once
 
 #include <optional>

@@ -53,7 +53,7 @@ std::string recall_conflict(const ResolvedArm& arm, const model::ModelConfig& co
     if (!fits)
       return fmt::format(
           "position \"{}\" in layer {} cannot express the constructed recall model; its first layer finds the token "
-          "before by a rotation of one step: use rope without options (none will do behind the first layer)",
+          "before by a rotation of one step: use rope without options (none will do after the first layer)",
           position.descriptor->id, layer);
   }
   return {};

@@ -1,5 +1,5 @@
-// The constructed recall model's weights are set by hand for softmax attention of its own head counts under rope: what
-// other components make of them is no recall.
+// The constructed recall model's weights are set by hand for softmax attention with its own head counts and rope; with
+// other components the model does not recall. Finds such components.
 #pragma once
 
 #include <string>

@@ -1,5 +1,5 @@
-// How tokens get into a session: a prompt in chunks, one more token for every sequence, or rows without a model's
-// work. Everything that runs a model goes through these.
+// How tokens get into a session: a prompt in chunks, one more token for every sequence, or rows that are put into the
+// caches without running the model. All code that runs a model uses these functions.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +25,7 @@ ATTNLAB_API void feed_prompt(model::Decoder& decoder, model::Session& session, i
                              std::span<const model::TokenId> prompt, int chunk, const HiddenRows& each = {});
 
 /// Feeds new_tokens[sequence] tokens to every sequence, as many of `tokens` from the first on, in chunks that several
-/// sequences share: as a prompt, or the end of one that was begun; a single token behind others is a decode step.
+/// sequences share: as a prompt, or the end of one that was begun; a single token after others is a decode step.
 /// `each` is called with the hidden states of a chunk and the rows in it that are the last of a sequence.
 using LastRows = std::function<void(TensorView<const float, 2> hidden, std::span<const std::int64_t> last_rows)>;
 ATTNLAB_API void feed_batch(model::Decoder& decoder, model::Session& session, std::span<const int> new_tokens,

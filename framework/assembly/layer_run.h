@@ -1,6 +1,6 @@
 // One layer without the model around it: the components of an arm, made and bound as in a decoder and fed with numbers
-// from a seed. What kernel benchmarks drive; the calls are those of a decoder's forward pass. Not here: norms, the MLP,
-// the residual stream, and whoever takes the time.
+// from a seed. Used by kernel benchmarks; the calls are those of a decoder's forward pass. Not here: norms, the MLP,
+// the residual stream, and taking times.
 #pragma once
 
 #include <cstdint>
@@ -40,7 +40,7 @@ class ATTNLAB_API LayerRun {
   void fill(int tokens, int prompt_tokens);
   /// The whole block, projections included, for the next `tokens` tokens (at most kPrefillChunk).
   void feed_hidden(int tokens, Phase phase);
-  /// What of it is the cache's: appends, attends, lets the policy act.
+  /// The part of a pass that concerns the cache: appends, attends, lets the policy act.
   void feed_rows(int tokens, Phase phase);
   /// As feed_hidden and feed_rows; returns what was executed.
   StepCounts count_hidden(int tokens, Phase phase);

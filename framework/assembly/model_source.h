@@ -1,5 +1,5 @@
 // MODEL as people name it: a folder in Hugging Face layout, a model YAML whose weights come from a seed, or a model
-// that code makes, weights and all.
+// that code makes together with its weights.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// A prompt as the model is fed it: with what the tokenizer puts around it, and checked before anything runs.
+// A prompt as it is fed to the model: with the tokens that the tokenizer puts around it, checked before anything runs.
 #pragma once
 
 #include <filesystem>

@@ -1,5 +1,5 @@
-// Recorded streams of one attention layer through a cache policy: what a policy keeps and what its layer answers, apart
-// from any model. The order of events is that of a model: prompt, check, then one token at a time.
+// Runs recorded streams of one attention layer through a cache policy, without a model: which rows the policy keeps and
+// what the layer computes. The order of events is that of a model: prompt, check, then one token at a time.
 #pragma once
 
 #include <cstdint>

@@ -65,8 +65,8 @@ extern "C" void name_signal(int signal, siginfo_t* cause, void*) {
   if (const char* words = sigdescr_np(signal)) line.add(" (").add(words).add(")");
   if (call != nullptr) line.add(" in ").add(call->function());
   if (call != nullptr || signal != SIGTERM) line.write_once();
-  // The signal comes again, to whoever was there before (a sanitizer, or the end): by itself where an instruction
-  // caused it, else sent once more.
+  // The signal comes again and reaches the handler that was installed before (a sanitizer's, or the default, which
+  // ends the process): by itself where an instruction caused it, else it is sent once more.
   sigaction(signal, &before[signal], nullptr);
   if (cause->si_code <= 0) raise(signal);
 }
@@ -86,7 +86,7 @@ void install(int signal) {
   const PluginCall* call = PluginCall::running();
   line.add(call == nullptr ? "internal error" : std::string_view(call->callee().text()));
   if (std::current_exception() != nullptr) {
-    line.add(call == nullptr ? ": thrown where nobody catches: " : ": threw in ");
+    line.add(call == nullptr ? ": not caught: " : ": threw in ");
     if (call != nullptr) line.add(call->function()).add(", which must not throw: ");
     try {
       line.add(current_exception_text());

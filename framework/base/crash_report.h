@@ -1,4 +1,4 @@
-// A process that a plugin ends (a signal, abort, an exception where none may leave) still says who it was:
+// A process that a plugin ends (a signal, abort, an exception that must not leave a function) still names the plugin:
 //   attnlab: cache "it" (it.cpp): ended by signal 11 (Segmentation fault) in tile
 #pragma once
 

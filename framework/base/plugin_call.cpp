@@ -63,7 +63,7 @@ void rethrow_named(Callee& callee, const char* function) {
     for (Problem& problem : problems) problem.what = callee.name() + ": " + problem.what;
     throw PluginRefusal(std::move(problems));
   } catch (const std::bad_alloc&) {
-    throw;  // memory has run out, whoever asked last
+    throw;  // memory has run out, which is not the fault of the call that asked last
   } catch (...) {
     throw PluginError("", callee.text() + " threw in " + function + ": " + current_exception_text());
   }

@@ -1,5 +1,5 @@
-// Which call into a plugin is running, so that whatever goes wrong inside is said of that plugin: an exception of any
-// type, a rule that it broke, a signal that ends the process. Every call from the host goes through `call_plugin` or
+// Which call into a plugin is running, so that every failure inside it is reported with the plugin's name: an exception
+// of any type, a broken rule, a signal that ends the process. Every call from the host goes through `call_plugin` or
 // holds a `PluginCall` (registry/guarded_*.cpp); a call costs a few stores and allocates nothing.
 #pragma once
 
@@ -25,7 +25,7 @@ class ATTNLAB_API Callee {
   /// cache "it" (path/of/it.cpp)
   [[nodiscard]] const std::string& text() const noexcept { return text_; }
 
-  /// What a function that must not throw found wrong; the next call that may throw says it.
+  /// Records a fault that was found in a function that must not throw; the next call that may throw reports it.
   void note_fault(const char* function, const std::string& fault) noexcept;
   void throw_noted_fault() {
     if (has_fault_.load(std::memory_order_relaxed)) throw_fault();
@@ -42,21 +42,21 @@ class ATTNLAB_API Callee {
   std::string fault_;
 };
 
-/// What a plugin did wrong, with its name: is not named again on its way up.
+/// A fault of a plugin. It already has the plugin's name, so callers do not add a name again.
 class ATTNLAB_API PluginError : public Error {
  public:
   using Error::Error;
   ~PluginError() override;
 };
 
-/// What a plugin says itself of its options or of what it is asked for, an Error of its own: no fault of the plugin.
+/// An Error that a plugin throws itself about its options or its arguments; not a fault of the plugin.
 class ATTNLAB_API PluginRefusal final : public PluginError {
  public:
   using PluginError::PluginError;
   ~PluginRefusal() override;
 };
 
-/// A call that is running on this thread, for as long as the object lives; calls stand inside each other.
+/// Marks a call as running on this thread while the object lives; calls may be nested.
 class ATTNLAB_API PluginCall {
  public:
   /// function: a text that is never freed.
@@ -117,21 +117,21 @@ void call_part(const char* function, const Body& body) {
     body();
 }
 
-/// Says what a plugin passed to the host, or gave back, against the rules: what was wrong, and what would be right.
-/// Throws a PluginError of the running call; an Error without a name where nobody is being called.
+/// Reports an argument or a result of a plugin that breaks a rule: what was wrong, and what would be right.
+/// Throws a PluginError of the running call; an Error without a name where no plugin is being called.
 [[noreturn]] ATTNLAB_API void broken_rule(const std::string& what, const std::string& remedy = {});
 /// The same of a call that returned.
 [[noreturn]] ATTNLAB_API void broken_rule_of(const Callee& callee, const char* function, const std::string& what,
                                              const std::string& remedy = {});
-/// The same in a function that must not throw: noted, and said by the next call of the plugin that may. Aborts where
-/// nobody is being called.
+/// The same in a function that must not throw: recorded, and reported by the next call of the plugin that may throw.
+/// Aborts where no plugin is being called.
 ATTNLAB_API void note_broken_rule(const std::string& what) noexcept;
 
 /// The current exception in words: what() with everything nested in it, or the value, or the type of an object.
 [[nodiscard]] ATTNLAB_API std::string current_exception_text();
 
-/// While it lives, plugins are watched where that costs more than a few stores: outputs must be written whole, tiles
-/// must hold the rows that they say.
+/// While it lives, plugins are also checked where checks are expensive: outputs must be written completely, and tiles
+/// must hold the rows that they declare.
 class ATTNLAB_API CarefulCalls {
  public:
   CarefulCalls() noexcept { depth_.fetch_add(1, std::memory_order_relaxed); }

@@ -1,5 +1,5 @@
-// One benchmark as something that can be done again and again: a state that is brought to its start, a step that is
-// timed, and what a step has to compute and to move at least.
+// One benchmark that can be repeated: a state that is reset to its start, a step that is timed, and the least
+// operations and bytes of a step.
 #pragma once
 
 #include <memory>

@@ -37,7 +37,7 @@ struct Shares {
   std::string label;
 };
 
-// The roof that binds is the one that would take longer at full speed. What caches may have served is not held against
+// The roof that binds is the one that would take longer at full speed. What caches may have served is not compared with
 // memory, and nothing is claimed to have been faster than the roof.
 Shares shares_of(double operations_per_second, double bytes_per_second, bool is_cached, const Machine& machine) {
   const double fma = operations_per_second / machine.fma_flops_per_second;

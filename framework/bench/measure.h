@@ -1,5 +1,5 @@
-// A kernel under Google Benchmark: the loop that is timed, and the counters that say how near to the machine's roof it
-// came.
+// A kernel under Google Benchmark: the loop that is timed, and the counters that relate it to the machine's
+// roof.
 #pragma once
 
 #include <benchmark/benchmark.h>
@@ -8,7 +8,7 @@
 
 namespace attnlab::bench {
 
-/// What figures are held against.
+/// What figures are compared with.
 struct Machine {
   double fma_flops_per_second = 0;
   double read_bytes_per_second = 0;

@@ -88,7 +88,7 @@ class PositionKernel final : public Kernel {
   [[nodiscard]] std::span<const Position> block(int first) const {
     return positions().subspan(first, std::min(kBlockRows, tokens_ - first));
   }
-  // Whole tiles up to that of the block's last query: what lies behind is never scored.
+  // Whole tiles up to that of the block's last query: later keys are never scored.
   [[nodiscard]] int seen_keys(std::span<const Position> queries) const {
     return std::min(context_, (queries.back() / kTileRows + 1) * kTileRows);
   }

@@ -1,5 +1,5 @@
 // What Google Benchmark prints before the first result is about itself (the build of its library among it, which says
-// nothing of ours); here a reader gets what the figures are held against. Results are printed by its own reporters.
+// nothing of ours); here a reader gets what the figures are compared with. Results are printed by its own reporters.
 #pragma once
 
 #include <benchmark/benchmark.h>

@@ -1,4 +1,4 @@
-// What there is to measure: every loaded plugin of every kind, and every storage, over head widths, contexts and
+// The list of benchmarks: every loaded plugin of every kind, and every storage, over head widths, contexts and
 // phases. Not here: how one of them is run (kernel), and the command line (bench).
 #pragma once
 
@@ -15,7 +15,7 @@ namespace attnlab::bench {
 enum class Subject : std::uint8_t { attention, position, cache, storage };
 [[nodiscard]] std::string_view subject_name(Subject subject);
 
-/// The arm that everything is held against: its attention, position, cache and storage.
+/// The arm that everything is compared with: its attention, position, cache and storage.
 inline constexpr const char* kPlain[] = {experiment::kPlainAttention, experiment::kPlainPosition,
                                          experiment::kPlainCache, experiment::kPlainStorage};
 

@@ -1,5 +1,5 @@
-// An arm: what an experiment compares, as it is chosen. Not here: how arms are written in YAML (arms.h), and what
-// becomes of the choices with a model's own values (arm_model.h).
+// An arm: one of the configurations that an experiment compares, as it was chosen. Not here: how arms are written in
+// YAML (arms.h), and what becomes of the choices with a model's own values (arm_model.h).
 #pragma once
 
 #include <string>

@@ -1,4 +1,4 @@
-// One component as an experiment or an argument names it, with the options that were written, held against what its
+// One component as an experiment or an argument names it, with the options that were written, checked against what its
 // plugin declares. Not here: options that come from the model or from defaults, and whether components fit together.
 #pragma once
 

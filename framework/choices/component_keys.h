@@ -1,5 +1,5 @@
-// What stands beside the options of a plugin where a component is chosen: the keys that every cache takes. What
-// component_choice.cpp reads, and what the JSON Schema and `describe` say.
+// The keys that may be written beside the options of a plugin: those that every cache takes. component_choice.cpp reads
+// them, and the JSON Schema and `describe` list them.
 #pragma once
 
 #include <attnlab/api.h>

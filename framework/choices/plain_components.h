@@ -1,6 +1,6 @@
-// The components that the host knows by name, and the only place that names plugins: what a model takes that nobody
-// chose components for, which an experiment's defaults fix, and partners that laws, benchmarks and templates try others
-// with. What a component does is asked of the component.
+// The components that the host knows by name, and the only place that names plugins: the components of a model for
+// which none were chosen (the defaults of an experiment), and the partners with which laws, benchmarks and templates
+// try other components. What a component does is asked of the component.
 #pragma once
 
 #include <array>

@@ -96,7 +96,7 @@ int compare(const CompareOptions& options) {
   if (!of_first.empty() && !of_second.empty())
     throw Error(options.first, "there is no such folder",
                 "name a folder that `attnlab run` wrote, and a revision of it");
-  // The committed one is always what the folder is held against.
+  // The committed one is always what the folder is compared with.
   const std::string& folder = of_first.empty() ? options.first : options.second;
   const std::string& revision = of_first.empty() ? of_second : of_first;
   const std::unique_ptr<GitFolder> committed = committed_folder(folder, revision, options);
@@ -115,7 +115,7 @@ void add_compare(CLI::App& app, std::function<int()>& run) {
   command->add_option("A", options->first, "A results folder")->required();
   command
       ->add_option("B", options->second,
-                   "Another one; or a git revision (git:REV): then A as it was committed is what A is held against")
+                   "Another results folder; or a git revision (git:REV): A is compared with A as committed there")
       ->required();
   command->add_option("--fail-above", options->fail_above,
                       "Exit 1 only for what is surely worse by more than this share, as 5% or 0.05; default 0");

@@ -1,4 +1,4 @@
-// A folder as it was committed: unpacked beside everything else, gone when the object goes.
+// A folder as it was committed: unpacked to a temporary place, and removed when the object is destroyed.
 #pragma once
 
 #include <filesystem>

@@ -68,7 +68,7 @@ int program(int argc, char** argv) {
     print_error(one_line(error.what()));
     return kFailed;
   } catch (...) {
-    print_error(one_line("internal error: thrown where nobody expects it: " + current_exception_text()));
+    print_error(one_line("internal error: unexpected exception: " + current_exception_text()));
     return kFailed;
   }
   return kWrongInput;

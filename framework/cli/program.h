@@ -1,4 +1,4 @@
-// The program behind the thin main.
+// The program that main calls.
 #pragma once
 
 #include <attnlab/api.h>

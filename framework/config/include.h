@@ -1,4 +1,4 @@
-// `include: other.yaml`: what the other file says holds where this one does not say otherwise. Maps are merged key by
+// `include: other.yaml`: values of the other file are used where this file does not set them. Maps are merged key by
 // key, everything else is replaced whole; values keep the file that they stand in as their place, and paths are
 // relative to it.
 #pragma once

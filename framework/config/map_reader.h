@@ -1,5 +1,5 @@
-// Reads a map whose keys are declared in a table: values are held against its types and bounds, and what the table does
-// not have is reported with the nearest name.
+// Reads a map whose keys are declared in a table: values are checked against its types and bounds, and what the table
+// does not have is reported with the nearest name.
 #pragma once
 
 #include <optional>

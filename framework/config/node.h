@@ -1,5 +1,5 @@
 // YAML as a tree of values that remember where they were written, so that every later check can say file:line:column.
-// Immutable plain data; yaml-cpp stays behind the two parse functions. Not here: what a scalar means (scalars.h) and
+// Immutable plain data; only the two parse functions use yaml-cpp. Not here: what a scalar means (scalars.h) and
 // what a map may hold (map_reader.h).
 #pragma once
 

@@ -1,4 +1,4 @@
-// Options of a plugin as YAML gives them, held against the schema that the plugin declares. Not here: rules across
+// Options of a plugin as YAML gives them, checked against the schema that the plugin declares. Not here: rules across
 // options (the registry runs the plugin's own check) and values that come from the model.
 #pragma once
 

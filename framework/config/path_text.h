@@ -1,6 +1,6 @@
 // Paths as an experiment writes them: text in which ${NAME} stands for a variable of the environment, and ~ or $HOME at
-// its beginning for the user's own folder. Only paths take it, so that what is measured never depends on the
-// environment unseen.
+// its beginning for the user's own folder. Only paths may contain variables, so that what is measured never depends on
+// the environment without being visible.
 #pragma once
 
 #include <filesystem>

@@ -1,4 +1,4 @@
-// A component and its options as people write them: `gqa`, `{gqa: {kv_heads: 2}}` or `gqa:` with nothing behind it.
+// A component and its options as people write them: `gqa`, `{gqa: {kv_heads: 2}}` or `gqa:` with nothing after it.
 // Whether there is such a component, and what its options may be, is asked later.
 #pragma once
 

@@ -43,7 +43,7 @@ std::vector<Problem> ProblemList::sorted() const {
 
   std::vector<Problem> problems;
   std::unordered_set<std::string> texts;
-  for (Entry& entry : entries)  // what stands behind an anchor, or in a default, is found wrong once for each use
+  for (Entry& entry : entries)  // a mistake in an anchored or default value is found once for each use of the value
     if (texts.insert(entry.problem.text()).second) problems.push_back(std::move(entry.problem));
   return problems;
 }

@@ -1,5 +1,5 @@
-// A file with five mistakes is answered with five lines. Readers add what is wrong and go on; the list is thrown at
-// the end, in the order of the file. Not the SDK's `Problems`, which knows options but no places.
+// Collects mistakes, so that a file with five mistakes is reported with five lines. Readers add problems and continue;
+// the list is thrown at the end, in the order of the file. Not the SDK's `Problems`, which knows options but no places.
 #pragma once
 
 #include <string>
@@ -15,7 +15,7 @@ namespace attnlab::config {
 class ATTNLAB_API ProblemList {
  public:
   void add(const Mark& mark, std::string what, std::string remedy = {});
-  /// Problems that somebody else found at this place; they keep their own words.
+  /// Problems at this place that were found outside the reader; their texts are kept.
   void add(const Mark& mark, const Error& error);
   void add(const ProblemList& others);
 

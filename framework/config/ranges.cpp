@@ -54,12 +54,12 @@ const KeyTable& range_keys() {
                                  .form = "range_ends"},
                                 {.name = "factor",
                                  .type = KeyType::real,
-                                 .doc = "Each value is so many times the one before it.",
+                                 .doc = "Factor from each value to the next.",
                                  .min = 1,
                                  .nonzero = true},
                                 {.name = "step",
                                  .type = KeyType::real,
-                                 .doc = "Each value is so much more than the one before it.",
+                                 .doc = "Difference from each value to the next.",
                                  .min = 0,
                                  .nonzero = true}};
   return keys;

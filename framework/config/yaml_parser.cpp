@@ -100,7 +100,7 @@ class TreeBuilder final : public YAML::EventHandler {
     std::size_t nodes = 1;
     std::vector<Node> items;
     std::vector<Node::Entry> entries;
-    std::vector<Node> merged;                           // maps behind `<<`, those that win first
+    std::vector<Node> merged;                           // maps after `<<`, those that win first
     std::unordered_map<std::string, std::size_t> keys;  // to the place among the entries
     bool has_key = false;
     bool key_is_merge = false;
@@ -112,7 +112,7 @@ class TreeBuilder final : public YAML::EventHandler {
     return !frames_.empty() && frames_.back().kind == Node::Kind::map && frames_.back().has_key;
   }
 
-  // One budget for what is built, what is kept behind anchors and what aliases copy: copies cost like originals.
+  // One budget for what is built, what anchors keep and what aliases copy: copies cost like originals.
   void spend(std::size_t nodes, const Mark& mark) {
     spent_ += nodes;
     if (spent_ > kMaxNodes)
@@ -231,7 +231,7 @@ class TreeBuilder final : public YAML::EventHandler {
   int documents_ = 0;
 };
 
-// yaml-cpp reports a tab in the indentation as whatever it makes of the words behind it, on this line or a later one.
+// yaml-cpp reports a tab in the indentation as an error in the words after it, on this line or a later one.
 void refuse_tab(std::string_view text, int last_line, const Marker& marker) {
   int line = 0;
   for (std::size_t start = 0; start < text.size() && line <= last_line; ++line) {
@@ -245,7 +245,7 @@ void refuse_tab(std::string_view text, int last_line, const Marker& marker) {
   }
 }
 
-// In words for people who do not know what a flow sequence is.
+// Syntax errors in words that do not assume knowledge of YAML's terms, such as flow sequence.
 Problem syntax_problem(const YAML::Exception& error, const TreeBuilder& builder, const Marker& marker, int last_line) {
   const std::string_view message = error.msg;
   const std::string where = marker(error.mark).text();
@@ -256,10 +256,10 @@ Problem syntax_problem(const YAML::Exception& error, const TreeBuilder& builder,
       return {builder.open_mark().text(), fmt::format("not valid YAML: this {} is not closed", in_list ? "[" : "{"),
               ""};
     return {where, fmt::format("not valid YAML: expected , or {} here", in_list ? "]" : "}"),
-            "a blank belongs behind each colon"};
+            "a blank belongs after each colon"};
   }
   if (at_end && message == YAML::ErrorMsg::DOC_IN_SCALAR)
-    return {builder.last_mark().text(), "not valid YAML: a quote that is opened behind this is not closed", ""};
+    return {builder.last_mark().text(), "not valid YAML: a quote that is opened after this is not closed", ""};
   std::string remedy;
   if (message == YAML::ErrorMsg::MAP_VALUE) remedy = "a text that holds \": \" belongs in quotes";
   if (message == YAML::ErrorMsg::UNKNOWN_TOKEN) remedy = "a text that begins with this character belongs in quotes";

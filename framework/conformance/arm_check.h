@@ -1,9 +1,10 @@
-// Is what an arm computes what it says? A case is fed as it will be measured, with its contexts, its shares of them and
-// its phases, through steps that are each done a second time in double precision (CheckingSteps). Once for every arm
-// and case, before it is measured: a trial whose output is wrong has no timings. What a variant computes between its
-// steps (a recurrent state) is only looked at for NaN and infinities. What it costs is bounded: of a call only some
-// numbers are computed anew, of sequences that are alike two are fed, and the beginning of a long prompt goes past the
-// model into the caches. Not here: the laws of plugins (conformance), which take minutes.
+// Checks that an arm computes what its components declare. A case is fed as it will be measured, with its contexts, its
+// shares of them and its phases, through steps that are each executed a second time in double precision
+// (CheckingSteps). This is done once for every arm and case, before it is measured: a trial with wrong output has no
+// timings. What a variant computes between its steps (a recurrent state) is only checked for NaN and infinities. The
+// cost is bounded: only some numbers of a call are computed a second time, only two of several equal sequences are fed,
+// and the rows of the beginning of a long prompt are put into the caches without running the model. Not here: the laws
+// of plugins (conformance), which take minutes.
 #pragma once
 
 #include <optional>

@@ -89,7 +89,7 @@ class Weigh final : public AttendWatcher {
           changed |= std::bit_cast<std::uint32_t>(room[i++]) != std::bit_cast<std::uint32_t>(out(token, head, j));
   }
   double deviation = 0;
-  bool changed = false;  // who looks at the mass must not change the output
+  bool changed = false;  // asking for the mass must not change the output
   int calls = 0;
 };
 

@@ -1,5 +1,5 @@
-// Laws about what happens inside a forward pass, watched through other steps: agreement of every step with a slow form
-// of it, and mass.
+// Laws about the inside of a forward pass, tested with other kinds of steps: agreement of every step with its slow
+// form, and attention mass.
 #pragma once
 
 #include "conformance/check.h"

@@ -186,12 +186,11 @@ std::optional<Finding> tokens_are_kept(Subject& subject, Kind kind) {
       allowed += heads;
     const std::int64_t live = session.live_rows();
     if (live > allowed)
-      return Finding{
-          static_cast<double>(live - allowed), 0,
-          fmt::format("{} rows {}, budget {}{}", live, when, allowed,
-                      call > 1 && !acts_once ? "; a policy that evicts behind the prompt only has to provide "
-                                               "evicts_after_prompt_only"
-                                             : "")};
+      return Finding{static_cast<double>(live - allowed), 0,
+                     fmt::format("{} rows {}, budget {}{}", live, when, allowed,
+                                 call > 1 && !acts_once ? "; a policy that evicts after the prompt only has to provide "
+                                                          "evicts_after_prompt_only"
+                                                        : "")};
     const auto [fewest, most] = std::ranges::minmax(rows);
     const int tokens = calls()[call].first + calls()[call].count;
     if (const std::int64_t limit = limit_of(session, tokens); live > limit && (call == 1 || !acts_once))
@@ -252,7 +251,7 @@ Finding goes_on(Subject& subject, const std::vector<Call>& all) {
     std::size_t calls;
     const char* where;
   };
-  constexpr Stop stops[] = {{1, "in the middle of the prompt"}, {2, "behind the prompt"}, {7, "in decode"}};
+  constexpr Stop stops[] = {{1, "in the middle of the prompt"}, {2, "after the prompt"}, {7, "in decode"}};
   for (const auto& [done, where] : stops) {
     const std::span<const Call> before = std::span(all).first(done);
     const std::span<const Call> after = std::span(all).subspan(done);

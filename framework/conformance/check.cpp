@@ -19,7 +19,7 @@
 namespace attnlab::experiment::conformance {
 namespace {
 
-// Storages are held against their laws in caches of each of the partners.
+// The laws of storages are tested in caches of each of the partners.
 std::vector<std::string> partners(Kind kind) {
   const auto& names = kind == Kind::attention  ? kAttentionPartners
                       : kind == Kind::position ? kPositionPartners

@@ -1,5 +1,4 @@
-// What the laws of storages hold them against: rows as they are given, as they are held, and as a codec alone reads
-// them.
+// The references of the laws of storages: rows as they are given, as they are held, and as a codec alone reads them.
 #pragma once
 
 #include <span>

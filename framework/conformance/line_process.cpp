@@ -32,7 +32,7 @@ void write_line(int descriptor, std::string_view text) {
   for (std::size_t at = 0; at < line.size();) {
     const ssize_t sent = write(descriptor, line.data() + at, line.size() - at);
     if (sent < 0 && errno == EINTR) continue;
-    if (sent <= 0) _exit(1);  // nobody listens
+    if (sent <= 0) _exit(1);  // the parent has closed its end
     at += static_cast<std::size_t>(sent);
   }
 }

@@ -1,5 +1,5 @@
-// A process of its own that says lines to its parent, so that code which crashes or hangs costs only itself. A fork: it
-// may use everything that is there, and must be made where no threads run.
+// A child process that sends lines to its parent, so that code that crashes or hangs does not end the parent. It is a
+// fork: it may use all objects of the parent, and must be started while no threads run.
 #pragma once
 
 #include <sys/types.h>
@@ -38,7 +38,7 @@ class LineProcess {
   pid_t pid_ = -1;
   int lines_ = -1;
   std::string received_;
-  std::string crash_;  // who was being called, in the words of base/crash_report
+  std::string crash_;  // the call that was running, in the words of base/crash_report
   std::string why_;
 };
 

@@ -1,4 +1,4 @@
-// Laws of storages: what is appended comes back, whatever happened to other rows, and takes the bytes that were said.
+// Laws of storages: appended rows are read back, whatever happened to other rows, and take the declared bytes.
 #pragma once
 
 #include <optional>

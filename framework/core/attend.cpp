@@ -2,8 +2,8 @@
 // head are handled together, so each tile of keys is read once for the group. Where a sequence has few queries and many
 // tiles (decode), the tiles are split over tasks in ranges of a fixed size and the parts merged in order: the split
 // follows from shapes only, so results are bitwise the same for every number of threads.
-// Not here: what happens between a block and a tile (query_block), the arithmetic of a tile (tile_kernels), who wants
-// to know the mass of the rows (attend_mass), the slow reference (tests/).
+// Not here: what happens between a block and a tile (query_block), the arithmetic of a tile (tile_kernels), the
+// mass of the rows (attend_mass), the slow reference (tests/).
 #include "core/attend.h"
 
 #include <algorithm>
@@ -121,7 +121,7 @@ class Attend {
 
   const AttendArgs& args_;
   TensorView<float, 3> out_;
-  TensorView<float, 2> log_sum_;  // without data: nobody asks
+  TensorView<float, 2> log_sum_;  // without data: not asked for
   KvShape shape_;
   int heads_;
   int group_;

@@ -19,7 +19,7 @@ struct AttendArgs {
   const Rotation* rotation = nullptr;            // applied to queries, and to keys that come unrotated
   std::span<const ScoreHook* const> hooks = {};  // applied in this order: position bias, then the variant's own
   const MaskRule& mask;                          // applied last
-  std::span<const float> sink_logits = {};       // [heads] or empty: one more logit a head, with no value behind it
+  std::span<const float> sink_logits = {};       // [heads] or empty: one more logit a head, without a value
   // In place of the softmax, one of the two; then no sink logits, no log_sum, no mass, no selection of tiles.
   const Weighting* weighting = nullptr;
   const RowWeighting* row_weighting = nullptr;

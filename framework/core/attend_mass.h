@@ -1,7 +1,7 @@
-// The mass that rows received in one call of `attend`, for who asked (MassSink). A softmax is known only at its end:
-// where a block has few queries (decode), its scores are kept until then; where it has many, its tiles are scored a
-// second time. Blocks write to buffers of their own, summed in block order: the result does not depend on the number of
-// threads. Nothing is allocated or computed where nobody asks.
+// The mass that rows received in one call of `attend`, for a source with a MassSink. A softmax is known only at its
+// end: where a block has few queries (decode), its scores are kept until then; where it has many, its tiles are scored
+// a second time. Blocks write to buffers of their own, summed in block order: the result does not depend on the number
+// of threads. Nothing is allocated or computed where there is no sink.
 #pragma once
 
 #include <atomic>

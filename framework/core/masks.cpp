@@ -1,4 +1,4 @@
-// Which keys a query sees. `cover` spares the core the tiles that nobody sees and the masking of tiles that all see.
+// Which keys a query sees. By `cover` the core skips tiles that no query sees, and does not mask tiles that all see.
 #include <limits>
 
 #include <attnlab/core.h>

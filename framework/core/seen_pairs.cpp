@@ -88,7 +88,7 @@ class Counter {
     return is_full ? MaskRule::Cover::full : MaskRule::Cover::partial;
   }
 
-  // Where masks say it of many at once, that is believed; so a long context costs a call for most of its tiles.
+  // Where a mask covers a whole tile, its answer is used; so most tiles of a long context cost one call.
   void count_tile(int index, const KvTile& tile, SeenPairs& seen) {
     if (reads_.empty() && take(cover(tile, 0, queries_, 0, group_), queries_ * group_, tile, seen)) return;
     for (int query = 0; query < queries_; ++query) {

@@ -1,6 +1,6 @@
-// How much there is to attend to: pairs of a query and a row that it sees, by the masks and the selection of a call of
-// `attend`: tile by tile where a mask says it of the whole, else row by row. Knows nothing of how the core splits and
-// skips; what operations are counted by.
+// Counts the pairs of a query and a row that it sees, by the masks and the selection of a call of `attend`: tile by
+// tile where a mask covers the whole tile, else row by row. Operations are counted by these pairs, independently of how
+// the core splits and skips tiles.
 #pragma once
 
 #include <attnlab/api.h>

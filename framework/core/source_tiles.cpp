@@ -1,4 +1,4 @@
-// Rows of a source for who is no part of the core: the room that a source may need to decode a tile is known here.
+// Rows of a source for callers outside the core. The scratch that a source may need to decode a tile is made here.
 #include <attnlab/core.h>
 #include <attnlab/scratch.h>
 

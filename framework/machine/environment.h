@@ -1,4 +1,4 @@
-// Where a result was measured: what someone needs who wants to repeat it, or to doubt it. Becomes environment.json.
+// Where a result was measured: what is needed to repeat it or to judge it. Becomes environment.json.
 // The machine is described, not identified: no host name, no user, no folders.
 #pragma once
 

@@ -26,7 +26,7 @@ double seconds_of(const timeval& time) {
   return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
 }
 
-// The words behind the name of /proc/PID/stat, which may hold blanks and brackets: the first is the state, field 3.
+// The words after the name in /proc/PID/stat, which may hold blanks and brackets: the first is the state, field 3.
 std::vector<std::string> fields_behind_name(pid_t process) {
   const std::string text = text_of("/proc/" + std::to_string(process) + "/stat");
   const std::size_t end = text.rfind(')');

@@ -1,5 +1,5 @@
-// What the system says of itself and of processes: /proc, read and nothing else. Where a file is missing or has another
-// form, there is no answer.
+// Facts about the system and its processes, read from /proc. Where a file is missing or has another form, no value is
+// returned.
 #pragma once
 
 #include <sys/types.h>

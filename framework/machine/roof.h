@@ -1,6 +1,6 @@
-// The roof that speeds are held against: what this machine's arithmetic and memory can do at most, with so many
-// threads. Other users of a machine can only lower a probe, so probes are repeated through a run and the best one
-// counts. Not a benchmark of AttnLab: nothing of a model runs here.
+// The roof that speeds are compared with: the peak arithmetic and memory rates of this machine with a given number of
+// threads. Other users of a machine can only lower the result of a probe, so probes are repeated during a run and the
+// best one counts. Not a benchmark of AttnLab: nothing of a model runs here.
 #pragma once
 
 #include <cstdint>

@@ -1,8 +1,8 @@
-// A model that recalls, with weights set by hand: what it forgets is what its cache forgot. Two layers. The first moves
-// the code of every token's predecessor into the token's own row; the second looks for the row whose predecessor is
-// the current token and adds that row's token to the stream; the head reads the token whose code it finds there. So
-// after a key that was seen once before, it names the token that followed. No training, no BOS, no MLP to speak of, and
-// of positions only their differences.
+// A model for associative recall, with weights set by hand: it fails only for rows that its cache has dropped. Two
+// layers. The first moves the code of every token's predecessor into the token's own row; the second looks for the row
+// whose predecessor is the current token and adds that row's token to the stream; the head reads the token whose code
+// it finds there. So after a key that was seen once before, it names the token that followed. There is no training, no
+// BOS and no effective MLP, and only differences of positions are used.
 // All heads of a layer do the same, so that any head layout (kv heads averaged or repeated) is the same model.
 // Not here: which arms it can work in, and what it answers there (assembly/constructed_conflict.h,
 // workloads/recall_prediction.h).

@@ -1,5 +1,5 @@
-// Tensors that code made instead of a file: small models whose weights are set by hand. The third source of weights
-// beside a checkpoint and a seed.
+// Tensors that come from code and not from a file: small models whose weights are set by hand. The third source of
+// weights, besides a checkpoint and a seed.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// What to say where a tensor that the model needs is not in the checkpoint: what is there in its place.
+// The message for a tensor that the model needs and the checkpoint does not have: it names what the checkpoint has.
 #pragma once
 
 #include <string>

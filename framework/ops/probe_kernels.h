@@ -1,6 +1,6 @@
 // The two loops that measure what this machine can do at most: arithmetic from registers, and reading from memory.
 // They use the instruction set that the kernels of the model use, so that their figures are the kernels' roof.
-// One thread each, no timing: who calls them holds the clock (see machine/roof.h).
+// One thread each, no timing: the caller takes the times (see machine/roof.h).
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,5 @@
-// Steps over the rows of a chunk, parallel over tokens: norms, rotations, gates. What `Steps` does where there is
-// neither a product nor attention.
+// Steps over the rows of a chunk, parallel over tokens: norms, rotations, gates. The part of `Steps` that is neither a
+// product nor attention.
 #pragma once
 
 #include <span>

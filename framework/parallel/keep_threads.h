@@ -1,4 +1,4 @@
-// Trying several numbers of threads without leaving one behind.
+// Restores the number of threads after several numbers were tried.
 #pragma once
 
 #include "parallel/parallel.h"

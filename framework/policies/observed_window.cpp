@@ -119,7 +119,7 @@ void ObservedWindow::appended(const ChunkView& chunk) {
 
 std::vector<double> ObservedWindow::scores(int sequence, int kv_head, std::span<const Position> positions) {
   const std::vector<double>& mass = mass_.at(sequence, kv_head);
-  ATTNLAB_CHECK(mass.size() == positions.size(), "scores of rows that nobody observed");
+  ATTNLAB_CHECK(mass.size() == positions.size(), "scores of rows that were not observed");
   const int rows = static_cast<int>(positions.size());
   std::vector<int> order(rows);  // ascending positions: neighbours are next to each other
   std::iota(order.begin(), order.end(), 0);

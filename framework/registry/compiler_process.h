@@ -1,4 +1,4 @@
-// Runs a compiler and hears what it says. Not a general way to start programs.
+// Runs a compiler and reads its output. Not a general way to start programs.
 #pragma once
 
 #include <string>

@@ -54,7 +54,7 @@ constexpr std::array kTexts{
                 "use the cache full, or mha, gqa or mqa"},
 };
 
-// What goes together, but not as one might think.
+// Notes on combinations that are legal but behave differently than expected.
 struct NoteText {
   Feature of_cache;
   Feature of_attention;

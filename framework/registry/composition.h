@@ -24,7 +24,7 @@ struct Part {
 /// One sentence per conflict, naming both sides and what would be legal; empty: the parts go together.
 [[nodiscard]] ATTNLAB_API std::vector<std::string> conflicts(std::span<const Part> parts);
 
-/// What the report has to say of parts that go together: who decides for whom, by what.
+/// Notes for the report on parts that go together: which part decides for which, and by what.
 [[nodiscard]] ATTNLAB_API std::vector<std::string> notes(std::span<const Part> parts);
 
 }  // namespace attnlab

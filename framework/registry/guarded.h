@@ -1,7 +1,7 @@
-// Components as the host calls them: each call of a plugin's function says whose it is while it runs
-// (base/plugin_call), what it throws becomes a PluginError, and the numbers that come back are looked at before they
-// are used. The one place where the host's calls enter plugins, so that no caller has to think of it. Not here: what a
-// plugin passes to functions of the host; those look at their arguments themselves.
+// Components as the host calls them: each call of a plugin's function is marked with the plugin's name while it runs
+// (base/plugin_call), exceptions become a PluginError, and returned numbers are checked before they are used. All calls
+// of the host into plugins go through here, so that callers need no checks of their own. Not here: what a plugin passes
+// to functions of the host, which check their arguments themselves.
 #pragma once
 
 #include <memory>

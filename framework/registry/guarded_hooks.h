@@ -1,5 +1,5 @@
-// What components hand out to be called from the middle of `attend`, from any thread: none of it may throw, so that all
-// there is to do is to say who is being called.
+// Objects of components that are called inside `attend`, from any thread: none of their functions may throw, so the
+// guard only notes which component is being called.
 #pragma once
 
 #include <algorithm>

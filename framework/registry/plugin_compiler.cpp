@@ -134,7 +134,7 @@ std::string key_of(const fs::path& source, const Sdk& sdk, const std::map<fs::pa
   return digest(key);
 }
 
-// A folder that can be written, held against other processes until it is destroyed.
+// A folder that can be written, locked against other processes until the object is destroyed.
 class Cache {
  public:
   explicit Cache(const fs::path& source) {
@@ -211,7 +211,7 @@ std::string choose_compiler(const Sdk& sdk, const fs::path& source) {
 }
 
 void compile(const fs::path& source, const Sdk& sdk, const fs::path& object) {
-  const fs::path part = object.string() + ".part";  // nobody else writes it while the folder is held
+  const fs::path part = object.string() + ".part";  // no other process writes it while the folder is locked
   std::vector<std::string> words{choose_compiler(sdk, source)};
   words.insert(words.end(), sdk.flags.begin(), sdk.flags.end());
   for (const fs::path& folder : sdk.include) words.push_back("-I" + folder.string());

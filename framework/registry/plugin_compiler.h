@@ -1,5 +1,5 @@
-// A plugin as its source: one file, compiled against the SDK that belongs to this program and kept, so that the next
-// run takes it as it is. Not for projects of several sources: cmake/AttnLabPlugin.cmake builds those.
+// Plugins given as a source: one file is compiled against the SDK of this program, and the result is kept, so that the
+// next run need not compile it. Not for projects of several sources: cmake/AttnLabPlugin.cmake builds those.
 #pragma once
 
 #include <filesystem>

@@ -1,5 +1,6 @@
-// Rows whose caller is looked at: a cache policy that names rows which are not there, twice or out of order, or that
-// appends rows of another shape, is told so instead of spoiling memory or numbers. Every storage is handed out so.
+// Rows that check their caller's arguments: a cache policy that names rows that do not exist, twice or out of order, or
+// appends rows of another shape, gets an Error, and memory and numbers stay intact. Rows of every storage are wrapped
+// in this way.
 #pragma once
 
 #include <memory>

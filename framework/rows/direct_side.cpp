@@ -1,5 +1,5 @@
-// Rows that are held by their codec from the moment they come. Tiles of f32 are read in place, 8-bit codes as they lie,
-// everything else is decoded tile by tile when it is read.
+// Rows that are encoded when they are appended. Tiles of f32 and 8-bit codes are read in place, and everything else is
+// decoded tile by tile when it is read.
 #include <algorithm>
 
 #include "rows/panel_rows.h"

@@ -1,5 +1,5 @@
-// Cached rows as they are, in f32 and without pages: what layers are held against. Tiles are handed out in place: keys
-// channel by channel, as the score product reads them, values row by row.
+// Cached rows as they are, in f32 and without pages: the reference that layers are compared with. Tiles are handed out
+// in place: keys channel by channel, as the score product reads them, values row by row.
 #pragma once
 
 #include <memory>

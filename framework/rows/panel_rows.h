@@ -21,7 +21,7 @@ struct PageLayout {
   int page_rows = kTileRows;
   int cell_rows = kTileRows;
 
-  /// Rows of a page as the user asked for them; 0: nobody asked, a page is a tile.
+  /// Rows of a page as the user asked for them; 0: not given, and a page is a tile.
   static PageLayout of_rows(int page) {
     return {page > 0 ? page : kTileRows, page % kTileRows == 0 ? kTileRows : page};
   }
@@ -50,11 +50,11 @@ class PanelRows {
   void grow(std::size_t list, int from, int to);
   /// Gives back the pages after `rows`. One that will soon be needed again keeps its memory, at most one a list.
   void shrink(std::size_t list, int rows, bool needed_again);
-  /// Gives back the pages before `row`, which nobody reads again.
+  /// Gives back the pages before `row`, which are not read again.
   void release_front(std::size_t list, int row);
   /// Takes all pages from the list; their memory is kept for the next.
   void clear(std::size_t list);
-  /// Shares the pages of one list with another, which is empty; whoever changes one then gets it for itself.
+  /// Shares the pages of one list with another, which is empty; a list that changes a page then gets its own copy.
   void fork(std::size_t from, std::size_t to);
   /// Makes the page of this row the list's own.
   void own(std::size_t list, int row);

@@ -1,5 +1,5 @@
-// The storage that an arm's layer has: the object that holds keys, the one that holds values, and pages. What rows come
-// of it, what they take, and what happens to them. Not here: which storages there are (plugins/storage).
+// The storage of an arm's layer: the object that holds keys, the one that holds values, and the page size. It creates
+// rows and knows their bytes and their rounding. Not here: which storages there are (plugins/storage).
 #pragma once
 
 #include <cstdint>

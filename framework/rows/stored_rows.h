@@ -1,5 +1,5 @@
 // Cached rows of one layer: positions and marks of each list (a sequence's kv head), and two sides that hold the
-// numbers. Not here: how a side holds them (side_rows), which codecs there are (plugins/storage), and who looks at the
+// numbers. Not here: how a side holds them (side_rows), which codecs there are (plugins/storage), and the check of the
 // caller's arguments (checked_rows).
 #pragma once
 

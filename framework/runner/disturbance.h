@@ -1,5 +1,5 @@
-// Who else used the machine while a round ran. A round in which others took more than the shares below is repeated
-// once: its figures are of the machine, not of the arms.
+// How much of the machine other processes used while a round ran. A round in which they took more than the shares below
+// is repeated once: its figures are of the machine, not of the arms.
 #pragma once
 
 #include <chrono>
@@ -14,7 +14,7 @@ namespace attnlab::experiment {
 
 /// Of the time of all processors. A tenth: on two processors a fifth of one of them.
 inline constexpr double kMostOtherShare = 0.10;
-/// Taken by the host: nobody in the machine sees what it was for.
+/// Taken by the host of a virtual machine, which the guest cannot attribute to a process.
 inline constexpr double kMostStealShare = 0.05;
 /// Ticks are 10 ms long, so that a shorter round has no share to speak of and is never called disturbed.
 inline constexpr double kLeastJudgedSeconds = 0.5;
@@ -35,7 +35,7 @@ struct RoundRecord {
 ATTNLAB_API void to_json(nlohmann::json& json, const RoundRecord& record);
 ATTNLAB_API void from_json(const nlohmann::json& json, RoundRecord& record);
 
-/// Whether others took less of the machine than in the attempt before, each share held against what disturbs.
+/// Whether others took less of the machine than in the attempt before, each share relative to its limit above.
 [[nodiscard]] ATTNLAB_API bool is_quieter(const RoundRecord& attempt, const RoundRecord& before);
 
 /// Shares between two looks at the machine. `own_seconds`: processor time of this run meanwhile.

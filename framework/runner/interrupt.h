@@ -1,5 +1,5 @@
-// Ctrl-C. The first asks the run to end behind the trial in flight and to write its report; the second ends the process
-// at once. SIGTERM counts as one too: batch systems send it before they kill.
+// Ctrl-C. The first asks the run to end after the trial that is running and to write its report; the second ends the
+// process at once. SIGTERM counts as one too: batch systems send it before they kill.
 #pragma once
 
 namespace attnlab::experiment {
@@ -16,7 +16,7 @@ class InterruptGuard {
 /// The signal that came since the guard was made; 0: none.
 [[nodiscard]] int interrupted() noexcept;
 
-/// For a child behind its fork: the terminal's Ctrl-C is for the parent, which ends the child.
+/// For a child after its fork: only the parent handles the terminal's Ctrl-C, and it ends the child.
 void leave_interrupts_to_parent() noexcept;
 
 }  // namespace attnlab::experiment

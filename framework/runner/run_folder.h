@@ -23,7 +23,7 @@ class RunFolder {
   /// Trials that were measured and do not count: of a round that was measured twice, those of the noisier attempt, as
   /// <id>.attempt-1.json or <id>.attempt-2.json. There once something is in it; no reader of results looks here.
   [[nodiscard]] std::filesystem::path superseded() const { return path_ / "superseded"; }
-  /// Removes what a process that was killed left half-written; nobody may be writing.
+  /// Removes what a process that was killed left half-written; no process may be writing.
   void clear() const;
   /// environment.json of the run before, as far as it can be read.
   [[nodiscard]] std::optional<nlohmann::json> earlier_environment() const;

@@ -30,7 +30,7 @@ std::string host_name() {
 class LockFile {
  public:
   explicit LockFile(const std::filesystem::path& path) : path_(path) {
-    // Whoever held the file may have removed it while we waited: then a new one counts.
+    // The process that held the file may have removed it while we waited: then a new one counts.
     do {
       close_if_open();
       descriptor_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);

@@ -1,4 +1,4 @@
-// One run at a time in a results folder. The lock is a file, run.lock, that says who holds it: host, process, and when
+// One run at a time in a results folder. The lock is a file, run.lock, that names its holder: host, process, and when
 // that process began, since process ids come again. A lock whose holder is gone is taken over.
 #pragma once
 

@@ -243,7 +243,7 @@ class Run {
     rounds_.push_back(watch.record(round, number));
   }
 
-  // Adaptive repeats: looks at what there is behind a round.
+  // Adaptive repeats: whether the results that exist after this round are enough.
   bool ends_behind(int round) {
     const Repeats& repeats = plan_.spec.repeats;
     report::StudyLayout layout = layout_of(plan_, round + 1);

@@ -27,10 +27,11 @@ namespace attnlab::experiment {
 namespace {
 
 constexpr int kMemoryWatchMs = 50;  // a look takes some 20 us
-constexpr int kWaitMs = 500;        // between two signs of life for whoever watches the run
+constexpr int kWaitMs = 500;        // between two updates of the run's progress
 constexpr int kLastWordsMs = 200;   // of a process that is to be ended
 
-// The line that names who ended the process (base/crash_report), without its prefix, and what else was written.
+// The line that names the plugin that ended the process (base/crash_report), without its prefix, and what else was
+// written.
 struct LastWords {
   std::string named, others;
 };

@@ -1,7 +1,8 @@
-// A process of its own for the trials of one arm in one round, so that a crash, a leak or a peak of memory belongs to
-// that arm alone, and so that what a process is stuck with (layout, page placement) differs from round to round. It is
-// a fork of the planning process, which has started no threads: plugins and plan are there already. Seen from the
-// parent, which enforces the limits. A process that is asked for nothing more is killed, and ends with its parent.
+// A separate process for the trials of one arm in one round, so that a crash, a leak or a peak of memory affects that
+// arm alone, and so that properties that are fixed for a process (layout, page placement) differ from round to round.
+// It is a fork of the planning process, which has started no threads: plugins and plan are loaded already. This file is
+// the parent's side, which enforces the limits. A process that gets no further request is killed, and it ends with its
+// parent.
 #pragma once
 
 #include <sys/types.h>

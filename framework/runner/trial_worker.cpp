@@ -86,7 +86,7 @@ class Worker {
     } catch (const std::exception& error) {
       end(result, "failed", error.what());
     } catch (...) {
-      end(result, "failed", "thrown where nobody expects it: " + current_exception_text());
+      end(result, "failed", "unexpected exception: " + current_exception_text());
     }
     return result;
   }

@@ -1,5 +1,5 @@
-// The inside of a trial's process: one arm's model with one seed, and what it is asked to measure. It talks to its
-// parent over a socket (see trial_process) and writes no results itself.
+// The code inside a trial's process: it holds one arm's model with one seed and measures what it is asked for. It
+// communicates with its parent over a socket (see trial_process) and writes no results itself.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@ namespace attnlab::experiment {
 struct TrialRequest {
   enum class What : std::int32_t { prepare, check, measure };
 
-  What what = What::prepare;  // prepare: the model is made; check: its output in the case is held against the reference
+  What what = What::prepare;  // prepare: the model is made; check: its output is compared with the reference
   std::uint64_t planned_case = 0;
   std::int64_t round = 0;
 };
@@ -24,7 +24,7 @@ struct TrialRequest {
 void serve_trials(int socket, const Plan& plan, std::size_t arm, std::int64_t seed,
                   const std::filesystem::path& trials_folder);
 
-/// The result's frame: who is measured in which round.
+/// A result without figures: which arm is measured in which round.
 [[nodiscard]] report::TrialResult trial_frame(const Plan& plan, std::size_t arm, std::size_t planned_case,
                                               std::int64_t seed, int round);
 

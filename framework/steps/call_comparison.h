@@ -1,4 +1,4 @@
-// The numbers of one step held against those of its slow form.
+// The numbers of one step compared with those of its slow form.
 #pragma once
 
 #include <algorithm>

@@ -1,9 +1,9 @@
-// Direct steps, each done a second time in double precision from what it was given, one number after the other: what
-// the conformance kit and the check of a trial run a model through. The slow forms know nothing of packed weights, of
-// tiles or of what a cache says it holds: products read the weights one output at a time, attention reads the rows that
-// were appended. What they cannot know is a plugin's own formula (its rotation, hooks, masks, selection): they ask for
-// it one score or one row at a time, so that a formula that depends on the shape of a tile is found, and say that such
-// a step agrees with itself only. Not here: what a variant computes between its steps.
+// Direct steps, each executed a second time in double precision from the same input, one number after the other. The
+// conformance kit and the check of a trial run a model through them. The slow forms do not use packed weights, tiles or
+// what a cache reports to hold: products read the weights one output at a time, attention reads the rows that were
+// appended. They have no reference for a plugin's own formula (its rotation, hooks, masks, selection): they evaluate it
+// for one score or one row at a time, so that a formula that depends on the shape of a tile is found, and report that
+// such a step agrees only with itself. Not here: what a variant computes between its steps.
 #pragma once
 
 #include <cstdint>
@@ -92,7 +92,7 @@ class ATTNLAB_API CheckingSteps final : public ModelSteps {
   // row(list, its place, token, head) for every row of the chunk.
   template <class Row>
   void each_appended(const Row& row);
-  // The rows of a kv head as the source gives them, held against those that were appended.
+  // The rows of a kv head as the source gives them, compared with those that were appended.
   void gather(const AttendArgs& args, bool is_of_layer, int sequence, int kv_head, HeldRows& held);
   struct FoundRow {
     std::span<const float> key;

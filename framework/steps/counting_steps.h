@@ -1,6 +1,6 @@
 // Direct steps that add up what they execute: multiplications with weights, attention as its queries see rows, and
-// what is read for it. What rates, predictions and shares of a roof are computed from, so that nobody guesses what a
-// variant or a policy costs. A pass costs little more than itself.
+// what is read for it. What rates, predictions and shares of a roof are computed from, so that the cost of
+// a variant or a policy is never guessed. Counting adds little to the time of a pass.
 #pragma once
 
 #include <functional>

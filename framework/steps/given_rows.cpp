@@ -15,7 +15,7 @@ void GivenRows::give(TensorView<const float, 3> queries, TensorView<const float,
 }
 
 void GivenRows::forward(const LayerContext& layer, TensorView<const float, 2>, TensorView<float, 2> out) {
-  // A copy, for append may rotate them, and who gave them may give them again.
+  // A copy, since append may rotate them, and the caller may pass the same rows again.
   const TensorView<float, 3> keys = layer.steps.rows(keys_.extent(0), keys_.extent(1), keys_.extent(2));
   std::copy_n(keys_.data(), keys_.extent(0) * keys_.extent(1) * keys_.extent(2), keys.data());
   // Marks have no meaning here: zeros.

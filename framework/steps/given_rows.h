@@ -1,5 +1,5 @@
-// Attention whose queries, keys and values are given instead of projected: recorded streams, rows from a seed. So that
-// what is not a model drives a layer as a model does.
+// Attention whose queries, keys and values are given instead of projected: recorded streams, rows from a seed. With it,
+// code without a model drives a layer in the same way as a model does.
 #pragma once
 
 #include <attnlab/attention_variant.h>

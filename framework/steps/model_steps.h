@@ -1,4 +1,4 @@
-// The steps of a whole model: those of a layer, and what stands between the layers. Made once for a model, given every
+// The steps of a whole model: those of a layer, and those between the layers. Made once for a model, given every
 // layer in turn. Not here: what a step does (DirectSteps), and in which order (the variants, and the decoder).
 #pragma once
 

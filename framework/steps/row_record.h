@@ -1,6 +1,6 @@
-// What was appended to caches, remembered beside them: key and value of every row as they were given, by cache,
-// sequence, kv head and position. What a cache returns later is held against it, so that a row that was lost, mixed up
-// or never there is seen. Not here: which rows a policy keeps, and how a storage rounds them.
+// A record of what was appended to caches: key and value of every row as they were given, by cache, sequence, kv head
+// and position. Rows that a cache returns later are compared with it, so that lost, mixed up or invented rows are
+// found. Not here: which rows a policy keeps, and how a storage rounds them.
 #pragma once
 
 #include <algorithm>
@@ -24,7 +24,7 @@ class RowRecord {
   /// there (a sequence that was cleared, another session).
   struct List {
     Position length = 0;     // positions below have been appended
-    Position unseen = 0;     // positions below were there before anybody looked (a state that was restored)
+    Position unseen = 0;     // rows at lower positions were not recorded (a state that was restored)
     double largest_key = 0;  // of all numbers that were appended, where a storage rounds them
     double largest_value = 0;
     int width = 0;

@@ -1,4 +1,4 @@
-// Direct steps whose attention somebody looks at: what a call was asked for, and what it answered.
+// Direct steps that pass every attention call to an observer: its arguments and its result.
 #pragma once
 
 #include <vector>

@@ -13,7 +13,7 @@ namespace {
 constexpr double kLoadBytesPerSecond = 0.7e9;  // weights read and packed, or made from a seed
 constexpr double kStartSeconds = 0.05;         // a process
 constexpr double kProbeSeconds = 0.15;
-constexpr std::int64_t kProbeBytes = std::int64_t{256} << 20;  // less than a run's probe: nobody waits for an estimate
+constexpr std::int64_t kProbeBytes = std::int64_t{256} << 20;  // less than in a run: an estimate must be quick
 // A limit is for trials that hang: one core of a small old machine, several times over.
 constexpr double kSlowFlopsPerThread = 10e9;
 constexpr double kSlowBytesPerSecond = 2e9;

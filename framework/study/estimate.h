@@ -1,7 +1,7 @@
 // How long a plan will take, and how much memory, before anything runs: operations and bytes are counted from the
-// shapes of weights and caches, and held against what this machine does in a short probe. An estimate, not a
-// measurement: what a plugin computes beside the products and reads is not in it, and a cache is taken for as large as
-// if it forgot nothing.
+// shapes of weights and caches, and compared with what this machine does in a short probe. An estimate, not a
+// measurement: what a plugin computes besides products and reads is not included, and a cache is assumed to drop
+// nothing.
 #pragma once
 
 #include <cstddef>

@@ -228,7 +228,7 @@ Plan make_plan(const std::filesystem::path& file, const PlanOptions& options) {
         plan.spec.limits.seconds > 0 ? plan.spec.limits.seconds : default_limit_seconds(plan, index);
   if (const PlannedArm& baseline = plan.arms[plan.spec.baseline]; !baseline.refused.empty())
     plan.warnings.push_back(
-        fmt::format("the baseline {} is refused, so nothing is held against it", baseline.arm.name));
+        fmt::format("the baseline {} is refused, so nothing is compared with it", baseline.arm.name));
   check_weights(plan);
   identify(plan);
   int most = 0;

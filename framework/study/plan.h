@@ -1,5 +1,5 @@
-// The plan: every arm resolved and checked, every trial known, before anything runs. What is wrong with the input is
-// found here, not in the third hour.
+// The plan: every arm resolved and checked, every trial known, before anything runs. Mistakes in the input are found
+// here, before the first trial.
 #pragma once
 
 #include <filesystem>

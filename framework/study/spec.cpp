@@ -161,12 +161,12 @@ std::string ExperimentSpec::keep_only(const std::string& glob) {
   const auto at = std::ranges::lower_bound(selected, baseline);
   if (at == selected.end() || *at != baseline) {
     if (declares_baseline) {
-      told = fmt::format("--only {}: the baseline {} runs too, since the others are held against it", glob,
+      told = fmt::format("--only {}: the baseline {} runs too, since the others are compared with it", glob,
                          arms[baseline].name);
       selected.insert(at, baseline);
     } else if (selected.size() > 1) {
       told = fmt::format(
-          "--only {}: the experiment names no baseline, so the others are held against {}, the first arm that is left",
+          "--only {}: the experiment names no baseline, so the others are compared with {}, the first arm that is left",
           glob, arms[selected.front()].name);
     }
   }

@@ -44,7 +44,7 @@ struct ATTNLAB_API SpecDocument {
 struct Repeats {
   int min = 7;
   int max = 7;
-  double until = 0;  // stop behind `min` once every interval of interest is this narrow, as a share; 0: fixed
+  double until = 0;  // stop after `min` once every interval of interest is this narrow, as a share; 0: fixed
 
   bool operator==(const Repeats&) const = default;
 };
@@ -79,7 +79,7 @@ struct ATTNLAB_API ExperimentSpec {
   std::vector<ChosenWorkload> workloads;
 
   /// Keeps the arms whose whole name or tag the glob matches (`--only`), and the baseline where one is declared: what
-  /// the others are held against is never another arm. Returns what a reader must know of the baseline then; empty:
+  /// the others are compared with is never another arm. Returns what a reader must know of the baseline then; empty:
   /// nothing. Error if the glob matches no arm.
   [[nodiscard]] std::string keep_only(const std::string& glob);
 };

@@ -28,7 +28,7 @@ const KeyTable& experiment_keys() {
       {.name = "plugins", .type = KeyType::paths, .doc = "Plugin files or folders beside those of the build."},
       {.name = "seed",
        .type = KeyType::integers,
-       .doc = "Of weights, data and order. Several: every trial runs with each.",
+       .doc = "Seed of weights, data and order. With several, every trial runs with each.",
        .min = 0,
        .max = kMostSeed},
       {.name = "threads", .type = KeyType::integer, .doc = "Threads; default: all processors.", .min = 1, .max = 4096},
@@ -41,12 +41,13 @@ const KeyTable& experiment_keys() {
       form("limits", "limits", "What one trial may take."),
       {.name = "on_error",
        .type = KeyType::choice,
-       .doc = "Whether the run goes on behind a trial that is not ok; default continue.",
+       .doc = "Whether the run goes on after a trial that is not ok; default continue.",
        .choices = {"continue", "stop"}},
       {.name = "allow_nonfinite", .type = KeyType::boolean, .doc = "Take weights that hold NaN or Inf."},
       form("arms", "arms", "What is compared.", true),
-      form("baseline", "baseline", "The arm that the others are held against; default: the first."),
-      form("compare_with", "compare_with", "Further arms that all are held against; intervals hold for all at once."),
+      form("baseline", "baseline", "The arm that the others are compared with; default: the first."),
+      form("compare_with", "compare_with",
+           "Further arms that all arms are compared with; intervals hold for all at once."),
       form("workloads", "workloads", "What is measured of every arm.", true)};
   return keys;
 }
@@ -110,10 +111,10 @@ const KeyTable& grid_keys() {
 const KeyTable& arm_keys() {
   static const KeyTable keys = {
       {.name = "name", .doc = "Name of the arm; default: attention/position/cache in their shortest spelling."},
-      {.name = "tags", .type = KeyType::texts, .doc = "Words that --only finds the arm by."},
+      {.name = "tags", .type = KeyType::texts, .doc = "Words by which --only finds the arm."},
       {.name = "threads",
        .type = KeyType::integer,
-       .doc = "Threads of this arm; default: the experiment's, whose roof shares are held against.",
+       .doc = "Threads of this arm; default: the experiment's, with which the roof is measured.",
        .min = 1,
        .max = 4096},
       kAttention,

@@ -17,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Keys of a config.json that say who wrote it, not what the model is.
+// Keys of a config.json that name the program that wrote it and do not describe the model.
 constexpr std::string_view kOfTheWriter[] = {"_name_or_path", "transformers_version"};
 constexpr std::string_view kTokenizerFiles[] = {
     "tokenizer.json", "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",

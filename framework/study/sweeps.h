@@ -18,7 +18,7 @@ struct Sweep {
 };
 
 /// `node` is a component with its options (and `layers:`), as a grid names it. Components that are not known vary in
-/// nothing but ranges: who reads them says what is wrong.
+/// nothing but ranges: the code that reads them reports what is wrong.
 [[nodiscard]] Sweep expand_choice(Kind kind, const config::Node& node, const ComponentLookup& lookup,
                                   config::ProblemList& problems);
 

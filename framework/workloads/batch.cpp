@@ -173,7 +173,7 @@ std::vector<config::Node> expand_batches(const config::Node& node, config::Probl
   for (const config::Node& value :
        config::expand_range(config::Node::map(node.mark(), std::move(entries)), problems, /*takes_k=*/true)) {
     std::string text = value.text();
-    // As people write it: 2048 is 2k where nothing that the pattern itself says comes right behind it.
+    // As people write it: 2048 is 2k, unless the pattern has a digit or a k right after the star.
     if (text.size() < 10 && text.find_first_not_of("0123456789") == std::string::npos && std::stoll(text) > 0 &&
         std::stoll(text) % 1024 == 0 && pattern->find_first_of("0123456789k", star) != star + 1)
       text = std::to_string(std::stoll(text) / 1024) + "k";

@@ -30,14 +30,14 @@ const RegisteredWorkload kRegistered{
      .keys = {{.name = "prompt", .doc = "The prompt.", .required = true},
               count_key("tokens", "Tokens to generate.", true),
               {.name = "temperature", .type = config::KeyType::real, .doc = "0, the default, is greedy.", .min = 0},
-              count_key("top_k", "Only the likeliest so many; default 0: all.", false, 0),
+              count_key("top_k", "Draw from so many of the likeliest tokens; default 0: all.", false, 0),
               {.name = "top_p",
                .type = config::KeyType::real,
-               .doc = "Only the likeliest that make up this share; default 1: all.",
+               .doc = "Draw from the likeliest tokens that make up this share; default 1: all.",
                .min = 0,
                .max = 1,
                .nonzero = true},
-              seed_key("Of the sampling; default: the experiment's.")},
+              seed_key("Seed of the sampling; default: the experiment's.")},
      .read = read_generate}};
 
 }  // namespace

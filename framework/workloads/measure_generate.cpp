@@ -1,4 +1,4 @@
-// Generation: what a person waits for, from the prompt to the last token, and the text itself.
+// Generation: the time from the prompt to the last token, as a user sees it, and the text itself.
 #include <chrono>
 #include <numeric>
 

@@ -1,4 +1,4 @@
-// Quality through the arm's own cache: the policy is live while the text goes by.
+// Quality through the arm's own cache: the policy acts while the text is fed.
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -1,5 +1,5 @@
 // Recall: the pairs of an example are the prompt (or as many tokens as `prefill` says), everything after it is fed
-// token by token through the arm's own cache. What the model predicts at a key is held against the key's value; the
+// token by token through the arm's own cache. What the model predicts at a key is compared with the key's value; the
 // value itself is never fed there.
 #include <fmt/format.h>
 

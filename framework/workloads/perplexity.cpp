@@ -46,8 +46,9 @@ const RegisteredWorkload kRegistered{
                .required = true},
               count_key("context", "Tokens of a window, BOS included.", true, 2),
               prefill_key(
-                  "Of these, the prompt; the rest is fed one at a time and alone is scored. To be written where a "
-                  "cache may drop or round rows; otherwise, by default, the whole window is the prompt and is scored."),
+                  "Tokens of the window that are the prompt; the rest is fed one at a time, and only the rest is "
+                  "scored. Required where a cache may drop or round rows; else, by default, the whole window is the "
+                  "prompt and is scored."),
               count_key("max_windows", "Windows at most; default: all of the text.")},
      .is_deterministic = true,
      .is_held_against_baseline = true,

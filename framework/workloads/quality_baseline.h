@@ -1,4 +1,4 @@
-// What the baseline arm predicts, token by token, kept so that every other arm can be held against it in lock-step:
+// What the baseline arm predicts, token by token, kept so that every other arm can be compared with it token by token:
 // of each counted token the k largest logits with their ids, and the log-sum-exp of all. Streamed: never a file of
 // vocabulary x tokens. The file lies beside the trial that wrote it, trials/<id>.topk.
 //
@@ -46,7 +46,7 @@ struct BaselineIdentity {
   friend bool operator==(const BaselineIdentity&, const BaselineIdentity&) = default;
 };
 
-/// Appears under its path, whole and synced, at keep(); without it nothing is left behind.
+/// The file appears under its path, whole and synced, at keep(); without keep() no file remains.
 class ATTNLAB_API BaselineWriter {
  public:
   /// Error where the file cannot be made.

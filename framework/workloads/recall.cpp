@@ -46,7 +46,7 @@ const RegisteredWorkload kRegistered{
                           "queries come."),
               count_key("examples", "Examples.", true),
               count_key("vocab", "Tokens that examples are made of; default 8192."),
-              seed_key("Of the examples; default: the experiment's.")},
+              seed_key("Seed of the examples; default: the experiment's.")},
      .is_deterministic = true,
      .read = read_recall}};
 

@@ -1,4 +1,4 @@
-// The workload `recall`: multi-query associative recall, what a policy forgot.
+// The workload `recall`: multi-query associative recall, which shows what a policy has dropped.
 #pragma once
 
 #include <cstdint>

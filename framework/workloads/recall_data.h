@@ -20,7 +20,7 @@ struct RecallShape {
   int vocab = 8192;
 
   [[nodiscard]] int prompt() const noexcept { return 2 * pairs; }
-  /// Places of two tokens behind the prompt; a query takes the first token of one.
+  /// Places of two tokens after the prompt; a query takes the first token of one.
   [[nodiscard]] int places() const noexcept { return (length - prompt()) / 2; }
 };
 

@@ -1,6 +1,6 @@
 // What the constructed recall model answers in an arm, known before it runs: a query is answered exactly if the row of
-// its value is still there. So a cache that keeps by position is held against its own definition, to the last query.
-// Not here: policies that keep by scores; what they keep is not known beforehand.
+// its value is still there. So a cache that keeps rows by position can be compared with its definition for every
+// query. Not here: policies that keep rows by scores; these rows are not known beforehand.
 #pragma once
 
 #include <memory>

@@ -210,7 +210,7 @@ const RegisteredWorkload kRegistered{
                .max = kMostCount},
               {.name = "generate",
                .type = config::KeyType::integers,
-               .doc = "Tokens behind it, one at a time.",
+               .doc = "Tokens after the prompt, one at a time.",
                .min = 1,
                .max = kMostCount},
               {.name = "sequences",

@@ -1,6 +1,6 @@
 // What is measured of every arm. A workload is one file of this folder: it declares its keys, reads them, names its
 // cases, says how a case feeds its sequences and what that costs, measures it, and completes its part of the JSON
-// Schema. It registers itself; nothing outside of its file knows that it is there.
+// Schema. It registers itself; no code outside its file refers to it.
 // Not here: which arms there are, how often a case runs, and what becomes of the samples (study, runner, report).
 #pragma once
 
@@ -33,7 +33,7 @@
 
 namespace attnlab::experiment {
 
-/// The model of a study and its tokenizer, which is loaded once somebody asks for it.
+/// The model of a study and its tokenizer, which is loaded when it is first asked for.
 class ATTNLAB_API ModelTexts {
  public:
   /// The source must outlive this.

@@ -1,7 +1,7 @@
 // Cross-layer attention: of `share` neighbouring layers the first keeps rows, and the others read them, so the cache
-// holds rows for one layer of them. Brandon et al. 2024. A layer that reads has no projections of keys and values; all
-// else is its own. Rows are shared as the first layer stored them, normalised and rotated. Not here: layers that share
-// rows and are no neighbours (YOCO), and rows that are normalised after the rotation (Hunyuan-Large).
+// holds rows for one layer of the group. Brandon et al. 2024. A layer that reads has no projections of keys and values;
+// all else is its own. Rows are shared as the first layer stored them, normalised and rotated. Not here: layers that
+// share rows and are no neighbours (YOCO), and rows that are normalised after the rotation (Hunyuan-Large).
 #include <attnlab/plugin.h>
 #include <attnlab/softmax_block.h>
 
@@ -17,8 +17,8 @@ struct CrossLayerOptions : attnlab::AttentionModifiers {
         std::tuple{attnlab::field("share", &CrossLayerOptions::share,
                                   {.min = 1,
                                    .unit = "layers",
-                                   .doc = "Neighbouring layers on the rows of one, from layer 0; the last group may be "
-                                          "short. 1: every layer on its own."})},
+                                   .doc = "Neighbouring layers that share the rows of the first, from layer 0; the "
+                                          "last group may be shorter. 1: no sharing."})},
         attnlab::AttentionModifiers::fields());
   }
 };

@@ -1,9 +1,9 @@
 // Differential attention: heads are pairs of softmax maps, and the second map of a pair is subtracted from the first
-// with a learned weight, so that what both see alike cancels. Ye et al. 2024. Neighbouring maps are a pair; a value
-// head has twice the width of a key head. As the authors' flash version: query map 2p + a of pair p reads key head 2u +
-// a of value head u. (Their plain version differs from it where query heads share key heads.) Not here: an attention of
-// its own for each map. Both keys of a value head lie in one cached row, a query has zeros in the half that it does not
-// read, and one pass of the core does all maps.
+// with a learned weight, so that what both have in common cancels. Ye et al. 2024. Neighbouring maps are a pair; a
+// value head has twice the width of a key head. As the authors' flash version: query map 2p + a of pair p reads key
+// head 2u + a of value head u. (Their plain version differs from it where query heads share key heads.) Not here: a
+// separate attention call for each map. Both keys of a value head are in one cached row, a query has zeros in the half
+// that it does not read, and one pass of the core computes all maps.
 #include <algorithm>
 #include <cmath>
 #include <string>

@@ -1,7 +1,7 @@
 // Forgetting transformer (FoX): every head has a forget gate, and a score falls by the logarithms of the gates of all
 // tokens after the key, the query's own included. Lin et al. 2025. The sum of logarithms up to a token is a mark of its
-// row: it goes where the row goes, and rows that a cache has dropped still count, since their gates are in the sums.
-// Published without positions; rope is allowed and adds up. Not here: the output norm, output gate and shifts of FoX
+// row: it stays with the row, and tokens whose rows a cache has dropped still count, since their gates are in the sums.
+// Published without positions; rope may be used in addition. Not here: the output norm, output gate and shifts of FoX
 // Pro.
 #include <cmath>
 

@@ -1,7 +1,8 @@
-// Gated delta rule: the state of a head fades, and what it answers to the new key is replaced by the new value instead
-// of being added to it. Yang et al. 2024. q, k and v pass a silu, with `conv_size` after a causal convolution of every
-// channel; q and k have length 1. Heads leave through an RMSNorm and a swish gate. Published without positions; a
-// scheme that rotates turns the normalised q and k. Not here: scores, cached rows, Qwen 3 Next's packed projections.
+// Gated delta rule: the state of a head decays, and the value that it holds for the new key is replaced by the new
+// value, where linear attention would add the two. Yang et al. 2024. q, k and v pass a silu, with `conv_size` after a
+// causal convolution of every channel; q and k are normalised to length 1. Head outputs pass an RMSNorm and a swish
+// gate. Published without positions; a scheme that rotates is applied to the normalised q and k. Not here: scores,
+// cached rows, Qwen 3 Next's packed projections.
 #include <algorithm>
 #include <cmath>
 
@@ -114,7 +115,7 @@ class GatedDelta final : public AttentionVariant {
   // S = decay S (I - beta k k') + beta v k', then o = S q / sqrt(d); memory is S' [d, d] by key channel, room [d].
   void step(Token of, float* memory, float* room, float* to) const {
     const int d = head_dim_;
-    std::fill_n(room, d, 0.0F);  // what the state answers to the key
+    std::fill_n(room, d, 0.0F);  // the value that the state holds for the key
     for (int i = 0; i < d; ++i)
       for (int j = 0; j < d; ++j) room[j] += of.k[i] * memory[i * d + j];
     for (int j = 0; j < d; ++j) room[j] = of.beta * (of.v[j] - of.decay * room[j]);

@@ -1,7 +1,8 @@
-// Gated linear attention: one matrix per kv head holds the past, and what it holds fades by a factor of its own for
-// every key channel, which the token decides (Yang et al. 2023). With `decay: retnet` the factor is one fixed number a
-// query head (Sun et al. 2023). Heads leave through an RMSNorm and a swish gate. A token is in its own state; k, v and
-// gates belong to kv heads. Rotation, if the scheme has one, turns q and k first. Not here: scores, cached rows.
+// Gated linear attention: one matrix per kv head holds the past, and it decays with a separate factor for every key
+// channel, which depends on the token (Yang et al. 2023). With `decay: retnet` the factor is one fixed number a
+// query head (Sun et al. 2023). Head outputs pass an RMSNorm and a swish gate. A token is part of the state that it
+// reads; k, v and gates belong to kv heads. Rotation, if the scheme has one, is applied to q and k first. Not here:
+// scores, cached rows.
 #include <algorithm>
 #include <cmath>
 

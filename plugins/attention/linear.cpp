@@ -1,7 +1,7 @@
 // Linear attention: the softmax is replaced by a product of features f(q).f(k), f = elu + 1, so that all keys and
 // values of the past fit in one matrix per kv head, and memory does not grow with the sequence. Katharopoulos et al.
-// 2020. Recurrent where a sequence gets one token; else in blocks: what came before a block through the state, what is
-// inside through masked products. Not here: decay or gates (the state never forgets), cached rows, a scale of the
+// 2020. Recurrent where a sequence gets one token; else in blocks: tokens before a block are read through the state,
+// tokens inside it by masked products. Not here: decay or gates (the state never forgets), cached rows, a scale of the
 // scores.
 #include <algorithm>
 #include <cmath>

@@ -1,6 +1,6 @@
-// Multi-head latent attention: what is cached of a token is one row for all heads, a normalised latent followed by a
+// Multi-head latent attention: a token is cached as one row for all heads, a normalised latent followed by a
 // rotated key that all heads share; keys and values of the heads are linear in the latent. DeepSeek-V2, 2024.
-// Two forms that give the same: expanded makes keys and values of every head from the cached rows (cheaper where many
+// Two forms with the same result: expanded makes keys and values of every head from the cached rows (cheaper where many
 // queries share the work), absorbed moves these matrices to the queries and outputs, so that the heads attend to the
 // rows themselves (cheaper in decode). Not here: DeepSeek's YaRN factor on the scale.
 #include <algorithm>
@@ -63,8 +63,8 @@ struct MlaOptions {
         field(
             "form", &M::form,
             {.doc = "auto: expanded for a sequence that gets more than one token at once, else absorbed. A cache that "
-                    "asks for the weights or queries of its rows is always answered in the absorbed form, whose rows "
-                    "they are."})};
+                    "uses attention weights or queries always gets the absorbed form, which attends to the cached "
+                    "rows themselves."})};
   }
 };
 
@@ -78,7 +78,7 @@ struct Dims {
 
 // Tokens of sequences first .. end of a chunk; the others have none.
 struct Part {
-  Part(const Part&) = delete;  // the view looks at the offsets beside it
+  Part(const Part&) = delete;  // the view points to the offsets of this object
   Part(const attnlab::ChunkView& chunk, int first, int end) : first_token(chunk.offsets[first]) {
     for (const std::int32_t offset : chunk.offsets)
       offsets.push_back(std::clamp(offset, chunk.offsets[first], chunk.offsets[end]) - first_token);
@@ -117,7 +117,7 @@ class ExpandedRows final : public attnlab::KvSource {
     }
   }
 
-  // The core turns queries by it; the keys come turned.
+  // The core rotates queries by it; the keys are rotated already.
   attnlab::KvShape shape() const noexcept override {
     return {.kv_heads = dims_.heads,
             .key_dim = dims_.key(),

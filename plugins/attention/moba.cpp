@@ -1,7 +1,7 @@
-// Mixture of block attention: a query head reads its own block of rows and the earlier blocks whose mean key it likes
-// best. Lu et al. 2025. Decode is as sparse as the prompt here; the authors' fast form is dense in decode, and reads
-// everything where top_k is 1. Means of complete blocks are kept, so that a step reads no rows but those it chose. Not
-// here: caches that drop rows, since any block may be wanted again.
+// Mixture of block attention: a query head reads its own block of rows and the earlier blocks whose mean keys score
+// highest. Lu et al. 2025. Decode is as sparse as the prompt here; the authors' fast form is dense in decode, and reads
+// everything where top_k is 1. Means of complete blocks are kept, so that a step reads only the rows that it chose. Not
+// here: caches that drop rows, since a later query may choose any block.
 #include <algorithm>
 #include <limits>
 #include <numeric>

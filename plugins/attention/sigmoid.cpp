@@ -1,6 +1,7 @@
-// Sigmoid attention: every score weighs by itself, sigmoid(score - ln n) for the n rows that the query sees, so rows do
-// not compete and no sink has to take what is left. Ramapuram et al. 2024; their bias is ln of the sequence's length
-// for all queries. Not here: a softmax, and so neither sink logits nor the mass that some policies count.
+// Sigmoid attention: the weight of a row is sigmoid(score - ln n), n being the number of rows that the query sees, so
+// rows do not compete and no sink has to take the rest of the weight. Ramapuram et al. 2024; their bias is ln of the
+// sequence's length for all queries. Not here: a softmax, and so neither sink logits nor the mass that some policies
+// count.
 #include <cmath>
 
 #include <attnlab/head_projections.h>

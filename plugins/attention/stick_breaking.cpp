@@ -1,7 +1,7 @@
-// Stick-breaking attention: from the newest row back, each takes a share of what the rows after it have left, and what
-// is left at the end goes to the query's own value. Tan et al. 2024. The order is that of positions, so it knows near
-// from far and is published without a position scheme. The own key plays no part. Not here: the own row as one of the
-// others, and what is left for the caller, which the authors' code has as options.
+// Stick-breaking attention: going back from the newest row, each row takes a share of the weight that the rows after it
+// have left, and the rest goes to the query's own value. Tan et al. 2024. The weights depend on the order of positions,
+// so the method is published without a position scheme. The query's own key is not used. Not here: the own row as one
+// of the others, and what is left for the caller, which the authors' code has as options.
 #include <algorithm>
 #include <cmath>
 #include <functional>

@@ -1,5 +1,5 @@
-// AdaKV: SnapKV's scores, but the kv heads of a layer share one budget: every head keeps a few of its best rows, the
-// rest goes to the highest scores of all heads together, so lengths are ragged. Feng et al. 2024.
+// AdaKV: SnapKV's scores, but the kv heads of a layer share one budget: every head keeps a few of its best rows, and
+// the rest of the budget goes to the highest scores of all heads together, so heads differ in length. Feng et al. 2024.
 // Raw scores are compared across heads, and the safeguard is a share of the budget beside the window; the authors' code
 // blends the two capacities instead.
 #include <cmath>
@@ -82,7 +82,8 @@ class SharedBudget final : public attnlab::EvictionRule {
   void restore(int sequence, attnlab::StateReader& from) override { observed_.restore(sequence, from); }
 
  private:
-  // Heads with different numbers of rows fill their last pages by chance: of none more than a row is certain.
+  // Heads have different numbers of rows, and the last page of each may be nearly empty: the bytes of one more page are
+  // counted for each head.
   static attnlab::SequenceBytes ragged_bytes(const attnlab::LayerCacheContext& context) {
     const int caches = context.caches > 0 ? context.caches : context.layers;
     return [lists = static_cast<double>(caches) * context.shape.kv_heads, list_bytes = context.list_bytes](int rows) {

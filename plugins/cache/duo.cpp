@@ -1,7 +1,7 @@
-// DuoAttention: some kv heads stream, so that they see and keep the first `sinks` tokens and the newest `window`; the
-// others see and keep everything. Xiao et al. 2024. Which heads stream is found beforehand and given as a list. Queries
-// of a prompt see the same as those of steps, whatever the pieces. Not here: how such heads are found, and positions
-// that are numbered anew (see sink).
+// DuoAttention: some kv heads stream: they see and keep only the first `sinks` tokens and the newest `window`; the
+// others see and keep everything. Xiao et al. 2024. The list of streaming heads is an option. Queries of a prompt see
+// the same rows as queries of decode steps would, however the prompt is cut. Not here: how streaming heads are found,
+// and renumbered positions (see sink).
 #include <algorithm>
 #include <limits>
 #include <string>
@@ -25,9 +25,11 @@ struct DuoOptions {
     using D = DuoOptions;
     return std::tuple{
         attnlab::field("streaming", &D::streaming, {.min = 0, .doc = "Kv heads that stream, from 0; []: none."}),
-        attnlab::field("sinks", &D::sinks, {.min = 0, .unit = "tokens", .doc = "First tokens that they keep."}),
-        attnlab::field("window", &D::window,
-                       {.min = 1, .unit = "tokens", .doc = "Newest tokens that they keep, the query's own included."})};
+        attnlab::field("sinks", &D::sinks,
+                       {.min = 0, .unit = "tokens", .doc = "First tokens that streaming heads keep."}),
+        attnlab::field(
+            "window", &D::window,
+            {.min = 1, .unit = "tokens", .doc = "Newest tokens that streaming heads keep, the query's own included."})};
   }
   static void check(const DuoOptions& options, attnlab::Problems& problems) {
     std::vector<std::int64_t> heads = options.streaming;
@@ -37,7 +39,7 @@ struct DuoOptions {
   }
 };
 
-// What streaming heads see, and what of them goes.
+// What streaming heads see, and which of their rows are dropped.
 class Streaming final : public attnlab::EvictionRule, public attnlab::MaskRule {
  public:
   Streaming(const DuoOptions& options, int kv_heads)
@@ -57,7 +59,7 @@ class Streaming final : public attnlab::EvictionRule, public attnlab::MaskRule {
     return place.keys.first >= sinks_ && place.keys.last <= place.queries.first - window_ ? Cover::none
                                                                                           : Cover::partial;
   }
-  // Only of streaming heads, since the others are covered.
+  // Called for streaming heads only: `cover` answers for the others.
   void mask(attnlab::ScoreTile& tile) const noexcept override {
     for (std::int64_t member = 0; member < tile.scores.extent(0); ++member)
       for (std::int64_t query = 0; query < tile.scores.extent(1); ++query)

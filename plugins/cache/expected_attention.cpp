@@ -1,5 +1,5 @@
-// Expected attention: what the queries to come will look at is estimated from those of the prompt, as a normal
-// distribution turned to the average of the next positions; once, at the end of the prompt. Devoto et al. 2025.
+// Expected attention: the attention of future queries is estimated from the queries of the prompt, as a normal
+// distribution rotated to the average of the next positions; once, at the end of the prompt. Devoto et al. 2025.
 // A row's score is its expected weight, times the norm of its value. Decode appends and never evicts.
 // Not here: the authors' epsilon beside the weight, which is 0 in their defaults too.
 #include <cmath>
@@ -40,7 +40,7 @@ struct ExpectedAttentionOptions : attnlab::ProtectOptions {
   }
 };
 
-// Mean and covariance of the queries of one head, on the way.
+// Running sums for mean and covariance of the queries of one head.
 struct QuerySums {
   std::int64_t queries = 0;
   std::vector<double> sum;      // [key_dim]
@@ -114,8 +114,8 @@ class SeenQueries final : public attnlab::QuerySink {
   std::vector<QuerySums> sums_;  // [sequences x heads]
 };
 
-// The average of a rotation over the positions to come. The keys meet it: a query's score with a key, the query turned,
-// is its score as it was with the key turned back.
+// The average of a rotation over the positions to come. It is applied to the keys: the score of a rotated query with a
+// key equals the score of the unrotated query with the key rotated back.
 class Ahead {
  public:
   Ahead(const attnlab::LayerCacheContext& context, int future)
@@ -159,7 +159,7 @@ class Ahead {
   attnlab::KvShape shape_;
   const attnlab::Rotation* rotation_;
   int future_;
-  std::vector<double> average_;  // [width, width]: row i is what becomes of unit vector i
+  std::vector<double> average_;  // [width, width]: row i is the average of the rotated unit vector i
 };
 
 class Expected final : public attnlab::EvictionRule {

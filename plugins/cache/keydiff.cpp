@@ -1,4 +1,4 @@
-// KeyDiff: the rows stay whose keys are least like the others: lowest cosine with the mean of the normalised keys in
+// KeyDiff: the rows stay whose keys differ most from the others: lowest cosine with the mean of the normalised keys in
 // the cache. Park et al. 2025. Keys as they are stored, rotated where the store is.
 // Not as in the paper's block-wise prompt processing: the prompt is cut once, at its end.
 #include <cmath>

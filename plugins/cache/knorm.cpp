@@ -1,5 +1,5 @@
 // Key norm: the rows with the smallest keys stay, as they tend to get the most attention. Devoto et al. 2024.
-// The key is measured as it is appended: rotation keeps its norm, and what a storage rounds does not count.
+// The norm is taken when the key is appended: rotation does not change it, and rounding by the storage is ignored.
 #include <attnlab/observed_window.h>
 #include <attnlab/plugin.h>
 

@@ -1,5 +1,5 @@
-// Merging: rows are chosen as by h2o, but those that go are first merged into the rows that stay, each into the one
-// whose key is most like its own. As the `weighted` merging of LOOK-M, D2O and CaM, which differ in the weights.
+// Merging: rows are chosen as by h2o, but dropped rows are first merged into the rows that stay, each into the one with
+// the most similar key. As the `weighted` merging of LOOK-M, D2O and CaM, which differ in the weights.
 // Keys are compared and averaged as they are held, rotated. A row that was merged before counts once, as any other.
 #include <algorithm>
 #include <cmath>
@@ -31,7 +31,8 @@ struct MergeOptions : attnlab::HeavyHitterOptions {
     return std::tuple_cat(
         attnlab::HeavyHitterOptions::fields(),
         std::tuple{attnlab::field("weights", &MergeOptions::weights,
-                                  {.doc = "Of a row that goes: 1, or (1 + cosine) / 2 of its key and the other's."})});
+                                  {.doc = "Weight of a dropped row: 1, or (1 + cosine) / 2 of its key and the kept "
+                                          "row's."})});
   }
 };
 
@@ -63,7 +64,7 @@ class Merging {
     int row = 0;
     double cosine = -2;  // less than any
   };
-  // Of the rows that stay, the one whose key is most like that of `goes`; equal: the higher position.
+  // Of the rows that stay, the one whose key is most similar to that of `goes`; equal: the higher position.
   Target target_of(int goes, std::span<const int> stay) const {
     Target best;
     for (const int row : stay) {

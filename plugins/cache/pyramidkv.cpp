@@ -1,6 +1,6 @@
 // PyramidKV: SnapKV whose budget falls linearly with depth. Cai et al. 2024.
-// Not here: a budget that depends on the prompt. A layer with more budget than the prompt has rows evicts nothing and
-// hands nothing to the others, where the authors' code redistributes; they also floor what is rounded here.
+// Not here: a budget that depends on the prompt. A layer whose budget exceeds the prompt evicts nothing and gives
+// nothing to the others, while the authors' code redistributes; they also round down where this file rounds.
 #include <attnlab/observed_window.h>
 #include <attnlab/plugin.h>
 

@@ -1,7 +1,7 @@
 // Quest: every row stays, but a decode query reads only some pages of rows, those whose keys could score highest: per
-// page the smallest and the largest key of each channel bound the score. Tang et al. 2024. It saves reading, no memory.
-// Each query head chooses for itself; the page of the newest row is always read, where the authors' evaluation does not
-// force it but never reads fewer than 3. Prompts are read whole.
+// page the smallest and the largest key of each channel bound the score. Tang et al. 2024. It saves reads, not memory.
+// Each query head chooses for itself. The page of the newest row is always read; the authors' evaluation does not force
+// this but never reads fewer than 3 pages. Queries of a prompt read all rows.
 #include <limits>
 #include <numeric>
 
@@ -21,15 +21,14 @@ struct QuestOptions {
 
   static constexpr auto fields() {
     using Q = QuestOptions;
-    return std::tuple{attnlab::field("page", &Q::page,
-                                     {.min = 1,
-                                      .max = 4096,
-                                      .unit = "tokens",
-                                      .doc = "Rows of a page. They are read in tiles of as many as divide it and 64."}),
-                      attnlab::field("budget", &Q::budget,
-                                     {.doc = "Rows a query head reads, in whole pages; below one page one is read."}),
-                      attnlab::field("dense_layers", &Q::dense_layers,
-                                     {.min = 0, .doc = "First layers of the model, which read everything."})};
+    return std::tuple{
+        attnlab::field(
+            "page", &Q::page,
+            {.min = 1, .max = 4096, .unit = "tokens", .doc = "Rows of a page; tiles have gcd(page, 64) rows."}),
+        attnlab::field("budget", &Q::budget,
+                       {.doc = "Rows a query head reads, in whole pages; below one page one is read."}),
+        attnlab::field("dense_layers", &Q::dense_layers,
+                       {.min = 0, .doc = "First layers of the model, which read everything."})};
   }
 };
 
@@ -109,8 +108,9 @@ class PageBounds {
   mutable std::vector<Ranked> ranking_;  // [pages]: room for `best`, so that choosing allocates nothing
 };
 
-// The rows' own tiles are full but for the last, and a tile of a page divides both, so it lies in one of them. They are
-// handed on where everything is read, and else cut into pages.
+// The rows' own tiles are full except the last one, and the size of a page's tile divides both a page and a full tile,
+// so each page's tile lies in one tile of the rows. Where everything is read, the rows' tiles are returned as they are;
+// otherwise they are cut into tiles of pages.
 class QuestCache final : public attnlab::LayerCache, public attnlab::TileSelector {
  public:
   QuestCache(const QuestOptions& options, const attnlab::LayerCacheContext& context)
@@ -223,7 +223,7 @@ class QuestCache final : public attnlab::LayerCache, public attnlab::TileSelecto
     if (whole.marks.data() != nullptr) page.marks = whole.marks.slice(first, rows);
     page.query_cap = whole.query_cap;
     for (const attnlab::Position position : page.positions) page.range.include(position);
-    // Keys in this layout are read to a full tile's width, which from the middle of a tile would leave it.
+    // Keys in this layout are read to the width of a full tile, which would go past the end from the middle of a tile.
     if (first > 0 && whole.keys.stride(0) == 1 && whole.keys.stride(1) == kTileRows) {
       float* to = scratch.keys.data();  // where the whole tile may be already: only ever to the left
       for (int channel = 0; channel < shape_.key_dim; ++channel)

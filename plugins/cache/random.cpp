@@ -1,4 +1,4 @@
-// The control arm: rows are evicted uniformly at random. What a scoring policy gains is its distance from this one.
+// The control arm: rows are evicted uniformly at random. The gain of a scoring policy is its distance from this one.
 // A sequence's draws depend on the seed, the layer and the kv head only, not on its place in a batch or on its chunks.
 #include <attnlab/observed_window.h>
 #include <attnlab/plugin.h>
@@ -18,7 +18,7 @@ struct RandomOptions : attnlab::ProtectOptions {
     using R = RandomOptions;
     return std::tuple_cat(
         std::tuple{attnlab::field("budget", &R::budget, {.doc = "Rows that stay."}),
-                   attnlab::field("seed", &R::seed, {.min = 0, .doc = "Of the draws; 0: the experiment's."})},
+                   attnlab::field("seed", &R::seed, {.min = 0, .doc = "Seed of the draws; 0: the experiment's."})},
         attnlab::ProtectOptions::fields());
   }
   static void check(const RandomOptions& options, attnlab::Problems& problems) {

@@ -148,7 +148,7 @@ class SinkCache final : public attnlab::LayerCache {
  private:
   static attnlab::SequenceBytes bytes_of_both(int sinks, const attnlab::LayerCacheContext& context) {
     return [of_rows = context.sequence_bytes(), sinks](int window) {
-      return of_rows(window) + (sinks > 0 ? of_rows(sinks - 1) : 0);  // to the sinks no step adds a row
+      return of_rows(window) + (sinks > 0 ? of_rows(sinks - 1) : 0);  // a step adds no row to the sinks
     };
   }
 

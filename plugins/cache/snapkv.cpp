@@ -1,6 +1,6 @@
-// SnapKV: at the end of the prompt the rows stay that its newest queries look at, and the newest. Li et al. 2024.
-// The scores and the rule are the SDK's (observed_window.h), as its relatives share them. Decode appends and never
-// evicts, so the cache grows by a row a step.
+// SnapKV: at the end of the prompt, the rows with the most attention of its newest queries stay, and the newest rows.
+// Li et al. 2024. The scores and the rule are in the SDK (observed_window.h), since related policies share them. Decode
+// appends and never evicts, so the cache grows by a row a step.
 #include <attnlab/observed_window.h>
 #include <attnlab/plugin.h>
 

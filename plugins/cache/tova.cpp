@@ -1,6 +1,6 @@
 // TOVA: the rows to which the last query paid the most attention stay. Oren et al. 2024 (Transformers are Multi-State
 // RNNs). One decision for all kv heads, by the average over all query heads.
-// Not here: protection of the newest token, which some implementations have; `protect: {recent: 1}` gives it.
+// Not here: protection of the newest token, as in some implementations; `protect: {recent: 1}` does it.
 #include <attnlab/observed_window.h>
 #include <attnlab/plugin.h>
 

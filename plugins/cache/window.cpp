@@ -1,4 +1,5 @@
-// The window: a query sees the newest `window` tokens, its own included, and no more are kept. Beltagy et al. 2020.
+// The window: a query sees the newest `window` tokens, its own included, and older rows are dropped. Beltagy et al.
+// 2020.
 // Not here: windows of the attention that keep the rows (option `window` of gqa).
 #include <attnlab/eviction.h>
 #include <attnlab/plugin.h>

@@ -1,7 +1,7 @@
 // KERPLE, logarithmic form: the score of a key falls with the logarithm of its distance, -r1 ln(1 + r2 distance), with
 // two learned numbers per head; nothing is rotated or embedded. Chi et al. 2022. Not here: its power form.
-// r1 and r2 are used as they are stored. The authors clamp them at 0.01 while they train, so what is not positive is no
-// checkpoint of this method.
+// r1 and r2 are used as they are stored. The authors clamp them at 0.01 in training, so values that are not positive
+// cannot come from a checkpoint of this method, and are refused.
 #include <algorithm>
 #include <cmath>
 #include <string>
@@ -36,7 +36,7 @@ class LogPenalty final : public attnlab::ScoreHook {
       for (std::int64_t query = 0; query < tile.scores.extent(1); ++query) {
         float* scores = &tile.scores(member, query, 0);
         const Position position = tile.query_positions[query];
-        // Keys behind the query are masked later; until then they count as distance 0.
+        // Keys after the query are masked later; until then they count as distance 0.
         if (position - oldest < distances_) {
           for (std::size_t row = 0; row < keys.size(); ++row) scores[row] -= table[std::max(position - keys[row], 0)];
         } else {

@@ -105,7 +105,7 @@ struct RopeOptions {
         field("mscale", &R::mscale,
               {.min = 0,
                .doc = "yarn: with mscale_all_dim the attention factor is (0.1 mscale ln(factor) + 1) / (0.1 "
-                      "mscale_all_dim ln(factor) + 1). 0: not given, and then neither counts.",
+                      "mscale_all_dim ln(factor) + 1). 0: not given; then both are ignored.",
                .from_model = "rope_scaling.mscale",
                .group = "scaling"}),
         field("mscale_all_dim", &R::mscale_all_dim,
@@ -116,12 +116,12 @@ struct RopeOptions {
                .group = "scaling"}),
         field("short_factor", &R::short_factor,
               {.min = 0,
-               .doc = "longrope: what each pair's frequency is divided by, up to the original length, that included.",
+               .doc = "longrope: divisors of the pairs' frequencies, up to and including the original length.",
                .from_model = "rope_scaling.short_factor",
                .group = "scaling"}),
         field("long_factor", &R::long_factor,
               {.min = 0,
-               .doc = "longrope: the same in longer sequences, for every one of their positions.",
+               .doc = "longrope: divisors of the pairs' frequencies at all positions of longer sequences.",
                .from_model = "rope_scaling.long_factor",
                .group = "scaling"})};
   }

@@ -27,7 +27,7 @@ struct T5Options {
                        {.min = 2,
                         .max = 65536,
                         .unit = "tokens",
-                        .doc = "From this distance on everything is in the last bucket."})};
+                        .doc = "All distances from this one on are in the last bucket."})};
   }
   static void check(const T5Options& o, attnlab::Problems& problems) {
     if (o.max_distance <= o.buckets / 2) problems.add("max_distance", "must be larger than half of the buckets");
@@ -65,7 +65,7 @@ class BucketBias final : public attnlab::ScoreHook {
       for (std::int64_t query = 0; query < tile.scores.extent(1); ++query) {
         float* scores = &tile.scores(member, query, 0);
         const Position position = tile.query_positions[query];
-        // Keys behind the query are masked later; until then they must not leave the table.
+        // Keys after the query are masked later; until then their index must stay inside the table.
         for (std::size_t row = 0; row < rows; ++row)
           scores[row] += bias[std::clamp(position - tile.key_positions[row], 0, last_)];
       }

@@ -89,7 +89,7 @@ class ShrinkingRotary final : public attnlab::Rotation {
  private:
   static constexpr int kTableRows = 8192;
   static constexpr int kBlockPairs = 64;             // all pairs of a head of 128 channels
-  static constexpr double kLargestKeyFactor = 1e30;  // what remains of the range of f32 is for the keys themselves
+  static constexpr double kLargestKeyFactor = 1e30;  // the rest of the range of f32 is left to the keys
 
   std::size_t offset(Position position, attnlab::RotateSide side) const noexcept {
     return (static_cast<std::size_t>(position) * 2 + (side == attnlab::RotateSide::key ? 1 : 0)) * width_;

@@ -1,4 +1,4 @@
-// Rows as they are, in 32-bit floats: what every other storage is held against. The core reads tiles in place.
+// Rows as they are, in 32-bit floats: the reference of every other storage. The core reads tiles in place.
 #include <algorithm>
 
 #include <attnlab/plugin.h>

@@ -1,6 +1,7 @@
-// Rows turned by a Hadamard matrix before they become codes: outliers of single components are spread over all of them,
-// so that one scale fits all. As in QuaRot (Ashkboos et al. 2024), which instead leaves keys and queries turned.
-// Not as there: the range does not always contain 0, the minimum is not rounded, and nothing is clipped.
+// Rows are multiplied by a Hadamard matrix before they become codes: outliers of single components are spread over all
+// components, so that one scale fits all. As in QuaRot (Ashkboos et al. 2024), which leaves keys and queries
+// transformed. Other differences from QuaRot: the range need not contain 0, the minimum is not rounded, and nothing is
+// clipped.
 #include <algorithm>
 #include <bit>
 #include <cmath>

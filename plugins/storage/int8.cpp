@@ -1,4 +1,4 @@
-// 8-bit codes with one scale for each vector: code * max|x| / 127. The core multiplies with the codes as they lie.
+// 8-bit codes with one scale for each vector: code * max|x| / 127. The core multiplies with the codes directly.
 #include <attnlab/codes.h>
 #include <attnlab/plugin.h>
 

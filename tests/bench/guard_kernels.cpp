@@ -99,7 +99,7 @@ std::function<void()> projection() {
 }  // namespace attnlab
 
 // Highway's library reads the cycle counter while it is loaded, by an instruction that callgrind refuses where the host
-// does not announce it. Nobody here asks for a timer, so the answer does not matter.
+// does not announce it. No code here uses a timer, so the answer does not matter.
 namespace hwy::platform {
 __attribute__((visibility("default"))) std::uint64_t TimerResolution() {
   return 1;

@@ -46,7 +46,7 @@ class Background {
 
   [[nodiscard]] pid_t pid() const { return pid_; }
   void signal(int number) const {
-    if (pid_ > 0) ::kill(pid_, number);  // to -1 it would go to everybody
+    if (pid_ > 0) ::kill(pid_, number);  // to -1 it would go to every process
   }
 
   /// Its trial process at this moment; none where it has none.

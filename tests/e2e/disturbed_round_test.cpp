@@ -113,7 +113,7 @@ TEST_F(DisturbedRound, KeepsTheQuieterAttemptAndBothOnDisk) {
 }
 
 TEST_F(DisturbedRound, CountsAnAttemptAsAWhole) {
-  const Spinners spinners;  // both attempts are disturbed, and nobody knows which more
+  const Spinners spinners;  // both attempts are disturbed, and either may be the quieter one
   expect_well(sandbox_.run({"run", "study.yaml", "-o", "out"}));
   expect_the_quieter_attempt();
 }

@@ -46,7 +46,7 @@ class CsvTable {
         lines.back().back() += c;
       }
     }
-    lines.pop_back();  // behind the last line break
+    lines.pop_back();  // after the last line break
     header_ = lines.empty() ? std::vector<std::string>() : lines.front();
     for (std::size_t line = 1; line < lines.size(); ++line) {
       EXPECT_EQ(lines[line].size(), header_.size()) << "line " << line + 1 << " of the table";

@@ -80,7 +80,7 @@ TEST_F(Disturbed, InterruptTwiceEndsAtOnceAndTheTrialProcessWithIt) {
   while (fs::exists("/proc/" + std::to_string(*child)) && std::chrono::steady_clock::now() < deadline) {
     std::ifstream stat("/proc/" + std::to_string(*child) + "/stat");
     std::string pid, name, state;
-    if (stat >> pid >> name >> state && state == "Z") break;  // nobody waits for it here
+    if (stat >> pid >> name >> state && state == "Z") break;  // it is not waited for here
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
   EXPECT_LT(std::chrono::steady_clock::now(), deadline) << "the trial process outlives its parent";
@@ -121,7 +121,7 @@ TEST_F(Disturbed, ALockWhoseHolderIsGoneIsTakenOver) {
   // Half of a lock: its writer was killed.
   sandbox_.write("out/run.lock", lock.dump().substr(0, 20));
   expect_well(sandbox_.run(resume));
-  // Nobody can tell whether a run on another host is still there.
+  // Whether a run on another host is still there cannot be known.
   lock["host"] = "elsewhere";
   sandbox_.write("out/run.lock", lock.dump());
   expect_wrong_input(sandbox_.run(resume), {"run.lock", "host \"elsewhere\"", "remove this file"});

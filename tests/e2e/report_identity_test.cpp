@@ -1,4 +1,4 @@
-// What every report says of the model and the texts that it is about, and whom it compares with whom: in all outputs,
+// What every report says of the model and the texts that it is about, and which arms it compares: in all outputs,
 // as people get them. Which run is taken of a folder of runs is in compare_test.cpp.
 #include <chrono>
 #include <cmath>

@@ -1,4 +1,4 @@
-// The SDK as a stranger uses it: a bare source in `plugins:`, a project of `attnlab new`, a project of one's own
+// The SDK as a third party uses it: a bare source in `plugins:`, a project of `attnlab new`, a project of one's own
 // against an installed AttnLab. Nothing of AttnLab is built here; plugins are, with the compiler that built it.
 #include <algorithm>
 #include <cmath>

@@ -45,7 +45,7 @@ std::vector<StorageCase> every_case() {
 
 class EveryStorageGolden : public testing::TestWithParam<StorageCase> {
  protected:
-  // The program's file, for the storage with this behind it.
+  // The file that the program writes for the storage, with `more` after it in the YAML.
   std::string replayed(const std::string& more) const {
     const StorageCase& test = GetParam();
     const std::string cache = "{full: {storage: {" + test.storage + more + "}}}";

@@ -247,7 +247,7 @@ TEST(BuiltInPlugins, AreAllTakenIn) {
   }
 }
 
-// Two copies in one process would mean two arenas, two registries and exceptions that nobody catches.
+// Two copies in one process would mean two arenas, two registries and exceptions that are not caught.
 TEST(BuiltInPlugins, ShareOneLibrary) {
   const Registry registry = Registry::standard();
   ASSERT_FALSE(registry.components().empty());

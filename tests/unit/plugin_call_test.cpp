@@ -1,5 +1,5 @@
-// Calls of plugins: what is thrown inside gets the name of the one who was called, once, whatever its type; what breaks
-// a rule is said by the call that may throw.
+// Calls of plugins: what is thrown inside gets the name of the plugin that was called, once, whatever its type; what
+// breaks a rule is said by the call that may throw.
 #include "base/plugin_call.h"
 
 #include <new>

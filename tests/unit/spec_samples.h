@@ -1,4 +1,4 @@
-// A handful of components without plugins behind them, for tests that read experiments.
+// Some components that no plugin implements, for tests that read experiments.
 #pragma once
 
 #include <algorithm>

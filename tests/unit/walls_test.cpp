@@ -1,5 +1,5 @@
-// The walls of the house: which room may know which, which library lives in which room, how large files and folders
-// may get, and that the host knows plugins by what they say of themselves.
+// Rules of the source tree: which room may include which, which library is used in which room, how large files and
+// folders may get, and that the host uses only what plugins declare about themselves.
 #include <gtest/gtest.h>
 
 #include <algorithm>

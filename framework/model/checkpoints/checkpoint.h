@@ -1,6 +1,6 @@
 // The weights of a checkpoint folder, whether they lie in one file or in shards, as one set of named tensors; and the
-// reading of their elements as numbers. Nothing is read before it is asked for, and nothing is widened in memory by
-// itself: whoever packs a weight asks for the ranges it wants, from as many threads as it likes.
+// reading of their elements as numbers. Nothing is read before it is asked for, and nothing is widened in memory as a
+// whole: code that packs a weight asks for the ranges that it needs, from any number of threads.
 // Not here: which tensors a model needs and what their shapes must be (the loader's), and config.json.
 #pragma once
 

@@ -1,4 +1,4 @@
-// What lies in a folder that somebody calls a checkpoint: which files hold its weights, and what to say where it is
+// What is in a folder that was named as a checkpoint: which files hold its weights, and what to say where it is
 // something else. Not here: the weights themselves (checkpoint.h).
 #pragma once
 

@@ -1,5 +1,5 @@
-// A hash table of numbers of entries that lie in somebody's vector: one allocation, no node for every entry, so that
-// 150,000 tokens are put in and found in a few milliseconds. Its size is given once; nothing is taken out.
+// A hash table of indices into a vector that the caller owns: one allocation, no node for every entry, so that 150,000
+// tokens are put in and found in a few milliseconds. Its size is given once; nothing is taken out.
 #pragma once
 
 #include <bit>

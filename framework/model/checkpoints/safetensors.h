@@ -1,7 +1,7 @@
 // Safetensors files: the format of checkpoints, of recorded streams and of everything the program hands back as
 // tensors. A file is mapped, never read into memory, so a checkpoint costs the pages that are being packed and no
-// more. Nothing of a file is believed: a header that lies about sizes, offsets or names is refused before any tensor
-// is looked at. Not here: which tensors a model needs (see checkpoint.h and the loader).
+// more. Nothing in a file is trusted: a header with wrong sizes, offsets or names is refused before any tensor
+// is read. Not here: which tensors a model needs (see checkpoint.h and the loader).
 #pragma once
 
 #include <cstddef>

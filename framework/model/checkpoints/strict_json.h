@@ -1,4 +1,4 @@
-// JSON that comes with a checkpoint is somebody else's: nothing of it is guessed. Duplicate keys, nesting that no
+// JSON that comes with a checkpoint is foreign input, and nothing in it is guessed. Duplicate keys, nesting that no
 // real file has, bytes that are no UTF-8 and files of absurd size are refused, with line and column where there is one.
 #pragma once
 

@@ -1,6 +1,6 @@
-// Byte pair encoding as in a tokenizer.json: a piece's characters are joined pair by pair, the pair learnt first
-// comes first. A heap of candidate pairs over a linked list keeps a long piece at n log n (files without a
-// pre-tokenizer, such as Llama 2's, make the whole text one piece).
+// Byte pair encoding as in a tokenizer.json: a piece's characters are joined pair by pair, the pair that was
+// learnt first is joined first. A heap of candidate pairs over a linked list keeps a long piece at n log n (files
+// without a pre-tokenizer, such as Llama 2's, make the whole text one piece).
 // Not here: cutting the text into pieces, added tokens, dropout, word affixes.
 #pragma once
 

@@ -1,5 +1,5 @@
-// The steps a decoder is made of. Those called whole-token need each token in one fragment; behind a step that hands
-// out fragments, the decoder puts a Gather in front of them.
+// The steps a decoder is made of. Those called whole-token need each token in one fragment; after a step that returns
+// fragments, the decoder puts a Gather before them.
 #pragma once
 
 #include <memory>

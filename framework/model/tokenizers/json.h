@@ -1,4 +1,4 @@
-// Reading JSON that somebody else wrote: every value knows its file and its place in it, so that whatever is wrong
+// Reading JSON that other programs wrote: every value knows its file and its place in it, so that whatever is wrong
 // is reported as `file: pre_tokenizer.pretokenizers[1].behavior ...` and nothing is read with the wrong type.
 // Not here: parsing the text (json_document.h, which also bounds the nesting that parsers of sequences recurse into).
 #pragma once
@@ -54,7 +54,7 @@ class JsonNode {
 
   /// Throws attnlab::Error "file: <path of this value> what; remedy".
   [[noreturn]] void refuse(const std::string& what, const std::string& remedy = {}) const;
-  /// The same for a "type" nobody here knows, as UnsupportedKind.
+  /// The same for a "type" that is not supported, as UnsupportedKind.
   [[noreturn]] void refuse_kind(const std::string& kind, const std::vector<std::string>& supported) const;
 
  private:

@@ -18,7 +18,7 @@ for (const row of data.summary) {
   else rowOf.set(join(row.arm, row.workload, row.case, row.metric), row);
 }
 const rowAt = (arm, entry, metric) => rowOf.get(join(arm, entry.workload, entry.case, metric));
-// Where figures are held against each other: those without a verdict are not.
+// Which figures are compared with each other: not those without a verdict.
 function judgedRowAt(arm, entry, metric) {
   const row = rowAt(arm, entry, metric);
   return row?.no_verdict ? undefined : row;

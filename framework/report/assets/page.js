@@ -328,5 +328,5 @@ const sections = [
 document.getElementById("main").append(...sections);
 document.getElementById("contents").append(...sections.map((one) => el("a", { href: "#" + one.id }, contents[one.id])));
 fillTable();
-// The first chart is there before anybody scrolls to it.
+// The first chart is drawn before the page is scrolled to it.
 requestAnimationFrame(() => frames.get(document.querySelector("figure"))?.draw());

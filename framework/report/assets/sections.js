@@ -110,7 +110,7 @@ function troublesBox() {
     el("h3", {}, "Failed or refused"),
     el("ul", {}, entries.slice(0, 8)),
     rest.length > 0 ? el("details", {}, el("summary", {}, `${rest.length} more`), el("ul", {}, rest)) : "",
-    el("p", { class: "note" }, el("a", { href: "#failures" }, "All that they left behind")),
+    el("p", { class: "note" }, el("a", { href: "#failures" }, "Everything that they reported")),
   );
 }
 

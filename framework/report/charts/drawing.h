@@ -86,7 +86,7 @@ class ATTNLAB_API Drawing {
 [[nodiscard]] double text_width(std::string_view text, double size = 12);
 /// `most`, or less where the text would not fit into so many pixels.
 [[nodiscard]] double size_that_fits(std::string_view text, double pixels, double most = 12);
-/// In lines of at most `pixels`, broken behind blanks and behind / , ( where there are any, else anywhere: nothing is
+/// In lines of at most `pixels`, broken after blanks and after / , ( where there are any, else anywhere: nothing is
 /// left out.
 [[nodiscard]] ATTNLAB_API std::vector<std::string> wrapped(const std::string& text, double pixels);
 

@@ -79,7 +79,7 @@ const SummaryRow* row_of(const Results& results, const CaseLayout& entry, const 
   return found == results.summary.rows.end() ? nullptr : &*found;
 }
 
-// Who evicted nothing, or answered before the cache was compressed, wins nothing over those that did.
+// An arm that evicted nothing, or answered before the cache was compressed, cannot be the best of its column.
 bool may_win(const SummaryRow& row) {
   return row.no_verdict.empty() && !row.evicted_nothing;
 }

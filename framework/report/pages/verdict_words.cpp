@@ -349,7 +349,7 @@ class Verdict {
   void add_recall() {
     const Rows all = all_rows(kRecallAccuracy);
     Rows recalls = all;
-    // Who evicted nothing has no part in what a smaller cache forgets.
+    // An arm that evicted nothing says nothing of what a smaller cache forgets.
     std::erase_if(recalls, [](const SummaryRow* row) { return row->evicted_nothing; });
     if (recalls.empty()) {
       if (!all.empty()) add("recall: " + idle_arms_words(all, ""));

@@ -1,5 +1,5 @@
-// Measurements that were disturbed alone, pulled in before arms are compared: one trial that met a busy neighbour would
-// otherwise decide how wide an interval is.
+// Winsorises measurements before arms are compared: a single trial that was disturbed by another process would
+// otherwise determine the width of an interval.
 // What a round and what an arm have in common is taken out first (median polish, Tukey 1977); of what is left, all that
 // is more than 2.7 robust standard deviations away counts as that far. The deviation is that of the arm or of all arms
 // together, whichever is more: few rounds of one arm may agree by chance.

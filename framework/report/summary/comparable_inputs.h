@@ -1,4 +1,4 @@
-// Whether figures of two runs may be held against each other at all: by the hashes of their models and data.
+// Whether figures of two runs may be compared at all: by the hashes of their models and data.
 // Speeds and bytes depend on the shape of the model, quality on its weights, tokenizer and configuration too, and every
 // figure of a case on what the case was measured on.
 #pragma once

@@ -3,8 +3,8 @@
 // rows of the comparison at once (Bonferroni). What is the same in every round by construction is compared exactly;
 // quality window by window over the same text (recall: over the same examples) from a hundred on, so that its interval
 // is that of the text.
-// Figures of other models or other data are never held against each other: the row says why (comparable_inputs.h).
-// Not here: what both runs had not in common; whatever changed on the machine between them looks like a difference.
+// Figures of different models or different data are never compared: the row says why (comparable_inputs.h).
+// Not here: other differences between the runs; a change of the machine appears as a difference of the arms.
 #pragma once
 
 #include <optional>

@@ -18,7 +18,7 @@ namespace attnlab::report {
 /// parameters, random weights from seed; config sha256 0123456789ab, weights 0123456789ab". One line.
 [[nodiscard]] ATTNLAB_API std::string model_words(const ModelIdentity& model);
 
-/// What nobody may overlook, for a banner: "Random weights: ...". Empty where there is no such thing.
+/// A warning for a banner: "Random weights: ...". Empty where there is none.
 [[nodiscard]] ATTNLAB_API std::string banner_words(const Results& results);
 
 /// Plain sentences without a line break, one for the model and one for each case that has data: its file and hash, the

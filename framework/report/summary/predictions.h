@@ -1,5 +1,5 @@
-// What was known beforehand, beside what came: a decode step takes at least as long as memory needs for its bytes and
-// the arithmetic for its operations, and the constructed recall model answers what its cache still holds.
+// Predicted beside measured figures: a decode step takes at least as long as memory needs for its bytes and the
+// arithmetic for its operations, and the constructed recall model answers the queries whose rows its cache still holds.
 #pragma once
 
 #include <optional>

@@ -16,7 +16,7 @@
 namespace attnlab::report {
 
 struct Results {
-  nlohmann::json environment;  // environment.json, without the run's own time: it ends behind the reports
+  nlohmann::json environment;  // environment.json, without the run's own time: it ends after the reports
   StudyLayout layout;          // completed()
   std::vector<TrialResult> trials;
   Summary summary;

@@ -144,7 +144,7 @@ class Summariser {
  private:
   using Key = std::tuple<std::string, std::string, std::string>;  // arm, workload, case
 
-  // One metric of one case: the rows of all arms that have it, what they were made from, and who is compared with whom.
+  // One metric of one case: the rows of all arms that have it, what they were made from, and which arms are compared.
   struct Compared {
     std::vector<std::size_t> rows;  // into the summary
     std::vector<const Series*> series;

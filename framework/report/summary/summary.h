@@ -66,7 +66,7 @@ struct Summary {
 };
 
 /// Rows by arm, workload, case (all in the layout's order), metric (see metrics.h). What failed is a row of its own
-/// behind those of the rounds that did not; a refused arm is one row. `layout` must be completed().
+/// after those of the rounds that did not fail; a refused arm is one row. `layout` must be completed().
 [[nodiscard]] ATTNLAB_API Summary summarise(const StudyLayout& layout, const std::vector<TrialResult>& trials);
 
 /// "failed: killed by signal 9", on one line; "ok" where it is.

@@ -1,4 +1,4 @@
-// What quality costs: every measure of quality against the bytes of the cache and against decode speed, with the
+// The cost of quality: every measure of quality against the bytes of the cache and against decode speed, with the
 // Pareto front. report.html, report.md and the JSON show the same points.
 #pragma once
 

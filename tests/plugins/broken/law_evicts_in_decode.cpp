@@ -1,4 +1,4 @@
-// Breaks "declared traits are true": it says that it evicts behind the prompt only, and evicts in every step.
+// Breaks "declared traits are true": it says that it evicts after the prompt only, and evicts in every step.
 #include "plugins/broken/law_parts.h"
 
 namespace attnlab::broken {

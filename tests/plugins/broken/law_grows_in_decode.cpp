@@ -1,4 +1,4 @@
-// Breaks "budget is kept": it evicts behind the prompt only and grows from there, which it does not say.
+// Breaks "budget is kept": it evicts after the prompt only and grows from there, which it does not say.
 #include "plugins/broken/law_parts.h"
 
 namespace attnlab::broken {

@@ -1,4 +1,4 @@
-// Breaks "nothing leaks": every step leaves something behind that outlives its cache.
+// Breaks "nothing leaks": every step allocates memory that outlives its cache.
 #include "plugins/broken/law_parts.h"
 
 namespace attnlab::broken {

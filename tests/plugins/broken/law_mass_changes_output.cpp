@@ -1,5 +1,5 @@
-// Breaks "mass sums to queries x group": which rows are seen depends on how often the mask was asked before, so whoever
-// looks at the mass changes the output.
+// Breaks "mass sums to queries x group": which rows are seen depends on how often the mask was asked before, so
+// asking for the mass changes the output.
 #include <atomic>
 #include <limits>
 

@@ -16,7 +16,7 @@ struct Name {
   [[nodiscard]] constexpr std::string_view view() const { return {text, Size - 1}; }
 };
 
-/// A cache policy that nobody asks for a cache.
+/// A cache policy whose `create` is never called.
 class IdleCache final : public CachePolicy {
  public:
   IdleCache(const NoOptions&, const CreateContext&) {}

@@ -1,4 +1,4 @@
-// Broken on purpose: it needs a function that nobody has.
+// Broken on purpose: it needs a function that is not defined anywhere.
 #include "plugins/broken/parts.h"
 
 extern "C" int attnlab_test_function_that_nobody_has();

@@ -170,7 +170,7 @@ class Ended final : public LayerCache, public TileSelector {
   std::unique_ptr<LayerCache> cache_;
 };
 
-// Holds what it has seen, in a budget that nobody can set and that only a long prompt fills, and saves nothing.
+// Holds what it has seen, in a budget that no option sets and that only a long prompt fills, and saves nothing.
 class Forgetful final : public EvictionRule {
  public:
   Forgetful(const LayerCacheContext& context, const NoOptions&)

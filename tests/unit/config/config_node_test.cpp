@@ -97,10 +97,10 @@ TEST(ConfigNode, SyntaxErrorsHaveAPlaceAndPlainWords) {
   EXPECT_EQ(parse_error("["), "f.yaml:1:1: not valid YAML: this [ is not closed");
   EXPECT_EQ(parse_error("a: {b: 1\n"), "f.yaml:1:4: not valid YAML: this { is not closed");
   EXPECT_EQ(parse_error("a: {gqa:{kv_heads: 2}}\n"),
-            "f.yaml:1:9: not valid YAML: expected , or } here; a blank belongs behind each colon");
+            "f.yaml:1:9: not valid YAML: expected , or } here; a blank belongs after each colon");
   EXPECT_EQ(parse_error("b: 1\na: \"x\n"),
-            "f.yaml:2:1: not valid YAML: a quote that is opened behind this is not closed");
-  EXPECT_EQ(parse_error("b: 1\na: 'x"), "f.yaml:2:1: not valid YAML: a quote that is opened behind this is not closed");
+            "f.yaml:2:1: not valid YAML: a quote that is opened after this is not closed");
+  EXPECT_EQ(parse_error("b: 1\na: 'x"), "f.yaml:2:1: not valid YAML: a quote that is opened after this is not closed");
   EXPECT_EQ(parse_error("a:\n  b: 1\n c: 2\n"),
             "f.yaml:3:2: not valid YAML: this line belongs neither to the block above it nor to one further out; check "
             "its indentation");

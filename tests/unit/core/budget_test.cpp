@@ -136,7 +136,7 @@ const std::vector<StorageSpec> kStorages{{},
                                          {.keys = "int4", .values = "int4"},
                                          {.keys = "int8", .values = "f32", .page = 16}};
 
-// Prompts that end at a page, one row behind it, below the budget and far above it.
+// Prompts that end at a page, one row after it, below the budget and far above it.
 TEST(ByteBudgets, HoldInEveryPolicyAndStorage) {
   for (const Policy& policy : kPolicies)
     for (const StorageSpec& storage : kStorages) {

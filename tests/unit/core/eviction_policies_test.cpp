@@ -341,7 +341,7 @@ TEST_P(EveryPolicy, StartsAgainAfterClear) {
   }
 }
 
-// Saved in a prompt of two pieces, behind it and in decode; restored into a cache that held something else, as another
+// Saved in a prompt of two pieces, after it and in decode; restored into a cache that held something else, as another
 // sequence.
 TEST_P(EveryPolicy, GoesOnFromASavedState) {
   const PolicyStreams streams(54, kTokens);
@@ -373,7 +373,7 @@ TEST_P(EveryPolicy, GoesOnFromASavedState) {
       const std::vector<float> right = run.feed(streams, now.first, now.last, now.phase, now.prompt_last);
       if (i < done) continue;
       const std::vector<float> out = both.feed({nullptr, &streams}, now.first, now.last, now.phase, now.prompt_last);
-      ASSERT_TRUE(same_bits(out, right)) << "saved behind part " << done << ", from position " << now.first;
+      ASSERT_TRUE(same_bits(out, right)) << "saved after part " << done << ", from position " << now.first;
       for (int g = 0; g < streams.kv_heads; ++g) ASSERT_EQ(both.kept(1, g), run.kept(0, g)) << now.last;
     }
   }
@@ -471,8 +471,8 @@ TEST(PyramidKv, IsSnapKvWithTheLayersBudget) {
   expect_kept(pyramid, right, 99);
 }
 
-// All scores of both heads are the same but for one row of each that nobody looks at. So the last place falls on a tie
-// of the heads.
+// All scores of both heads are the same but for one row of each that no query attends to. So the last place falls on a
+// tie of the heads.
 TEST(AdaKv, GivesATieOfHeadsToTheLowerOne) {
   PolicyStreams streams(73, 100);
   std::ranges::fill(streams.queries, 1.0F);

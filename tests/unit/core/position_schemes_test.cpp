@@ -36,7 +36,7 @@ struct Bound {
 };
 
 // What the hook of a scheme adds, against `bias(head, distance)`, for groups of heads and distances of all sizes. Where
-// the key is behind the query any number will do, since it is masked later, but it must be one.
+// the key is after the query, any finite number is right, since the score is masked later.
 template <class Bias>
 void expect_bias(const ScoreHook& hook, int heads, const Bias& bias) {
   const std::vector<Position> queries{0, 5, 31, 100, 4000, 20000};

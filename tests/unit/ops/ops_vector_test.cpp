@@ -59,7 +59,7 @@ TEST(VectorAdd, AddsEveryElementOnceAndRoundsOnce) {
     const std::vector<float> from = stream.normals(length);
     vec::add(std::span(to).first(length), from);
     for (int i = 0; i < length; ++i) ASSERT_EQ(to[i], before[i] + from[i]) << length << ", seed " << kSeed;
-    EXPECT_EQ(to[length], before[length]) << "the element behind the row";
+    EXPECT_EQ(to[length], before[length]) << "the element after the row";
   }
 }
 

@@ -342,7 +342,7 @@ TEST(Needs, ThatNobodyProvidesNameWhoAndWhat) {
                   rope,
                   {Kind::cache, "mine", {.needs = {Feature::kv_rows, Feature::attention_mass}}}}),
             "cache \"mine\" needs attention_mass, which attention \"yours\" does not provide");
-  // One's own offer is not somebody else's.
+  // A part's own offer does not count as another part's.
   const Traits both{.provides = {Feature::fixed_state}, .needs = {Feature::fixed_state}};
   EXPECT_EQ(only({{Kind::attention, "mine", both}, rope}),
             "attention \"mine\" needs fixed_state, which none of the arm's components provides");

@@ -203,7 +203,7 @@ TEST_F(Plans, SayThatNothingIsHeldAgainstABaselineThatIsRefused) {
   const Plan all = plan("[speed: {batch: [q64]}]", "baseline: {position: sinusoidal, cache: sink}",
                         "{grid: {position: [rope, sinusoidal], cache: [full, {sink: {sinks: 4, window: 8}}]}}");
   ASSERT_EQ(all.warnings.size(), 1U);
-  expect_parts(all.warnings[0], {"the baseline gqa/sinusoidal/sink is refused, so nothing is held against it"});
+  expect_parts(all.warnings[0], {"the baseline gqa/sinusoidal/sink is refused, so nothing is compared with it"});
 }
 
 // What a new user runs first can tell a difference that matters from chance.

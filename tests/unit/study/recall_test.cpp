@@ -270,7 +270,7 @@ TEST(ConstructedRecall, SaysWhatCannotExpressIt) {
   EXPECT_EQ((ArmUnderTest{.position = "{rope: {scaling: none}}"}.conflict()), "");
   const std::string at_position =
       " cannot express the constructed recall model; its first layer finds the token before by a rotation of one step: "
-      "use rope without options (none will do behind the first layer)";
+      "use rope without options (none will do after the first layer)";
   EXPECT_EQ(ArmUnderTest{.position = "alibi"}.conflict(), "position \"alibi\" in layer 0" + at_position);
   EXPECT_EQ(ArmUnderTest{.position = "none"}.conflict(), "position \"none\" in layer 0" + at_position);
   EXPECT_EQ((ArmUnderTest{.position = "{rope: {theta: 10000}}"}.conflict()),

@@ -311,7 +311,7 @@ TEST_F(Spec, FurtherArmsToCompareWithAreNamedLikeTheBaseline) {
   EXPECT_EQ(spec.arms[spec.baseline].name, "mha/rope/full");
   // No baseline is declared, so one of those that stay in is it, and that is said of the right one.
   spec = read(yaml + "compare_with: [mha/rope/window]\n");
-  expect_contains(spec.keep_only("mqa/rope/full"), "held against mha/rope/window, the first arm that is left");
+  expect_contains(spec.keep_only("mqa/rope/full"), "compared with mha/rope/window, the first arm that is left");
   EXPECT_EQ(spec.arms[spec.baseline].name, "mha/rope/window");
   EXPECT_TRUE(spec.compare_with.empty());
 }
@@ -332,7 +332,7 @@ TEST_F(Spec, OnlyKeepsArmsAndTheirBaseline) {
   // A baseline that is declared is never another arm: it stays, in its place, and that is said.
   spec = read(yaml);
   EXPECT_EQ(spec.keep_only("mha*"),
-            "--only mha*: the baseline mqa/rope/window runs too, since the others are held against it");
+            "--only mha*: the baseline mqa/rope/window runs too, since the others are compared with it");
   EXPECT_EQ(names(spec), "mha/rope/full mha/rope/window mqa/rope/window ");
   EXPECT_EQ(spec.arms[spec.baseline].name, "mqa/rope/window");
 }
@@ -342,11 +342,11 @@ TEST_F(Spec, OnlySaysWhichArmBecomesTheBaselineWhereNoneIsDeclared) {
       "name: x\nmodel: models\narms: [{attention: mha}, {attention: gqa}, {attention: mqa}]\n"
       "workloads: [speed: {batch: q1}]\n";
   ExperimentSpec spec = read(yaml);
-  expect_contains(spec.keep_only("[gm]qa*"), "held against gqa/rope/full, the first arm that is left");
+  expect_contains(spec.keep_only("[gm]qa*"), "compared with gqa/rope/full, the first arm that is left");
   EXPECT_EQ(spec.arms.size(), 2U);
   EXPECT_EQ(spec.arms[spec.baseline].name, "gqa/rope/full");
   spec = read(yaml);
-  EXPECT_EQ(spec.keep_only("mqa*"), "") << "one arm is held against nothing";
+  EXPECT_EQ(spec.keep_only("mqa*"), "") << "one arm is compared with nothing";
   EXPECT_EQ(spec.arms.size(), 1U);
 }
 

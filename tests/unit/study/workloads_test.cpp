@@ -13,7 +13,7 @@
 namespace attnlab::experiment {
 namespace {
 
-// As somebody would write it: so many tokens are fed, and nothing is measured but that.
+// As an author would write it: so many tokens are fed, and nothing is measured but that.
 class TokensFed final : public Workload {
  public:
   int tokens = 0;

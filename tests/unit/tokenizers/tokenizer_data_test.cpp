@@ -56,7 +56,7 @@ TEST(TokenizerByteLevelFile, GivesBackEveryText) {
 TEST(TokenizerMetaspaceFile, GivesBackEveryTextWithoutSpecialTokens) {
   const auto tokenizer = load_tokenizer(kData / "metaspace");
   for (const std::string_view text : kTexts) {
-    if (text.find("</s>") != text.npos) continue;  // a space is prepended behind each: not to be undone
+    if (text.find("</s>") != text.npos) continue;  // a space is added after each, which decoding cannot undo
     const Ids ids = tokenizer->encode(text);
     EXPECT_EQ(tokenizer->decode(ids), text);
     EXPECT_EQ(streamed(*tokenizer, ids), text);

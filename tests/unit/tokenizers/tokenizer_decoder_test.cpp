@@ -1,4 +1,4 @@
-// Tokens back to text: every decoder step, alone and behind a step that fuses, and the law that a stream of ids gives
+// Tokens back to text: every decoder step, alone and after a step that fuses, and the law that a stream of ids gives
 // exactly what decoding all of them gives.
 #include "unit/tokenizer_fixture.h"
 

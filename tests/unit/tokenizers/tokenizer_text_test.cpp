@@ -146,7 +146,7 @@ std::unique_ptr<Tokenizer> load_with(const json& tokenizer, const std::vector<st
 
 TEST(TokenizerSideFiles, NameSpecialTokensThatAreThenFoundInTheText) {
   const json file = tokenizer_of({"<", "s", ">", "<s>", "a"});
-  EXPECT_EQ(load(file)->encode("<s>a"), (Ids{0, 1, 2, 4}));  // nobody says that it is special
+  EXPECT_EQ(load(file)->encode("<s>a"), (Ids{0, 1, 2, 4}));  // no file says that it is special
   const auto tokenizer = load(file, {{"bos_token", "<s>"}});
   EXPECT_EQ(tokenizer->encode("<s>a"), (Ids{3, 4}));
   EXPECT_EQ(tokenizer->bos(), 3);
@@ -256,7 +256,7 @@ TEST(TokenizerPostProcessor, YieldsToWhatTheConfigSaysExplicitly) {
   EXPECT_EQ(ids(both, {{"add_eos_token", false}}), (Ids{2, 1, 0}));
 }
 
-// A wish that nobody can fulfil is refused; a template that adds something fulfils it.
+// A setting that cannot be met is refused; a template that adds something meets it.
 TEST(TokenizerPostProcessor, RefusesToAddATokenThatNobodyNames) {
   const json bare = tokenizer_of({"a", "<s>", "</s>"});
   const auto refusal = [&](const json& config) {

@@ -5,8 +5,8 @@
 
 namespace attnlab {
 
-/// Reports a programmer's error with its place and aborts; where a plugin is being called the error is the plugin's,
-/// and thrown with its name. Never used for what a user can get wrong: that is `attnlab::Error`.
+/// Reports a programming error with its place and aborts. While a plugin is being called, the error is thrown with the
+/// plugin's name instead. Never used for what a user can get wrong: that is `attnlab::Error`.
 [[noreturn]] ATTNLAB_API void check_failed(const char* condition, const char* file, int line, const char* message);
 
 }  // namespace attnlab

@@ -27,15 +27,17 @@ class ATTNLAB_API AttentionVariant : public Module {
   virtual KvShape kv_shape() const = 0;
   /// Numbers of a state that does not grow with the sequence, for each sequence. Kept by the model between calls.
   virtual std::int64_t state_floats() const { return 0; }
-  /// Numbers after those that grow with the sequence (means of blocks of rows), so that a step need not read all rows
-  /// for what was known before: how many for `tokens` tokens. There is room for the longest sequence of a session, as
-  /// it was announced, and rows may be there that this layer's forward has not seen.
+  /// Numbers after the fixed state that grow with the sequence (means of blocks of rows), so that a step need not read
+  /// all rows again for what an earlier step computed. Returns how many there are for `tokens` tokens. The host
+  /// allocates them for the longest sequence that the session was created for. The cache may hold rows that this
+  /// layer's forward has not seen.
   virtual std::int64_t summary_floats(int /*tokens*/) const { return 0; }
-  /// The layer whose rows this one reads: an earlier one with rows of the same shape. It then appends none and declares
-  /// no projections for them; the policy acts after the last reader has answered the chunk. -1: rows of its own.
+  /// The layer whose rows this one reads: an earlier one with rows of the same shape. The reading layer then appends no
+  /// rows and declares no projections for them; the cache policy acts after the last layer that reads the rows has
+  /// attended. -1: rows of its own.
   /// Brandon et al. 2024.
   virtual int kv_layer() const { return -1; }
-  /// Newest keys that a query sees, its own included: what is older is masked in every head. 0: all are seen.
+  /// Newest keys that a query sees, its own included; older keys are masked in every head. 0: all are seen.
   virtual int visible_window() const { return 0; }
   /// hidden [tokens, hidden_dim] -> out, same shape. Appends this chunk's keys and values, then attends.
   /// Called by one thread; parallel work goes through the layer's steps and `for_each_index`.

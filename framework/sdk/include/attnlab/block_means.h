@@ -16,9 +16,9 @@ class ATTNLAB_API BlockMeans {
   /// For AttentionVariant::summary_floats of a variant that keeps nothing else there.
   [[nodiscard]] std::int64_t floats(int tokens) const noexcept { return 1 + tokens / block_ * mean_floats(); }
 
-  /// [blocks, kv_heads, key_dim] of the first `blocks` blocks of a sequence, over keys as the layer's cache holds them,
-  /// which must be all. Means that the state does not have yet, and all of them where it has no room, are computed from
-  /// the rows; the work is counted.
+  /// [blocks, kv_heads, key_dim]: the means of the first `blocks` blocks of a sequence, over keys as the layer's cache
+  /// holds them; the cache must hold all rows of these blocks. Means that the state does not hold yet are computed from
+  /// the rows, and all means where the state has no room for them; the work is counted.
   [[nodiscard]] TensorView<const float, 3> of(const LayerContext& layer, int sequence, int blocks) const;
 
  private:

@@ -15,7 +15,7 @@ namespace attnlab {
 
 struct LayerCacheContext;
 
-/// A number as people write it: digits, perhaps a fraction, perhaps an exponent, then perhaps a blank and a unit.
+/// A number as people write it: digits, optionally a fraction, an exponent, a blank and a unit.
 struct Quantity {
   double number = 0;
   bool is_count = false;  // digits alone
@@ -26,7 +26,8 @@ struct Quantity {
 /// Bytes of B, KiB, MiB, GiB and TiB; none for other units.
 [[nodiscard]] ATTNLAB_API std::optional<double> unit_bytes(std::string_view unit);
 
-/// Bytes that a sequence takes, all layers and kv heads together, where every kv head keeps so many rows. Never falls.
+/// Bytes that a sequence takes, all layers and kv heads together, if every kv head keeps `rows` rows. Must not decrease
+/// as `rows` grows.
 using SequenceBytes = std::function<double(int rows)>;
 
 struct ATTNLAB_API Budget {
@@ -44,12 +45,12 @@ struct ATTNLAB_API Budget {
 
   /// Rows of every kv head in every layer that may stay, for each sequence of the context. A share is of the sequence's
   /// own capacity, at least one row. Bytes are those of a sequence, all layers and kv heads together, as they are
-  /// allocated: the most rows for which `bytes_of` is within them. Error where not even `least` rows are, naming the
-  /// bytes of those, or where a share is asked of a length that is not known. Tokens and shares are not held against
+  /// allocated: the most rows for which `bytes_of` is within them. An Error where `least` rows take more bytes (it
+  /// names how many), or where a share is asked of a length that is not known. Tokens and shares are not compared with
   /// `least`.
   [[nodiscard]] std::vector<int> rows(const LayerCacheContext& context, const SequenceBytes& bytes_of,
                                       int least = 1) const;
-  /// The same for policies that hold nothing of their own for a row.
+  /// The same for policies that keep no data of their own for a row.
   [[nodiscard]] std::vector<int> rows(const LayerCacheContext& context) const;
 };
 

@@ -1,5 +1,5 @@
-// A cache policy decides which rows live; the rows themselves are held by `KvRows`, which the host makes for it
-// (which element type, which layout), so that every policy runs on every storage.
+// A cache policy decides which rows stay in the cache. The rows themselves are held by `KvRows`, which the host creates
+// for the policy with the element type and layout of the chosen storage, so that every policy runs on every storage.
 #pragma once
 
 #include <algorithm>
@@ -31,14 +31,14 @@ struct NewRows {
   }
 };
 
-/// Rows of one layer, for all sequences and kv heads. Lengths are per (sequence, kv head). What the host makes looks at
-/// its arguments, in every build: what breaks a rule is an Error that names the policy, the rule and the values; a
-/// function that must not throw notes it, and the call of the policy that is running throws it.
+/// Rows of one layer, for all sequences and kv heads. Lengths are per (sequence, kv head). The host's implementation
+/// checks its arguments in every build: a broken rule is an Error that names the policy, the rule and the values. A
+/// function that must not throw records the error, and the next function of the policy that may throw reports it.
 class ATTNLAB_API KvRows {
  public:
   virtual ~KvRows();
   /// keys [n, kv_heads, key_dim], values [n, kv_heads, value_dim], last axes dense; one row a kv head for each
-  /// position, none of which is below 0. marks [n, kv_heads, KvShape::marks], dense: go where the row goes.
+  /// position, none of which is below 0. marks [n, kv_heads, KvShape::marks], dense; they stay with their row.
   virtual void append(int sequence, std::span<const Position> positions, TensorView<const float, 3> keys,
                       TensorView<const float, 3> values, std::span<const float> marks) = 0;
   /// The same of rows without marks.
@@ -52,39 +52,43 @@ class ATTNLAB_API KvRows {
   [[nodiscard]] virtual int rows(int sequence, int kv_head) const noexcept = 0;
   /// [rows], in row order.
   [[nodiscard]] virtual std::span<const Position> positions(int sequence, int kv_head) const noexcept = 0;
-  /// Forgets rows (indices of rows that are there, ascending, no repeats; an Error else). Holes are filled from the
-  /// end: row order is as `drop_entries` leaves a vector. Memory of tiles that become empty is given back.
+  /// Removes rows. `rows` are indices of existing rows, ascending, without repeats; anything else is an Error. Holes
+  /// are filled from the end: row order is as `drop_entries` leaves a vector. Memory of tiles that become empty is
+  /// freed.
   virtual void drop(int sequence, int kv_head, std::span<const int> rows) = 0;
-  /// Puts another key [key_dim] and value [value_dim] in the place of a row's; its position and marks stay. Where the
+  /// Replaces the key [key_dim] and value [value_dim] of a row; its position and marks stay. Where the
   /// value is the front of the key, `value` is empty. An Error where the storage has `fixed_rows`.
   virtual void replace(int sequence, int kv_head, int row, std::span<const float> key,
                        std::span<const float> value) = 0;
-  /// Takes back the rows at position `length` and later, in every kv head, as if they had never been appended: what a
-  /// speculative step guessed wrong. They are the last in row order; an Error where rows were dropped since they came,
-  /// or where older rows have become codes because of them (settle after a step is accepted).
+  /// Removes the rows at position `length` and later, in every kv head, as if they had never been appended: rows of
+  /// rejected tokens of a speculative step. They must be the last in row order. An Error where rows were dropped after
+  /// these were appended, or where older rows were turned into codes because of them (settle only after a step is
+  /// accepted).
   virtual void truncate(int sequence, Position length) = 0;
-  /// Makes the empty sequence `to` go on from the rows of `from`. Pages are shared until one of the two changes one,
-  /// and count once; positions and marks are each sequence's own.
+  /// Makes the empty sequence `to` continue from the rows of `from`. Pages are shared until one of the two sequences
+  /// changes them, and are counted once; each sequence has its own positions and marks.
   virtual void fork(int from, int to) = 0;
   /// Rows first .. first + n as floats, whatever the storage: keys [n, key_dim], values [n, value_dim], dense rows; a
   /// view without data is left out. From any thread.
   virtual void read(int sequence, int kv_head, int first, TensorView<float, 2> keys,
                     TensorView<float, 2> values) const = 0;
-  /// Back to an empty sequence. The memory of its rows is kept for those that come next, and still counts.
+  /// Back to an empty sequence. The memory of its rows is kept for rows that are appended later, and is still counted.
   virtual void clear(int sequence) = 0;
-  /// After the policy's check, after the prompt and after each step: storages that hold the newest rows as they are
-  /// turn older ones into their codes here.
+  /// Called after the policy's check, after the prompt and after each step. Storages that keep the newest rows exact
+  /// turn older ones into codes here.
   virtual void settle(int sequence) = 0;
   [[nodiscard]] virtual int tiles(int sequence, int kv_head) const noexcept = 0;
   virtual KvTile tile(int sequence, int kv_head, int index, TileScratch& scratch) const noexcept = 0;
-  /// Really allocated, indices included.
+  /// Allocated bytes, indices included.
   [[nodiscard]] virtual std::size_t bytes() const noexcept = 0;
-  /// The rows of a sequence as they are held, and back into rows of the same kind and shape, whatever they hold.
+  /// Save the rows of a sequence as they are held, and restore them into rows of the same kind and shape, replacing
+  /// what those held.
   virtual void save(int sequence, StateWriter& to) const = 0;
   virtual void restore(int sequence, StateReader& from) = 0;
 };
 
-/// What `KvRows::drop` does to the order, for a policy's own per-row data. The same rules, and an Error else.
+/// Removes entries from a policy's own per-row data and reorders it as `KvRows::drop` reorders rows. The same rules
+/// hold for the indices; anything else is an Error.
 template <class T>
 void drop_entries(std::vector<T>& entries, std::span<const int> rows) {
   for (std::size_t i = rows.size(); i-- > 0;) {
@@ -94,7 +98,7 @@ void drop_entries(std::vector<T>& entries, std::span<const int> rows) {
     entries[rows[i]] = entries.back();
     entries.pop_back();
   }
-  // After a prompt the room of thousands of entries would stay for a few; one more comes with the next step.
+  // After a prompt the memory of thousands of entries would be kept for a few. The next step adds one more.
   if (rows.empty() || entries.capacity() == entries.size() + 1) return;
   std::vector<T> exact;
   exact.reserve(entries.size() + 1);
@@ -102,8 +106,8 @@ void drop_entries(std::vector<T>& entries, std::span<const int> rows) {
   entries.swap(exact);
 }
 
-/// Room for `needed` entries, in steps that do not allocate every time, but for `most` and no more where that is
-/// enough: what a policy keeps for a row counts like the row.
+/// Reserves room for `needed` entries, with some to spare so that not every step allocates, but for no more than `most`
+/// entries where that is enough: the bytes that a policy keeps for a row are counted like those of the row.
 template <class T>
 void reserve_entries(std::vector<T>& entries, std::size_t needed, std::size_t most) {
   if (needed <= entries.capacity()) return;
@@ -114,7 +118,7 @@ void reserve_entries(std::vector<T>& entries, std::size_t needed, std::size_t mo
 struct ATTNLAB_API LayerCacheContext {
   int layer = 0;
   int layers = 1;
-  int caches = 0;  // that share a budget in bytes, where some layers read the rows of others; 0: one a layer
+  int caches = 0;  // that share a budget in bytes, if some layers read the rows of others; 0: one a layer
   int sequences = 1;
   std::vector<int> capacities = {};  // [sequences]: tokens that each may reach; empty: not known
   int heads = 0;
@@ -130,32 +134,32 @@ struct ATTNLAB_API LayerCacheContext {
   [[nodiscard]] int capacity(int sequence) const noexcept {
     return capacities.empty() ? 0 : capacities[static_cast<std::size_t>(sequence)];
   }
-  /// What budgets in bytes are held against, with room for one row more: each step adds one before the policy drops
-  /// one. `own`: bytes of the policy itself for a row.
+  /// The bytes that a budget in bytes is compared with, including one more row, since each step appends a row before
+  /// the policy drops one. `own`: bytes of the policy itself for a row.
   [[nodiscard]] SequenceBytes sequence_bytes(double own = 0) const;
 };
 
-/// The cache of one layer, all sequences. Not for more than one thread, except the reading side (KvSource).
+/// The cache of one layer, all sequences. Used by one thread at a time, except for the functions of KvSource.
 class ATTNLAB_API LayerCache : public KvSource {
  public:
   ~LayerCache() override;
   /// Rows of all tokens of the chunk, keys rotated or not as key_form() says.
   virtual void append(const ChunkView& chunk, const NewRows& rows) = 0;
-  /// After the chunk was answered: eviction happens here and only here.
+  /// Called after all queries of the chunk have attended. Eviction happens here and nowhere else.
   virtual void end_chunk(const ChunkView& chunk);
   /// Back to an empty sequence.
   virtual void clear(int sequence) = 0;
-  /// Rows that live.
+  /// Rows that are held.
   [[nodiscard]] virtual int rows(int sequence, int kv_head) const noexcept = 0;
-  /// Rows of a kv head that are left at most, in the mean over the layer's kv heads, where the policy has checked a
-  /// sequence of `length` tokens: at the end of the prompt, and of each step unless it acts at the end of the prompt
-  /// alone. `length` where nothing bounds them, which is the default.
+  /// The largest number of rows of a kv head, averaged over the layer's kv heads, after the policy has acted on a
+  /// sequence of `length` tokens: at the end of the prompt, and of each step unless the policy acts at the end of the
+  /// prompt only. `length`, the default, where there is no bound.
   [[nodiscard]] virtual int row_limit(int sequence, int length) const noexcept;
-  /// Really allocated, indices and scores included.
+  /// Allocated bytes, indices and scores included.
   [[nodiscard]] virtual std::size_t bytes() const noexcept = 0;
-  /// All that a sequence goes on from: rows, scores, random numbers; and back into a cache that was made alike. What
-  /// follows is the same to the bit. An Error where the cache does not say how (the default), or where the state is of
-  /// another kind of cache.
+  /// Save and restore the whole state of a sequence: rows, scores, random number generators. A state can be restored
+  /// into any cache that was created in the same way, and later results are the same to the bit. An Error where the
+  /// cache does not implement it (the default), or where the state comes from another kind of cache.
   virtual void save(int sequence, StateWriter& to) const;
   virtual void restore(int sequence, StateReader& from);
 };

@@ -1,4 +1,4 @@
-// The tokens that are fed to the model at once: a ragged batch without padding, phases said by the caller.
+// The tokens that are fed to the model at once: a ragged batch without padding, with phases given by the caller.
 #pragma once
 
 #include <algorithm>
@@ -11,8 +11,8 @@ namespace attnlab {
 /// Index of a token in its sequence, from 0. Stays the token's own after evictions.
 using Position = std::int32_t;
 
-/// `prefill`: a piece of the prompt that is not its end. `last_prefill`: the piece that ends the prompt; most
-/// evictions act exactly there. `decode`: tokens after the prompt, one at a time.
+/// `prefill`: a piece of the prompt that is not its end. `last_prefill`: the piece that ends the prompt, after which
+/// most policies evict. `decode`: tokens after the prompt, one at a time.
 enum class Phase : std::uint8_t { prefill, last_prefill, decode };
 
 struct PositionRange {

@@ -1,6 +1,6 @@
-// The tiled attention core as plugins see it: tiles of keys from a source, and what looks on. Virtual calls are made
-// once per tile, never per element. What happens to scores is in scores.h; the step that reads the tiles is `attend` in
-// steps.h.
+// The tiled attention core as plugins see it: tiles of keys from a source, and observers of weights and queries.
+// Virtual calls are made once per tile, never per element. What happens to scores is in scores.h; the step that reads
+// the tiles is `attend` in steps.h.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +22,8 @@ struct KvShape {
   int key_dim = 0;
   int value_dim = 0;
   bool value_is_key_prefix = false;
-  // The columns of a key (and a query) that rotation turns: `repeats` blocks of `width`, side by side from column
-  // `first`. Width 0: the whole key, so what is written here is only for keys that carry more than one thing.
+  // The columns of a key (and a query) that are rotated: `repeats` blocks of `width`, side by side from column `first`.
+  // Width 0: the whole key. Other values are for keys of which only a part is rotated.
   int rotated_first = 0;
   int rotated_width = 0;
   int rotated_repeats = 1;
@@ -31,14 +31,14 @@ struct KvShape {
   [[nodiscard]] int rotation_width() const noexcept { return rotated_width > 0 ? rotated_width : key_dim; }
 };
 
-/// Turns the columns of keys or queries that the shape names; rows [n, heads, key_dim], rows of heads dense.
+/// Rotates the columns of keys or queries that the shape names; rows [n, heads, key_dim], rows of heads dense.
 ATTNLAB_API void rotate_columns(const Rotation& rotation, const RotateArgs& args, const KvShape& shape,
                                 TensorView<float, 3> rows);
 
-/// A tile that its source did not number anew.
+/// The query_cap of a tile whose source did not renumber positions.
 inline constexpr Position kNoCap = std::numeric_limits<Position>::max();
 
-/// Rows as 8-bit codes, each row with a factor of its own. Null: there are none.
+/// Rows as 8-bit codes, each row with its own factor. Null: there are none.
 struct CodedRows {
   const std::int8_t* codes = nullptr;
   const float* scales = nullptr;  // [rows]
@@ -76,8 +76,8 @@ struct TileScratch {
 /// Whether keys come out of a source rotated or still have to be rotated, by the core, at the tile's positions.
 enum class KeyForm : std::uint8_t { rotated, unrotated };
 
-/// A sink that wants to know how much weight each row received (H2O, SnapKV ...): softmax probabilities, summed over
-/// the query heads of the group and over the queries that count.
+/// An observer that receives how much weight each row got (H2O, SnapKV ...): softmax probabilities, summed over the
+/// query heads of the group and over the queries that count.
 class ATTNLAB_API MassSink {
  public:
   virtual ~MassSink();
@@ -88,7 +88,7 @@ class ATTNLAB_API MassSink {
   virtual void add(int sequence, int kv_head, std::span<const float> mass) noexcept = 0;
 };
 
-/// A sink that wants to see the queries (expected attention), as they were before rotation and scaling.
+/// An observer that receives the queries (expected attention), as they were before rotation and scaling.
 class ATTNLAB_API QuerySink {
  public:
   virtual ~QuerySink();
@@ -104,13 +104,13 @@ struct QueryPlace {
   std::span<const Position> positions{};  // [queries]
 };
 
-/// What lets queries read only some of the tiles, each query head for itself (Quest). The core reads a tile where one
-/// query of a block wants it. A variant that chooses by position, not by tile, says so with a mask (scores.h).
+/// Lets queries read only some of the tiles; each query head chooses for itself (Quest). The core reads a tile if at
+/// least one query of a block chose it. A variant that chooses by position, not by tile, uses a mask (scores.h).
 class ATTNLAB_API TileSelector {
  public:
   virtual ~TileSelector();
-  /// Whether the queries of this sequence choose in this call; else they read everything. By default in decode, a token
-  /// at a time. Called by one thread.
+  /// Whether the queries of this sequence choose tiles in this call; otherwise they read all of them. By default they
+  /// choose in decode, where there is one token at a time. Called by one thread.
   virtual bool selects(const ChunkView& chunk, int sequence) const noexcept;
   /// queries [queries, group, key_dim], as the keys are stored, not scaled. Sets reads [queries, group, tiles], which
   /// comes as zeros, to one where the head of that query reads the tile: at least one. Once for each block of queries
@@ -137,8 +137,8 @@ class ATTNLAB_API KvSource {
   virtual const TileSelector* selector() const noexcept { return nullptr; }
 };
 
-/// The tiles of one list, the last first, until `visit` returns false: for a variant that looks at rows itself. Keys
-/// and values as they are stored, and only during the call. From any thread.
+/// Visits the tiles of one list, the last first, until `visit` returns false: for a variant that reads rows itself.
+/// Keys and values are as they are stored, and valid only during the call. From any thread.
 ATTNLAB_API void for_each_tile(const KvSource& source, int sequence, int kv_head,
                                const std::function<bool(const KvTile&)>& visit);
 

@@ -1,5 +1,5 @@
-// The one exception that leaves a library function: what a user, a file or a plugin got wrong.
-// `main` prints every problem on a line of its own and exits with 2. Not for programmers' mistakes (see api.h).
+// The only exception type that leaves a library function: a mistake of a user, in a file or in a plugin.
+// `main` prints every problem on a line of its own and exits with 2. Not for programming errors (see api.h).
 #pragma once
 
 #include <exception>
@@ -39,7 +39,8 @@ class ATTNLAB_API Error : public std::exception {
   std::string text_;
 };
 
-/// The candidate nearest to `name` by edit distance, or an empty string where none is near enough to be meant.
+/// The candidate nearest to `name` by edit distance, or an empty string where none is near enough to be a likely
+/// misspelling.
 [[nodiscard]] ATTNLAB_API std::string nearest_name(const std::string& name, const std::vector<std::string>& candidates);
 
 }  // namespace attnlab

@@ -1,6 +1,6 @@
-// Policies that hold rows and drop some of them: the rule says which, everything else is the same for all of them. A
-// rule is asked at the end of every chunk and drops through the rows it is given; per-row data of its own follows the
-// rows' order with `drop_entries`.
+// Policies that hold rows and drop some of them. A rule decides which rows are dropped; everything else is the same for
+// all such policies. The rule is called at the end of every chunk and drops rows through the `KvRows` it is given. It
+// keeps its own per-row data in row order with `drop_entries`.
 #pragma once
 
 #include <cstdint>
@@ -33,13 +33,13 @@ class ATTNLAB_API EvictionRule {
   virtual void clear(int sequence);
   /// What the rule holds itself: scores, statistics.
   [[nodiscard]] virtual std::size_t bytes() const noexcept { return 0; }
-  /// What it holds of a sequence. Nothing by default, which is right for rules without data of their own: a rule whose
-  /// bytes() have grown and that writes nothing is an Error.
+  /// Save and restore the rule's data of a sequence. The default saves nothing, which is right for rules without data
+  /// of their own. It is an Error if a rule writes nothing although its bytes() have grown.
   virtual void save(int sequence, StateWriter& to) const;
   virtual void restore(int sequence, StateReader& from);
 };
 
-/// A cache whose rows live until the rule drops them. Null rule: for ever.
+/// A cache whose rows stay until the rule drops them. With a null rule no row is dropped.
 [[nodiscard]] ATTNLAB_API std::unique_ptr<LayerCache> rows_cache(const LayerCacheContext& context,
                                                                  std::unique_ptr<EvictionRule> rule);
 
@@ -49,15 +49,15 @@ struct Protect {
   std::int32_t recent = 0;
 };
 
-/// Which rows of one kv head go so that `keep` stay: the protected ones, and of the others those with the highest
-/// scores (equal: the higher position). scores and positions [rows]; ascending indices, none if `keep` rows or fewer
-/// are there. An Error that names the policy where a score is NaN, which has no place in an order.
+/// The rows of one kv head to drop so that `keep` rows stay: the protected ones, and of the others those with the
+/// highest scores (equal scores: the higher position). scores and positions [rows]. Returns ascending indices, none if
+/// there are `keep` rows or fewer. An Error that names the policy where a score is NaN, which cannot be ordered.
 [[nodiscard]] ATTNLAB_API std::vector<int> rows_to_drop(std::span<const double> scores,
                                                         std::span<const Position> positions, int keep,
                                                         Protect protect = {});
 
-/// Mass per row of every (sequence, kv head), in row order, and who counts. A rule holds one and says from which query
-/// on; it forgets or keeps the sums as it likes.
+/// Mass per row of every (sequence, kv head), in row order, and the first query that counts. A rule holds one and sets
+/// that query; when sums are kept and when they are cleared is the rule's choice.
 class ATTNLAB_API RowMass final : public MassSink {
  public:
   RowMass(int sequences, int kv_heads);

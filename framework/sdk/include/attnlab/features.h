@@ -1,5 +1,5 @@
-// What components say about themselves before anything runs: the words in which needs and offers are compared.
-// The registry refuses an arm in which a need is offered by nobody or an excluded feature is offered by somebody.
+// What components declare about themselves before anything runs: the terms in which needs and offers are compared.
+// The registry refuses an arm in which no component offers a needed feature, or one offers an excluded feature.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// Heavy hitters: the rows that received the most attention so far stay, and the newest (Zhang et al. 2023, H2O). What
-// policies share that decide so and differ in what becomes of the rows that go.
+// Heavy hitters: the rows that received the most attention so far stay, and the newest (Zhang et al. 2023, H2O). Shared
+// by policies that choose rows in this way and differ in what they do with the dropped rows.
 #pragma once
 
 #include <functional>
@@ -22,15 +22,15 @@ struct ATTNLAB_API HeavyHitterOptions : ProtectOptions {
     using H = HeavyHitterOptions;
     return std::tuple_cat(
         std::tuple{field("heavy", &H::heavy,
-                         {.doc = "Rows that stay for their score: the attention they received, summed and never "
-                                 "decayed. Protected first tokens are of these."}),
+                         {.doc = "Rows that stay for their score, the attention they received, summed without "
+                                 "decay. Protected first tokens are among these."}),
                    field("recent", &H::recent, {.doc = "Newest rows that stay."})},
         ProtectOptions::fields());
   }
   static void check(const HeavyHitterOptions& options, Problems& problems);
 };
 
-/// Called with the rows of a kv head that go (ascending indices), while they are still there.
+/// Called with the rows of a kv head that are about to be dropped (ascending indices), before they are dropped.
 using BeforeDrop = std::function<void(KvRows& rows, int sequence, int kv_head, std::span<const int> dropped)>;
 
 /// After a prompt and after each step, every kv head keeps its `recent` newest rows and of the others the `heavy` ones

@@ -1,4 +1,4 @@
-// What all plugin kinds share: parameters with checkpoint names, and the facts of the layer they are made for.
+// What all plugin kinds share: parameters with checkpoint names, and the layer that a component is created for.
 #pragma once
 
 #include <cstdint>

@@ -24,10 +24,11 @@ struct ATTNLAB_API ProtectOptions {
 
   static constexpr auto fields() {
     using P = ProtectOptions;
-    return std::tuple{field("protect.first", &P::protect_first,
-                            {.min = 0, .unit = "tokens", .doc = "First tokens that no score evicts; in the budget."}),
-                      field("protect.recent", &P::protect_recent,
-                            {.min = 0, .unit = "tokens", .doc = "Newest rows that no score evicts; in the budget."})};
+    return std::tuple{
+        field("protect.first", &P::protect_first,
+              {.min = 0, .unit = "tokens", .doc = "First tokens, which are never evicted; within the budget."}),
+        field("protect.recent", &P::protect_recent,
+              {.min = 0, .unit = "tokens", .doc = "Newest rows, which are not evicted; within the budget."})};
   }
   /// Together with what the policy protects itself.
   [[nodiscard]] Protect protect(Protect own = {}) const noexcept {
@@ -35,7 +36,8 @@ struct ATTNLAB_API ProtectOptions {
   }
 };
 
-/// For a `check`: says where fewer rows are kept than are protected. Budgets that are not in tokens are not known yet.
+/// For a `check`: reports a budget that keeps fewer rows than are protected. Budgets that are not in tokens are checked
+/// later, when the number of rows is known (require_protected).
 ATTNLAB_API void check_protected(const Budget& budget, Protect protect, Problems& problems);
 /// For `create`: the rows of each sequence; an Error where they are fewer than the protected ones.
 [[nodiscard]] ATTNLAB_API std::vector<int> require_protected(std::vector<int> rows, Protect protect);
@@ -61,7 +63,9 @@ struct ATTNLAB_API ObservedWindowOptions : ProtectOptions {
         std::tuple{
             field("budget", &O::budget, {.doc = "Rows of a kv head that stay after the prompt, window included."}),
             field("window", &O::window,
-                  {.min = 1, .unit = "tokens", .doc = "Newest of the prompt: their queries score, their rows stay."}),
+                  {.min = 1,
+                   .unit = "tokens",
+                   .doc = "Newest tokens of the prompt; their queries score rows, and their own rows stay."}),
             field("kernel", &O::kernel,
                   {.min = 1,
                    .unit = "tokens",
@@ -85,13 +89,13 @@ class ATTNLAB_API ObservedWindow {
   ObservedWindow(const ObservedWindowOptions& options, const LayerCacheContext& context);
 
   [[nodiscard]] MassSink* sink() noexcept { return &mass_; }
-  /// From the rule's `appended`: the newest `window` queries of a prompt count, in decode nobody does.
+  /// From the rule's `appended`: the newest `window` queries of a prompt count, and none in decode.
   void appended(const ChunkView& chunk);
   /// [rows] in the order of `positions`, at the end of a prompt. Mean attention that a row received from the window's
-  /// queries and the group's heads, pooled with its neighbours by position; the window's own rows are no neighbours
-  /// and have score 0.
+  /// queries and the group's heads, pooled with its neighbours by position. The window's own rows have
+  /// score 0 and do not take part in the pooling.
   [[nodiscard]] std::vector<double> scores(int sequence, int kv_head, std::span<const Position> positions);
-  /// The decision is made and `rows` are left: the masses are not needed any more.
+  /// To be called when the decision is made and `rows` rows are left: frees the masses, which are not needed any more.
   void forget(int sequence, int kv_head, int rows);
   void clear(int sequence);
   void save(int sequence, StateWriter& to) const;

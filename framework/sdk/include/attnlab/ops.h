@@ -1,5 +1,4 @@
-// What a variant needs beside the steps of its layer (steps.h): matrices of its own making, and work of its own in
-// parallel.
+// What a variant needs beside the steps of its layer (steps.h): matrices that it makes itself, and parallel loops.
 #pragma once
 
 #include <functional>

@@ -36,7 +36,7 @@ using OptionValue = std::variant<std::monostate, bool, std::int64_t, double, std
 
 /// What `attnlab describe`, the YAML checks and the JSON Schema know of one option. Plain data.
 struct OptionSpec {
-  std::string name;  // with a dot where it is written in a map of its own: protect.first
+  std::string name;  // with a dot if YAML has it in a nested map: protect.first
   OptionType type = OptionType::integer;
   OptionValue default_value;
   double min = -std::numeric_limits<double>::infinity();
@@ -45,7 +45,7 @@ struct OptionSpec {
   std::string unit;
   std::string doc;
   std::string from_model;  // key of the model's config that gives the value when YAML does not
-  std::string group;       // options of a group come from the model together, or not at all once YAML gives one
+  std::string group;       // options of a group come from the model together; if YAML gives one, none does
 };
 
 using OptionSchema = std::vector<OptionSpec>;
@@ -122,7 +122,7 @@ constexpr OptionType option_type() {
   }
 }
 
-/// What an OptionValue holds as it is.
+/// Types that an OptionValue holds without conversion.
 template <class Member>
 inline constexpr bool kIsHeld =
     std::is_same_v<Member, bool> || std::is_same_v<Member, std::string> ||
@@ -216,7 +216,7 @@ Options decode_options(const OptionValues& values) {
   return options;
 }
 
-/// Rules across options, where the struct has a `check`.
+/// Calls the struct's `check`, if it has one: rules across options.
 template <class Options>
 void check_options(const OptionValues& values, Problems& problems) {
   if constexpr (requires(const Options& options) { Options::check(options, problems); })

@@ -1,5 +1,5 @@
 // A positional scheme acts in up to three places: on token embeddings, on queries and keys (rotation), on scores
-// (bias). Each place is an object or absent, so the fact and the flag cannot disagree; "none" is the base class.
+// (bias). Each place is an object or absent, so no separate flag can contradict it; "none" is the base class.
 #pragma once
 
 #include <span>
@@ -34,7 +34,7 @@ class ATTNLAB_API PositionScheme : public Module {
   virtual void add_to_embeddings(std::span<const Position> positions, TensorView<float, 2> embeddings) const;
   virtual const Rotation* rotation() const { return nullptr; }
   virtual const ScoreHook* score_bias() const { return nullptr; }
-  /// Positions that can be represented (a table that ends); 0 = any.
+  /// How many positions the scheme can represent (the size of a table); 0: no limit.
   virtual Position max_positions() const { return 0; }
 };
 

@@ -1,4 +1,4 @@
-// The random numbers of everything that is drawn here: weights, data, tokens, evictions, orders of trials, resampling.
+// The generator of all random numbers in AttnLab: weights, data, tokens, evictions, orders of trials, resampling.
 // SplitMix64 (Steele, Lea and Flood 2014, constants of Stafford's Mix13): the same on every machine and with every
 // compiler, which the distributions and the shuffle of <random> are not. Not for secrets.
 #pragma once
@@ -12,24 +12,24 @@ namespace attnlab {
 class SplitMix64 {
  public:
   constexpr explicit SplitMix64(std::uint64_t seed) noexcept : state_(seed) {}
-  /// A sequence of its own for each number, with the same seed.
+  /// An independent sequence for each number, from the same seed.
   constexpr SplitMix64(std::uint64_t seed, std::uint64_t number) noexcept : state_(mixed(seed) ^ mixed(~number)) {}
 
-  /// 64 bits, all alike.
+  /// 64 uniform bits.
   constexpr std::uint64_t next() noexcept { return mixed(state_ += kStep); }
-  /// Goes on as after `count` calls of next().
+  /// Continues as after `count` calls of next().
   constexpr void skip(std::uint64_t count) noexcept { state_ += count * kStep; }
 
   /// 0 <= x < 1, of 53 bits.
   constexpr double uniform() noexcept { return static_cast<double>(next() >> 11) * 0x1p-53; }
-  /// Below `count`, which is above 0, all alike: numbers of the last, incomplete round are drawn again.
+  /// Uniform below `count`, which must be above 0; numbers of the last, incomplete round are drawn again.
   constexpr std::uint64_t below(std::uint64_t count) noexcept {
     const std::uint64_t rounds = ~std::uint64_t{0} / count;
     std::uint64_t bits = next();
     while (bits / count >= rounds) bits = next();
     return bits % count;
   }
-  /// Every order of the items alike.
+  /// Shuffles the items; every order is equally likely.
   template <class Items>
   constexpr void shuffle(Items& items) noexcept {
     for (std::size_t left = items.size(); left > 1; --left) {

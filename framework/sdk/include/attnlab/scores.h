@@ -1,5 +1,5 @@
 // What may happen to attention scores between the product with the keys and the product with the values: changes of
-// scores, masks, and what takes the place of the softmax. Called once per tile or once per query, never per score.
+// scores, masks, and weightings other than the softmax. Called once per tile or once per query, never per score.
 #pragma once
 
 #include <cstdint>
@@ -33,7 +33,7 @@ class ATTNLAB_API ScoreHook {
   virtual void apply(ScoreTile& tile) const noexcept = 0;
 };
 
-/// Queries of a block against the keys of a tile, as a mask is asked about them.
+/// A block of queries and a tile of keys, for which a mask is asked.
 struct MaskPlace {
   PositionRange queries;  // of tokens first_token .. first_token + tokens of the chunk
   PositionRange keys;
@@ -45,13 +45,13 @@ struct MaskPlace {
   int heads = 1;
 };
 
-/// What a query may see: by position, and where it matters by head and token. `cover` answers for a block of queries
+/// What a query may see: by position, and optionally by head and token. `cover` answers for a block of queries
 /// and a tile of keys at once.
 class ATTNLAB_API MaskRule {
  public:
   enum class Cover : std::uint8_t { none, partial, full };
   virtual ~MaskRule();
-  /// none: no query of the place sees a key of it, and the tile is skipped; full: nothing is masked.
+  /// none: no query of the block sees a key of the tile, which is skipped; full: nothing is masked.
   virtual Cover cover(const MaskPlace& place) const noexcept = 0;
   /// Sets what is not seen to -infinity. Called only where cover is partial.
   virtual void mask(ScoreTile& tile) const noexcept = 0;
@@ -69,12 +69,12 @@ class ATTNLAB_API CausalMask final : public MaskRule {
   Position window_;
 };
 
-/// In place of the softmax: what a score weighs by itself, whatever the other scores are (sigmoid attention).
+/// In place of the softmax: the weight of a score is a function of this score alone (sigmoid attention).
 class ATTNLAB_API Weighting {
  public:
   virtual ~Weighting();
-  /// Scores, after hooks and masks, become weights in place; what is -infinity is not seen and must become 0. seen
-  /// [queries]: rows that each query sees in this call of `attend`, those of other tiles included. From any thread.
+  /// Turns scores, after hooks and masks, into weights in place. A score of -infinity is not seen and must become 0.
+  /// seen [queries]: how many rows each query sees in this call of `attend`, in all tiles. From any thread.
   virtual void weigh(ScoreTile& tile, std::span<const int> seen) const noexcept = 0;
 };
 
@@ -88,18 +88,20 @@ struct QueryScores {
   int token = 0;       // of the chunk
 };
 
-/// In place of the softmax: what weighs a query's row of scores as a whole (entmax, stick-breaking), or the rows of all
-/// heads together (talking heads). Dearer than a softmax: a block of queries holds the scores of all rows.
+/// In place of the softmax: weights are a function of a query's whole row of scores (entmax, stick-breaking), or of the
+/// rows of all heads together (talking heads). Costs more than a softmax, since a block of queries holds the scores of
+/// all rows.
 class ATTNLAB_API RowWeighting {
  public:
   virtual ~RowWeighting();
-  /// false: a call gets the heads of one kv head. true: those of all, whose rows must be at the same positions in the
-  /// same order (a cache that keeps other rows for each head is refused).
+  /// false: a call gets the query heads of one kv head. true: it gets those of all kv heads, whose rows must be at the
+  /// same positions in the same order (a cache whose kv heads keep different rows is refused).
   virtual bool takes_all_heads() const noexcept;
   /// Before position bias, hooks and masks; rows that no query of the block sees are 0. Nothing by default. From any
   /// thread.
   virtual void mix(QueryScores& query) const noexcept;
-  /// After them: scores become weights in place; what is -infinity is not seen and must become 0. From any thread.
+  /// Called after bias, hooks and masks: turns scores into weights in place. A score of -infinity is not seen and must
+  /// become 0. From any thread.
   virtual void weigh(QueryScores& query) const noexcept = 0;
 };
 

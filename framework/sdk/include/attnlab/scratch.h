@@ -1,5 +1,5 @@
 // Working memory of one forward call: a bump allocator that grows in the first calls and never again.
-// Belongs to whoever runs the model; nothing in it survives `Scope`.
+// It belongs to the code that runs the model; no buffer outlives its `Scope`.
 #pragma once
 
 #include <cstddef>

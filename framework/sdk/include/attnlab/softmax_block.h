@@ -1,6 +1,6 @@
 // The usual attention block as an object that a variant holds: projections, optional biases, norms, gate and softcap,
-// any head layout. A variant of the family declares its options, says its head layout and forwards to this; it is not
-// a base class, and a variant that does something else calls the steps of ops.h itself.
+// any head layout. A variant of the family declares its options and its head layout and calls this object. It is not a
+// base class: a variant that does something else calls the steps of its layer (steps.h) itself.
 #pragma once
 
 #include <memory>
@@ -15,8 +15,8 @@
 
 namespace attnlab {
 
-/// What multiplies the heads' outputs: a sigmoid of a projection of the layer's input, one number a head or one an
-/// element (Qiu et al. 2025).
+/// The gate on the heads' outputs: the sigmoid of a projection of the layer's input, one number per head or per element
+/// (Qiu et al. 2025).
 enum class Gate : std::uint8_t { none, head, element };
 template <>
 inline constexpr std::array<Choice<Gate>, 3> kChoices<Gate>{
@@ -53,8 +53,8 @@ struct AttentionModifiers {
   }
 };
 
-/// Whose rows a block reads: its own, or those that another layer has appended (AttentionVariant::kv_layer), of which
-/// it has no projections.
+/// Which rows a block reads: its own, or those that another layer has appended (AttentionVariant::kv_layer); the block
+/// then has no key and value projections.
 enum class BlockRows : std::uint8_t { own, of_another_layer };
 
 class ATTNLAB_API SoftmaxBlock {
@@ -77,8 +77,8 @@ class ATTNLAB_API SoftmaxBlock {
   void forward(const LayerContext& layer, TensorView<const float, 2> hidden, TensorView<float, 2> out,
                std::span<const ScoreHook* const> hooks = {}) const;
 
-  /// The halves of `forward`, for a variant that does something to what is projected: first the projections, then all
-  /// else.
+  /// The two halves of `forward`, for a variant that changes the projected rows: first the projections, then everything
+  /// after them.
   struct Projected {
     TensorView<float, 3> q;             // [tokens, heads, head_dim]
     TensorView<float, 3> k;             // [tokens, kv_heads, head_dim]; without data where the rows are another layer's

@@ -1,5 +1,5 @@
-// States as bytes: what a cache writes of a sequence, and reads again in the same order. For the same build on the same
-// kind of machine; not a file format.
+// States as bytes: a cache writes the state of a sequence and reads it back in the same order. A state is valid for the
+// same build on the same kind of machine; it is not a file format.
 #pragma once
 
 #include <cstddef>
@@ -34,7 +34,7 @@ class ATTNLAB_API StateWriter {
   std::vector<std::byte> bytes_;
 };
 
-/// An Error where more is read than was written, or a count is not the one that is there.
+/// Throws an Error if more is read than was written, or if a count differs from the written one.
 class ATTNLAB_API StateReader {
  public:
   explicit StateReader(std::span<const std::byte> bytes) : bytes_(bytes) {}

@@ -1,6 +1,7 @@
 // The steps that a layer is made of. Everything with weights or with gradients goes through one object, `Steps`, which
-// a variant finds in its LayerContext: it does the work at once, and what else happens (operations counted, the result
-// held against a slow form, a backward pass kept) depends on who made it. So a variant is written once.
+// a variant finds in its LayerContext. A step is executed at once; what else happens (operations are counted, the
+// result is compared with a slow form, a backward pass is recorded) depends on the class of the object. So a variant
+// is written once.
 #pragma once
 
 #include <cstdint>
@@ -28,26 +29,26 @@ struct Projection {
   std::span<const float> bias = {};  // [out_dim] or empty
 };
 
-/// What a variant says of one attention step; the chunk, the rotation and the position bias are the layer's.
+/// Arguments of one attention step; the chunk, the rotation and the position bias come from the layer.
 struct AttendStep {
   TensorView<const float, 3> queries;  // [tokens, heads, key_dim], not rotated
   float scale;
   std::span<const ScoreHook* const> hooks = {};  // the variant's own, applied after the position bias
   const MaskRule& mask;                          // applied last
-  std::span<const float> sink_logits = {};       // [heads] or empty: one more logit a head, with no value behind it
-  const Weighting* weighting = nullptr;          // null: softmax; else no sink logits, no log_sum and no mass
+  std::span<const float> sink_logits = {};       // [heads] or empty: one more logit a head, without a value
+  const Weighting* weighting = nullptr;          // null: softmax; else sink logits, log_sum and mass are refused
   const RowWeighting* row_weighting = nullptr;   // the same; one of the two
   const KvSource* source = nullptr;              // null: the layer's cache
   const ChunkView* chunk = nullptr;              // null: the layer's; else a part of it, with these queries
 };
 
-/// What `attend` has answered over some of the rows.
+/// The result of `attend` over some of the rows.
 struct AttendedPart {
   TensorView<const float, 3> out;      // [tokens, heads, value_dim]
   TensorView<const float, 2> log_sum;  // [tokens, heads]
 };
 
-/// What work of a variant's own costs, as it is executed.
+/// The cost of work that a variant does itself, as it was executed.
 struct OwnWork {
   double multiply_adds = 0;
   double bytes = 0;  // read and written beside weights and cached rows: a state
@@ -68,8 +69,8 @@ class ATTNLAB_API Steps {
     return scratch_.rows(tokens, heads, width);
   }
 
-  /// Buffers that were handed out since its construction may be handed out again after it. For a variant that works
-  /// through large parts one after the other; a call's own buffers need none.
+  /// Buffers that were taken during the life of a Scope may be reused after it. For a variant that processes large
+  /// parts one after the other; buffers of the whole call need no Scope.
   class Scope {
    public:
     explicit Scope(Steps& steps) {
@@ -91,9 +92,9 @@ class ATTNLAB_API Steps {
   virtual void norm(TensorView<const float, 3> from, std::span<const float> weight, float eps,
                     TensorView<float, 3> to) = 0;
 
-  /// Rotates rows [tokens, heads, width] in place at the chunk's positions, as the scheme does it on this side; nothing
-  /// where the scheme does not rotate. The columns are those that the layer's KvShape names; all of them where the
-  /// layer keeps no rows. For rows that are not appended: `append` rotates by itself.
+  /// Rotates rows [tokens, heads, width] in place at the chunk's positions, as the scheme does on this side (queries or
+  /// keys). Does nothing if the scheme does not rotate. The rotated columns are those that the layer's KvShape names;
+  /// all of them where the layer keeps no rows. For rows that are not appended: `append` rotates by itself.
   virtual void rotate(RotateSide side, TensorView<float, 3> rows) = 0;
 
   /// Appends keys [tokens, kv_heads, key_dim] and values [tokens, kv_heads, value_dim] to the layer's cache. Where the
@@ -138,15 +139,15 @@ class ATTNLAB_API Steps {
   [[nodiscard]] TensorView<const float, 3> shared(std::string_view name, std::int64_t tokens, std::int64_t heads,
                                                   std::int64_t width);
 
-  /// Work that the variant does itself, between other steps (a scan over a state): said when it is done. Without effect
-  /// on results.
+  /// Reports work that the variant has done itself between other steps (a scan over a state), so that it is counted.
+  /// Has no effect on results.
   virtual void own_work(const OwnWork& work) = 0;
 
  protected:
   explicit Steps(Scratch& scratch);
-  /// A forward pass begins: what layers shared in the one before is gone.
+  /// To be called when a forward pass begins: drops the buffers that layers shared in the pass before.
   void forget_shared() noexcept;
-  /// A layer runs without those before it, so that what they would share is zeros.
+  /// For a layer that runs without the layers before it: what they would share is zeros.
   void set_lone_layer() noexcept { is_lone_ = true; }
   /// Whether buffers are needed after the layer's call, for a backward pass.
   [[nodiscard]] virtual bool keeps_buffers() const noexcept { return false; }

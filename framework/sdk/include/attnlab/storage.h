@@ -1,6 +1,6 @@
-// How cached rows are held: a storage hands out a codec for keys and one for values, and the host does the rest (pages,
-// positions, what is dropped, forked and saved). A codec is asked for rows or tiles of rows, never for single numbers.
-// Not here: which rows live (cache_policy.h), and the kernels that codecs are made of (codes.h).
+// How cached rows are held: a storage creates a codec for keys and one for values, and the host does the rest (pages,
+// positions, dropping, forking and saving rows). A codec is called for rows or tiles of rows, never for single numbers.
+// Not here: which rows stay in the cache (cache_policy.h), and the kernels that codecs are made of (codes.h).
 #pragma once
 
 #include <cstddef>
@@ -13,12 +13,12 @@
 
 namespace attnlab {
 
-/// What a row of numbers is held as: `parameters` floats (scales, minima), and `units` of `unit_bytes` (1, 2 or 4).
+/// How a row of numbers is stored: `parameters` floats (scales, minima), and `units` of `unit_bytes` (1, 2 or 4).
 struct RowLayout {
   enum class Units : std::uint8_t {
-    own,          // the codec alone knows what they mean
+    own,          // only the codec can interpret them
     floats,       // the numbers themselves, unit_bytes 4: read in place and never decoded
-    scaled_int8,  // number = unit * the row's one parameter: the core may multiply with the units as they lie
+    scaled_int8,  // number = unit * the row's one parameter: the core may multiply with the units directly
   };
   int parameters = 0;
   int units = 0;
@@ -31,8 +31,8 @@ struct RowLayout {
   }
 };
 
-/// Held rows as a codec finds them when they are read. Rows lie one after the other, or channel by channel (unit u of
-/// all rows side by side) where the codec has a ChannelDecoder; parameters always lie parameter by parameter.
+/// Stored rows as a codec reads them. Rows are stored one after the other, or channel by channel (unit u of all rows
+/// side by side) where the codec has a ChannelDecoder; parameters are always stored parameter by parameter.
 struct HeldRows {
   const std::byte* units;   // of the first row
   std::int64_t stride;      // bytes from row to row; channel by channel: from unit to unit, a row at unit_bytes
@@ -41,7 +41,7 @@ struct HeldRows {
   int rows;
 };
 
-/// Reads rows that lie channel by channel, which is how the core multiplies keys: saves turning each tile.
+/// Reads rows that are stored channel by channel, as the core multiplies keys: tiles need not be transposed.
 class ATTNLAB_API ChannelDecoder {
  public:
   virtual ~ChannelDecoder();
@@ -54,14 +54,15 @@ class ATTNLAB_API RowCodec {
  public:
   virtual ~RowCodec();
   [[nodiscard]] virtual RowLayout layout() const noexcept = 0;
-  /// numbers [width] -> parameters [layout.parameters], units [layout.units * unit_bytes], all of which are written. A
-  /// number that is not finite must show when the row is read. From any thread.
+  /// numbers [width] -> parameters [layout.parameters], units [layout.units * unit_bytes], all of which are written. If
+  /// a number is not finite, reading the row must give a number that is not finite. From any thread.
   virtual void encode(const float* numbers, float* parameters, std::byte* units) const noexcept = 0;
-  /// Rows that lie one after the other, to [rows, stride]. From any thread; the same bits for any cut into pieces.
+  /// Decodes rows that are stored one after the other, to [rows, stride]. From any thread; the bits must not depend on
+  /// how a range of rows is split into calls.
   virtual void decode(const HeldRows& rows, float* to, std::int64_t stride) const noexcept = 0;
-  /// Null: keys lie row by row, and the core turns each tile.
+  /// Null: keys are stored row by row, and the core transposes each tile.
   [[nodiscard]] virtual const ChannelDecoder* channels() const noexcept { return nullptr; }
-  /// How far a number that is read may be from what was given, for this row. 0: exact.
+  /// Largest difference between a number of this row as it was given and as it is read. 0: exact.
   [[nodiscard]] virtual float largest_error(std::span<const float> numbers) const noexcept = 0;
 };
 
@@ -76,7 +77,7 @@ class ATTNLAB_API GroupCodec {
   virtual void encode(const float* channels, std::byte* group) const noexcept = 0;
   /// Rows first .. first + count of the group, to [width, stride]. From any thread.
   virtual void decode(const std::byte* group, int first, int count, float* to, std::int64_t stride) const noexcept = 0;
-  /// How far a number of the group may be from what was given; channels as for encode.
+  /// Largest difference between a number of the group as it was given and as it is read; channels as for encode.
   [[nodiscard]] virtual float largest_error(std::span<const float> channels) const noexcept = 0;
 };
 
@@ -88,17 +89,17 @@ struct SideCodec {
 
 enum class RowSide : std::uint8_t { keys, values };
 
-/// One storage with its options. Keys and values are asked for apart, and one storage may hold keys while another holds
-/// values. What its traits say (features.h) decides what it goes together with: `rounded_rows` where rows may come back
-/// changed, `fixed_rows` where a held row cannot be replaced, `whole_groups` where single rows cannot be dropped.
+/// One storage with its options. Keys and values have separate codecs, and one storage may hold keys while another
+/// holds values. Its traits (features.h) decide what it can be combined with: `rounded_rows` if rows may be read back
+/// changed, `fixed_rows` if a stored row cannot be replaced, `whole_groups` if single rows cannot be dropped.
 class ATTNLAB_API Storage {
  public:
   virtual ~Storage();
   /// An Error where rows of this width cannot be held.
   [[nodiscard]] virtual SideCodec codec(RowSide side, int width) const = 0;
-  /// So many of a kv head's newest rows stay as they are, and older ones become codes after the prompt and after each
-  /// step: every row once, in order; groups when they are complete and old enough. Such a storage provides
-  /// `whole_groups`. None, the default: rows become codes when they are appended, which groups cannot.
+  /// The number of a kv head's newest rows that stay exact. Older rows become codes after the prompt and after each
+  /// step, every row once, in order, and groups when they are complete and old enough. Such a storage provides
+  /// `whole_groups`. None, the default: rows become codes when they are appended, which is not possible for groups.
   [[nodiscard]] virtual std::optional<int> residual() const noexcept { return std::nullopt; }
 };
 

@@ -1,4 +1,5 @@
-// A pointer with a shape and strides: how every buffer is passed. Owns nothing, checks indices in debug builds only.
+// A pointer with a shape and strides, in which every buffer is passed. Owns nothing; checks indices in debug builds
+// only.
 #pragma once
 
 #include <array>
