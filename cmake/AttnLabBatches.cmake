@@ -1,6 +1,6 @@
 # attnlab_batches(OUTPUT FOLDER SIZE file.cpp ...): writes files into FOLDER that include up to SIZE of the given ones
 # each, and lists them in OUTPUT. What the files have in common (headers, templates, CLI11, nlohmann-json) is so compiled
-# once for all of them, which makes a build from nothing twice as fast. Only files of one folder below the current one
+# once for all of them. Only files of one folder below the current one
 # share a batch.
 #
 # Two files share a batch only if neither mentions a name that the other has in its unnamed namespace: what a name means
