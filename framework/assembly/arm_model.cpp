@@ -1,6 +1,7 @@
 #include "assembly/arm_model.h"
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <limits>
@@ -149,7 +150,8 @@ Part storage_part(const StorageChoice& storage, const Registry& registry, KeyFor
   const bool is_values = keys.excludes.empty() && keys.provides.empty();
   Part part{Kind::storage,
             is_values ? storage.values.id : storage.keys.id,
-            {keys.provides | values.provides, keys.needs | values.needs, keys.excludes | values.excludes}};
+            {keys.provides | values.provides, keys.needs | values.needs, keys.excludes | values.excludes},
+            is_values ? storage.values.options : storage.keys.options};
   part.traits.provides.add(form == KeyForm::unrotated ? Feature::unrotated_store : Feature::rotated_store);
   return part;
 }
@@ -174,8 +176,12 @@ ResolvedArm resolve_arm(const Arm& choices, const model::ModelConfig& config, co
     ResolvedLayer resolved{.attention = resolve_component(*attention[layer], defaults, config.keys, registry),
                            .position = resolve_component(*position[layer], defaults, config.keys, registry),
                            .cache = resolve_component(*cache[layer], defaults, config.keys, registry)};
-    for (const StoragePart* part : {&resolved.cache.storage.keys, &resolved.cache.storage.values})
-      resolved.storages.push_back(&registry.get(Kind::storage, part->id, resolved.cache.where));
+    for (StoragePart* part : {&resolved.cache.storage.keys, &resolved.cache.storage.values}) {
+      const Descriptor& storage = registry.get(Kind::storage, part->id, resolved.cache.where);
+      // What a storage provides and excludes may follow from what the model gives.
+      *part = part_of(storage, complete_options(storage, part->options, defaults, config.keys, resolved.cache.where));
+      resolved.storages.push_back(&storage);
+    }
     resolved.cache.rows = make_storage(resolved.cache.storage, registry, context_of(config, layer, kAnySeed), defaults,
                                        config.keys, resolved.cache.where);
     if (attention[layer]->id != own_attention(config) || !attention[layer]->options.empty())
@@ -185,15 +191,16 @@ ResolvedArm resolve_arm(const Arm& choices, const model::ModelConfig& config, co
     };
     const Traits of_position = traits(resolved.position);
     const Traits of_cache = with_key_form(*cache[layer], of_position, traits(resolved.cache), resolved.cache.key_form);
-    const Part parts[] = {{Kind::attention, resolved.attention.descriptor->id, traits(resolved.attention)},
-                          {Kind::position, resolved.position.descriptor->id, of_position},
-                          {Kind::cache, resolved.cache.descriptor->id, of_cache},
-                          storage_part(resolved.cache.storage, registry, resolved.cache.key_form)};
+    const Part parts[] = {
+        {Kind::attention, resolved.attention.descriptor->id, traits(resolved.attention), resolved.attention.options},
+        {Kind::position, resolved.position.descriptor->id, of_position, resolved.position.options},
+        {Kind::cache, resolved.cache.descriptor->id, of_cache, resolved.cache.options},
+        storage_part(resolved.cache.storage, registry, resolved.cache.key_form)};
     const auto add_new = [](std::vector<std::string>& list, std::vector<std::string> found) {
       for (std::string& text : found)
         if (std::find(list.begin(), list.end(), text) == list.end()) list.push_back(std::move(text));
     };
-    add_new(arm.conflicts, conflicts(parts));
+    add_new(arm.conflicts, conflicts(parts, registry));
     add_new(arm.notes, notes(parts));
     if (layer > 0 && resolved.position.descriptor != arm.layers.front().position.descriptor &&
         (of_position.provides |

@@ -4,12 +4,11 @@
 
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <tuple>
 #include <vector>
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 
 #include <attnlab/api.h>
 
@@ -87,7 +86,8 @@ struct BuildOptions {
     const StorageChoice& storage, const Registry& registry, const CreateContext& context, const OptionValues& defaults,
     const OptionValues& keys_of_model, const std::string& where);
 
-/// What a choice of storages needs and offers together, for the composition check.
+/// What a choice of storages needs and offers together, for the composition check: by the options that it has, so those
+/// that a model gives are completed before, where there is a model.
 [[nodiscard]] ATTNLAB_API Part storage_part(const StorageChoice& storage, const Registry& registry, KeyForm form);
 
 }  // namespace attnlab::experiment

@@ -26,14 +26,15 @@ Composition compose(const Registry& registry, ComponentChoice attention, Compone
   };
   const Traits of_position = traits(position);
   KeyForm form = KeyForm::rotated;
-  const Part parts[] = {{Kind::attention, attention.id, traits(attention)},
-                        {Kind::position, position.id, of_position},
-                        {Kind::cache, cache.id, with_key_form(cache, of_position, traits(cache), form)},
+  const Part parts[] = {{Kind::attention, attention.id, traits(attention), attention.options},
+                        {Kind::position, position.id, of_position, position.options},
+                        {Kind::cache, cache.id, with_key_form(cache, of_position, traits(cache), form), cache.options},
                         storage_part(cache.storage.value_or(StorageChoice{}), registry, form)};
   Composition result{.attention = std::move(attention),
                      .position = std::move(position),
                      .cache = std::move(cache),
-                     .conflicts = conflicts(parts),
+                     .conflicts = conflicts(parts, registry),
+                     .reasons = conflicts(parts),
                      .notes = notes(parts)};
   return result;
 }

@@ -14,6 +14,7 @@ namespace attnlab::experiment {
 struct Composition {
   ComponentChoice attention, position, cache;  // the cache with its storage
   std::vector<std::string> conflicts;          // empty: they go together
+  std::vector<std::string> reasons;            // the conflicts, without what would be legal instead
   std::vector<std::string> notes;
 };
 

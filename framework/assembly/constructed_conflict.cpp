@@ -21,11 +21,6 @@ OptionValue value_of(const ResolvedComponent& component, std::string_view name) 
   return declared == component.descriptor->options.end() ? OptionValue() : declared->default_value;
 }
 
-bool is_at_default(const ResolvedComponent& component, std::string_view name) {
-  const auto declared = std::ranges::find(component.descriptor->options, name, &OptionSpec::name);
-  return declared == component.descriptor->options.end() || value_of(component, name) == declared->default_value;
-}
-
 // Rope as the model has it, written out or not.
 bool is_own_rope(const ResolvedComponent& position, const model::ModelConfig& config, int layer) {
   if (position.descriptor->id != kPlainPosition) return false;
@@ -43,18 +38,22 @@ std::string recall_conflict(const ResolvedArm& arm, const model::ModelConfig& co
     const ResolvedComponent& attention = arm.layers[layer].attention;
     const std::string& id = attention.descriptor->id;
     if (std::ranges::find(kAttentions, id) == kAttentions.end())
-      return fmt::format("attention \"{}\" cannot express the constructed recall model; mha, gqa and mqa can", id);
-    for (const char* modifier : {"softcap", "scale", "gate"})
-      if (!is_at_default(attention, modifier))
-        return fmt::format("the constructed recall model is made for attention without {}; leave it out", modifier);
+      return fmt::format("attention \"{}\" cannot express the constructed recall model; use {}", id,
+                         fmt::join(kAttentions, ", "));
+    // What a model's config gives is as it is in this model, and what is on or off adds tensors, which the model has.
+    // Other options change scores or outputs.
+    for (const OptionSpec& option : attention.descriptor->options)
+      if (option.from_model.empty() && option.type != OptionType::boolean &&
+          value_of(attention, option.name) != option.default_value)
+        return fmt::format("the constructed recall model is made for attention without {}; leave it out", option.name);
     const ResolvedComponent& position = arm.layers[layer].position;
     const bool fits =
         is_own_rope(position, config, static_cast<int>(layer)) || (layer > 0 && position.descriptor->id == kNoPosition);
     if (!fits)
       return fmt::format(
           "position \"{}\" in layer {} cannot express the constructed recall model; its first layer finds the token "
-          "before by a rotation of one step: use rope without options (none will do after the first layer)",
-          position.descriptor->id, layer);
+          "before by a rotation of one step: use {} without options ({} will do after the first layer)",
+          position.descriptor->id, layer, kPlainPosition, kNoPosition);
   }
   return {};
 }

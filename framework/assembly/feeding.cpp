@@ -85,6 +85,21 @@ void fill_caches(model::Decoder& decoder, model::Session& session, std::span<con
   begin_prompts(decoder, session, lengths, lengths, seed);
 }
 
+void fill_for_steps(model::Decoder& decoder, model::Session& session, std::span<const int> lengths,
+                    std::uint64_t seed) {
+  std::vector<int> begun(lengths.begin(), lengths.end());
+  const std::vector<model::TokenId> last = spread_tokens(1, decoder.config().vocab_size, seed);
+  std::vector<model::SequenceTokens> input;
+  for (int sequence = 0; sequence < session.sequences(); ++sequence) {
+    if (lengths[sequence] == 0) continue;
+    --begun[sequence];
+    input.push_back(
+        {.sequence = sequence, .tokens = last, .phase = Phase::last_prefill, .prompt_length = lengths[sequence]});
+  }
+  begin_prompts(decoder, session, begun, lengths, seed);
+  if (!input.empty()) (void)decoder.forward(session, input);
+}
+
 void begin_prompts(model::Decoder& decoder, model::Session& session, std::span<const int> lengths,
                    std::span<const int> prompts, std::uint64_t seed) {
   decoder.fill(session, lengths, prompts, [&](int layer, const model::Decoder::MadeRows& rows) {

@@ -45,7 +45,11 @@ ATTNLAB_API void each_logits(const model::Decoder& decoder, TensorView<const flo
 /// cache policy, as one prompt: what a decode step reads is then there without the prefill's work. For timing only.
 ATTNLAB_API void fill_caches(model::Decoder& decoder, model::Session& session, std::span<const int> lengths,
                              std::uint64_t seed);
-/// The same as the beginning of prompts of prompts[sequence] tokens, which are still to be ended.
+/// The same, except that the last token of every prompt goes through the model, which ends the prompt: what a variant
+/// computes once of all the rows before a token (means of blocks) is there afterwards, and no part of the first step.
+ATTNLAB_API void fill_for_steps(model::Decoder& decoder, model::Session& session, std::span<const int> lengths,
+                                std::uint64_t seed);
+/// The same as fill_caches, as the beginning of prompts of prompts[sequence] tokens, which are still to be ended.
 ATTNLAB_API void begin_prompts(model::Decoder& decoder, model::Session& session, std::span<const int> lengths,
                                std::span<const int> prompts, std::uint64_t seed);
 

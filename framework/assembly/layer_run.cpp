@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include <fmt/format.h>
+
 #include <attnlab/error.h>
 
 #include "assembly/feeding.h"
@@ -58,12 +60,15 @@ LayerRun::LayerRun(const Registry& registry, const Composition& parts, const Lay
   steps_.set_lone_layer();
   model::WeightStore weights = source.weights(seed, false);
   model::SharedParameters shared;
-  parameters_ = model::bind_parameters(components_, "model.layers.6.self_attn.", weights, shared);
+  parameters_ = model::bind_parameters(components_, fmt::format("model.layers.{}.self_attn.", kLayer), weights, shared);
   shape_ = components_.attention->kv_shape();
-  cache_ = model::make_cache(
-      components_,
-      {.layer = kLayer, .layers = kLayers, .caches = kLayers, .heads = size.heads, .capacities = {size.context}});
-  given_ = std::make_unique<GivenRows>(shape_, size.heads);
+  cache_ = model::make_cache(components_, {.layer = kLayer,
+                                           .layers = kLayers,
+                                           .caches = kLayers,
+                                           .cache = kLayer,
+                                           .heads = size.heads,
+                                           .capacities = {size.context}});
+  given_ = std::make_unique<GivenAttention>(shape_, size.heads);
   const AttentionVariant& attention = *components_.attention;
   state_.resize(static_cast<std::size_t>(attention.state_floats() + attention.summary_floats(size.context)));
 
@@ -96,19 +101,24 @@ void LayerRun::fill(int tokens, int prompt_tokens) {
   cache_->clear(0);
   std::fill(state_.begin(), state_.end(), 0.0F);
   length_ = 0;
-  while (length_ < tokens) {
-    const int count = std::min(kPrefillChunk, tokens - length_);
-    const ChunkView& chunk = next_chunk(count, length_ + count == prompt_tokens ? Phase::last_prefill : Phase::prefill);
+  while (length_ < tokens - 1) {
+    const ChunkView& chunk = next_chunk(std::min(kPrefillChunk, tokens - 1 - length_), Phase::prefill);
+    const int count = chunk.tokens();
     chunk_length_ = prompt_tokens;
     if (shape_.kv_heads == 0) {  // a state, whose size does not depend on the tokens before
       length_ += count;
       continue;
     }
     // What a policy decides at the end of the prompt, it decides by what it was shown of the attention.
-    given_->set_attends(GivenRows::Attends::where_watched);
+    given_->set_attends(GivenAttention::Attends::where_watched);
     run_rows(steps_, chunk);
-    given_->set_attends(GivenRows::Attends::always);
+    given_->set_attends(GivenAttention::Attends::always);
   }
+  if (tokens == 0) return;
+  // Its own attention sees the last token: what it computes once of all rows before a token is no part of a step.
+  const ChunkView& chunk = next_chunk(1, tokens == prompt_tokens ? Phase::last_prefill : Phase::prefill);
+  chunk_length_ = prompt_tokens;
+  run(steps_, *components_.attention, chunk, size_.hidden_dim);
 }
 
 void LayerRun::run(ModelSteps& steps, AttentionVariant& attention, const ChunkView& chunk, std::int64_t out_width) {

@@ -5,7 +5,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <span>
 #include <vector>
 
 #include <attnlab/api.h>
@@ -15,7 +14,8 @@
 #include "assembly/compose.h"
 #include "model/parameters.h"
 #include "steps/counting_steps.h"
-#include "steps/given_rows.h"
+#include "steps/direct_steps.h"
+#include "steps/given_attention.h"
 
 namespace attnlab::experiment {
 
@@ -36,7 +36,8 @@ class ATTNLAB_API LayerRun {
   LayerRun& operator=(const LayerRun&) = delete;
 
   /// Empties the layer, then brings its cache to `tokens` rows of a prompt of `prompt_tokens`, past the attention but
-  /// through the cache policy. Where they are all, the policy does what it does at the end of a prompt.
+  /// through the cache policy; only the last token goes through the attention. Where they are all, the policy does what
+  /// it does at the end of a prompt.
   void fill(int tokens, int prompt_tokens);
   /// The whole block, projections included, for the next `tokens` tokens (at most kPrefillChunk).
   void feed_hidden(int tokens, Phase phase);
@@ -71,7 +72,7 @@ class ATTNLAB_API LayerRun {
   std::unique_ptr<model::BoundParameters> parameters_;
   KvShape shape_;
   std::unique_ptr<LayerCache> cache_;
-  std::unique_ptr<GivenRows> given_;
+  std::unique_ptr<GivenAttention> given_;
   Scratch scratch_;
   DirectSteps steps_{scratch_};
   std::vector<float> state_;

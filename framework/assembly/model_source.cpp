@@ -55,7 +55,8 @@ ModelSource ModelSource::from_seed(const model::ModelConfig& config) {
 }
 
 ModelSource ModelSource::from_code(const std::string& name) {
-  ATTNLAB_CHECK(name == "recall", "a constructed model that the reader of the experiment should have refused");
+  ATTNLAB_CHECK(name == model::kConstructedRecall,
+                "a constructed model that the reader of the experiment should have refused");
   ModelSource source;
   source.constructed_ = name;
   source.config_ = model::constructed_recall_config();

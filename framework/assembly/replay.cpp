@@ -4,7 +4,6 @@
 
 #include <numeric>
 
-#include <attnlab/attention_variant.h>
 #include <attnlab/error.h>
 
 #include "assembly/arm_model.h"
@@ -12,7 +11,7 @@
 #include "model/checkpoints/safetensors.h"
 #include "registry/composition.h"
 #include "steps/direct_steps.h"
-#include "steps/given_rows.h"
+#include "steps/given_attention.h"
 
 namespace attnlab::experiment {
 namespace {
@@ -73,7 +72,7 @@ class Layer {
   std::unique_ptr<PositionScheme> position_;
   std::unique_ptr<CachePolicy> policy_;
   std::unique_ptr<LayerCache> cache_;
-  std::unique_ptr<GivenRows> given_;
+  std::unique_ptr<GivenAttention> given_;
   Scratch scratch_;
   DirectSteps steps_{scratch_};
 };
@@ -95,11 +94,12 @@ Layer::Layer(const std::filesystem::path& streams, const Registry& registry, con
   KeyForm form = KeyForm::rotated;
   const Part parts[] = {
       {Kind::attention, "the recorded streams", {.provides = {Feature::kv_rows, Feature::attention_mass}}},
-      {Kind::position, position.descriptor->id, position.traits},
-      {Kind::cache, cache.descriptor->id, with_key_form(cache.choice.base, position.traits, cache.traits, form)},
+      {Kind::position, position.descriptor->id, position.traits, position.choice.base.options},
+      {Kind::cache, cache.descriptor->id, with_key_form(cache.choice.base, position.traits, cache.traits, form),
+       cache.choice.base.options},
       storage_part(cache.choice.base.storage.value_or(StorageChoice{}), registry, form)};
   std::vector<Problem> problems;
-  for (const std::string& conflict : conflicts(parts)) problems.push_back({"", conflict, ""});
+  for (const std::string& conflict : conflicts(parts, registry)) problems.push_back({"", conflict, ""});
   if (!problems.empty()) throw Error(std::move(problems));
 
   const CreateContext context{.hidden_dim = heads() * head_dim(),
@@ -123,7 +123,7 @@ Layer::Layer(const std::filesystem::path& streams, const Registry& registry, con
   layer.list_bytes = [storage, shape = layer.shape](int rows) { return storage->list_bytes(shape, rows); };
   layer.make_rows = [storage, shape = layer.shape, count = tokens()] { return storage->make_rows(shape, 1, count); };
   cache_ = policy_->create(layer);
-  given_ = std::make_unique<GivenRows>(layer.shape, heads());
+  given_ = std::make_unique<GivenAttention>(layer.shape, heads());
 }
 
 void Layer::feed(int first, int count, Phase phase, int prompt_length, TensorView<float, 3> out) {
@@ -140,18 +140,14 @@ void Layer::feed(int first, int count, Phase phase, int prompt_length, TensorVie
 // visit(kv head, tile)
 template <class Visit>
 void Layer::for_tiles(const Visit& visit) const {
-  std::vector<float> keys(static_cast<std::size_t>(head_dim() + 16) * kTileRows);
-  std::vector<float> values(static_cast<std::size_t>(head_dim() + 16) * kTileRows);
-  std::vector<Position> positions(kTileRows);
-  TileScratch scratch{keys, values, positions};
   for (int head = 0; head < kv_heads(); ++head)
-    for (int index = 0; index < cache_->tiles(0, head); ++index) {
-      const KvTile tile = cache_->tile(0, head, index, scratch);
+    for_each_tile(*cache_, 0, head, [&](const KvTile& tile) {
       for (const Position position : tile.positions)
         if (position < 0 || position >= tokens())
           throw Error("--cache", fmt::format("it has a row at position {} of {} tokens", position, tokens()));
       visit(head, tile);
-    }
+      return true;
+    });
 }
 
 void Layer::mark_kept(std::uint8_t* kept) const {
@@ -161,8 +157,8 @@ void Layer::mark_kept(std::uint8_t* kept) const {
 }
 
 void Layer::read_rows(float* keys, float* values) const {
-  for_tiles([&](int head, KvTile tile) {
-    const KvTile whole = tile;
+  for_tiles([&](int head, const KvTile& whole) {
+    KvTile tile = whole;
     for (int row = 0; row < whole.rows(); ++row) {
       const std::int64_t at = (std::int64_t{whole.positions[row]} * kv_heads() + head) * head_dim();
       tile.keys = whole.keys.slice(row, 1);

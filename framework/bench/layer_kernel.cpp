@@ -21,10 +21,12 @@ class LayerKernel final : public Kernel {
         tokens_(entry.decodes ? 1 : std::min(entry.context, experiment::kPrefillChunk)) {
     reset();
     // The first step takes memory and wakes threads; in it is counted what every step of this length executes.
-    counts_ = has_projections_ ? layer_.count_hidden(tokens_, phase()) : layer_.count_rows(tokens_, phase());
-    counted_rows_ = layer_.live_rows();
+    first_ = last_ = count();
     const double growth = decodes_ ? (layer_.live_rows() - first_rows_) * kGrowingSteps / 2 : 0;
     kept_rows_ = decodes_ ? first_rows_ + growth : layer_.live_rows();
+    if (!decodes_) return;
+    while (steps_ < kGrowingSteps - 2) step();
+    last_ = count();
   }
 
   void reset() override {
@@ -52,11 +54,12 @@ class LayerKernel final : public Kernel {
   }
 
   Work work() const override {
-    // A cache that grew since the count is read as far as it has grown on average.
-    const double grown = counted_rows_ > 0 ? (first_rows_ + layer_.live_rows()) / 2 / counted_rows_ : 1;
-    const double growth = decodes_ && layer_.cache().selector() == nullptr ? grown : 1;
-    return {.operations = 2 * (counts_.weight_multiply_adds + counts_.attention_multiply_adds * growth),
-            .bytes = counts_.weight_bytes + counts_.cached_bytes * growth + counts_.state_bytes};
+    // Steps over a cache that grows are on the line between the first and the last; afterwards they are like the last.
+    const double growing = std::min(steps_, kGrowingSteps);
+    const double way = growing > 1 ? (growing - 1) / 2 / (kGrowingSteps - 1) : 0;
+    const double share = steps_ > 0 ? (growing * way + (steps_ - growing)) / steps_ : 0;
+    const auto mean = [&](double first, double last) { return first + (last - first) * share; };
+    return {.operations = mean(first_.operations(), last_.operations()), .bytes = mean(first_.bytes(), last_.bytes())};
   }
 
   double footprint() const override {
@@ -73,6 +76,9 @@ class LayerKernel final : public Kernel {
 
  private:
   [[nodiscard]] Phase phase() const noexcept { return decodes_ ? Phase::decode : Phase::last_prefill; }
+  [[nodiscard]] StepCounts count() {
+    return has_projections_ ? layer_.count_hidden(tokens_, phase()) : layer_.count_rows(tokens_, phase());
+  }
   experiment::LayerRun layer_;
   bool has_projections_;
   bool is_of_cache_;
@@ -82,8 +88,7 @@ class LayerKernel final : public Kernel {
   int steps_ = 0;            // since the reset
   double first_rows_ = 0;    // that lived then
   double kept_rows_ = 0;     // of all kv heads, between two resets
-  StepCounts counts_;        // of the first step
-  double counted_rows_ = 0;  // that lived after it
+  StepCounts first_, last_;  // of the first step after a reset and of the last over a cache that grows
 };
 
 }  // namespace

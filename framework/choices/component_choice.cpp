@@ -1,12 +1,12 @@
 #include "choices/component_choice.h"
 
 #include <algorithm>
-#include <array>
 #include <utility>
 #include <vector>
 
 #include <attnlab/error.h>
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "choices/component_keys.h"
 #include "config/map_reader.h"
@@ -39,26 +39,6 @@ nlohmann::ordered_json option_json(const OptionSpec& option, const OptionValue& 
       value);
 }
 
-StoragePart storage_part(const Descriptor& storage, OptionValues written) {
-  StoragePart part{.id = storage.id, .options = std::move(written), .text = storage.id, .json = storage.id};
-  if (storage.options.empty()) return part;
-  nlohmann::ordered_json options = nlohmann::ordered_json::object();
-  for (const OptionSpec& option : storage.options) {
-    if (option.from_model.empty()) part.options.try_emplace(option.name, option.default_value);
-    const auto value = part.options.find(option.name);
-    if (value == part.options.end()) continue;
-    options[option.name] = option_json(option, value->second);
-    // The first option is the storage's measure, the others are named where they are not as usual.
-    const std::string shown = config::option_text(value->second);
-    if (&option == &storage.options.front())
-      part.text += ":" + shown;
-    else if (value->second != option.default_value)
-      part.text += "," + option.name + ":" + shown;
-  }
-  part.json = {{storage.id, std::move(options)}};
-  return part;
-}
-
 // Rules across options name an option; its place is where it was written, or else where the component was.
 void check_rules(const Descriptor& component, const OptionValues& values, const Node& written,
                  const config::Mark& where, const ComponentLookup& lookup, ProblemList& problems) {
@@ -79,7 +59,7 @@ std::optional<StoragePart> read_storage_part(const Node& node, const ComponentLo
     const std::size_t before = problems.size();
     OptionValues options = config::read_options(named->options, storage.options, named->id, problems);
     if (problems.size() > before) return std::nullopt;
-    StoragePart part = storage_part(storage, std::move(options));
+    StoragePart part = part_of(storage, std::move(options));
     check_rules(storage, part.options, named->options, named->where, lookup, problems);
     return part;
   } catch (const Error& error) {
@@ -121,6 +101,26 @@ std::optional<StoredKeys> read_stored_keys(const Node& node, ProblemList& proble
 
 }  // namespace
 
+StoragePart part_of(const Descriptor& storage, OptionValues given) {
+  StoragePart part{.id = storage.id, .options = std::move(given), .text = storage.id, .json = storage.id};
+  if (storage.options.empty()) return part;
+  nlohmann::ordered_json options = nlohmann::ordered_json::object();
+  for (const OptionSpec& option : storage.options) {
+    if (option.from_model.empty()) part.options.try_emplace(option.name, option.default_value);
+    const auto value = part.options.find(option.name);
+    if (value == part.options.end()) continue;
+    options[option.name] = option_json(option, value->second);
+    // The first option is the storage's measure, the others are named where they are not as usual.
+    const std::string shown = config::option_text(value->second);
+    if (&option == &storage.options.front())
+      part.text += ":" + shown;
+    else if (value->second != option.default_value)
+      part.text += "," + option.name + ":" + shown;
+  }
+  part.json = {{storage.id, std::move(options)}};
+  return part;
+}
+
 std::string StorageChoice::text() const {
   const bool is_one = keys == values && (page == 0 || !keys.options.empty());
   const std::string sides = is_one ? keys.text : "k:" + keys.text + ",v:" + values.text;
@@ -137,7 +137,7 @@ nlohmann::ordered_json storage_json(const StorageChoice& storage) {
 }
 
 StorageChoice default_choice(const Descriptor& storage) {
-  const StoragePart part = storage_part(storage, {});
+  const StoragePart part = part_of(storage, {});
   return {part, part, 0};
 }
 

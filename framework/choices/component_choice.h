@@ -30,6 +30,10 @@ struct StoragePart {
   bool operator==(const StoragePart& other) const { return id == other.id && options == other.options; }
 };
 
+/// A storage with these options and the defaults of the others. What comes from a model is left out where it is not
+/// given.
+[[nodiscard]] ATTNLAB_API StoragePart part_of(const Descriptor& storage, OptionValues given);
+
 /// How rows are held. Every cache takes it: it stands among the cache's options and is no option of the plugin.
 struct StorageChoice {
   StoragePart keys;

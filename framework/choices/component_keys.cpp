@@ -1,5 +1,11 @@
 #include "choices/component_keys.h"
 
+#include <string>
+
+#include <fmt/format.h>
+
+#include "choices/plain_components.h"
+
 namespace attnlab::experiment {
 namespace {
 
@@ -14,8 +20,9 @@ Key form(std::string_view name, std::string_view definition, std::string_view do
 }  // namespace
 
 const KeyTable& common_cache_keys() {
+  static const std::string of_rows = fmt::format("How rows are held; default {}.", kPlainStorage);
   static const KeyTable keys = {
-      form("storage", "storage", "How rows are held; default f32."),
+      form("storage", "storage", of_rows),
       {.name = "keys",
        .type = KeyType::choice,
        .doc = "Whether keys are stored with their rotation; auto: unrotated where the scheme depends on the length.",
@@ -24,8 +31,10 @@ const KeyTable& common_cache_keys() {
 }
 
 const KeyTable& storage_keys() {
-  static const KeyTable keys = {form("k", "storage_of_side", "Storage of keys; default f32."),
-                                form("v", "storage_of_side", "Storage of values; default f32."),
+  static const std::string of_keys = fmt::format("Storage of keys; default {}.", kPlainStorage);
+  static const std::string of_values = fmt::format("Storage of values; default {}.", kPlainStorage);
+  static const KeyTable keys = {form("k", "storage_of_side", of_keys),
+                                form("v", "storage_of_side", of_values),
                                 {.name = "page",
                                  .type = KeyType::integer,
                                  .doc = "Rows of a page; without it rows are not paged.",

@@ -6,6 +6,7 @@
 
 #include <attnlab/error.h>
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "config/scalars.h"
 

@@ -1,7 +1,6 @@
 // attnlab bench: Google Benchmark over every loaded plugin, and its JSON as a study with a report.
 #include <fmt/format.h>
-
-#include <algorithm>
+#include <nlohmann/json.hpp>
 
 #include <attnlab/error.h>
 
@@ -9,7 +8,6 @@
 #include "bench/study.h"
 #include "cli/command.h"
 #include "parallel/parallel.h"
-#include "report/pages/results_folder.h"
 #include "report/pages/terminal_table.h"
 
 namespace attnlab::cli {

@@ -10,14 +10,17 @@
 #include <attnlab/error.h>
 
 #include "choices/layered_choice.h"
+#include "choices/plain_components.h"
 #include "parallel/parallel.h"
 
 namespace attnlab::cli {
 
 void ModelOptions::add_to(CLI::App& command) {
-  command.add_option("--attention", attention_, "Attention: gqa or '{gqa: {kv_heads: 2}}'; default: the model's own");
-  command.add_option("--position", position_, "Position scheme; default: rope as the model has it");
-  command.add_option("--cache", cache_, "Cache policy; default: full");
+  command.add_option("--attention", attention_,
+                     "Attention: NAME or '{NAME: {OPTION: VALUE}}'; default: the model's own");
+  command.add_option("--position", position_,
+                     fmt::format("Position scheme; default: {} as the model has it", experiment::kPlainPosition));
+  command.add_option("--cache", cache_, fmt::format("Cache policy; default: {}", experiment::kPlainCache));
   command.add_option("--plugin", plugins_, "A plugin file or folder beside those of the build");
   command.add_option("--threads", threads_, "Threads; default: all processors")->check(CLI::Range(1, 1024));
   command.add_option("--weights-seed", seed_, "Seed of the weights of a model YAML");

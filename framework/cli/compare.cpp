@@ -1,5 +1,6 @@
 // attnlab compare A B: two results folders side by side; or one, and what was committed under its path in a revision.
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include <charconv>
 

@@ -39,7 +39,7 @@ class Numbered {
 // "no: r1 r3", "yes: n2", "yes".
 std::string verdict(const experiment::Composition& cell, Numbered& reasons, Numbered& notes) {
   std::string marks;
-  for (const std::string& reason : cell.conflicts) marks += ' ' + reasons.of(reason);
+  for (const std::string& reason : cell.reasons) marks += ' ' + reasons.of(reason);
   if (!marks.empty()) return "no" + marks;
   for (const std::string& note : cell.notes) marks += ' ' + notes.of(note);
   return "yes" + marks;

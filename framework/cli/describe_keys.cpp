@@ -5,7 +5,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "choices/component_keys.h"
 #include "workloads/workload.h"
 
 namespace attnlab::cli {

@@ -3,8 +3,6 @@
 
 #include <algorithm>
 
-#include <attnlab/error.h>
-
 #include "assembly/compression.h"
 #include "assembly/feeding.h"
 #include "assembly/prompt.h"

@@ -2,8 +2,6 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <algorithm>
-
 #include <attnlab/error.h>
 
 #include "choices/component_choice.h"

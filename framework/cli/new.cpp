@@ -27,13 +27,14 @@ constexpr Template kTemplates[] = {
 struct KindTexts {
   const char* kind;
   const char* baseline;  // the built-in component that it is compared with
-  const char* arm;       // what stands before the name in an arm, and what closes it
+  std::string arm;       // what stands before the name in an arm, and what closes it
   const char* end = "";
 };
-constexpr KindTexts kKinds[] = {{"attention", experiment::kGroupedAttention, "attention:"},
-                                {"position", experiment::kPlainPosition, "position:"},
-                                {"cache", experiment::kPlainCache, "cache:"},
-                                {"storage", experiment::kRoundedStorage, "cache: {full: {storage:", "}}"}};
+const KindTexts kKinds[] = {
+    {"attention", experiment::kGroupedAttention, "attention:"},
+    {"position", experiment::kPlainPosition, "position:"},
+    {"cache", experiment::kPlainCache, "cache:"},
+    {"storage", experiment::kRoundedStorage, fmt::format("cache: {{{}: {{storage:", experiment::kPlainCache), "}}"}};
 
 // Targets that CMake makes itself.
 constexpr std::array kCMakeNames{"all",     "clean",          "edit_cache", "help",          "install",
@@ -73,7 +74,7 @@ void check_folder(const fs::path& folder) {
 
 // As the command line takes the component: `--cache full`, `--cache '{full: {storage: NAME}}'`.
 std::string flag_of(const KindTexts& texts, const std::string& name) {
-  const std::string arm = texts.arm;
+  const std::string& arm = texts.arm;
   const std::size_t colon = arm.find(':');
   if (colon + 1 == arm.size()) return fmt::format("--{} {}", texts.kind, name);
   return fmt::format("--{} '{} {}{}'", arm.substr(0, colon), arm.substr(colon + 2), name, texts.end);

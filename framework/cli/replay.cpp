@@ -51,7 +51,8 @@ void add_replay(CLI::App& app, std::function<int()>& run) {
   command->add_option("STREAMS", options->streams, "Safetensors with q [T, H, d], k and v [T, G, d], not rotated")
       ->required();
   command->add_option("--cache", options->cache, "Cache policy")->required();
-  command->add_option("--position", options->position, "Position scheme; default: none");
+  command->add_option("--position", options->position,
+                      fmt::format("Position scheme; default: {}", experiment::kNoPosition));
   command->add_option("--prefill", options->prefill, "Tokens of the prompt; the rest is decoded one at a time")
       ->required()
       ->check(CLI::Range(1, 1 << 30));

@@ -3,6 +3,7 @@
 // attnlab report DIR --figures OUT: charts and a table for a paper; attnlab report --index DIR: one page over many
 // runs.
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include <attnlab/error.h>
 
@@ -13,7 +14,6 @@
 #include "report/pages/results_folder.h"
 #include "report/pages/terminal_table.h"
 #include "report/read/run_search.h"
-#include "report/read/trial_result.h"
 
 namespace attnlab::cli {
 namespace {

@@ -22,8 +22,9 @@ void add_shared(CLI::App& command, RunCommandOptions& options) {
   command.add_option("FILE", options.file, "The experiment")->required();
   command.add_option("--set", options.set, "Change a value: a.b=c (repeatable)");
   command.add_option("--only", options.only,
-                     "Only the arms whose whole name or a tag this glob matches (* ? [abc]): --only '*/full' or --only "
-                     "'gqa*'; the baseline that the experiment names runs with them");
+                     fmt::format("Only the arms whose whole name or a tag this glob matches (* ? [abc]): --only '*/{}' "
+                                 "or --only '{}*'; the baseline that the experiment names runs with them",
+                                 experiment::kPlainCache, experiment::kGroupedAttention));
   command.add_option("--threads", options.threads, "Threads; default: the experiment's, else all processors")
       ->check(CLI::Range(1, 1024));
   command.add_option("--plugin", options.plugins, "A plugin file or folder beside those of the experiment");

@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include <attnlab/error.h>
+#include <nlohmann/json.hpp>
 
 #include "config/option_reader.h"
 #include "config/quantities.h"

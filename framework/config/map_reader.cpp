@@ -1,7 +1,6 @@
 #include "config/map_reader.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include <attnlab/error.h>

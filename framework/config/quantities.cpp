@@ -1,7 +1,5 @@
 #include "config/quantities.h"
 
-#include <string>
-
 #include <attnlab/budget.h>
 #include <fmt/format.h>
 

@@ -9,6 +9,7 @@
 #include <attnlab/error.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
 
 #include "config/ranges.h"
 

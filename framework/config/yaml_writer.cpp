@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include <nlohmann/json.hpp>
+
 #include <yaml-cpp/emitter.h>
 #include <yaml-cpp/emittermanip.h>
 

@@ -7,6 +7,7 @@
 #include <map>
 #include <utility>
 
+#include "assembly/arm_cost.h"
 #include "assembly/feeding.h"
 #include "steps/checking_steps.h"
 
@@ -52,7 +53,7 @@ class Feeder {
     model::Session session = decoder_.make_session(feeding.capacities);
     fill_caches(decoder_, session, feeding.filled, 1);
     // What of the prompts is too long for the model's own rows is made up, as their beginning.
-    const int most = most_tokens(session, std::ranges::max(feeding.capacities));
+    const int most = most_tokens(std::ranges::max(feeding.capacities));
     std::vector<int> begun = feeding.filled, ends = feeding.filled, left = feeding.prompts;
     for (int i = 0; i < sequences; ++i) {
       ends[i] += feeding.prompts[i];
@@ -75,13 +76,15 @@ class Feeder {
   [[nodiscard]] bool all_finite() const noexcept { return finite_; }
 
  private:
-  [[nodiscard]] int most_tokens(const model::Session& session, int capacity) const {
-    double pairs = 0;  // multiply-adds of a token with the rows before it
-    for (int layer = 0; layer < session.layers(); ++layer) {
-      const KvShape shape = session.shape(layer);
-      pairs += static_cast<double>(decoder_.config().heads) * (shape.key_dim + shape.value_dim) * capacity;
+  [[nodiscard]] int most_tokens(int capacity) const {
+    double of_token = 0, of_pass = 0;  // multiply-adds
+    for (const LayerCost& layer : cost_of(decoder_, capacity).layers) {
+      const PassCost& pass = layer.prefill;
+      const int seen = layer.visible_rows > 0 ? std::min(layer.visible_rows, capacity) : capacity;
+      of_token += pass.weights_per_token + pass.own_per_token + pass.heads * pass.per_pair * seen;
+      of_pass += pass.weights_per_row * capacity;
     }
-    const double tokens = kMostOperations / (static_cast<double>(decoder_.layer_weights()) + pairs);
+    const double tokens = (kMostOperations - of_pass) / of_token;
     return static_cast<int>(std::clamp<double>(tokens, kLeastPrompt, std::numeric_limits<int>::max()));
   }
 

@@ -4,13 +4,16 @@
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <set>
 #include <string>
 
 #include <fmt/ranges.h>
 
 #include "assembly/feeding.h"
+#include "choices/plain_components.h"
 #include "conformance/storage_laws.h"
+#include "core/attend_reference.h"
 #include "parallel/keep_threads.h"
 #include "steps/checking_steps.h"
 #include "steps/watched_steps.h"
@@ -56,7 +59,7 @@ class Weighed final : public KvSource {
 
 class Weigh final : public AttendWatcher {
  public:
-  void attended(const AttendArgs& args, TensorView<const float, 3> out) override {
+  void attended(int, const AttendArgs& args, TensorView<const float, 3> out) override {
     if (args.weighting != nullptr || args.row_weighting != nullptr) return;  // no probabilities, so no mass
     ++calls;
     // One kv head after the other, so that the sums need no lock.
@@ -143,6 +146,47 @@ std::optional<Finding> mass_sums_up(Subject& subject, Kind kind) {
   return Finding{weigh.deviation, 1e-4, ""};
 }
 
+namespace {
+
+constexpr int kWindowPrompt = 300;  // tokens; a window of half of them is found
+
+// How far back the queries of a layer see, by position, in all its calls.
+class FarthestSeen final : public AttendWatcher {
+ public:
+  void attended(int layer, const AttendArgs& args, TensorView<const float, 3>) override {
+    Position& distance = of_layer[layer];
+    for (int head = 0; head < args.queries.extent(1); ++head)
+      for (int token = args.chunk.tokens() - 1; token >= kWindowPrompt / 2; token -= 9)
+        for (const Position key : seen_positions(args, {token, head}))
+          distance = std::max(distance, args.chunk.positions[token] - key);
+  }
+  std::map<int, Position> of_layer;
+};
+
+// In the cache that keeps and shows everything, an attention sees what it says: with a window no key before it; without
+// one, keys that are far away.
+std::optional<std::string> false_window(Subject& subject) {
+  if (subject.parts().cache.id != kPlainCache) return std::nullopt;
+  FarthestSeen seen;
+  Scratch scratch;
+  WatchedSteps steps(scratch, seen);
+  {
+    const model::WithSteps with(subject.decoder(), steps);
+    (void)subject.run(tokens(kWindowPrompt, 43), {});
+  }
+  for (const auto& [layer, distance] : seen.of_layer) {
+    const int window = subject.decoder().attention(layer).visible_window();
+    if (window > 0 && distance >= window)
+      return fmt::format("visible_window says {} keys, but layer {} sees one {} tokens back", window, layer, distance);
+    if (window == 0 && distance < kWindowPrompt / 2)
+      return fmt::format("visible_window says that there is none, but layer {} sees no key more than {} tokens back",
+                         layer, distance);
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
 std::optional<Finding> traits_are_true(Subject& subject, Kind kind) {
   model::Decoder& decoder = subject.decoder();
   model::Session session = decoder.make_session(1, 128);
@@ -157,6 +201,7 @@ std::optional<Finding> traits_are_true(Subject& subject, Kind kind) {
       return wrong("fixed_state does not fit to a state of " + std::to_string(decoder.state_floats(0)) + " numbers");
     if (says(Feature::single_kv_head) && shape.kv_heads != 1)
       return wrong("provides single_kv_head, but has " + std::to_string(shape.kv_heads));
+    if (const auto found = false_window(subject)) return wrong(*found);
   }
   if (kind == Kind::position) {
     const PositionScheme& scheme = decoder.position(0);

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include <attnlab/budget.h>
+#include <attnlab/error.h>
 #include <attnlab/state.h>
 
 #include "assembly/budget_choice.h"
@@ -292,6 +293,54 @@ std::optional<Finding> goes_on_from_saved_state(Subject& subject, Kind kind) {
   const bool keeps_its_own_budget =
       kind == Kind::cache && subject.traits(kind).provides.has(Feature::token_eviction) && !evicting(subject);
   return found.holds() && keeps_its_own_budget ? goes_on(subject, calls_of(kLongPrompt)) : found;
+}
+
+namespace {
+
+// Whether the cache does it; a fault of the plugin is no refusal.
+template <class Change>
+bool is_done(const Change& change) {
+  try {
+    change();
+  } catch (const PluginRefusal&) {
+    return false;
+  } catch (const PluginError&) {
+    throw;
+  } catch (const Error&) {
+    return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+std::optional<Finding> forks_and_goes_back(Subject& subject, Kind kind) {
+  if (kind == Kind::position) return std::nullopt;
+  constexpr std::uint64_t kOther = 2;  // the seed of other tokens
+  const std::span<const Call> before = std::span(calls()).first(7), after = std::span(calls()).subspan(7);
+  const auto fed = [&] {
+    model::Session session = subject.decoder().make_session(2, kCapacity);
+    (void)feed(subject, session, 0, before);
+    return session;
+  };
+  model::Session plain = fed();
+  const Hidden right = feed(subject, plain, 0, after);
+
+  std::optional<Finding> worst;
+  const auto compare = [&](model::Session& session, int sequence, const char* what) {
+    const Finding found{distance(feed(subject, session, sequence, after), right), 0, what};
+    if (!worst || found.deviation > worst->deviation) worst = found;
+  };
+  model::Session forked = fed();
+  if (is_done([&] { forked.fork(0, 1); })) {
+    (void)feed(subject, forked, 0, after, kOther);
+    compare(forked, 1, "a fork whose original went another way");
+  }
+  model::Session guessed = fed();
+  const int length = guessed.length(0);
+  (void)feed(subject, guessed, 0, after.first(3), kOther);
+  if (is_done([&] { guessed.truncate(0, length); })) compare(guessed, 0, "three tokens were taken back");
+  return worst;
 }
 
 }  // namespace attnlab::experiment::conformance

@@ -10,10 +10,10 @@
 
 #include <attnlab/error.h>
 
+#include "base/line_process.h"
 #include "base/plugin_call.h"
 #include "choices/layered_choice.h"
 #include "choices/plain_components.h"
-#include "conformance/line_process.h"
 #include "parallel/parallel.h"
 
 namespace attnlab::experiment::conformance {

@@ -2,7 +2,6 @@
 // other kinds. `attnlab check` prints one line a law with the measured deviation.
 #pragma once
 
-#include <filesystem>
 #include <functional>
 #include <optional>
 #include <string>

@@ -231,6 +231,7 @@ const std::vector<Law>& laws() {
       {"bytes reported = bytes allocated", bytes_are_allocated},
       {"clear goes back to the start", clears_to_the_start},
       {"save and restore go on identically", goes_on_from_saved_state},
+      {"forks and rollbacks leave no trace", forks_and_goes_back},
       {"nothing leaks", nothing_leaks},
       {"mass sums to queries x group", mass_sums_up},
       {"rows read back within their error", reads_back},

@@ -10,7 +10,7 @@
 #include <attnlab/error.h>
 #include <attnlab/ops.h>
 
-#include "conformance/given_rows.h"
+#include "conformance/storage_law_rows.h"
 
 namespace attnlab::experiment::conformance {
 namespace {

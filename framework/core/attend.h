@@ -2,8 +2,6 @@
 // does.
 #pragma once
 
-#include <atomic>
-#include <cstdint>
 #include <span>
 
 #include <attnlab/api.h>

@@ -20,14 +20,8 @@ struct Rows {
 
 Rows read_rows(const AttendArgs& args, int sequence, int kv_head) {
   const KvShape shape = args.source.shape();
-  // As much room as the core gives: values in whole vectors.
-  std::vector<float> keys(static_cast<std::size_t>(shape.key_dim + 16) * kTileRows);
-  std::vector<float> values(static_cast<std::size_t>(shape.value_dim + 16) * kTileRows);
-  std::vector<Position> positions(kTileRows);
-  TileScratch scratch{keys, values, positions};
   Rows all;
-  for (int index = 0; index < args.source.tiles(sequence, kv_head); ++index) {
-    const KvTile tile = args.source.tile(sequence, kv_head, index, scratch);
+  for_each_tile(args.source, sequence, kv_head, [&](const KvTile& tile) {
     for (int row = 0; row < tile.rows(); ++row) {
       for (int i = 0; i < shape.key_dim; ++i) all.keys.push_back(tile.keys(row, i));
       for (int i = 0; i < shape.value_dim; ++i) all.values.push_back(tile.values(row, i));
@@ -35,7 +29,8 @@ Rows read_rows(const AttendArgs& args, int sequence, int kv_head) {
       all.caps.push_back(tile.query_cap);
       for (int i = 0; i < shape.marks; ++i) all.marks.push_back(tile.marks(row, i));
     }
-  }
+    return true;
+  });
   if (args.rotation != nullptr && args.source.key_form() == KeyForm::unrotated && !all.positions.empty())
     rotate_columns(*args.rotation, {all.positions, args.chunk.lengths[sequence], RotateSide::key}, shape,
                    {all.keys.data(), {static_cast<std::int64_t>(all.positions.size()), 1, shape.key_dim}});
@@ -194,8 +189,8 @@ void answer_by_row(const AttendArgs& args, int sequence, QueryOfHead of, double*
       to[j] += weights[row] * rows[own - first].values[row * shape.value_dim + j];
 }
 
-// to [value_dim], zeros beforehand
-void answer(const AttendArgs& args, int sequence, QueryOfHead of, const Rows& rows, double* to) {
+// to [value_dim], zeros beforehand. Returns the logarithm of the sum of exp(score); 0 with a weighting.
+double answer(const AttendArgs& args, int sequence, QueryOfHead of, const Rows& rows, double* to) {
   const int value_dim = args.source.shape().value_dim;
   Query query(args, sequence, of);
   std::vector<double> scores;
@@ -203,16 +198,17 @@ void answer(const AttendArgs& args, int sequence, QueryOfHead of, const Rows& ro
     scores.push_back(score(args, sequence, of, query, rows, row));
   if (args.weighting != nullptr) {
     add_weighed(args, sequence, of, scores, rows, to);
-    return;
+    return 0;
   }
   double largest = args.sink_logits.empty() ? -std::numeric_limits<double>::infinity() : args.sink_logits[of.head];
   for (const double each : scores) largest = std::isnan(each) ? each : std::max(largest, each);
-  if (std::isinf(largest)) return;  // sees nothing: zeros
+  if (std::isinf(largest)) return largest;  // sees nothing: zeros
   double sum = args.sink_logits.empty() ? 0 : std::exp(args.sink_logits[of.head] - largest);
   for (const double each : scores) sum += std::exp(each - largest);
   for (std::size_t row = 0; row < scores.size(); ++row)
     for (int j = 0; j < value_dim; ++j)
       to[j] += std::exp(scores[row] - largest) / sum * rows.values[row * value_dim + j];
+  return largest + std::log(sum);
 }
 
 int sequence_of(const ChunkView& chunk, int token) {
@@ -223,7 +219,8 @@ int sequence_of(const ChunkView& chunk, int token) {
 
 }  // namespace
 
-std::vector<double> attend_reference(const AttendArgs& args, std::span<const QueryOfHead> queries) {
+std::vector<double> attend_reference(const AttendArgs& args, std::span<const QueryOfHead> queries,
+                                     std::span<double> log_sums) {
   const KvShape shape = args.source.shape();
   const int group = static_cast<int>(args.queries.extent(1)) / shape.kv_heads;
   std::vector<double> out(queries.size() * shape.value_dim);
@@ -237,9 +234,24 @@ std::vector<double> attend_reference(const AttendArgs& args, std::span<const Que
       continue;
     }
     const Rows rows = read_rows(args, place.first, place.second);
-    for (const std::size_t i : asked) answer(args, place.first, queries[i], rows, out.data() + i * shape.value_dim);
+    for (const std::size_t i : asked) {
+      const double log_sum = answer(args, place.first, queries[i], rows, out.data() + i * shape.value_dim);
+      if (!log_sums.empty()) log_sums[i] = log_sum;
+    }
   }
   return out;
+}
+
+std::vector<Position> seen_positions(const AttendArgs& args, QueryOfHead query) {
+  const int sequence = sequence_of(args.chunk, query.token);
+  const int group = static_cast<int>(args.queries.extent(1)) / args.source.shape().kv_heads;
+  const Rows rows = read_rows(args, sequence, query.head / group);
+  Query asked(args, sequence, query);
+  std::vector<Position> seen;
+  for (std::size_t row = 0; row < rows.positions.size(); ++row)
+    if (score(args, sequence, query, asked, rows, row) != -std::numeric_limits<double>::infinity())
+      seen.push_back(rows.positions[row]);
+  return seen;
 }
 
 }  // namespace attnlab

@@ -6,7 +6,6 @@
 
 #include "base/plugin_call.h"
 #include "core/query_block.h"
-#include "core/tile_kernels.h"
 #include "parallel/parallel.h"
 
 namespace attnlab {

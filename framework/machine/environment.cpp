@@ -9,6 +9,8 @@
 #include <string_view>
 #include <thread>
 
+#include <nlohmann/json.hpp>
+
 #include "base/sha256.h"
 #include "machine/memory.h"
 #include "ops/probe_kernels.h"

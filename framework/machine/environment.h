@@ -9,7 +9,7 @@
 #include <vector>
 
 #include <attnlab/api.h>
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 
 #include "machine/build_info.h"
 #include "machine/cache_sizes.h"

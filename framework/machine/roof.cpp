@@ -13,6 +13,8 @@
 #include <system_error>
 #include <thread>
 
+#include <nlohmann/json.hpp>
+
 #include <attnlab/error.h>
 
 #include "base/pages.h"

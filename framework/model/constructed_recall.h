@@ -17,8 +17,9 @@
 
 namespace attnlab::model {
 
-inline constexpr int kRecallCode = 128;          // entries of a token's code
-inline constexpr int kMostRecallTokens = 16384;  // codes that there are
+inline constexpr const char* kConstructedRecall = "recall";  // in `model: {constructed: ...}`
+inline constexpr int kRecallCode = 128;                      // entries of a token's code
+inline constexpr int kMostRecallTokens = 16384;              // codes that there are
 
 /// The code of a token: entries +-1, the first of them +1. Codes of different tokens agree in 56, 64 or 72 of their 128
 /// entries, so their correlation is at most 1/8 in size. They are the dual of a double-error-correcting BCH code

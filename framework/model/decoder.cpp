@@ -5,9 +5,6 @@
 #include <algorithm>
 #include <atomic>
 #include <bit>
-#include <cstring>
-#include <map>
-#include <numeric>
 
 #include <attnlab/error.h>
 
@@ -45,6 +42,7 @@ std::unique_ptr<LayerCache> make_cache(const LayerComponents& components, const 
   LayerCacheContext context{.layer = place.layer,
                             .layers = place.layers,
                             .caches = place.caches,
+                            .cache = place.cache,
                             .sequences = sequences,
                             .capacities = place.capacities,
                             .heads = place.heads,
@@ -61,97 +59,6 @@ std::unique_ptr<LayerCache> make_cache(const LayerComponents& components, const 
   auto cache = components.cache->create(context);
   if (cache == nullptr) throw Error("", "a cache policy made no cache", "its create() must not return null");
   return cache;
-}
-
-Session::~Session() = default;
-Session::Session(Session&&) noexcept = default;
-
-void Session::clear() {
-  for (int sequence = 0; sequence < sequences(); ++sequence) {
-    lengths_[sequence] = 0;
-    for (auto& cache : caches_) cache->clear(sequence);
-    halfway_[sequence] = 0;
-  }
-  for (std::vector<float>& state : states_) std::fill(state.begin(), state.end(), 0.0F);
-}
-
-void Session::check_whole(int sequence) const {
-  if (halfway_[sequence] != 0)
-    throw Error("", fmt::format("sequence {} was left halfway by a pass that failed", sequence),
-                "clear the session, or restore the sequence from a state that was saved before");
-}
-
-void Session::save(int sequence, StateWriter& to) const {
-  check_whole(sequence);
-  to.put(lengths_[sequence]);
-  for (const std::vector<float>& state : states_) {
-    const std::size_t floats = state.size() / lengths_.size();
-    to.put_all(std::span<const float>(state).subspan(sequence * floats, floats));
-  }
-  for (const auto& cache : caches_) {
-    StateWriter of_cache;  // its own, so that no cache reads what another wrote
-    cache->save(sequence, of_cache);
-    to.put_all(of_cache.bytes());
-  }
-}
-
-void Session::restore(int sequence, StateReader& from) {
-  halfway_[sequence] = 1;
-  const auto length = from.get<Position>();
-  std::vector<float> saved;
-  for (std::vector<float>& state : states_) {
-    const std::size_t floats = state.size() / lengths_.size();
-    from.get_all(saved);
-    if (saved.size() != floats)
-      throw Error("", "the state is that of another attention", "restore a session that was made alike");
-    std::copy(saved.begin(), saved.end(), state.begin() + static_cast<std::ptrdiff_t>(sequence * floats));
-  }
-  std::vector<std::byte> bytes;
-  for (std::size_t cache = 0; cache < caches_.size(); ++cache) {
-    from.get_all(bytes);
-    StateReader of_cache(bytes);
-    caches_[cache]->restore(sequence, of_cache);
-    if (!of_cache.is_at_end()) {
-      const auto layer = std::ranges::find(cache_of_, static_cast<int>(cache)) - cache_of_.begin();
-      throw Error("", fmt::format("the cache of layer {} reads less of its state than it wrote", layer),
-                  "restore what save writes, in the same order");
-    }
-  }
-  lengths_[sequence] = length;
-  halfway_[sequence] = 0;
-}
-
-std::size_t Session::kv_bytes() const noexcept {
-  std::size_t sum = 0;
-  for (const auto& cache : caches_) sum += cache->bytes();
-  for (const std::vector<float>& state : states_) sum += state.size() * sizeof(float);
-  return sum;
-}
-
-std::size_t Session::kv_bytes_nominal() const noexcept {
-  std::size_t sum = 0;
-  for (const auto& cache : caches_) {
-    const KvShape shape = cache->shape();
-    const std::size_t row = sizeof(float) * (shape.key_dim + (shape.value_is_key_prefix ? 0 : shape.value_dim));
-    for (int sequence = 0; sequence < sequences(); ++sequence)
-      for (int head = 0; head < shape.kv_heads; ++head) sum += row * cache->rows(sequence, head);
-  }
-  return sum;
-}
-
-std::int64_t Session::live_rows() const noexcept {
-  std::int64_t sum = 0;
-  for (const auto& cache : caches_)
-    for (int sequence = 0; sequence < sequences(); ++sequence)
-      for (int head = 0; head < cache->shape().kv_heads; ++head) sum += cache->rows(sequence, head);
-  return sum;
-}
-
-std::int64_t Session::appended_rows() const noexcept {
-  std::int64_t sum = 0;
-  for (const auto& cache : caches_)
-    for (const Position length : lengths_) sum += static_cast<std::int64_t>(length) * cache->shape().kv_heads;
-  return sum;
 }
 
 Decoder::Decoder(const ModelConfig& config, std::vector<LayerComponents> layers, WeightStore weights,
@@ -247,29 +154,13 @@ void Decoder::load(WeightStore& weights, bool replaced_attention) {
 }
 
 std::size_t Decoder::weight_bytes() const noexcept {
-  return weight_bytes_per_step() + embedding_.size();
-}
-
-std::size_t Decoder::weight_bytes_per_step() const noexcept {
-  std::size_t sum = head_->bytes() + final_norm_.size() * sizeof(float);
+  std::size_t sum = embedding_.size() + head_->bytes() + final_norm_.size() * sizeof(float);
   for (const Layer& layer : layers_) {
     sum += layer.gate->bytes() + layer.up->bytes() + layer.down->bytes() + layer.parameters->bytes();
     sum += sizeof(float) * (layer.input_norm.size() + layer.post_attention_norm.size() + layer.gate_bias.size() +
                             layer.up_bias.size() + layer.down_bias.size());
   }
   return sum;
-}
-
-std::int64_t Decoder::layer_weights() const noexcept {
-  const auto count = [](const Matrix& matrix) { return matrix.out_dim() * matrix.in_dim(); };
-  std::int64_t sum = 0;
-  for (const Layer& layer : layers_)
-    sum += count(*layer.gate) + count(*layer.up) + count(*layer.down) + layer.parameters->matrix_elements();
-  return sum;
-}
-
-std::int64_t Decoder::head_weights() const noexcept {
-  return head_->out_dim() * head_->in_dim();
 }
 
 const AttendTime& Decoder::attend_time() const noexcept {
@@ -314,10 +205,14 @@ Session Decoder::make_session(std::span<const int> capacities) const {
   Session session;
   session.lengths_.resize(sequences);
   session.halfway_.resize(sequences);
+  for (int sequence = 0; sequence < sequences; ++sequence) session.histories_.push_back(Session::next_history());
   const int longest = sequences == 0 ? 0 : *std::ranges::max_element(capacities);
-  int caches = 0;
-  for (std::size_t index = 0; index < layers_.size(); ++index)
-    caches += layers_[index].kv_layer == static_cast<int>(index) ? 1 : 0;
+  const auto keeps_rows = [&](std::size_t index) {
+    return layers_[index].kv_layer == static_cast<int>(index) &&
+           layers_[index].components.attention->kv_shape().kv_heads > 0;
+  };
+  int caches = 0, cache = 0;
+  for (std::size_t index = 0; index < layers_.size(); ++index) caches += keeps_rows(index) ? 1 : 0;
   for (std::size_t index = 0; index < layers_.size(); ++index) {
     const LayerComponents& components = layers_[index].components;
     const int owner = layers_[index].kv_layer;
@@ -327,11 +222,13 @@ Session Decoder::make_session(std::span<const int> capacities) const {
       session.caches_.push_back(make_cache(components, {.layer = static_cast<int>(index),
                                                         .layers = config_.layers,
                                                         .caches = caches,
+                                                        .cache = keeps_rows(index) ? cache++ : 0,
                                                         .heads = config_.heads,
                                                         .capacities = {capacities.begin(), capacities.end()}}));
     const AttentionVariant& attention = *components.attention;
     session.states_.emplace_back(static_cast<std::size_t>(sequences) *
                                  (attention.state_floats() + attention.summary_floats(longest)));
+    session.has_state_.push_back(attention.state_floats() > 0);
   }
   return session;
 }
@@ -431,7 +328,8 @@ TensorView<const float, 2> Decoder::forward(Session& session, std::span<const Se
                .position = *layer.components.position,
                .state = {session.states_[index].data(), {sequences, state_floats}},
                .ends_rows = layer.ends_rows,
-               .layer = static_cast<int>(index)},
+               .layer = static_cast<int>(index),
+               .histories = session.histories_},
               normed, added);
     steps.add_norm(x, added.data(), layer.post_attention_norm, config_.rms_norm_eps, normed);
     steps.gated_project(normed, {*layer.gate, *layer.up, layer.gate_bias, layer.up_bias}, inner);

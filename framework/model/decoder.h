@@ -3,6 +3,7 @@
 // experiment), where weights come from (WeightStore), how text is sampled (sampling).
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -40,7 +41,8 @@ struct LayerComponents {
 struct CachePlace {
   int layer = 0;
   int layers = 1;
-  int caches = 1;  // of all layers, where some read those of others
+  int caches = 1;  // of all layers, where some keep no rows or read those of others
+  int cache = 0;   // the place of this one among them
   int heads = 0;
   std::vector<int> capacities = {0};  // [sequences] tokens that each may reach; 0: not known
 };
@@ -74,6 +76,13 @@ class ATTNLAB_API Session {
   /// An Error where a cache does not say what its state is, or the state is that of another model or arm.
   void save(int sequence, StateWriter& to) const;
   void restore(int sequence, StateReader& from);
+  /// Takes back all tokens but the first `length`, as if they had never been fed (a speculative step that was
+  /// rejected). An Error where a cache or an attention cannot go back; if a cache refuses after those of other layers
+  /// have gone back, the sequence is refused like after a pass that failed.
+  void truncate(int sequence, int length);
+  /// Makes the empty sequence `to` go on from what `from` holds: rows of a shared prefix are stored once and counted
+  /// once until one of the two sequences changes them. An Error where a cache cannot.
+  void fork(int from, int to);
   [[nodiscard]] int layers() const noexcept { return static_cast<int>(cache_of_.size()); }
   /// Whether its cache is the layer's own, not that of an earlier layer whose rows it reads.
   [[nodiscard]] bool owns_rows(int layer) const noexcept {
@@ -96,12 +105,22 @@ class ATTNLAB_API Session {
   Session() = default;
 
   void check_whole(int sequence) const;
+  // Of the whole process, so that a number is never that of another session's sequence.
+  [[nodiscard]] static std::uint64_t next_history() noexcept;
+  // The sequence's part of a layer's state.
+  template <class Floats>
+  [[nodiscard]] auto state_of(Floats& state, int sequence) const {
+    const std::size_t floats = state.size() / lengths_.size();
+    return std::span(state).subspan(static_cast<std::size_t>(sequence) * floats, floats);
+  }
 
   std::vector<std::unique_ptr<LayerCache>> caches_;  // of the layers with rows of their own
   std::vector<int> cache_of_;                        // [layers] index of the cache that the layer reads
   std::vector<std::vector<float>> states_;           // [layers][sequences x (state_floats + summary_floats)]
+  std::vector<char> has_state_;                      // [layers] state_floats > 0
   std::vector<Position> lengths_;                    // [sequences]
   std::vector<char> halfway_;                        // [sequences]: in a pass that has not come to its end
+  std::vector<std::uint64_t> histories_;             // [sequences]: see LayerPass::histories
   // The chunk being fed, kept so that a decode step allocates nothing.
   std::vector<std::int32_t> offsets_;
   std::vector<Position> positions_;
@@ -122,11 +141,6 @@ class ATTNLAB_API Decoder {
   /// What the report has to say about the weights: conversions of head layouts.
   [[nodiscard]] const std::vector<std::string>& notes() const noexcept { return notes_; }
   [[nodiscard]] std::size_t weight_bytes() const noexcept;
-  /// Bytes of weights that one decode step reads: all but an embedding table of its own.
-  [[nodiscard]] std::size_t weight_bytes_per_step() const noexcept;
-  /// Weights that every token is multiplied with in the layers, and in the head.
-  [[nodiscard]] std::int64_t layer_weights() const noexcept;
-  [[nodiscard]] std::int64_t head_weights() const noexcept;
 
   /// Other steps than those of inference, through which all passes go from now on (steps that count, or check); null:
   /// those of inference. Returns what was there before.

@@ -4,7 +4,7 @@
 #include <numeric>
 
 #include "model/decoder_parts.h"
-#include "steps/given_rows.h"
+#include "steps/given_attention.h"
 
 namespace attnlab::model {
 namespace {
@@ -31,8 +31,8 @@ void Decoder::fill(Session& session, std::span<const int> lengths, std::span<con
     std::vector<float> queries;
     if (cache.query_sink() != nullptr) queries.resize(row(config_.heads, shape.key_dim));
     make(layer, {keys, values, queries});
-    GivenRows given(shape, config_.heads);
-    given.set_attends(GivenRows::Attends::never);
+    GivenAttention given(shape, config_.heads);
+    given.set_attends(GivenAttention::Attends::never);
     for (int sequence = 0; sequence < session.sequences(); ++sequence)
       for (Position first = session.lengths_[sequence]; first < lengths[sequence]; first += kChunkTokens) {
         const int count = std::min(kChunkTokens, lengths[sequence] - first);
@@ -50,7 +50,8 @@ void Decoder::fill(Session& session, std::span<const int> lengths, std::span<con
                   {.chunk = chunk,
                    .cache = cache,
                    .position = *layers_[index].components.position,
-                   .layer = static_cast<int>(index)},
+                   .layer = static_cast<int>(index),
+                   .histories = session.histories_},
                   {}, {});
       }
   }

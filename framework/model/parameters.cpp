@@ -14,12 +14,6 @@ std::size_t BoundParameters::bytes() const noexcept {
   return sum;
 }
 
-std::int64_t BoundParameters::matrix_elements() const noexcept {
-  std::int64_t sum = 0;
-  for (const Matrix& matrix : matrices_) sum += matrix.out_dim() * matrix.in_dim();
-  return sum;
-}
-
 void BoundParameters::load(const ParameterSpec& spec, const std::string& full_name, WeightStore& weights,
                            ParameterSet& set) {
   if (spec.form == ParameterForm::matrix) {

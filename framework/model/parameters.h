@@ -21,8 +21,6 @@ class BoundParameters {
  public:
   /// What was loaded, and what components packed for themselves when it was bound.
   [[nodiscard]] std::size_t bytes() const noexcept;
-  /// Of the matrices: what a token is multiplied with.
-  [[nodiscard]] std::int64_t matrix_elements() const noexcept;
   void load(const ParameterSpec& spec, const std::string& full_name, WeightStore& weights, ParameterSet& set);
   /// Hands a set to its component.
   void bind(Module& module, const ParameterSet& set);

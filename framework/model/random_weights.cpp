@@ -6,15 +6,10 @@
 
 #include <attnlab/random.h>
 
+#include "base/fnv1a.h"
+
 namespace attnlab::model {
 namespace {
-
-// FNV-1a: where in the sequence of the seed a tensor begins.
-constexpr std::uint64_t hashed(std::string_view name) {
-  std::uint64_t hash = 0xcbf29ce484222325;
-  for (const char letter : name) hash = (hash ^ static_cast<unsigned char>(letter)) * 0x100000001b3;
-  return hash;
-}
 
 // The four 16-bit fields of a word, added in pairs: two sums of 17 bits in the halves of the result.
 constexpr std::uint64_t paired_fields(std::uint64_t bits) {
@@ -35,7 +30,8 @@ void random_values(std::uint64_t seed, std::string_view tensor_name, std::int64_
                    float standard_deviation) {
   const double sum_deviation = std::sqrt(8.0 * (65536.0 * 65536.0 - 1.0) / 12.0);  // eight times the variance of one
   const auto scale = static_cast<float>(standard_deviation / sum_deviation);
-  SplitMix64 random(SplitMix64::mixed(SplitMix64::mixed(seed) ^ hashed(tensor_name)));
+  // The name says where in the sequence of the seed a tensor begins.
+  SplitMix64 random(SplitMix64::mixed(SplitMix64::mixed(seed) ^ fnv1a(tensor_name)));
   random.skip(static_cast<std::uint64_t>(first_element));
   for (float& value : out) value = static_cast<float>(centred_sum(random.next())) * scale;
 }

@@ -1,8 +1,5 @@
 #include "ops/matrix.h"
 
-#include <bit>
-#include <cstring>
-
 #include "base/convert.h"
 
 namespace attnlab {

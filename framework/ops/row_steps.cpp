@@ -7,7 +7,6 @@
 
 #include <attnlab/ops.h>
 
-#include "ops/matrix.h"
 #include "ops/vector_kernels.h"
 #include "parallel/parallel.h"
 

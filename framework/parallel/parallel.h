@@ -2,10 +2,6 @@
 // The only folder that includes TBB.
 #pragma once
 
-#include <cstddef>
-#include <memory>
-#include <type_traits>
-
 #include <attnlab/api.h>
 
 namespace attnlab {

@@ -63,6 +63,32 @@ class RowsCache final : public LayerCache {
   std::size_t bytes() const noexcept override { return rows_->bytes() + (rule_ == nullptr ? 0 : rule_->bytes()); }
   void save(int sequence, StateWriter& to) const override {
     rows_->save(sequence, to);
+    save_rule(sequence, to);
+  }
+  void restore(int sequence, StateReader& from) override {
+    rows_->restore(sequence, from);
+    if (rule_ != nullptr) rule_->restore(sequence, from);
+  }
+  void truncate(int sequence, Position length) override {
+    StateWriter of_rule;
+    save_rule(sequence, of_rule);
+    if (!of_rule.bytes().empty())
+      throw Error("", "what the policy keeps of tokens that are to go cannot be taken back",
+                  "restore a state that was saved before them, or clear the sequence and feed it again");
+    rows_->truncate(sequence, length);
+  }
+  void fork(int from, int to) override {
+    StateWriter of_rule;
+    save_rule(from, of_rule);
+    rows_->fork(from, to);
+    if (rule_ == nullptr) return;
+    StateReader state(of_rule.bytes());
+    rule_->restore(to, state);
+  }
+
+ private:
+  // What the rule itself keeps of a sequence.
+  void save_rule(int sequence, StateWriter& to) const {
     if (rule_ == nullptr) return;
     const std::size_t before = to.bytes().size();
     rule_->save(sequence, to);
@@ -71,12 +97,7 @@ class RowsCache final : public LayerCache {
                       " bytes more than when it was new, and saves nothing",
                   "write save and restore beside its clear");
   }
-  void restore(int sequence, StateReader& from) override {
-    rows_->restore(sequence, from);
-    if (rule_ != nullptr) rule_->restore(sequence, from);
-  }
 
- private:
   KvShape shape_;
   KeyForm key_form_;
   std::unique_ptr<KvRows> rows_;
@@ -119,7 +140,7 @@ void check_scores(std::span<const double> scores, std::span<const Position> posi
   const auto row = found - scores.begin();
   broken_rule("rows_to_drop: the score of row " + std::to_string(row) + " (position " +
                   std::to_string(positions[static_cast<std::size_t>(row)]) + ") is NaN",
-              "score with numbers; where the model's own numbers are NaN, cache full shows it");
+              "score with numbers; where the model's own numbers are NaN, a cache that keeps every row shows it");
 }
 
 }  // namespace

@@ -1,8 +1,13 @@
 #include "registry/composition.h"
 
+#include <algorithm>
 #include <array>
 
 #include <fmt/format.h>
+
+#include <attnlab/error.h>
+
+#include "registry/way_out.h"
 
 namespace attnlab {
 namespace {
@@ -10,49 +15,46 @@ namespace {
 struct FeatureText {
   Feature feature;
   std::string_view name;
-  std::string_view why;                       // of an exclusion
-  std::string_view remedy;                    // of an exclusion
-  std::string_view remedy_of_attention = {};  // where it is the attention that excludes; empty: the same
-  std::string_view why_of_attention = {};     // the same
+  std::string_view why;                    // of an exclusion
+  std::string_view remedy = {};            // where it is a key that the host gives to every cache
+  std::string_view why_of_attention = {};  // where it is the attention that excludes; empty: the same
 };
 
 constexpr std::array kTexts{
-    FeatureText{Feature::kv_rows, "kv_rows", "", ""},
-    FeatureText{Feature::attention_mass, "attention_mass", "", ""},
-    FeatureText{Feature::fixed_state, "fixed_state", "it keeps no rows", "use cache full"},
+    FeatureText{Feature::kv_rows, "kv_rows", ""},
+    FeatureText{Feature::attention_mass, "attention_mass", ""},
+    FeatureText{Feature::fixed_state, "fixed_state", "it keeps no rows"},
     FeatureText{Feature::embedded_positions, "embedded_positions",
-                "the position is baked into keys and values, so rows cannot be numbered anew",
-                "use `positions: original`, or a position that acts on scores, such as rope or alibi"},
-    FeatureText{Feature::score_bias, "score_bias", "it adds to scores, of which there are none",
-                "use rope, xpos, sinusoidal, learned or none"},
+                "the position is baked into keys and values, so rows cannot be numbered anew"},
+    FeatureText{Feature::score_bias, "score_bias", "it adds to scores, of which there are none"},
     FeatureText{Feature::length_dependent_rotation, "length_dependent_rotation",
                 "the angles change with the length of the sequence, so stored rotated keys go stale",
-                "use `keys: unrotated` or `keys: auto`", "use a scaling that does not depend on the length"},
+                "use `keys: unrotated` or `keys: auto`"},
     FeatureText{Feature::rotated_store, "rotated_store", "its keys are stored rotated", "use `keys: unrotated`"},
     FeatureText{Feature::unrotated_store, "unrotated_store", "its keys are stored without rotation",
                 "use `keys: rotated`"},
-    FeatureText{Feature::renumbered_positions, "renumbered_positions", "its rows are numbered anew",
-                "use `positions: original`"},
-    FeatureText{Feature::single_kv_head, "single_kv_head", "all query heads read the same row", "use mha or gqa"},
-    FeatureText{Feature::windowed, "windowed", "a query sees only the newest rows", "use `window: 0`"},
-    FeatureText{Feature::several_maps, "several_maps", "its mass is summed over more than one softmax",
-                "use mha, gqa or mqa"},
-    FeatureText{Feature::token_eviction, "token_eviction",
+    FeatureText{Feature::renumbered_positions, "renumbered_positions", "its rows are numbered anew"},
+    FeatureText{Feature::single_kv_head, "single_kv_head", "all query heads read the same row"},
+    FeatureText{Feature::windowed, "windowed", "a query sees only the newest rows"},
+    FeatureText{Feature::several_maps, "several_maps", "its mass is summed over more than one softmax"},
+    FeatureText{Feature::token_eviction,
+                "token_eviction",
                 "it drops single rows, while rows that share the scales of a group can only go together",
-                "use a storage without whole groups (`attnlab list storage`), or a cache that drops no rows",
-                "use the cache full", "it drops rows that a later query may choose"},
-    FeatureText{Feature::per_head_eviction, "per_head_eviction", "each kv head keeps rows of its own",
-                "use a policy with one decision for all heads"},
-    FeatureText{Feature::mass_based, "mass_based", "it decides by attention mass",
-                "use a policy that decides by position or by keys"},
-    FeatureText{Feature::whole_groups, "whole_groups", "its rows become codes in groups",
-                "use a storage without whole groups (`attnlab list storage`)"},
-    FeatureText{Feature::rounded_rows, "rounded_rows", "its rows are rounded", "use a storage that rounds no rows"},
-    FeatureText{Feature::fixed_rows, "fixed_rows", "its rows are rounded once, when they come, and cannot be replaced",
-                "use a storage whose rows can be replaced"},
-    FeatureText{Feature::selects_tiles, "selects_tiles", "it lets a query read some of its rows only",
-                "use the cache full, or mha, gqa or mqa"},
+                {},
+                "it drops rows that a later query may choose"},
+    FeatureText{Feature::per_head_eviction, "per_head_eviction", "each kv head keeps rows of its own"},
+    FeatureText{Feature::mass_based, "mass_based", "it decides by attention mass"},
+    FeatureText{Feature::whole_groups, "whole_groups", "its rows become codes in groups"},
+    FeatureText{Feature::rounded_rows, "rounded_rows", "its rows are rounded"},
+    FeatureText{Feature::fixed_rows, "fixed_rows", "its rows are rounded once, when they come, and cannot be replaced"},
+    FeatureText{Feature::selects_tiles, "selects_tiles", "it lets a query read some of its rows only"},
 };
+
+const FeatureText& text_of(Feature feature) {
+  const auto found = std::ranges::find(kTexts, feature, &FeatureText::feature);
+  ATTNLAB_CHECK(found != kTexts.end(), "a feature without a text");
+  return *found;
+}
 
 // Notes on combinations that are legal but behave differently than expected.
 struct NoteText {
@@ -69,37 +71,72 @@ constexpr std::array kNotes{
 };
 
 std::string name_of(const Part& part) {
-  return std::string(part.label.empty() ? kind_name(part.kind) : part.label) + " \"" + part.id + "\"";
+  return component_name(part.kind, part.id);
+}
+
+// What is wrong, without what would be right.
+std::string sentence_of(std::span<const Part> parts, const Clash& clash) {
+  const Part& part = parts[clash.part];
+  const FeatureText& text = text_of(clash.feature);
+  if (clash.other.has_value()) {
+    const bool of_attention = part.kind == Kind::attention && !text.why_of_attention.empty();
+    return fmt::format("{} cannot be combined with {}: {}", name_of(part), name_of(parts[*clash.other]),
+                       of_attention ? text.why_of_attention : text.why);
+  }
+  // Rows and mass come from the attention; whatever else is needed is not offered by any of the parts.
+  std::string who = "none of the arm's components provides";
+  for (const Part& other : parts)
+    if (&other != &part && other.kind == Kind::attention) who = name_of(other) + " does not provide";
+  return fmt::format("{} needs {}, which {}", name_of(part), text.name, who);
+}
+
+std::string remedy_of(std::span<const Part> parts, const Clash& clash, const Registry& registry) {
+  if (!clash.other.has_value()) return way_out(parts, clash, registry);
+  const auto by_length = std::ranges::find_if(
+      parts, [](const Part& part) { return part.traits.provides.has(Feature::length_dependent_rotation); });
+  if (clash.feature == Feature::unrotated_store && by_length != parts.end()) {
+    // Keys are stored without rotation because of the angles, so it is the angles that have to go.
+    std::vector<Part> all(parts.begin(), parts.end());
+    all[clash.part].traits.excludes.add(Feature::length_dependent_rotation);
+    FeatureSet& stored = all[*clash.other].traits.provides;
+    stored = stored.without({Feature::unrotated_store});
+    const auto position = static_cast<std::size_t>(by_length - parts.begin());
+    return way_out(all, {Feature::length_dependent_rotation, clash.part, position}, registry);
+  }
+  // Keys are the cache's: the angles that an attention cannot take are another matter.
+  const bool is_of_keys = clash.feature != Feature::length_dependent_rotation || parts[clash.part].kind == Kind::cache;
+  const std::string_view of_keys = is_of_keys ? text_of(clash.feature).remedy : std::string_view();
+  return of_keys.empty() ? way_out(parts, clash, registry) : std::string(of_keys);
 }
 
 }  // namespace
 
+std::vector<Clash> clashes(std::span<const Part> parts) {
+  std::vector<Clash> found;
+  for (std::size_t part = 0; part < parts.size(); ++part)
+    for (const FeatureText& text : kTexts) {
+      bool is_offered = false;
+      for (std::size_t other = 0; other < parts.size(); ++other) {
+        if (other == part || !parts[other].traits.provides.has(text.feature)) continue;
+        is_offered = true;
+        if (parts[part].traits.excludes.has(text.feature)) found.push_back({text.feature, part, other});
+      }
+      if (!is_offered && parts[part].traits.needs.has(text.feature)) found.push_back({text.feature, part, {}});
+    }
+  return found;
+}
+
 std::vector<std::string> conflicts(std::span<const Part> parts) {
   std::vector<std::string> found;
-  for (const Part& part : parts) {
-    for (const FeatureText& text : kTexts) {
-      if (part.traits.excludes.has(text.feature)) {
-        const bool of_attention = part.kind == Kind::attention;
-        const std::string_view why = of_attention && !text.why_of_attention.empty() ? text.why_of_attention : text.why;
-        const std::string_view remedy =
-            of_attention && !text.remedy_of_attention.empty() ? text.remedy_of_attention : text.remedy;
-        for (const Part& other : parts)
-          if (&other != &part && other.traits.provides.has(text.feature))
-            found.push_back(name_of(part) + " cannot be combined with " + name_of(other) + ": " + std::string(why) +
-                            "; " + std::string(remedy));
-      }
-      if (part.traits.needs.has(text.feature)) {
-        bool offered = false;
-        for (const Part& other : parts)
-          offered = offered || (&other != &part && other.traits.provides.has(text.feature));
-        if (offered) continue;
-        // Rows and mass come from the attention; whatever else is needed is not offered by any of the parts.
-        std::string who = "none of the arm's components provides";
-        for (const Part& other : parts)
-          if (&other != &part && other.kind == Kind::attention) who = name_of(other) + " does not provide";
-        found.push_back(name_of(part) + " needs " + std::string(text.name) + ", which " + who);
-      }
-    }
+  for (const Clash& clash : clashes(parts)) found.push_back(sentence_of(parts, clash));
+  return found;
+}
+
+std::vector<std::string> conflicts(std::span<const Part> parts, const Registry& registry) {
+  std::vector<std::string> found;
+  for (const Clash& clash : clashes(parts)) {
+    const std::string remedy = remedy_of(parts, clash, registry);
+    found.push_back(sentence_of(parts, clash) + (remedy.empty() ? "" : "; " + remedy));
   }
   return found;
 }

@@ -66,6 +66,8 @@ class GuardedAttention final : public AttentionVariant {
       broken_rule_of(callee_, "state_floats", fmt::format("a state of {} numbers", state_floats_));
     window_ = call_plugin(callee_, "visible_window", [&] { return inner_->visible_window(); });
     if (window_ < 0) broken_rule_of(callee_, "visible_window", fmt::format("a window of {} keys", window_));
+    visible_rows_ = call_plugin(callee_, "visible_rows", [&] { return inner_->visible_rows(); });
+    if (visible_rows_ < 0) broken_rule_of(callee_, "visible_rows", fmt::format("{} rows are seen", visible_rows_));
   }
 
   std::vector<ParameterSpec> parameters() const override { return declared_parameters(callee_, *inner_); }
@@ -83,6 +85,7 @@ class GuardedAttention final : public AttentionVariant {
   }
   int kv_layer() const override { return kv_layer_; }
   int visible_window() const override { return window_; }
+  int visible_rows() const override { return visible_rows_; }
 
   void forward(const LayerContext& layer, TensorView<const float, 2> hidden, TensorView<float, 2> out) override {
     // An output that is not written would be that of the layer before: it is NaN at its ends, or all over.
@@ -102,6 +105,7 @@ class GuardedAttention final : public AttentionVariant {
   int kv_layer_ = -1;
   std::int64_t state_floats_ = 0;
   int window_ = 0;
+  int visible_rows_ = 0;
 };
 
 }  // namespace

@@ -119,6 +119,18 @@ class GuardedCache final : public LayerCache {
     appended_[sequence] = 0;
     call_plugin(callee_, "restore", [&] { inner_->restore(sequence, from); });
   }
+  void truncate(int sequence, Position length) override {
+    call_plugin(callee_, "LayerCache::truncate", [&] { inner_->truncate(sequence, length); });
+    if (fed_[sequence] != kUnknown) fed_[sequence] = std::min<std::int64_t>(fed_[sequence], length);
+    appended_[sequence] = 0;
+    check_rows(sequence);
+  }
+  void fork(int from, int to) override {
+    call_plugin(callee_, "fork", [&] { inner_->fork(from, to); });
+    fed_[to] = fed_[from];
+    appended_[to] = 0;
+    check_rows(to);
+  }
 
  private:
   // What the attention passes, said of the attention: it is its call that is running.
@@ -165,26 +177,18 @@ class GuardedCache final : public LayerCache {
 
   // The rows of the tiles are the rows that live, at positions that were fed.
   void check_tiles(int sequence, int head, int live) const {
-    const auto room = [](int width) {
-      return std::vector<float>(static_cast<std::size_t>(width + 16) * kTileRows + 16);
-    };
-    std::vector<float> keys = room(shape_.key_dim), values = room(shape_.value_dim);
-    std::vector<Position> positions(kTileRows);
-    const auto aligned = [](std::vector<float>& floats) {
-      const auto address = reinterpret_cast<std::uintptr_t>(floats.data());
-      return std::span(floats).subspan((64 - address % 64) % 64 / sizeof(float), floats.size() - 16);
-    };
-    TileScratch scratch{aligned(keys), aligned(values), positions};
     std::int64_t rows = 0;
-    for (int index = 0; index < tiles(sequence, head); ++index) {
-      const KvTile tile = this->tile(sequence, head, index, scratch);
+    int index = tiles(sequence, head);
+    for_each_tile(*this, sequence, head, [&](const KvTile& tile) {
+      --index;
       rows += tile.rows();
       for (const Position position : tile.positions)
         if (position < 0 || position >= fed_[sequence] || position < tile.range.first || position > tile.range.last)
           broken_rule_of(callee_, "tile",
                          fmt::format("tile {} has a row at position {} in a range of {} to {}, after {} tokens", index,
                                      position, tile.range.first, tile.range.last, fed_[sequence]));
-    }
+      return true;
+    });
     callee_.throw_noted_fault();
     if (rows != live)
       broken_rule_of(callee_, "tile",

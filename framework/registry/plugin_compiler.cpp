@@ -25,6 +25,7 @@
 #include <attnlab/error.h>
 #include <attnlab/fingerprint.h>
 
+#include "base/fnv1a.h"
 #include "registry/compiler_process.h"
 #include "registry/stamp.h"
 
@@ -112,10 +113,9 @@ void collect(const fs::path& file, std::map<fs::path, std::string>& texts) {
       collect((file.parent_path() / match[1].str()).lexically_normal(), texts);
 }
 
-// FNV-1a, 64 bits: names files, guards nothing.
+// Names files, guards nothing.
 std::string digest(std::string_view text) {
-  std::uint64_t hash = 0xcbf29ce484222325;
-  for (const unsigned char byte : text) hash = (hash ^ byte) * 0x100000001b3;
+  const std::uint64_t hash = fnv1a(text);
   std::string hex;
   for (int shift = 60; shift >= 0; shift -= 4) hex += "0123456789abcdef"[hash >> shift & 15];
   return hex;

@@ -2,12 +2,10 @@
 
 #include <elf.h>
 
-#include <algorithm>
 #include <cstring>
 #include <fstream>
 #include <iterator>
 #include <string_view>
-#include <vector>
 
 namespace attnlab {
 namespace {

@@ -42,6 +42,7 @@ class StoredRows final : public KvRows {
       keys_->store(list, of.rows(), of_head(keys, head));
       if (values_ != nullptr) values_->store(list, of.rows(), of_head(values, head));
       of.positions.insert(of.positions.end(), positions.begin(), positions.end());
+      of.length = std::max(of.length, *std::ranges::max_element(positions) + 1);
       for (int row = 0; shape_.marks > 0 && row < count; ++row) {
         const float* from = marks.data() + (std::size_t(row) * shape_.kv_heads + head) * shape_.marks;
         of.marks.insert(of.marks.end(), from, from + shape_.marks);
@@ -67,8 +68,10 @@ class StoredRows final : public KvRows {
                     "drop all rows of a kv head, or none; the policy's traits provide token_eviction");
       for_sides([&](SideRows& side) { side.clear(list); });
       of.resize(0, shape_.marks);
+      of.changed_at = of.length;
       return;
     }
+    of.changed_at = of.length;
     for (std::size_t i = dropped.size(); i-- > 0;) {
       const int last = of.rows() - 1;
       const int hole = dropped[i];
@@ -88,6 +91,7 @@ class StoredRows final : public KvRows {
       broken_rule("replace: the rows of this storage are rounded once, when they come, and cannot be replaced",
                   "let the policy's traits exclude fixed_rows");
     const std::size_t list = index(sequence, kv_head);
+    lists_[list].changed_at = lists_[list].length;
     keys_->replace(list, row, key);
     if (values_ != nullptr) values_->replace(list, row, value);
   }
@@ -97,8 +101,10 @@ class StoredRows final : public KvRows {
     for (int head = 0; head < shape_.kv_heads; ++head) left.push_back(rows_below(sequence, head, length));
     for (int head = 0; head < shape_.kv_heads; ++head) {
       const std::size_t list = index(sequence, head);
-      if (left[head] == lists_[list].rows()) continue;
-      lists_[list].resize(left[head], shape_.marks);
+      List& of = lists_[list];
+      of.length = std::min(of.length, length);
+      if (left[head] == of.rows()) continue;
+      of.resize(left[head], shape_.marks);
       for_sides([&](SideRows& side) { side.shrink(list, left[head], true); });
     }
   }
@@ -116,6 +122,7 @@ class StoredRows final : public KvRows {
     for (int head = 0; head < shape_.kv_heads; ++head) {
       const std::size_t list = index(sequence, head);
       lists_[list].resize(0, shape_.marks);
+      lists_[list].length = lists_[list].changed_at = 0;
       for_sides([&](SideRows& side) { side.clear(list); });
     }
   }
@@ -187,6 +194,8 @@ class StoredRows final : public KvRows {
   void save(int sequence, StateWriter& to) const override {
     for (int head = 0; head < shape_.kv_heads; ++head) {
       const std::size_t list = index(sequence, head);
+      to.put(lists_[list].length);
+      to.put(lists_[list].changed_at);
       to.put_all(lists_[list].positions);
       to.put_all(lists_[list].marks);
       for_sides([&](const SideRows& side) { side.save(list, to); });
@@ -198,6 +207,8 @@ class StoredRows final : public KvRows {
     for (int head = 0; head < shape_.kv_heads; ++head) {
       const std::size_t list = index(sequence, head);
       List& of = lists_[list];
+      of.length = from.get<Position>();
+      of.changed_at = from.get<Position>();
       from.get_all(of.positions);
       from.get_all(of.marks);
       if (of.marks.size() != of.positions.size() * shape_.marks)
@@ -210,6 +221,8 @@ class StoredRows final : public KvRows {
   struct List {  // one (sequence, kv head)
     std::vector<Position> positions;
     std::vector<float> marks;  // [rows, shape.marks]
+    Position length = 0;       // no row has come at this position or later
+    Position changed_at = 0;   // the length when a row was dropped or replaced last
     [[nodiscard]] int rows() const noexcept { return static_cast<int>(positions.size()); }
     void resize(int rows, int of_row) {
       positions.resize(rows);
@@ -243,21 +256,23 @@ class StoredRows final : public KvRows {
     }
   }
 
-  // Rows that stay where those at `length` and later go, which have to be the last.
+  // Rows that stay where those at `length` and later go, which are then the last.
   int rows_below(int sequence, int head, Position length) const {
     const std::size_t list = index(sequence, head);
-    const std::vector<Position>& positions = lists_[list].positions;
-    int left = lists_[list].rows();
-    while (left > 0 && positions[left - 1] >= length) --left;
-    if (left == lists_[list].rows()) return left;
+    const List& of = lists_[list];
+    int left = of.rows();
+    if (length >= of.length) return left;
     const std::string what = "truncate of sequence " + std::to_string(sequence) + " to " + std::to_string(length) +
                              " tokens: kv head " + std::to_string(head) + " has ";
-    if (std::any_of(positions.begin(), positions.begin() + left, [&](Position at) { return at >= length; }))
-      broken_rule(what + "rows that took the places of others which were dropped since",
-                  "truncate before the policy drops rows");
+    if (length < of.changed_at)
+      throw Error("",
+                  what + "dropped or replaced rows when it had come to " + std::to_string(of.changed_at) + " tokens",
+                  "truncate before the policy changes rows");
+    while (left > 0 && of.positions[left - 1] >= length) --left;
+    if (left == of.rows()) return left;
     for_sides([&](const SideRows& side) {
       if (!side.can_truncate(list, left))
-        broken_rule(what + "older rows that have become codes because of those that are to go",
+        throw Error("", what + "older rows that have become codes because of those that are to go",
                     "truncate before the rows settle");
     });
     return left;

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include <nlohmann/json.hpp>
+
 namespace attnlab::experiment {
 
 void to_json(nlohmann::json& json, const RoundRecord& record) {

@@ -6,7 +6,7 @@
 #include <optional>
 
 #include <attnlab/api.h>
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 
 #include "machine/proc_files.h"
 

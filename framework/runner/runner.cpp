@@ -1,6 +1,7 @@
 #include "runner/runner.h"
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <chrono>

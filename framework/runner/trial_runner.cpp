@@ -13,6 +13,7 @@
 #include "report/read/format.h"
 #include "report/read/text_file.h"
 #include "runner/interrupt.h"
+#include "runner/trial_process.h"
 
 namespace attnlab::experiment {
 namespace fs = std::filesystem;
@@ -133,7 +134,8 @@ void TrialRunner::take_done_trials() {
     const PlannedCase& planned = plan_.cases[index];
     for (const std::int64_t seed : plan_.spec.seeds) {
       const BaselineFile baseline = baseline_file(plan_, plan_.spec.baseline, index, seed, folder_);
-      const bool compares = planned.workload_name == "perplexity" && baseline.role != BaselineFile::Role::none;
+      const bool compares =
+          !plan_.kind_of(planned).against_baseline.empty() && baseline.role != BaselineFile::Role::none;
       for (std::size_t arm = 0; arm < plan_.arms.size(); ++arm)
         for (int round = 0; round < (planned.deterministic ? 1 : plan_.spec.repeats.max); ++round) {
           const auto trial = found.find(trial_id(plan_, plan_.arms[arm], planned, seed, round));
@@ -153,7 +155,8 @@ bool TrialRunner::is_done(std::size_t arm, std::size_t planned_case, std::int64_
   if (found == results_.end() || !found->second.is_ok()) return false;
   // What ran while the baseline had failed was not compared with it, and now it can be.
   const std::size_t baseline = plan_.spec.baseline;
-  return planned.workload_name != "perplexity" || arm == baseline || has_sample(found->second, "kl_to_baseline") ||
+  const std::string_view compared = plan_.kind_of(planned).against_baseline;
+  return compared.empty() || arm == baseline || has_sample(found->second, compared) ||
          !is_done(baseline, planned_case, seed, round);
 }
 

@@ -6,14 +6,12 @@
 #include <filesystem>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <tuple>
 #include <vector>
 
 #include "report/read/trial_result.h"
 #include "runner/progress.h"
-#include "runner/trial_process.h"
 #include "study/plan.h"
 
 namespace attnlab::experiment {

@@ -7,13 +7,12 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cmath>
 #include <fstream>
 #include <memory>
 #include <new>
-#include <optional>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include <attnlab/error.h>
 
@@ -129,7 +128,7 @@ class Worker {
 
   Measured run(std::size_t planned_case) {
     const PlannedCase& planned = plan_.cases[planned_case];
-    const bool is_compared = plan_.spec.workloads[planned.workload].kind->is_held_against_baseline;
+    const bool is_compared = !plan_.kind_of(planned).against_baseline.empty();
     return plan_.workload_of(planned).measure(
         planned.index,
         {.decoder = *decoder_,

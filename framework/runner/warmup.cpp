@@ -4,6 +4,9 @@
 #include <cmath>
 #include <vector>
 
+#include <nlohmann/json.hpp>
+
+#include "report/read/metrics.h"
 #include "report/statistics/statistics.h"
 
 namespace attnlab::experiment {
@@ -30,7 +33,7 @@ void from_json(const nlohmann::json& json, WarmupRecord& record) {
 
 void add_throughputs(WarmupRound& round, const report::TrialResult& trial) {
   for (const report::Sample& sample : trial.samples)
-    if (sample.metric == "prefill_tokens_per_second" || sample.metric == "decode_tokens_per_second")
+    if (sample.metric == report::kPrefill || sample.metric == report::kDecode)
       round[trial.arm + '\n' + std::to_string(trial.seed) + '\n' + trial.case_name + '\n' + sample.metric] =
           sample.value;
 }

@@ -6,7 +6,7 @@
 #include <string>
 
 #include <attnlab/api.h>
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 
 #include "report/read/trial_result.h"
 

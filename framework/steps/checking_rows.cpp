@@ -12,6 +12,8 @@
 namespace attnlab {
 namespace {
 
+constexpr double kScoresOfRowWeighting = 2;  // the slow form computes each once to mix it and once to weigh it
+
 // Numbers of a row: key, value, marks.
 std::size_t row_numbers(const KvShape& shape) {
   return static_cast<std::size_t>(shape.key_dim) + shape.value_dim + shape.marks;
@@ -29,7 +31,8 @@ void rotate_alone(const Rotation& rotation, const RotateArgs& args, const KvShap
   }
 }
 
-// Key j is seen by query i where i - window < j <= i: the SDK's causal mask, said once more.
+// Key j is seen by query i where i - window < j <= i: the definition of the SDK's causal mask, which is asked for its
+// window and for nothing that it does.
 class SlowCausal final : public MaskRule {
  public:
   explicit SlowCausal(Position window) : window_(window) {}
@@ -48,20 +51,13 @@ class SlowCausal final : public MaskRule {
   Position window_;
 };
 
-// The window of a causal mask, by asking how far back a query sees; 0: to the start.
-Position window_of(const CausalMask& mask) {
-  constexpr Position kQuery = 1 << 30;
-  const auto sees = [&](Position distance) {
-    const Position key = kQuery - distance;
-    return mask.cover({.queries = {kQuery, kQuery}, .keys = {key, key}}) == MaskRule::Cover::full;
-  };
-  if (sees(kQuery)) return 0;
-  Position seen = 0, unseen = kQuery;
-  while (unseen - seen > 1) {
-    const Position middle = seen + (unseen - seen) / 2;
-    (sees(middle) ? seen : unseen) = middle;
-  }
-  return unseen;
+// How many scores are computed for one row that a query sees, a mixture of heads in multiply-adds of a score.
+double slow_scores(const AttendArgs& args) {
+  if (args.row_weighting == nullptr) return 1;
+  const KvShape shape = args.source.shape();
+  const auto heads = static_cast<int>(args.queries.extent(1));
+  const int together = args.row_weighting->takes_all_heads() ? heads : heads / shape.kv_heads;
+  return together * (kScoresOfRowWeighting + args.row_weighting->multiply_adds(together) / shape.key_dim);
 }
 
 }  // namespace
@@ -132,14 +128,14 @@ int CheckingSteps::sequence_of(const ChunkView& chunk, std::int64_t token) {
 
 void CheckingSteps::check_rotated(const char* step, RotateSide side, TensorView<const float, 3> rows,
                                   const Tokens& tokens, std::vector<float> before) {
-  const Rotation* rotation = layer_->position.rotation();
-  KvShape shape = shape_;
+  const Rotation* rotation = layer().position.rotation();
+  KvShape shape = row_shape();
   if (shape.kv_heads == 0) shape.key_dim = static_cast<int>(rows.extent(2));
   CallComparison comparison;
   std::span<float> right = before;
   for (const std::int64_t token : tokens) {
-    const Position position = layer_->chunk.positions[token];
-    const Position length = layer_->chunk.lengths[sequence_of(layer_->chunk, token)];
+    const Position position = layer().chunk.positions[token];
+    const Position length = layer().chunk.lengths[sequence_of(layer().chunk, token)];
     for (std::int64_t head = 0; head < rows.extent(1); ++head) {
       const std::span<float> row = right.first(rows.extent(2));
       right = right.subspan(row.size());
@@ -153,63 +149,58 @@ void CheckingSteps::check_rotated(const char* step, RotateSide side, TensorView<
 void CheckingSteps::rotate(RotateSide side, TensorView<float, 3> rows) {
   const Tokens tokens = chosen_tokens(rows.extent(0));
   std::vector<float> before = copied(rows, tokens);
-  direct_.rotate(side, rows);
+  ThroughSteps::rotate(side, rows);
   check_rotated("rotate", side, rows, tokens, std::move(before));
 }
 
 template <class Row>
 void CheckingSteps::each_appended(const Row& row) {
-  const ChunkView& chunk = layer_->chunk;
+  const ChunkView& chunk = layer().chunk;
   for (int sequence = 0; sequence < chunk.sequences(); ++sequence)
-    for (int head = 0; head < shape_.kv_heads; ++head) {
-      RowRecord::List& list = record_.at(layer_->cache, sequence, head);
+    for (int head = 0; head < row_shape().kv_heads; ++head) {
+      RowRecord::List& list = record_.at(layer().cache, sequence, head);
       for (int token = chunk.first(sequence); token < chunk.offsets[sequence + 1]; ++token)
-        row(list, RotateArgs{chunk.positions.subspan(token, 1), chunk.lengths[sequence], RotateSide::key}, token, head);
+        row(list, sequence, token, head);
     }
 }
 
 void CheckingSteps::append(TensorView<float, 3> keys, TensorView<const float, 3> values, std::span<const float> marks) {
-  const bool turns = layer_->cache.key_form() == KeyForm::rotated && layer_->position.rotation() != nullptr;
+  const bool turns = layer().cache.key_form() == KeyForm::rotated && layer().position.rotation() != nullptr;
   const Tokens tokens = chosen_tokens(keys.extent(0));
   std::vector<float> before = copied(keys, tokens);
-  std::vector<float> key(shape_.key_dim), value(shape_.value_dim + shape_.marks);
-  each_appended([&](RowRecord::List& list, const RotateArgs& at, int token, int head) {
-    record_.begin_row(list, at.positions.front(), static_cast<int>(row_numbers(shape_)));
-    if (!record_.remembers(at.positions.front())) return;
-    for (int i = 0; i < shape_.key_dim; ++i) key[i] = keys(token, head, i);
-    for (int i = 0; i < shape_.value_dim; ++i) value[i] = values(token, head, i);
-    if (turns) rotate_alone(*layer_->position.rotation(), at, shape_, key);
-    if (shape_.value_is_key_prefix) std::copy_n(key.begin(), shape_.value_dim, value.begin());
-    const std::size_t of_row = static_cast<std::size_t>(token) * shape_.kv_heads + head;
-    std::ranges::copy(marks.subspan(of_row * shape_.marks, shape_.marks), value.begin() + shape_.value_dim);
-    record_.set(list, at.positions.front(), key, value);
+  std::vector<float> key(row_shape().key_dim), value(row_shape().value_dim + row_shape().marks);
+  each_appended([&](RowRecord::List& list, int sequence, int token, int head) {
+    const Position position = layer().chunk.positions[token];
+    record_.begin_row(list, history(sequence), position, static_cast<int>(row_numbers(row_shape())));
+    if (!record_.remembers(position)) return;
+    for (int i = 0; i < row_shape().key_dim; ++i) key[i] = keys(token, head, i);
+    for (int i = 0; i < row_shape().value_dim; ++i) value[i] = values(token, head, i);
+    const RotateArgs at{{&position, 1}, layer().chunk.lengths[sequence], RotateSide::key};
+    if (turns) rotate_alone(*layer().position.rotation(), at, row_shape(), key);
+    if (row_shape().value_is_key_prefix) std::copy_n(key.begin(), row_shape().value_dim, value.begin());
+    const std::size_t of_row = static_cast<std::size_t>(token) * row_shape().kv_heads + head;
+    std::ranges::copy(marks.subspan(of_row * row_shape().marks, row_shape().marks),
+                      value.begin() + row_shape().value_dim);
+    record_.set(list, position, key, value);
   });
-  direct_.append(keys, values, marks);
+  ThroughSteps::append(keys, values, marks);
   if (turns) check_rotated("append", RotateSide::key, keys, tokens, std::move(before));
   if (row_step_(layer_number()) == 0) return;
-  each_appended([&](RowRecord::List& list, const RotateArgs&, int token, int head) {  // what is rounded, and how large
-    for (int i = 0; i < shape_.key_dim; ++i) RowRecord::include(keys(token, head, i), list.largest_key);
-    for (int i = 0; i < shape_.value_dim; ++i) RowRecord::include(values(token, head, i), list.largest_value);
+  each_appended([&](RowRecord::List& list, int, int token, int head) {  // what is rounded, and how large
+    for (int i = 0; i < row_shape().key_dim; ++i) RowRecord::include(keys(token, head, i), list.largest_key);
+    for (int i = 0; i < row_shape().value_dim; ++i) RowRecord::include(values(token, head, i), list.largest_value);
   });
 }
 
 void CheckingSteps::gather(const AttendArgs& args, bool is_of_layer, int sequence, int kv_head, HeldRows& held) {
   const KvShape shape = args.source.shape();
-  // As much room as the core gives.
-  std::vector<float> keys(static_cast<std::size_t>(shape.key_dim + 16) * kTileRows + 16);
-  std::vector<float> values(static_cast<std::size_t>(shape.value_dim + 16) * kTileRows + 16);
-  const auto aligned = [](std::vector<float>& floats) {
-    const auto address = reinterpret_cast<std::uintptr_t>(floats.data());
-    return std::span(floats).subspan((64 - address % 64) % 64 / sizeof(float), floats.size() - 16);
-  };
-  std::vector<Position> positions(kTileRows);
-  TileScratch scratch{aligned(keys), aligned(values), positions};
-  const RowRecord::List* list = is_of_layer ? &record_.at(layer_->cache, sequence, kv_head) : nullptr;
+  const RowRecord::List* list = is_of_layer ? &record_.at(layer().cache, sequence, kv_head) : nullptr;
   const bool turns = args.rotation != nullptr && args.source.key_form() == KeyForm::unrotated;
   std::vector<bool> is_there(list != nullptr ? static_cast<std::size_t>(list->length) : 0);
   std::vector<float> key(shape.key_dim), value(shape.value_dim + shape.marks);
-  for (int index = 0; index < args.source.tiles(sequence, kv_head); ++index) {
-    const KvTile tile = args.source.tile(sequence, kv_head, index, scratch);
+  int index = args.source.tiles(sequence, kv_head);
+  for_each_tile(args.source, sequence, kv_head, [&](const KvTile& tile) {
+    --index;
     for (int row = 0; row < tile.rows(); ++row) {
       const Position position = tile.positions[row];
       for (int i = 0; i < shape.key_dim; ++i) key[i] = tile.keys(row, i);
@@ -226,7 +217,8 @@ void CheckingSteps::gather(const AttendArgs& args, bool is_of_layer, int sequenc
         rotate_alone(*args.rotation, {{&position, 1}, args.chunk.lengths[sequence], RotateSide::key}, shape, key);
       held.add(kv_head, {position, tile.query_cap, index}, key, value);
     }
-  }
+    return true;
+  });
 }
 
 const char* CheckingSteps::row_fault(const RowRecord::List& list, Position position, const FoundRow& found,
@@ -236,7 +228,8 @@ const char* CheckingSteps::row_fault(const RowRecord::List& list, Position posit
   is_there[position] = true;
   const std::span<const float> given = record_.row(list, position);
   const double step = row_step_(layer_number());
-  if (given.empty() || std::isinf(step)) return nullptr;
+  // A step is a share of the largest number, which is not known where some rows were not seen.
+  if (given.empty() || std::isinf(step) || (step > 0 && list.unseen > 0)) return nullptr;
   independent_steps_.insert("rows");
   const auto is_off = [&](std::span<const float> is, std::span<const float> right, double largest) {
     for (std::size_t i = 0; i < is.size(); ++i)
@@ -254,15 +247,26 @@ const char* CheckingSteps::row_fault(const RowRecord::List& list, Position posit
   return nullptr;
 }
 
+namespace {
+
+bool has_rows(const AttendArgs& args) {
+  for (int sequence = 0; sequence < args.chunk.sequences(); ++sequence)
+    for (int head = 0; head < args.source.shape().kv_heads; ++head)
+      if (args.source.tiles(sequence, head) > 0) return true;
+  return false;
+}
+
+}  // namespace
+
 std::set<std::string> CheckingSteps::formulas_of(const AttendArgs& args, bool is_of_layer) const {
   std::set<std::string> formulas;
   if (args.rotation != nullptr) formulas.insert("rotation");
-  if (layer_->position.score_bias() != nullptr) formulas.insert("position bias");
-  if (args.hooks.size() > (layer_->position.score_bias() != nullptr ? 1U : 0U)) formulas.insert("score hooks");
+  if (layer().position.score_bias() != nullptr) formulas.insert("position bias");
+  if (args.hooks.size() > (layer().position.score_bias() != nullptr ? 1U : 0U)) formulas.insert("score hooks");
   if (typeid(args.mask) != typeid(CausalMask)) formulas.insert("mask");
   if (args.weighting != nullptr || args.row_weighting != nullptr) formulas.insert("weighting");
   if (args.source.selector() != nullptr) formulas.insert("selection of rows");
-  if (!is_of_layer) formulas.insert("rows of its own making");
+  if (!is_of_layer && has_rows(args)) formulas.insert("rows of its own making");
   if (is_of_layer && std::isinf(row_step_(layer_number()))) formulas.insert("rows that the policy replaces");
   for (int sequence = 0; sequence < args.chunk.sequences(); ++sequence)
     if (args.source.visibility(sequence) != nullptr) formulas.insert("visibility");
@@ -275,7 +279,8 @@ std::vector<QueryOfHead> CheckingSteps::chosen_queries(const AttendArgs& args, i
   int tiles = 1;
   for (int head = 0; head < args.source.shape().kv_heads; ++head)
     tiles = std::max(tiles, args.source.tiles(sequence, head));
-  const double may = limits_.scores / args.chunk.sequences() / (static_cast<double>(tiles) * kTileRows);
+  const double may =
+      limits_.scores / args.chunk.sequences() / (static_cast<double>(tiles) * kTileRows) / slow_scores(args);
   const int count = static_cast<int>(std::clamp<double>(may, 1, all));
   // From the newest token and another head in every call, in equal steps back through all tokens and heads.
   const int first = all - 1 - attend_calls_ % heads;
@@ -287,10 +292,10 @@ std::vector<QueryOfHead> CheckingSteps::chosen_queries(const AttendArgs& args, i
   return queries;
 }
 
-void CheckingSteps::check_queries(const AttendArgs& args, const HeldRows& rows, std::span<const QueryOfHead> queries,
-                                  TensorView<const float, 3> out, CallComparison& comparison) {
+void CheckingSteps::check_queries(Attended& call, const HeldRows& rows, std::span<const QueryOfHead> queries) {
+  const AttendArgs& args = call.args;
   const auto* causal = typeid(args.mask) == typeid(CausalMask) ? static_cast<const CausalMask*>(&args.mask) : nullptr;
-  const SlowCausal slow(causal != nullptr ? window_of(*causal) : 0);
+  const SlowCausal slow(causal != nullptr ? causal->window() : 0);
   const AttendArgs again{.queries = args.queries,
                          .chunk = args.chunk,
                          .source = rows,
@@ -301,19 +306,24 @@ void CheckingSteps::check_queries(const AttendArgs& args, const HeldRows& rows, 
                          .sink_logits = args.sink_logits,
                          .weighting = args.weighting,
                          .row_weighting = args.row_weighting};
-  const std::vector<double> right = attend_reference(again, queries);
+  const bool with_log_sum = call.log_sum.data() != nullptr;
+  std::vector<double> log_sums(with_log_sum ? queries.size() : 0);
+  const std::vector<double> right = attend_reference(again, queries, log_sums);
   const double* number = right.data();
-  for (const QueryOfHead& query : queries)
-    for (std::int64_t j = 0; j < out.extent(2); ++j)
-      comparison.compare(out(query.token, query.head, j), *number++, query.token, query.head);
+  for (std::size_t i = 0; i < queries.size(); ++i) {
+    const auto [token, head] = queries[i];
+    for (std::int64_t j = 0; j < call.out.extent(2); ++j)
+      call.of_out.compare(call.out(token, head, j), *number++, token, head);
+    if (with_log_sum) call.of_log_sum.compare(call.log_sum(token, head), log_sums[i], token, head);
+  }
 }
 
 void CheckingSteps::attend(const AttendStep& step, TensorView<float, 3> out, TensorView<float, 2> log_sum) {
-  direct_.attend(step, out, log_sum);
-  const AttendArgs args = DirectSteps::args_of(*layer_, step, hooks_);
-  const bool is_of_layer = &args.source == &layer_->cache;
+  ThroughSteps::attend(step, out, log_sum);
+  const AttendArgs args = args_of(step);
+  const bool is_of_layer = &args.source == &layer().cache;
   const int group = static_cast<int>(args.queries.extent(1)) / args.source.shape().kv_heads;
-  CallComparison comparison;
+  Attended call{.args = args, .out = out, .log_sum = log_sum};
   for (int sequence = 0; sequence < args.chunk.sequences(); ++sequence) {
     if (args.chunk.tokens_of(sequence) == 0) continue;
     std::map<int, std::vector<QueryOfHead>> of_kv_head;
@@ -326,16 +336,18 @@ void CheckingSteps::attend(const AttendStep& step, TensorView<float, 3> out, Ten
       for (int head = 0; head < args.source.shape().kv_heads; ++head)
         if (is_together || head == kv_head) gather(args, is_of_layer, sequence, head, rows);
       if (!selects) {
-        check_queries(args, rows, queries, out, comparison);
+        check_queries(call, rows, queries);
         continue;
       }
       for (const QueryOfHead& query : queries) {
         rows.see(kv_head, selected(args, sequence, query));
-        check_queries(args, rows, {&query, 1}, out, comparison);
+        check_queries(call, rows, {&query, 1});
       }
     }
   }
-  take("attend", comparison, formulas_of(args, is_of_layer));
+  const std::set<std::string> formulas = formulas_of(args, is_of_layer);
+  take("attend", call.of_out, formulas);
+  take("log_sum of attend", call.of_log_sum, formulas);
   ++attend_calls_;
 }
 

@@ -34,20 +34,10 @@ std::string StepDeviation::text() const {
   return what.empty() ? place : place + ": " + what;
 }
 
-CheckingSteps::CheckingSteps(Scratch& scratch, RowStep row_step, const CheckingLimits& limits)
-    : ModelSteps(scratch),
-      direct_(scratch),
-      row_step_(std::move(row_step)),
-      limits_(limits),
-      record_(limits.row_stride) {}
+CheckingSteps::CheckingSteps(Scratch& scratch, RowStep row_step, const CheckingLimits& limits, ModelSteps* inner)
+    : ThroughSteps(scratch, inner), row_step_(std::move(row_step)), limits_(limits), record_(limits.row_stride) {}
 
 CheckingSteps::~CheckingSteps() = default;
-
-void CheckingSteps::enter(const LayerContext* layer, const KvShape& shape) {
-  layer_ = layer;
-  shape_ = shape;
-  enter_in(direct_, layer, shape);
-}
 
 void CheckingSteps::take(const char* step, const CallComparison& comparison, const std::set<std::string>& formulas) {
   if (comparison.count() == 0) return;
@@ -122,7 +112,7 @@ class SlowOutput {
 }  // namespace
 
 void CheckingSteps::project(TensorView<const float, 2> input, std::span<const Projection> projections) {
-  direct_.project(input, projections);
+  ThroughSteps::project(input, projections);
   for (const Projection& projection : projections)
     check_product(
         "project", input, projection.weight.out_dim(),
@@ -132,7 +122,7 @@ void CheckingSteps::project(TensorView<const float, 2> input, std::span<const Pr
 
 void CheckingSteps::gated_project(TensorView<const float, 2> input, const GatedProjection& halves,
                                   TensorView<float, 2> out) {
-  direct_.gated_project(input, halves, out);
+  ThroughSteps::gated_project(input, halves, out);
   check_product(
       "gated_project", input, halves.gate.out_dim(),
       [&](std::int64_t output) {
@@ -150,7 +140,7 @@ void CheckingSteps::norm(TensorView<const float, 3> from, std::span<const float>
                          TensorView<float, 3> to) {
   const Tokens tokens = chosen_tokens(from.extent(0));
   const std::vector<float> before = copied(from, tokens);
-  direct_.norm(from, weight, eps, to);
+  ThroughSteps::norm(from, weight, eps, to);
   CallComparison comparison;
   const float* numbers = before.data();
   for (const std::int64_t token : tokens)
@@ -170,7 +160,7 @@ void CheckingSteps::add_norm(TensorView<float, 2> x, const float* delta, std::sp
   for (const std::int64_t token : tokens)
     for (std::int64_t i = 0; i < width; ++i)
       sums.push_back(x(token, i) + (delta == nullptr ? 0.0 : static_cast<double>(delta[token * width + i])));
-  direct_.add_norm(x, delta, weight, eps, out);
+  ThroughSteps::add_norm(x, delta, weight, eps, out);
   CallComparison of_sum, of_norm;
   const double* sum = sums.data();
   for (const std::int64_t token : tokens) {
@@ -188,7 +178,7 @@ void CheckingSteps::add_norm(TensorView<float, 2> x, const float* delta, std::sp
 void CheckingSteps::gate(TensorView<const float, 2> gates, TensorView<float, 3> rows) {
   const Tokens tokens = chosen_tokens(rows.extent(0));
   const std::vector<float> before = copied(rows, tokens);
-  direct_.gate(gates, rows);
+  ThroughSteps::gate(gates, rows);
   CallComparison comparison;
   const float* number = before.data();
   const bool is_of_heads = gates.extent(1) == rows.extent(1);
@@ -207,7 +197,7 @@ void CheckingSteps::silu_multiply(TensorView<const float, 2> gates, TensorView<f
   for (const std::int64_t token : tokens)
     for (std::int64_t i = 0; i < rows.extent(1); ++i)
       right.push_back(static_cast<double>(rows(token, i)) * gates(token, i) * sigmoid(gates(token, i)));
-  direct_.silu_multiply(gates, rows);
+  ThroughSteps::silu_multiply(gates, rows);
   CallComparison comparison;
   const double* number = right.data();
   for (const std::int64_t token : tokens)
@@ -218,7 +208,7 @@ void CheckingSteps::silu_multiply(TensorView<const float, 2> gates, TensorView<f
 void CheckingSteps::silu(TensorView<float, 3> rows) {
   const Tokens tokens = chosen_tokens(rows.extent(0));
   const std::vector<float> before = copied(rows, tokens);
-  direct_.silu(rows);
+  ThroughSteps::silu(rows);
   CallComparison comparison;
   const float* number = before.data();
   for (const std::int64_t token : tokens)
@@ -230,7 +220,7 @@ void CheckingSteps::silu(TensorView<float, 3> rows) {
 
 // All that goes in is needed: a token's taps reach over those before it, and into the state.
 void CheckingSteps::convolve(std::span<const float> weight, TensorView<float, 2> state, TensorView<float, 3> rows) {
-  const ChunkView& chunk = layer_->chunk;
+  const ChunkView& chunk = layer().chunk;
   const std::int64_t width = rows.extent(2), channels = rows.extent(1) * width;
   const std::int64_t taps = static_cast<std::int64_t>(weight.size()) / channels;
   std::vector<std::vector<float>> inputs(chunk.sequences());  // [taps - 1 + tokens, channels]
@@ -241,7 +231,7 @@ void CheckingSteps::convolve(std::span<const float> weight, TensorView<float, 2>
       for (std::int64_t channel = 0; channel < channels; ++channel)
         inputs[sequence].push_back(rows(token, channel / width, channel % width));
   }
-  direct_.convolve(weight, state, rows);
+  ThroughSteps::convolve(weight, state, rows);
   CallComparison of_rows, of_state;
   for (const std::int64_t token : chosen_tokens(rows.extent(0))) {
     const int sequence = sequence_of(chunk, token);
@@ -264,7 +254,7 @@ void CheckingSteps::blend(TensorView<const float, 3> from, std::span<const float
   const Tokens tokens = chosen_tokens(to.extent(0));
   const std::vector<float> before = copied(to, tokens);
   const std::vector<float> added = copied(from, tokens);
-  direct_.blend(from, factors, to);
+  ThroughSteps::blend(from, factors, to);
   CallComparison comparison;
   std::size_t at = 0;
   for (const std::int64_t token : tokens)
@@ -277,7 +267,7 @@ void CheckingSteps::blend(TensorView<const float, 3> from, std::span<const float
 }
 
 void CheckingSteps::merge(std::span<const AttendedPart> parts, TensorView<float, 3> out, TensorView<float, 2> log_sum) {
-  direct_.merge(parts, out, log_sum);
+  ThroughSteps::merge(parts, out, log_sum);
   CallComparison of_rows, of_log_sums;
   for (const std::int64_t token : chosen_tokens(out.extent(0)))
     for (std::int64_t head = 0; head < out.extent(1); ++head) {
@@ -299,11 +289,11 @@ void CheckingSteps::merge(std::span<const AttendedPart> parts, TensorView<float,
         of_log_sums.compare(log_sum(token, head), is_seen ? largest + std::log(sum) : largest, token, head);
     }
   take("merge", of_rows);
-  take("merge", of_log_sums);
+  take("log_sum of merge", of_log_sums);
 }
 
 void CheckingSteps::own_work(const OwnWork& work) {
-  direct_.own_work(work);
+  ThroughSteps::own_work(work);
   formulas_.insert("unchecked work between its steps");
 }
 

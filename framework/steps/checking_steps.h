@@ -1,4 +1,4 @@
-// Direct steps, each executed a second time in double precision from the same input, one number after the other. The
+// Steps, each executed a second time in double precision from the same input, one number after the other. The
 // conformance kit and the check of a trial run a model through them. The slow forms do not use packed weights, tiles or
 // what a cache reports to hold: products read the weights one output at a time, attention reads the rows that were
 // appended. They have no reference for a plugin's own formula (its rotation, hooks, masks, selection): they evaluate it
@@ -15,8 +15,8 @@
 
 #include "core/attend_reference.h"
 #include "steps/call_comparison.h"
-#include "steps/direct_steps.h"
 #include "steps/row_record.h"
+#include "steps/through_steps.h"
 
 namespace attnlab {
 
@@ -29,13 +29,14 @@ struct CheckingLimits {
   int row_stride = 1;                                              // one cached row in so many is remembered
 };
 
-class ATTNLAB_API CheckingSteps final : public ModelSteps {
+class ATTNLAB_API CheckingSteps final : public ThroughSteps {
  public:
   /// Of a layer, how far a row that its storage holds may be from what was appended; see RowStorage::row_step; infinity
   /// where the policy replaces rows.
   using RowStep = std::function<double(int layer)>;
-  /// Buffers come from `scratch`, which outlives this. To be there before the first row of a session is appended.
-  CheckingSteps(Scratch& scratch, RowStep row_step, const CheckingLimits& limits = {});
+  /// Buffers come from `scratch`. inner: the steps that are checked; null: direct steps. Both outlive this. Rows that
+  /// were appended before this was made are not checked.
+  CheckingSteps(Scratch& scratch, RowStep row_step, const CheckingLimits& limits = {}, ModelSteps* inner = nullptr);
   ~CheckingSteps() override;
 
   /// The largest deviation of steps whose slow form is independent, and of those in which formulas of plugins take
@@ -49,7 +50,6 @@ class ATTNLAB_API CheckingSteps final : public ModelSteps {
   /// What was checked against an independent form: steps. And only against itself: formulas of plugins.
   [[nodiscard]] const std::set<std::string>& independent_steps() const noexcept { return independent_steps_; }
   [[nodiscard]] const std::set<std::string>& formulas() const noexcept { return formulas_; }
-  [[nodiscard]] int attend_calls() const noexcept { return attend_calls_; }
 
   using Steps::append;
   using Steps::attend;
@@ -76,7 +76,6 @@ class ATTNLAB_API CheckingSteps final : public ModelSteps {
   using Tokens = std::vector<std::int64_t>;
   class HeldRows;
 
-  void enter(const LayerContext* layer, const KvShape& shape) override;
   // The tokens of a call that are looked at: evenly spread, the last among them.
   [[nodiscard]] Tokens chosen_tokens(std::int64_t tokens) const;
   [[nodiscard]] std::vector<QueryOfHead> chosen_queries(const AttendArgs& args, int sequence) const;
@@ -102,8 +101,14 @@ class ATTNLAB_API CheckingSteps final : public ModelSteps {
   // What is wrong with a row of the layer's cache; null: nothing.
   [[nodiscard]] const char* row_fault(const RowRecord::List& list, Position position, const FoundRow& found,
                                       std::vector<bool>& is_there);
-  void check_queries(const AttendArgs& args, const HeldRows& rows, std::span<const QueryOfHead> queries,
-                     TensorView<const float, 3> out, CallComparison& comparison);
+  struct Attended {  // a call of attend, and what was found in it
+    const AttendArgs& args;
+    TensorView<const float, 3> out;
+    TensorView<const float, 2> log_sum;  // without data: not asked for
+    CallComparison of_out = {};
+    CallComparison of_log_sum = {};
+  };
+  static void check_queries(Attended& call, const HeldRows& rows, std::span<const QueryOfHead> queries);
   // [tiles]: which the query reads.
   [[nodiscard]] static std::vector<std::uint8_t> selected(const AttendArgs& args, int sequence, QueryOfHead of);
   [[nodiscard]] std::set<std::string> formulas_of(const AttendArgs& args, bool is_of_layer) const;
@@ -111,13 +116,9 @@ class ATTNLAB_API CheckingSteps final : public ModelSteps {
   void take(const char* step, const CallComparison& comparison, const std::set<std::string>& formulas = {});
   void fault(const char* step, std::int64_t token, std::int64_t head, std::string what);
 
-  DirectSteps direct_;
   RowStep row_step_;
   CheckingLimits limits_;
   RowRecord record_;
-  const LayerContext* layer_ = nullptr;
-  KvShape shape_;
-  std::vector<const ScoreHook*> hooks_;
   StepDeviation independent_;
   StepDeviation self_consistent_;
   std::set<std::string> independent_steps_;

@@ -1,95 +1,96 @@
 #include "steps/counting_steps.h"
 
+#include <algorithm>
+
 #include "core/seen_pairs.h"
 #include "ops/matrix.h"
 
 namespace attnlab {
+namespace {
 
-void CountingSteps::enter(const LayerContext* layer, const KvShape& shape) {
-  layer_ = layer;
-  enter_in(direct_, layer, shape);
+void fill_with_ones(TensorView<float, 2> rows) {
+  for (std::int64_t row = 0; row < rows.extent(0); ++row) std::ranges::fill(rows.row(row), 1.0F);
+}
+
+}  // namespace
+
+StepCounts& StepCounts::operator+=(const StepCounts& more) noexcept {
+  for (double StepCounts::*const part :
+       {&StepCounts::weight_multiply_adds, &StepCounts::weight_bytes, &StepCounts::attention_multiply_adds,
+        &StepCounts::pairs, &StepCounts::rows_read, &StepCounts::cached_bytes, &StepCounts::state_bytes,
+        &StepCounts::own_multiply_adds, &StepCounts::queries})
+    this->*part += more.*part;
+  return *this;
+}
+
+StepCounts CountingSteps::counts() const noexcept {
+  StepCounts all;
+  for (const StepCounts& layer : of_layers_) all += layer;
+  return all;
+}
+
+StepCounts& CountingSteps::counted() {
+  const auto layer = static_cast<std::size_t>(layer_number());
+  if (layer >= of_layers_.size()) of_layers_.resize(layer + 1);
+  return of_layers_[layer];
 }
 
 void CountingSteps::count(std::int64_t tokens, const Matrix& weight) {
-  counts_.weight_multiply_adds += static_cast<double>(tokens) * static_cast<double>(weight.out_dim() * weight.in_dim());
-  counts_.weight_bytes += static_cast<double>(weight.bytes());
+  StepCounts& counts = counted();
+  counts.weight_multiply_adds += static_cast<double>(tokens) * static_cast<double>(weight.out_dim() * weight.in_dim());
+  counts.weight_bytes += static_cast<double>(weight.bytes());
 }
 
 void CountingSteps::project(TensorView<const float, 2> input, std::span<const Projection> projections) {
   for (const Projection& projection : projections) count(input.extent(0), projection.weight);
-  direct_.project(input, projections);
-}
-
-void CountingSteps::norm(TensorView<const float, 3> from, std::span<const float> weight, float eps,
-                         TensorView<float, 3> to) {
-  direct_.norm(from, weight, eps, to);
-}
-
-void CountingSteps::rotate(RotateSide side, TensorView<float, 3> rows) {
-  direct_.rotate(side, rows);
-}
-
-void CountingSteps::append(TensorView<float, 3> keys, TensorView<const float, 3> values, std::span<const float> marks) {
-  direct_.append(keys, values, marks);
+  if (products_ == CountedProducts::computed) return ThroughSteps::project(input, projections);
+  for (const Projection& projection : projections) fill_with_ones(projection.out);
 }
 
 void CountingSteps::attend(const AttendStep& step, TensorView<float, 3> out, TensorView<float, 2> log_sum) {
-  const AttendArgs args = DirectSteps::args_of(*layer_, step, hooks_);
+  const AttendArgs args = args_of(step);
   const SeenPairs seen = count_seen(args);
   const KvShape shape = args.source.shape();
-  counts_.pairs += seen.pairs;
-  if (&args.source == &layer_->cache) {
-    counts_.rows_read += seen.rows;
-    counts_.cached_bytes += seen.rows * row_bytes_(layer_number());
+  StepCounts& counts = counted();
+  counts.pairs += seen.pairs;
+  counts.queries += static_cast<double>(args.queries.extent(0) * args.queries.extent(1));
+  if (&args.source == &layer().cache) {
+    counts.rows_read += seen.rows;
+    counts.cached_bytes += seen.rows * row_bytes_(layer_number());
   } else {  // rows of the variant's own making
-    counts_.state_bytes += seen.rows * sizeof(float) * (shape.key_dim + shape.value_dim);
+    counts.state_bytes += seen.rows * sizeof(float) * (shape.key_dim + shape.value_dim);
   }
-  counts_.attention_multiply_adds += seen.pairs * (shape.key_dim + shape.value_dim);
-  direct_.attend(step, out, log_sum);
-}
-
-void CountingSteps::gate(TensorView<const float, 2> gates, TensorView<float, 3> rows) {
-  direct_.gate(gates, rows);
-}
-
-void CountingSteps::silu_multiply(TensorView<const float, 2> gates, TensorView<float, 2> rows) {
-  direct_.silu_multiply(gates, rows);
-}
-
-void CountingSteps::silu(TensorView<float, 3> rows) {
-  direct_.silu(rows);
+  double of_pair = shape.key_dim + shape.value_dim;
+  if (args.row_weighting != nullptr) {
+    const auto heads = static_cast<int>(args.queries.extent(1));
+    of_pair +=
+        args.row_weighting->multiply_adds(args.row_weighting->takes_all_heads() ? heads : heads / shape.kv_heads);
+  }
+  counts.attention_multiply_adds += seen.pairs * of_pair;
+  ThroughSteps::attend(step, out, log_sum);
 }
 
 void CountingSteps::convolve(std::span<const float> weight, TensorView<float, 2> state, TensorView<float, 3> rows) {
-  counts_.weight_multiply_adds += static_cast<double>(rows.extent(0)) * static_cast<double>(weight.size());
-  counts_.weight_bytes += sizeof(float) * static_cast<double>(weight.size());
-  counts_.state_bytes += 2.0 * sizeof(float) * static_cast<double>(state.extent(0) * state.extent(1));
-  direct_.convolve(weight, state, rows);
-}
-
-void CountingSteps::blend(TensorView<const float, 3> from, std::span<const float> factors, TensorView<float, 3> to) {
-  direct_.blend(from, factors, to);
-}
-
-void CountingSteps::merge(std::span<const AttendedPart> parts, TensorView<float, 3> out, TensorView<float, 2> log_sum) {
-  direct_.merge(parts, out, log_sum);
+  StepCounts& counts = counted();
+  counts.weight_multiply_adds += static_cast<double>(rows.extent(0)) * static_cast<double>(weight.size());
+  counts.weight_bytes += sizeof(float) * static_cast<double>(weight.size());
+  counts.state_bytes += 2.0 * sizeof(float) * static_cast<double>(state.extent(0) * state.extent(1));
+  ThroughSteps::convolve(weight, state, rows);
 }
 
 void CountingSteps::own_work(const OwnWork& work) {
-  counts_.attention_multiply_adds += work.multiply_adds;
-  counts_.state_bytes += work.bytes;
-}
-
-void CountingSteps::add_norm(TensorView<float, 2> x, const float* delta, std::span<const float> weight, float eps,
-                             TensorView<float, 2> out) {
-  direct_.add_norm(x, delta, weight, eps, out);
+  StepCounts& counts = counted();
+  counts.attention_multiply_adds += work.multiply_adds;
+  counts.own_multiply_adds += work.multiply_adds;
+  counts.state_bytes += work.bytes;
 }
 
 void CountingSteps::gated_project(TensorView<const float, 2> input, const GatedProjection& halves,
                                   TensorView<float, 2> out) {
   count(input.extent(0), halves.gate);
   count(input.extent(0), halves.up);
-  direct_.gated_project(input, halves, out);
+  if (products_ == CountedProducts::ones) return fill_with_ones(out);
+  ThroughSteps::gated_project(input, halves, out);
 }
 
 }  // namespace attnlab

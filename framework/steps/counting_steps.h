@@ -4,64 +4,64 @@
 #pragma once
 
 #include <functional>
+#include <span>
+#include <vector>
 
-#include "steps/direct_steps.h"
+#include "steps/through_steps.h"
 
 namespace attnlab {
 
 struct StepCounts {
   double weight_multiply_adds = 0;     // tokens times weights of every product
   double weight_bytes = 0;             // read by the products, each matrix once a call
-  double attention_multiply_adds = 0;  // pairs times the widths of keys and values, and a variant's own work
+  double attention_multiply_adds = 0;  // pairs times the widths of keys and values and what a row weighting multiplies
+                                       // for a score, and own_multiply_adds
   double pairs = 0;                    // of a query head and a row that it sees
   double rows_read = 0;                // of a kv head, once a call
   double cached_bytes = 0;             // of these rows, as their storages hold them
-  double state_bytes = 0;              // read and written by a variant's own work
+  double state_bytes = 0;              // rows of a variant's own making, and its own work
+  double own_multiply_adds = 0;        // of these, what a variant did between its other steps, by its own report
+  double queries = 0;                  // of a head, that have attended
 
+  StepCounts& operator+=(const StepCounts& more) noexcept;
   [[nodiscard]] double operations() const noexcept { return 2 * (weight_multiply_adds + attention_multiply_adds); }
   [[nodiscard]] double bytes() const noexcept { return weight_bytes + cached_bytes + state_bytes; }
 };
 
-class ATTNLAB_API CountingSteps final : public ModelSteps {
+/// Whether products are computed, or every one of their outputs is 1: what is counted does not depend on the weights,
+/// and the pages of a model that was made without them are never touched.
+enum class CountedProducts : std::uint8_t { computed, ones };
+
+class ATTNLAB_API CountingSteps final : public ThroughSteps {
  public:
   /// Bytes of one row of one kv head of a layer.
   using RowBytes = std::function<double(int layer)>;
   /// Buffers come from `scratch`, which outlives this.
-  CountingSteps(Scratch& scratch, RowBytes row_bytes)
-      : ModelSteps(scratch), direct_(scratch), row_bytes_(std::move(row_bytes)) {}
+  CountingSteps(Scratch& scratch, RowBytes row_bytes, CountedProducts products = CountedProducts::computed)
+      : ThroughSteps(scratch), row_bytes_(std::move(row_bytes)), products_(products) {}
 
-  [[nodiscard]] const StepCounts& counts() const noexcept { return counts_; }
+  /// Of all layers, with what was executed between and after them.
+  [[nodiscard]] StepCounts counts() const noexcept;
+  /// [layers that were driven] what was executed from the start of the layer to the start of the next one.
+  [[nodiscard]] std::span<const StepCounts> of_layers() const noexcept { return of_layers_; }
 
-  using Steps::append;
   using Steps::attend;
   using Steps::project;
   void project(TensorView<const float, 2> input, std::span<const Projection> projections) override;
-  void norm(TensorView<const float, 3> from, std::span<const float> weight, float eps,
-            TensorView<float, 3> to) override;
-  void rotate(RotateSide side, TensorView<float, 3> rows) override;
-  void append(TensorView<float, 3> keys, TensorView<const float, 3> values, std::span<const float> marks) override;
   void attend(const AttendStep& step, TensorView<float, 3> out, TensorView<float, 2> log_sum) override;
-  void gate(TensorView<const float, 2> gates, TensorView<float, 3> rows) override;
-  void silu_multiply(TensorView<const float, 2> gates, TensorView<float, 2> rows) override;
-  void silu(TensorView<float, 3> rows) override;
   void convolve(std::span<const float> weight, TensorView<float, 2> state, TensorView<float, 3> rows) override;
-  void blend(TensorView<const float, 3> from, std::span<const float> factors, TensorView<float, 3> to) override;
-  void merge(std::span<const AttendedPart> parts, TensorView<float, 3> out, TensorView<float, 2> log_sum) override;
   void own_work(const OwnWork& work) override;
-  void add_norm(TensorView<float, 2> x, const float* delta, std::span<const float> weight, float eps,
-                TensorView<float, 2> out) override;
   void gated_project(TensorView<const float, 2> input, const GatedProjection& halves,
                      TensorView<float, 2> out) override;
 
  private:
-  void enter(const LayerContext* layer, const KvShape& shape) override;
   void count(std::int64_t tokens, const Matrix& weight);
+  // Of the layer that is driven.
+  [[nodiscard]] StepCounts& counted();
 
-  DirectSteps direct_;
   RowBytes row_bytes_;
-  const LayerContext* layer_ = nullptr;
-  std::vector<const ScoreHook*> hooks_;
-  StepCounts counts_;
+  CountedProducts products_;
+  std::vector<StepCounts> of_layers_;
 };
 
 }  // namespace attnlab

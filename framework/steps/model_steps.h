@@ -23,6 +23,9 @@ struct LayerPass {
   TensorView<float, 2> state = {};  // [sequences, state_floats]
   bool ends_rows = true;            // no later layer reads the rows of this cache
   int layer = 0;                    // its number in the model
+  // [sequences]: another number where a sequence does not go on from the rows that were appended to it under the number
+  // before (it was cleared, restored, forked into); empty: sequences are at most cleared.
+  std::span<const std::uint64_t> histories = {};
 };
 
 class ModelSteps;
@@ -51,8 +54,14 @@ class ATTNLAB_API ModelSteps : public Steps {
   using Steps::Steps;
   /// The number of the layer that is driven at present, or was last.
   [[nodiscard]] int layer_number() const noexcept { return layer_number_; }
+  /// See LayerPass::histories.
+  [[nodiscard]] std::uint64_t history(int sequence) const noexcept {
+    return histories_.empty() ? 0 : histories_[static_cast<std::size_t>(sequence)];
+  }
   // For steps that do their work through others.
-  static void enter_in(ModelSteps& inner, const LayerContext* layer, const KvShape& shape) {
+  void enter_in(ModelSteps& inner, const LayerContext* layer, const KvShape& shape) const {
+    inner.layer_number_ = layer_number_;
+    inner.histories_ = histories_;
     inner.enter(layer, shape);
   }
 
@@ -63,6 +72,7 @@ class ATTNLAB_API ModelSteps : public Steps {
   virtual void enter(const LayerContext* layer, const KvShape& shape) = 0;
 
   int layer_number_ = 0;
+  std::span<const std::uint64_t> histories_;  // of the pass
 };
 
 }  // namespace attnlab

@@ -3,11 +3,16 @@
 #include <algorithm>
 
 namespace attnlab {
-void RowRecord::begin_row(List& list, Position position, int width) const {
-  if (position == 0 || width != list.width) list = {};
-  if (position > list.length) list.unseen = position;
+
+void RowRecord::begin_row(List& list, std::uint64_t history, Position position, int width) const {
+  const bool goes_on = list.history == history && list.width == width && position > 0 && position <= list.length;
+  if (!goes_on) {
+    list = {};
+    list.history = history;
+    list.unseen = position;
+    list.width = width;
+  }
   list.unseen = std::min(list.unseen, position);
-  list.width = width;
   list.length = position + 1;
   list.numbers.resize(static_cast<std::size_t>(list.length / stride_) * width);
 }

@@ -11,21 +11,24 @@
 #include <tuple>
 #include <vector>
 
+#include <attnlab/api.h>
 #include <attnlab/cache_policy.h>
 
 namespace attnlab {
 
-class RowRecord {
+class ATTNLAB_API RowRecord {
  public:
   /// Remembers one row in `stride`: long contexts would double the memory of their caches.
   explicit RowRecord(int stride = 1) : stride_(stride) {}
 
-  /// The rows of one kv head, at ascending positions from `length` on; an earlier position begins the list anew from
-  /// there (a sequence that was cleared, another session).
+  /// The rows of one kv head, at ascending positions. A position below `length` takes the rows from there on back (a
+  /// step that was rejected). The list begins anew at position 0, after a gap, and with another history: rows before
+  /// that position are then rows that nobody has seen (a state that was restored, a fork).
   struct List {
-    Position length = 0;     // positions below have been appended
-    Position unseen = 0;     // rows at lower positions were not recorded (a state that was restored)
-    double largest_key = 0;  // of all numbers that were appended, where a storage rounds them
+    std::uint64_t history = 0;  // see LayerPass::histories
+    Position length = 0;        // positions below have been appended
+    Position unseen = 0;        // rows at lower positions were not recorded
+    double largest_key = 0;     // of all numbers that were appended, where a storage rounds them
     double largest_value = 0;
     int width = 0;
     std::vector<float> numbers;  // [remembered, key_dim + value_dim]
@@ -36,7 +39,7 @@ class RowRecord {
 
   [[nodiscard]] bool remembers(Position position) const noexcept { return position % stride_ == stride_ - 1; }
   /// Makes room for the row at `position`.
-  void begin_row(List& list, Position position, int width) const;
+  void begin_row(List& list, std::uint64_t history, Position position, int width) const;
   /// Of a row that is remembered, after begin_row.
   void set(List& list, Position position, std::span<const float> key, std::span<const float> value) const;
   /// [key_dim + value_dim]; empty where the row is not remembered.

@@ -8,6 +8,7 @@ void run_layer(ModelSteps& steps, AttentionVariant& attention, const LayerPass& 
   {
     const Steps::Scope scope(steps);
     steps.layer_number_ = pass.layer;
+    steps.histories_ = pass.histories;
     steps.enter(&layer, attention.kv_shape());
     attention.forward(layer, hidden, out);
     steps.enter(nullptr, {});

@@ -1,10 +1,8 @@
 // Names of arms: `attention/position/cache`, options only where the ids alone do not tell two arms apart, and then only
 // those options that differ: gqa(kv_heads=4)/rope/full.
-#include <algorithm>
 #include <map>
 #include <set>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include <fmt/format.h>

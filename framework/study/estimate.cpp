@@ -32,9 +32,10 @@ std::string size(double bytes) {
 
 }  // namespace
 
-std::size_t kv_bytes(const Plan& plan, const ArmCost& cost, const PlannedCase& planned) {
+std::size_t kv_bytes(const Plan& plan, const PlannedArm& arm, std::size_t planned_case) {
+  const PlannedCase& planned = plan.cases[planned_case];
   const auto [rows, sequences] = plan.workload_of(planned).most_rows(planned.index, planned.size);
-  return static_cast<std::size_t>(rows * cost.row_bytes + sequences * cost.state_bytes);
+  return static_cast<std::size_t>(rows * arm.cost.row_bytes + sequences * arm.cases[planned_case].state_bytes);
 }
 
 double default_limit_seconds(const Plan& plan, std::size_t planned_case) {
@@ -44,15 +45,16 @@ double default_limit_seconds(const Plan& plan, std::size_t planned_case) {
     const RoofProbe slow{.fma_flops_per_second = kSlowFlopsPerThread * arm.threads,
                          .read_bytes_per_second = kSlowBytesPerSecond};
     const double load = static_cast<double>(arm.weight_bytes) / kLoadBytesPerSecond;
-    most = std::max(most, load + trial_seconds(plan, arm, plan.cases[planned_case], slow));
+    most = std::max(most, load + trial_seconds(plan, arm, planned_case, slow));
   }
   constexpr double kMinute = 60;
   return std::max(kLeastLimitSeconds, kMinute * std::ceil(kLimitFactor * most / kMinute));
 }
 
-double trial_seconds(const Plan& plan, const PlannedArm& arm, const PlannedCase& planned, const RoofProbe& roof) {
+double trial_seconds(const Plan& plan, const PlannedArm& arm, std::size_t planned_case, const RoofProbe& roof) {
+  const PlannedCase& planned = plan.cases[planned_case];
   return plan.workload_of(planned).seconds(planned.index, planned.size,
-                                           ForwardTime(arm.cost, plan.source->config().layers, roof));
+                                           ForwardTime(arm.cost, arm.cases[planned_case].kept, roof));
 }
 
 Estimate estimate(const Plan& plan, const RoofProbe& roof) {
@@ -68,10 +70,10 @@ Estimate estimate(const Plan& plan, const RoofProbe& roof) {
     for (std::size_t index = 0; index < plan.cases.size(); ++index) {
       if (!arm.runs(index)) continue;
       const PlannedCase& planned = plan.cases[index];
-      const double seconds = trial_seconds(plan, arm, planned, roof);
+      const double seconds = trial_seconds(plan, arm, index, roof);
       (planned.deterministic ? once : round) += seconds;
       if (planned.is_timed) timed += seconds;
-      most_kv_bytes = std::max(most_kv_bytes, kv_bytes(plan, arm.cost, planned));
+      most_kv_bytes = std::max(most_kv_bytes, kv_bytes(plan, arm, index));
     }
     const auto seeds = static_cast<double>(plan.spec.seeds.size());
     const auto with = [&](int rounds, int warmup) {

@@ -1,7 +1,7 @@
-// How long a plan will take, and how much memory, before anything runs: operations and bytes are counted from the
-// shapes of weights and caches, and compared with what this machine does in a short probe. An estimate, not a
-// measurement: what a plugin computes besides products and reads is not included, and a cache is assumed to drop
-// nothing.
+// How long a plan will take, and how much memory, before anything runs: operations and bytes are counted in a few small
+// passes of each arm's model, and compared with what this machine does in a short probe. An estimate, not a
+// measurement: what a plugin computes besides products and reads and does not report is not included, and for memory a
+// cache is assumed to drop nothing.
 #pragma once
 
 #include <cstddef>
@@ -24,8 +24,8 @@ struct Estimate {
 
 [[nodiscard]] ATTNLAB_API Estimate estimate(const Plan& plan, const RoofProbe& roof);
 
-/// Of the case's rows and states in the arm's caches, as if they forgot nothing.
-[[nodiscard]] std::size_t kv_bytes(const Plan& plan, const ArmCost& cost, const PlannedCase& planned);
+/// Of the case's rows, states and summaries in the arm's caches, as if they forgot nothing.
+[[nodiscard]] std::size_t kv_bytes(const Plan& plan, const PlannedArm& arm, std::size_t planned_case);
 
 /// What a trial of the case may take where the experiment does not say: what the costliest arm would take on a machine
 /// that is slow, several times over, at least ten minutes. The same on every machine, so that
@@ -33,7 +33,7 @@ struct Estimate {
 [[nodiscard]] double default_limit_seconds(const Plan& plan, std::size_t planned_case);
 
 /// Seconds of one trial in a process that is there already.
-[[nodiscard]] ATTNLAB_API double trial_seconds(const Plan& plan, const PlannedArm& arm, const PlannedCase& planned,
+[[nodiscard]] ATTNLAB_API double trial_seconds(const Plan& plan, const PlannedArm& arm, std::size_t planned_case,
                                                const RoofProbe& roof);
 
 /// For people, with how it was made. Probes the machine for a fraction of a second.

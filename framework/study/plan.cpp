@@ -9,8 +9,10 @@
 #include "assembly/constructed_conflict.h"
 #include "base/plugin_call.h"
 #include "machine/memory.h"
+#include "model/constructed_recall.h"
 #include "parallel/parallel.h"
 #include "report/read/format.h"
+#include "study/cost_apart.h"
 #include "study/estimate.h"
 
 namespace attnlab::experiment {
@@ -46,9 +48,12 @@ bool keeps_all_rows(const PlannedArm& arm, const Registry& registry) {
 }
 
 // Why a cache of the arm cannot be made for a case: a share of its context may be fewer rows than the policy needs.
-std::string context_conflict(const model::Decoder& decoder, const Plan& plan, const PlannedCase& planned) {
+// Where it can, `kept` receives what the caches keep.
+std::string context_conflict(const ResolvedArm& arm, const model::Decoder& decoder, const Plan& plan,
+                             const PlannedCase& planned, std::vector<KeptRows>& kept) {
   for (const CaseFeeding& feeding : plan.workload_of(planned).feedings(planned.index, planned.size)) try {
-      (void)decoder.make_session(feeding.capacities);
+      model::Session session = decoder.make_session(feeding.capacities);
+      if (session.sequences() > 0) kept = kept_rows(arm, *plan.registry, session);
     } catch (const PluginRefusal& error) {
       return fmt::format("in a context of {} ({}): {}", std::ranges::min(feeding.capacities),
                          planned.workload_name + " " + planned.label, error.problems().front().text());
@@ -75,7 +80,8 @@ void check_cases(PlannedArm& arm, const Plan& plan, const model::Decoder& decode
       one.refused = error.problems().front().text();
       continue;
     }
-    one.refused = context_conflict(decoder, plan, planned);
+    one.refused = context_conflict(arm.resolved, decoder, plan, planned, one.kept);
+    one.state_bytes = state_bytes(decoder, planned.size.longest);
   }
   refuse_if_none_is_left(arm);
 }
@@ -88,7 +94,7 @@ void check_memory(PlannedArm& arm, const Plan& plan) {
   for (std::size_t index = 0; index < plan.cases.size(); ++index) {
     ArmCase& one = arm.cases[index];
     if (!one.refused.empty()) continue;
-    const std::size_t rows = kv_bytes(plan, arm.cost, plan.cases[index]);
+    const std::size_t rows = kv_bytes(plan, arm, index);
     if (rows > 0 && arm.weight_bytes + rows > memory)
       one.refused = fmt::format("its weights ({}) and rows ({}) need more memory than the {} that a trial may take",
                                 report::format_bytes(static_cast<double>(arm.weight_bytes)),
@@ -100,10 +106,10 @@ void check_memory(PlannedArm& arm, const Plan& plan) {
 
 // Makes the arm's model without reading weights, and notes what it says about itself.
 void check_model(PlannedArm& arm, const Plan& plan) {
-  const model::Decoder decoder = build_decoder(arm.resolved, *plan.source, *plan.registry,
-                                               {.seed = static_cast<std::uint64_t>(plan.spec.seed),
-                                                .allow_nonfinite = plan.allow_nonfinite,
-                                                .check_only = true});
+  model::Decoder decoder = build_decoder(arm.resolved, *plan.source, *plan.registry,
+                                         {.seed = static_cast<std::uint64_t>(plan.spec.seed),
+                                          .allow_nonfinite = plan.allow_nonfinite,
+                                          .check_only = true});
   arm.weight_bytes = decoder.weight_bytes();
   check_cases(arm, plan, decoder);
   if (!arm.refused.empty()) return;
@@ -115,7 +121,7 @@ void check_model(PlannedArm& arm, const Plan& plan) {
   arm.kv_heads = session.shape(0).kv_heads;
   for (int layer = 1; layer < session.layers(); ++layer)
     if (session.shape(layer).kv_heads != arm.kv_heads) arm.kv_heads = 0;
-  arm.cost = cost_of(arm.resolved, decoder, session);
+  arm.cost = cost_apart(decoder, length);
   const std::vector<std::string>& of_weights = decoder.notes();
   arm.notes = arm.resolved.notes;
   const std::vector<std::string> idle = idle_notes(arm.resolved, decoder, session);
@@ -134,7 +140,7 @@ void plan_arms(Plan& plan) {
     PlannedArm planned{.arm = arm};
     planned.threads = arm.threads > 0 ? arm.threads : plan.threads;
     planned.resolved = resolve_arm(arm, plan.source->config(), *plan.registry);
-    if (plan.source->constructed() == "recall" && planned.resolved.conflicts.empty())
+    if (plan.source->constructed() == model::kConstructedRecall && planned.resolved.conflicts.empty())
       if (std::string conflict = recall_conflict(planned.resolved, plan.source->config()); !conflict.empty())
         planned.resolved.conflicts.push_back(std::move(conflict));
     planned.refused = joined(planned.resolved.conflicts);

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 
 #include <attnlab/api.h>
 
@@ -33,6 +33,8 @@ struct PlanOptions {
 struct ArmCase {
   std::string refused;             // why this case is not run; empty: it is
   std::vector<std::string> notes;  // a length beyond the trained one
+  std::vector<KeptRows> kept;      // [layers] what the caches of its sessions keep at most
+  double state_bytes = 0;          // of one sequence's states and summaries
 };
 
 struct PlannedArm {
@@ -81,6 +83,9 @@ struct Plan {
 
   [[nodiscard]] const Workload& workload_of(const PlannedCase& planned) const {
     return *spec.workloads[planned.workload].workload;
+  }
+  [[nodiscard]] const WorkloadKind& kind_of(const PlannedCase& planned) const {
+    return *spec.workloads[planned.workload].kind;
   }
 };
 

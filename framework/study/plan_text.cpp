@@ -1,5 +1,6 @@
 // A plan for people (validate, --dry-run) and for files (plan.yaml).
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include <algorithm>
 

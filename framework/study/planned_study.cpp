@@ -1,6 +1,7 @@
 #include "study/planned_study.h"
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <cmath>

@@ -149,9 +149,9 @@ std::vector<std::filesystem::path> SpecDocument::plugin_paths() const {
 std::string ExperimentSpec::keep_only(const std::string& glob) {
   std::vector<std::size_t> selected = select_arms(arms, glob);
   if (selected.empty()) {
-    throw Error(
-        "--only " + glob, "no arm has such a name or tag",
-        fmt::format("it is a glob over the whole name or a tag, such as '*/full'; {}", nearest_arms(arms, glob)));
+    throw Error("--only " + glob, "no arm has such a name or tag",
+                fmt::format("it is a glob over the whole name or a tag, such as '*/{}'; {}", kPlainCache,
+                            nearest_arms(arms, glob)));
   }
   // What the experiment compares with stays in, as what was asked.
   for (const std::size_t other : compare_with)

@@ -1,5 +1,12 @@
 #include "study/spec_keys.h"
 
+#include <string>
+
+#include <fmt/format.h>
+
+#include "choices/plain_components.h"
+#include "model/constructed_recall.h"
+
 namespace attnlab::experiment {
 namespace {
 
@@ -14,8 +21,10 @@ Key form(std::string_view name, std::string_view definition, std::string_view do
 }
 
 const Key kAttention = form("attention", "attention", "Attention variant; default: the model's own.");
-const Key kPosition = form("position", "position", "Positional scheme; default: rope as the model has it.");
-const Key kCache = form("cache", "cache", "Cache policy, with its storage; default: full.");
+const std::string kOfPosition = fmt::format("Positional scheme; default: {} as the model has it.", kPlainPosition);
+const std::string kOfCache = fmt::format("Cache policy, with its storage; default: {}.", kPlainCache);
+const Key kPosition = form("position", "position", kOfPosition);
+const Key kCache = form("cache", "cache", kOfCache);
 
 }  // namespace
 
@@ -88,7 +97,7 @@ const KeyTable& constructed_model_keys() {
                                  .type = KeyType::choice,
                                  .doc = "recall: two layers set by hand that answer associative recall.",
                                  .required = true,
-                                 .choices = {"recall"}}};
+                                 .choices = {model::kConstructedRecall}}};
   return keys;
 }
 

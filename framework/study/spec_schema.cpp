@@ -4,6 +4,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "choices/component_keys.h"
 #include "choices/layered_choice.h"

@@ -3,7 +3,7 @@
 // does not refuse a plugin that lives elsewhere; the options of those that are loaded are closed.
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 
 #include <attnlab/api.h>
 

@@ -1,15 +1,14 @@
 #include "study/study_inputs.h"
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
-#include <algorithm>
 #include <set>
 #include <string_view>
 
 #include "base/sha256.h"
 #include "config/scalars.h"
 #include "model/checkpoints/checkpoint.h"
-#include "model/constructed_recall.h"
 #include "report/read/trial_result.h"
 
 namespace attnlab::experiment {

@@ -21,7 +21,7 @@ using config::ProblemList;
 using Entries = std::vector<Node::Entry>;
 
 constexpr const char* kZip = "zip";
-constexpr const char* kZipForm = "write zip: {heavy: [8, 16], recent: [24, 16]}, lists of equal length";
+constexpr const char* kZipForm = "write zip: {FIRST: [8, 16], SECOND: [24, 16]}, lists of equal length";
 
 std::size_t nodes_in(const Node& tree) {
   std::size_t nodes = 1;

@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include <map>
 #include <set>
@@ -39,7 +40,7 @@ ordered_json case_identity(const Plan& plan, const PlannedCase& planned, FileHas
   ordered_json all{planned.workload_name, planned.label};
   const ChosenWorkload& chosen = plan.spec.workloads[planned.workload];
   chosen.workload->identify(all, files);
-  if (chosen.kind->is_held_against_baseline) all.push_back(plan.arms[plan.spec.baseline].identity);
+  if (!chosen.kind->against_baseline.empty()) all.push_back(plan.arms[plan.spec.baseline].identity);
   return all;
 }
 

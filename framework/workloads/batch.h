@@ -2,7 +2,6 @@
 // 8q1s1k is 8 sequences that each get 1 new token and have 1024 then; q512_8q1s1k is that beside a prompt of 512.
 #pragma once
 
-#include <cstdint>
 #include <optional>
 #include <string_view>
 #include <vector>

@@ -1,9 +1,11 @@
-// How long a forward pass takes on a machine that is known by its roof: operations and bytes are counted from the
-// shapes of weights and caches. What the workloads estimate their trials with.
+// How long a forward pass takes on a machine that is known by its roof: operations and bytes as they were counted in
+// small passes (ArmCost), for the rows that a query of the case sees. What the workloads estimate their trials with.
 #pragma once
 
-#include <algorithm>
-#include <cmath>
+#include <span>
+#include <vector>
+
+#include <attnlab/api.h>
 
 #include "assembly/arm_cost.h"
 #include "machine/roof.h"
@@ -13,37 +15,40 @@ namespace attnlab::experiment {
 inline constexpr double kShareOfPeak = 0.6;       // of the FMA peak, in a prefill
 inline constexpr double kShareOfBandwidth = 0.7;  // of the read bandwidth, in a decode step
 
-class ForwardTime {
- public:
-  /// Cost and roof must outlive this.
-  ForwardTime(const ArmCost& cost, int layers, const RoofProbe& roof) : cost_(cost), layers_(layers), roof_(roof) {}
+/// Of one pass or several.
+struct ForwardWork {
+  double multiply_adds = 0;
+  double bytes = 0;  // read
+};
 
-  /// Seconds for new tokens of a sequence after `before` others, in chunks, `heads` of them with logits.
-  [[nodiscard]] double prefill(double tokens, double before, double heads) const {
-    const double pairs = tokens * before + tokens * (tokens + 1) / 2;
-    const double operations =
-        2 * (cost_.layer_weights * tokens + cost_.head_weights * heads + cost_.pair_width * pairs);
-    const double chunks = std::ceil(tokens / kChunk);
-    const double read = chunks * cost_.weight_bytes_read / (kShareOfBandwidth * roof_.read_bytes_per_second);
-    return std::max(operations / (kShareOfPeak * roof_.fma_flops_per_second), read) + chunks * layers_ * kLayerSeconds;
-  }
-  /// One token for each of the sequences, which then have `rows` rows together.
-  [[nodiscard]] double step(double rows, double sequences = 1) const {
-    const double bytes = cost_.weight_bytes_read + cost_.row_bytes * rows + cost_.state_bytes * sequences;
-    const double operations = 2 * ((cost_.layer_weights + cost_.head_weights) * sequences + cost_.pair_width * rows);
-    return std::max(bytes / (kShareOfBandwidth * roof_.read_bytes_per_second),
-                    operations / (kShareOfPeak * roof_.fma_flops_per_second)) +
-           layers_ * kLayerSeconds;
-  }
-  /// Steps of one sequence from `first` rows to `last`.
-  [[nodiscard]] double steps(double first, double last) const { return (last - first) * step((first + last) / 2); }
+/// Sequences of a decode step that are alike: tokens of each, its new one included, of which `prompt` were the prompt.
+struct DecodedSequences {
+  double count = 1;
+  double length = 1;
+  double prompt = 1;
+};
+
+class ATTNLAB_API ForwardTime {
+ public:
+  /// kept [layers]. Cost and roof must outlive this.
+  ForwardTime(const ArmCost& cost, std::vector<KeptRows> kept, const RoofProbe& roof);
+
+  /// New tokens of a sequence after a prompt of `before` others, in chunks, `heads` of them with logits.
+  [[nodiscard]] ForwardWork prefill_work(double tokens, double before, double heads) const;
+  /// One token for each of the sequences.
+  [[nodiscard]] ForwardWork step_work(std::span<const DecodedSequences> sequences) const;
+
+  /// Seconds of the same.
+  [[nodiscard]] double prefill(double tokens, double before, double heads) const;
+  [[nodiscard]] double step(std::span<const DecodedSequences> sequences) const;
+  /// Steps of `count` sequences at once, from a prompt of `first` tokens each to `last`.
+  [[nodiscard]] double steps(double first, double last, double count = 1) const;
 
  private:
-  static constexpr double kLayerSeconds = 20e-6;  // a layer costs at least so much, however small it is
-  static constexpr int kChunk = 512;              // tokens of a prompt that are fed at once
+  [[nodiscard]] double seconds(const ForwardWork& work, double passes) const;
 
   const ArmCost& cost_;
-  int layers_;
+  std::vector<KeptRows> kept_;
   const RoofProbe& roof_;
 };
 

@@ -1,5 +1,6 @@
 // Quality through the arm's own cache: the policy acts while the text is fed.
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <cmath>

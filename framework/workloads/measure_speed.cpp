@@ -36,16 +36,17 @@ CountingSteps counting_steps(model::Decoder& decoder) {
   return {decoder.scratch(), [&decoder](int layer) { return decoder.row_bytes(layer); }};
 }
 
-// Seconds in the attention core, and of them for attention mass, of one of `parts` equal pieces of work since `before`.
-void add_attention(Measured& measured, const model::Decoder& decoder, model::Session& session, const AttendTime& before,
-                   double parts) {
+AttendTime since(const AttendTime& before, const model::Decoder& decoder) {
   const AttendTime now = decoder.attend_time();
-  measured.add("attention_core_s", "s", "lower", (now.seconds - before.seconds) / parts);
+  return {now.seconds - before.seconds, now.mass_thread_seconds - before.mass_thread_seconds};
+}
+
+// Seconds in the attention core, and of them for attention mass, of one of `parts` equal pieces of work.
+void add_attention(Measured& measured, model::Session& session, const AttendTime& spent, double parts) {
+  measured.add("attention_core_s", "s", "lower", spent.seconds / parts);
   for (int layer = 0; layer < session.layers(); ++layer)
-    if (session.cache(layer).mass_sink() != nullptr) {
-      const double spent = (now.mass_thread_seconds - before.mass_thread_seconds) / threads();
-      return measured.add("attention_mass_s", "s", "lower", spent / parts);
-    }
+    if (session.cache(layer).mass_sink() != nullptr)
+      return measured.add("attention_mass_s", "s", "lower", spent.mass_thread_seconds / threads() / parts);
 }
 
 // capacities [sequences]: tokens that each may reach, with what is not measured here.
@@ -69,25 +70,29 @@ Measured measure_prefill(model::Decoder& decoder, const Batch& batch, std::span<
   double spent = 0;
   int repeats = 0;
   session.clear();
-  fill_caches(decoder, session, before, seed);
+  fill_for_steps(decoder, session, before, seed);
   CountingSteps counting = counting_steps(decoder);
   {
     const model::WithSteps with(decoder, counting);
     feed_batch(decoder, session, added, tokens, answer);
   }
-  const AttendTime attention = decoder.attend_time();
+  AttendTime attention;
   for (int run = 0; run < kMostRepeats && (run < 1 || spent < kLeastSeconds); ++run) {
     session.clear();
-    fill_caches(decoder, session, before, seed);
+    fill_for_steps(decoder, session, before, seed);
+    const AttendTime filled = decoder.attend_time();
     const Clock::time_point start = Clock::now();
     feed_batch(decoder, session, added, tokens, answer);
     spent += seconds_since(start);
+    const AttendTime of_run = since(filled, decoder);
+    attention.seconds += of_run.seconds;
+    attention.mass_thread_seconds += of_run.mass_thread_seconds;
     ++repeats;
   }
   const double seconds = spent / repeats;
   Measured measured;
   measured.look_at(logits);
-  add_attention(measured, decoder, session, attention, repeats);
+  add_attention(measured, session, attention, repeats);
   measured.add("prefill_tokens_per_second", "tokens/s", "higher", new_tokens(batch) / seconds);
   measured.add("time_to_first_token_s", "s", "lower", seconds);
   add_memory(measured, decoder, session);
@@ -127,7 +132,7 @@ Measured measure_decode(model::Decoder& decoder, const Batch& batch, std::uint64
     session.clear();
     std::vector<int> before = lengths;
     for (int& length : before) length -= steps;
-    fill_caches(decoder, session, before, seed);
+    fill_for_steps(decoder, session, before, seed);
     std::optional<model::WithSteps> with;
     if (counts) with.emplace(decoder, counting);
     latencies.clear();
@@ -143,7 +148,7 @@ Measured measure_decode(model::Decoder& decoder, const Batch& batch, std::uint64
   Measured measured;
   measured.look_at(logits);
   add_decode(measured, counting.counts(), steps, session, latencies);
-  add_attention(measured, decoder, session, attention, steps);
+  add_attention(measured, session, since(attention, decoder), steps);
   add_memory(measured, decoder, session);
   return measured;
 }
@@ -153,40 +158,35 @@ Measured measure_shape(model::Decoder& decoder, const PromptShape& shape, std::u
   const Batch prompt{{.count = shape.sequences, .new_tokens = shape.prompt, .total = shape.prompt}};
   Measured measured = measure_prefill(decoder, prompt, capacities, seed);
   std::erase_if(measured.samples, [](const report::Sample& sample) { return sample.is_deterministic; });
-  const Batch decode{{.count = shape.sequences, .new_tokens = 1, .total = shape.prompt + shape.generate}};
   // As many steps as the case names: the rows grow from the prompt's to the last token's.
   model::Session session = decoder.make_session(capacities);
   const int vocab = decoder.config().vocab_size;
   std::vector<float> logits(static_cast<std::size_t>(shape.sequences) * vocab);
-  // A step in the middle stands for their mean.
-  CountingSteps counting = counting_steps(decoder);
-  fill_caches(decoder, session, std::vector<int>(shape.sequences, shape.prompt + (shape.generate - 1) / 2), seed);
-  {
-    const model::WithSteps with(decoder, counting);
-    decoder.logits(feed_step(decoder, session, std::vector<model::TokenId>(shape.sequences, 1 % vocab)),
-                   {logits.data(), {shape.sequences, vocab}});
-  }
-  session.clear();
-  fill_caches(decoder, session, std::vector<int>(shape.sequences, shape.prompt), seed);
-  std::vector<model::TokenId> next(shape.sequences, 1 % vocab);
   std::vector<double> latencies;
-  const AttendTime attention = decoder.attend_time();
-  for (int step = 0; step < shape.generate; ++step) {
-    std::vector<model::SequenceTokens> input;
-    for (int sequence = 0; sequence < shape.sequences; ++sequence)
-      input.push_back({.sequence = sequence, .tokens = {&next[sequence], 1}, .phase = Phase::decode});
-    const Clock::time_point start = Clock::now();
-    const auto hidden = decoder.forward(session, input);
-    decoder.logits(hidden, {logits.data(), {shape.sequences, vocab}});
-    latencies.push_back(seconds_since(start));
-    for (int sequence = 0; sequence < shape.sequences; ++sequence)
-      next[sequence] =
-          model::argmax(std::span<const float>(logits).subspan(static_cast<std::size_t>(sequence) * vocab, vocab));
+  AttendTime attention;
+  CountingSteps counting = counting_steps(decoder);
+  for (const bool counts : {true, false}) {  // counted, then timed: what a policy leaves differs from step to step
+    session.clear();
+    fill_for_steps(decoder, session, std::vector<int>(shape.sequences, shape.prompt), seed);
+    std::optional<model::WithSteps> with;
+    if (counts) with.emplace(decoder, counting);
+    std::vector<model::TokenId> next(shape.sequences, 1 % vocab);
+    latencies.clear();
+    attention = decoder.attend_time();
+    for (int step = 0; step < shape.generate; ++step) {
+      const Clock::time_point start = Clock::now();
+      const auto hidden = feed_step(decoder, session, next);
+      decoder.logits(hidden, {logits.data(), {shape.sequences, vocab}});
+      latencies.push_back(seconds_since(start));
+      for (int sequence = 0; sequence < shape.sequences; ++sequence)
+        next[sequence] =
+            model::argmax(std::span<const float>(logits).subspan(static_cast<std::size_t>(sequence) * vocab, vocab));
+    }
   }
   measured.look_at(logits);
   std::erase_if(measured.samples, [](const report::Sample& sample) { return sample.metric.starts_with("attention_"); });
-  add_decode(measured, counting.counts(), 1, session, latencies);
-  add_attention(measured, decoder, session, attention, shape.generate);
+  add_decode(measured, counting.counts(), shape.generate, session, latencies);
+  add_attention(measured, session, since(attention, decoder), shape.generate);
   add_memory(measured, decoder, session);
   return measured;
 }

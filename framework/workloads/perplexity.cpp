@@ -4,6 +4,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "config/named_path.h"
 #include "workloads/prefill.h"
@@ -51,7 +52,7 @@ const RegisteredWorkload kRegistered{
                   "prompt and is scored."),
               count_key("max_windows", "Windows at most; default: all of the text.")},
      .is_deterministic = true,
-     .is_held_against_baseline = true,
+     .against_baseline = report::kKlToBaseline,
      .read = read_perplexity}};
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "workloads/prefill.h"
 #include "workloads/workload_keys.h"

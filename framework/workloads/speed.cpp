@@ -7,10 +7,10 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "config/json_schema.h"
 #include "config/map_reader.h"
-#include "config/scalars.h"
 #include "workloads/workload_keys.h"
 
 namespace attnlab::experiment {
@@ -23,6 +23,7 @@ using config::ProblemList;
 constexpr std::int64_t kMaxRows = std::numeric_limits<int>::max();
 constexpr std::size_t kMaxCases = 10'000;
 constexpr double kLeastPrefill = 0.15;  // a prefill that is shorter is repeated so long
+constexpr double kPassesOfSteps = 2;    // counted, then timed
 
 // What was read so far.
 struct Read {
@@ -131,19 +132,19 @@ double repeated(double seconds) {
 }
 
 double seconds_of(const Batch& batch, const ForwardTime& time) {
-  double rows = 0;
+  const double steps = decode_steps(batch);
+  std::vector<DecodedSequences> decoded;
   double prompts = 0;
   for (const BatchPart& part : batch) {
-    rows += static_cast<double>(part.count) * part.total;
+    decoded.push_back({static_cast<double>(part.count), static_cast<double>(part.total), part.total - steps});
     prompts += part.count * time.prefill(part.new_tokens, part.total - part.new_tokens, 1);
   }
-  return is_decode(batch) ? 2 * kDecodeSteps * time.step(rows, sequences(batch)) : repeated(prompts);
+  return is_decode(batch) ? kPassesOfSteps * steps * time.step(decoded) : repeated(prompts);
 }
 
 double seconds_of(const PromptShape& shape, const ForwardTime& time) {
-  const double middle = shape.prompt + shape.generate / 2.0;
   return repeated(shape.sequences * time.prefill(shape.prompt, 0, 1)) +
-         shape.generate * time.step(middle * shape.sequences, shape.sequences);
+         kPassesOfSteps * time.steps(shape.prompt, shape.prompt + shape.generate, shape.sequences);
 }
 
 CaseRows rows_of(const Batch& batch) {

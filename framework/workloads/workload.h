@@ -14,7 +14,7 @@
 #include <string_view>
 #include <vector>
 
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 
 #include <attnlab/api.h>
 #include <attnlab/error.h>
@@ -126,8 +126,8 @@ struct WorkloadKind {
   bool is_deterministic = false;
   /// It measures throughputs: rounds of warm-up and the repetition of disturbed rounds are about it.
   bool is_timed = false;
-  /// It is compared with the baseline arm's predictions, token by token.
-  bool is_held_against_baseline = false;
+  /// The metric that a comparison with the baseline arm's predictions, token by token, gives; empty: there is none.
+  std::string_view against_baseline = {};
   /// Its labels are as they were written, so two that are alike are a mistake; else they are numbered.
   bool has_written_labels = false;
   /// A range among its keys is a list that it reads; else every value of the range makes a workload.

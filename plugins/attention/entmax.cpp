@@ -8,12 +8,10 @@
 #include <limits>
 #include <vector>
 
-#include <attnlab/head_projections.h>
 #include <attnlab/plugin.h>
+#include <attnlab/weighted_attention.h>
 
 namespace {
-
-using attnlab::TensorView;
 
 // The t of scores that were halved, in descending order.
 double threshold(std::span<const double> halves) {
@@ -55,35 +53,10 @@ class Entmax15 final : public attnlab::RowWeighting {
   }
 };
 
-class Entmax final : public attnlab::AttentionVariant {
- public:
-  Entmax(const attnlab::NoOptions&, const attnlab::CreateContext& context) : projections_(context.kv_heads, context) {}
-  static attnlab::Traits traits(const attnlab::NoOptions&) {
-    return {.provides = {attnlab::Feature::kv_rows}, .excludes = {attnlab::Feature::selects_tiles}};
-  }
-
-  std::vector<attnlab::ParameterSpec> parameters() const override { return projections_.parameters(); }
-  void bind(const attnlab::ParameterSet& parameters) override { projections_.bind(parameters); }
-  attnlab::KvShape kv_shape() const override { return projections_.kv_shape(); }
-
-  void forward(const attnlab::LayerContext& layer, TensorView<const float, 2> hidden,
-               TensorView<float, 2> out) override {
-    attnlab::Steps& steps = layer.steps;
-    const auto [q, k, v] = projections_.project(steps, hidden);
-    auto mixed = steps.rows(layer.chunk.tokens(), projections_.heads(), projections_.head_dim());
-    steps.append(k, v);
-    steps.attend({.queries = q, .scale = projections_.scale(), .mask = mask_, .row_weighting = &weights_}, mixed);
-    projections_.project_back(steps, mixed, out);
-  }
-
- private:
-  attnlab::HeadProjections projections_;
-  attnlab::CausalMask mask_;
-  Entmax15 weights_;
-};
+using Entmax = attnlab::WeightedAttention<Entmax15>;
 
 constexpr attnlab::Component<attnlab::AttentionVariant> kAttention[] = {
-    attnlab::component<attnlab::AttentionVariant, Entmax>(
+    attnlab::component<attnlab::AttentionVariant, Entmax, attnlab::WeightedAttentionOptions>(
         {.id = "entmax",
          .summary = "1.5-entmax in place of the softmax: rows far below the best get exactly 0.",
          .reference = "arXiv:1905.05702"})};

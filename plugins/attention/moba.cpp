@@ -76,6 +76,10 @@ class Moba final : public attnlab::AttentionVariant {
   void bind(const attnlab::ParameterSet& parameters) override { projections_.bind(parameters); }
   attnlab::KvShape kv_shape() const override { return projections_.kv_shape(); }
   std::int64_t summary_floats(int tokens) const override { return means_.floats(tokens); }
+  int visible_rows() const override {
+    return static_cast<int>(
+        std::min<std::int64_t>((std::int64_t{earlier_} + 1) * block_, std::numeric_limits<int>::max()));
+  }
 
   void forward(const attnlab::LayerContext& layer, TensorView<const float, 2> hidden,
                TensorView<float, 2> out) override {

@@ -9,12 +9,10 @@
 #include <numeric>
 #include <vector>
 
-#include <attnlab/head_projections.h>
 #include <attnlab/plugin.h>
+#include <attnlab/weighted_attention.h>
 
 namespace {
-
-using attnlab::TensorView;
 
 class BrokenStick final : public attnlab::RowWeighting {
  public:
@@ -44,36 +42,10 @@ class BrokenStick final : public attnlab::RowWeighting {
   }
 };
 
-class StickBreaking final : public attnlab::AttentionVariant {
- public:
-  StickBreaking(const attnlab::NoOptions&, const attnlab::CreateContext& context)
-      : projections_(context.kv_heads, context) {}
-  static attnlab::Traits traits(const attnlab::NoOptions&) {
-    return {.provides = {attnlab::Feature::kv_rows}, .excludes = {attnlab::Feature::selects_tiles}};
-  }
-
-  std::vector<attnlab::ParameterSpec> parameters() const override { return projections_.parameters(); }
-  void bind(const attnlab::ParameterSet& parameters) override { projections_.bind(parameters); }
-  attnlab::KvShape kv_shape() const override { return projections_.kv_shape(); }
-
-  void forward(const attnlab::LayerContext& layer, TensorView<const float, 2> hidden,
-               TensorView<float, 2> out) override {
-    attnlab::Steps& steps = layer.steps;
-    const auto [q, k, v] = projections_.project(steps, hidden);
-    auto mixed = steps.rows(layer.chunk.tokens(), projections_.heads(), projections_.head_dim());
-    steps.append(k, v);
-    steps.attend({.queries = q, .scale = projections_.scale(), .mask = mask_, .row_weighting = &weights_}, mixed);
-    projections_.project_back(steps, mixed, out);
-  }
-
- private:
-  attnlab::HeadProjections projections_;
-  attnlab::CausalMask mask_;
-  BrokenStick weights_;
-};
+using StickBreaking = attnlab::WeightedAttention<BrokenStick>;
 
 constexpr attnlab::Component<attnlab::AttentionVariant> kAttention[] = {
-    attnlab::component<attnlab::AttentionVariant, StickBreaking>(
+    attnlab::component<attnlab::AttentionVariant, StickBreaking, attnlab::WeightedAttentionOptions>(
         {.id = "stick_breaking",
          .summary = "Each row takes a share of what newer rows left; the rest goes to the own value.",
          .reference = "arXiv:2410.17980"})};

@@ -40,6 +40,9 @@ class MixedHeads final : public attnlab::RowWeighting {
         softmax(query.scores[kv_head].row(member));
     mix(post, query.scores);
   }
+  double multiply_adds(int heads) const noexcept override {
+    return heads * ((pre.empty() ? 0.0 : 1.0) + (post.empty() ? 0.0 : 1.0));
+  }
 
  private:
   // rows [kv_heads, group, rows]: that of head g becomes the sum over heads h of weights[g, h] times that of h.

@@ -85,10 +85,8 @@ class SharedBudget final : public attnlab::EvictionRule {
   // Heads have different numbers of rows, and the last page of each may be nearly empty: the bytes of one more page are
   // counted for each head.
   static attnlab::SequenceBytes ragged_bytes(const attnlab::LayerCacheContext& context) {
-    const int caches = context.caches > 0 ? context.caches : context.layers;
-    return [lists = static_cast<double>(caches) * context.shape.kv_heads, list_bytes = context.list_bytes](int rows) {
-      return lists * (list_bytes(rows + 1) + list_bytes(1));
-    };
+    return [lists = static_cast<double>(context.cache_count()) * context.shape.kv_heads,
+            list_bytes = context.list_bytes](int rows) { return lists * (list_bytes(rows + 1) + list_bytes(1)); };
   }
   // Of the rows beside the window, those that every head has for itself. A product that is whole but for its rounding
   // counts as whole.

@@ -52,6 +52,11 @@ class Streaming final : public attnlab::EvictionRule, public attnlab::MaskRule {
     }
   }
 
+  // A head that does not stream has no bound, and then there is none to the mean of all heads.
+  int row_limit(int, int length) const noexcept override {
+    const bool all_stream = std::ranges::count(streams_, false) == 0;
+    return all_stream ? static_cast<int>(std::min<std::int64_t>(length, std::int64_t{sinks_} + window_)) : length;
+  }
   const attnlab::MaskRule* visibility(int) const noexcept override { return this; }
   Cover cover(const attnlab::MaskPlace& place) const noexcept override {
     if (!streams_[place.kv_head] || place.keys.last < sinks_ || place.keys.first > place.queries.last - window_)

@@ -8,22 +8,9 @@
 
 namespace {
 
+using attnlab::BestRowsOptions;
 using attnlab::Feature;
 using attnlab::Protect;
-
-struct KeyDiffOptions : attnlab::ProtectOptions {
-  attnlab::Budget budget = 256;
-
-  static constexpr auto fields() {
-    return std::tuple_cat(
-        std::tuple{attnlab::field("budget", &KeyDiffOptions::budget,
-                                  {.doc = "Rows that stay; the newest is a candidate like all others."})},
-        attnlab::ProtectOptions::fields());
-  }
-  static void check(const KeyDiffOptions& options, attnlab::Problems& problems) {
-    attnlab::check_protected(options.budget, options.protect(), problems);
-  }
-};
 
 class Distinct final : public attnlab::EvictionRule {
  public:
@@ -77,8 +64,8 @@ class Distinct final : public attnlab::EvictionRule {
 
 class KeyDiff final : public attnlab::CachePolicy {
  public:
-  KeyDiff(const KeyDiffOptions& options, const attnlab::CreateContext&) : options_(options) {}
-  static attnlab::Traits traits(const KeyDiffOptions&) {
+  KeyDiff(const BestRowsOptions& options, const attnlab::CreateContext&) : options_(options) {}
+  static attnlab::Traits traits(const BestRowsOptions&) {
     return {.provides = {Feature::token_eviction, Feature::per_head_eviction}, .needs = {Feature::kv_rows}};
   }
   std::unique_ptr<attnlab::LayerCache> create(const attnlab::LayerCacheContext& context) const override {
@@ -89,11 +76,11 @@ class KeyDiff final : public attnlab::CachePolicy {
   }
 
  private:
-  KeyDiffOptions options_;
+  BestRowsOptions options_;
 };
 
 constexpr attnlab::Component<attnlab::CachePolicy> kCache[] = {
-    attnlab::component<attnlab::CachePolicy, KeyDiff, KeyDiffOptions>(
+    attnlab::component<attnlab::CachePolicy, KeyDiff, BestRowsOptions>(
         {.id = "keydiff",
          .summary = "Keeps the rows whose keys are least like the others.",
          .reference = "arXiv:2504.15364"})};

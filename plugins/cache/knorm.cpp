@@ -5,22 +5,9 @@
 
 namespace {
 
+using attnlab::BestRowsOptions;
 using attnlab::Feature;
 using attnlab::Protect;
-
-struct KnormOptions : attnlab::ProtectOptions {
-  attnlab::Budget budget = 256;
-
-  static constexpr auto fields() {
-    return std::tuple_cat(
-        std::tuple{attnlab::field("budget", &KnormOptions::budget,
-                                  {.doc = "Rows that stay; the newest is a candidate like all others."})},
-        attnlab::ProtectOptions::fields());
-  }
-  static void check(const KnormOptions& options, attnlab::Problems& problems) {
-    attnlab::check_protected(options.budget, options.protect(), problems);
-  }
-};
 
 class SmallestKeys final : public attnlab::EvictionRule {
  public:
@@ -85,8 +72,8 @@ class SmallestKeys final : public attnlab::EvictionRule {
 
 class Knorm final : public attnlab::CachePolicy {
  public:
-  Knorm(const KnormOptions& options, const attnlab::CreateContext&) : options_(options) {}
-  static attnlab::Traits traits(const KnormOptions&) {
+  Knorm(const BestRowsOptions& options, const attnlab::CreateContext&) : options_(options) {}
+  static attnlab::Traits traits(const BestRowsOptions&) {
     return {.provides = {Feature::token_eviction, Feature::per_head_eviction}, .needs = {Feature::kv_rows}};
   }
   std::unique_ptr<attnlab::LayerCache> create(const attnlab::LayerCacheContext& context) const override {
@@ -98,11 +85,11 @@ class Knorm final : public attnlab::CachePolicy {
   }
 
  private:
-  KnormOptions options_;
+  BestRowsOptions options_;
 };
 
 constexpr attnlab::Component<attnlab::CachePolicy> kCache[] = {
-    attnlab::component<attnlab::CachePolicy, Knorm, KnormOptions>(
+    attnlab::component<attnlab::CachePolicy, Knorm, BestRowsOptions>(
         {.id = "knorm", .summary = "Keeps the rows with the smallest keys.", .reference = "arXiv:2406.11430"})};
 
 }  // namespace

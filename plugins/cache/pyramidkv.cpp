@@ -1,4 +1,5 @@
-// PyramidKV: SnapKV whose budget falls linearly with depth. Cai et al. 2024.
+// PyramidKV: SnapKV whose budget falls linearly with depth. Cai et al. 2024. Where layers share rows, the line is over
+// the caches that there are, so that their mean is the budget whatever the groups of layers are.
 // Not here: a budget that depends on the prompt. A layer whose budget exceeds the prompt evicts nothing and gives
 // nothing to the others, while the authors' code redistributes; they also round down where this file rounds.
 #include <attnlab/observed_window.h>
@@ -21,13 +22,13 @@ struct PyramidKvOptions : attnlab::ObservedWindowOptions {
   }
 };
 
-// Of a mean budget b beside the window the first layer has 2b - b/beta, the last b/beta, the others lie on the line
+// Of a mean budget b beside the window the first cache has 2b - b/beta, the last b/beta, the others lie on the line
 // between. As one fraction, so that halves are exact: they go to the even number.
-int layer_budget(int budget, const PyramidKvOptions& options, int layer, int layers) {
-  if (layers == 1) return budget;
+int cache_budget(int budget, const PyramidKvOptions& options, int cache, int caches) {
+  if (caches == 1) return budget;
   const std::int64_t beta = options.beta;
-  const std::int64_t steps = layers - 1;
-  const std::int64_t numerator = (budget - options.window) * ((2 * beta - 1) * steps - 2 * layer * (beta - 1));
+  const std::int64_t steps = caches - 1;
+  const std::int64_t numerator = (budget - options.window) * ((2 * beta - 1) * steps - 2 * cache * (beta - 1));
   const std::int64_t denominator = beta * steps;
   std::int64_t rounded = numerator / denominator;
   const std::int64_t twice_rest = 2 * (numerator % denominator);
@@ -46,14 +47,12 @@ class PyramidKv final : public attnlab::CachePolicy {
   std::unique_ptr<attnlab::LayerCache> create(const attnlab::LayerCacheContext& context) const override {
     const auto layers_bytes = [&](int budget) {
       double bytes = 0;
-      for (int layer = 0; layer < context.layers; ++layer)
-        bytes += context.list_bytes(layer_budget(budget, options_, layer, context.layers) + 1);
-      // Where layers share rows, those that have them stand for the mean of all.
-      const double own = context.caches > 0 ? static_cast<double>(context.caches) / context.layers : 1;
-      return bytes * own * context.shape.kv_heads;
+      for (int cache = 0; cache < context.cache_count(); ++cache)
+        bytes += context.list_bytes(cache_budget(budget, options_, cache, context.cache_count()) + 1);
+      return bytes * context.shape.kv_heads;
     };
     std::vector<int> keep = options_.rows(context, layers_bytes);
-    for (int& rows : keep) rows = layer_budget(rows, options_, context.layer, context.layers);
+    for (int& rows : keep) rows = cache_budget(rows, options_, context.cache_place(), context.cache_count());
     return attnlab::rows_cache(context, attnlab::best_observed(options_, std::move(keep), context));
   }
 

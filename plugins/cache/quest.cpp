@@ -168,6 +168,12 @@ class QuestCache final : public attnlab::LayerCache, public attnlab::TileSelecto
     if (is_dense_) return;
     for (int head = 0; head < shape_.kv_heads; ++head) of(sequence, head).restore(from);
   }
+  void fork(int from, int to) override {
+    rows_->fork(from, to);
+    chooses_[to] = chooses_[from];
+    if (is_dense_) return;
+    for (int head = 0; head < shape_.kv_heads; ++head) of(to, head) = of(from, head);
+  }
 
   int rows(int sequence, int kv_head) const noexcept override { return rows_->rows(sequence, kv_head); }
   int tiles(int sequence, int kv_head) const noexcept override {

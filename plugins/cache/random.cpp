@@ -86,8 +86,7 @@ class Random final : public attnlab::CachePolicy {
  private:
   // The generators of a sequence, and those that it starts with.
   static attnlab::SequenceBytes bytes_of(const attnlab::LayerCacheContext& context) {
-    const int caches = context.caches > 0 ? context.caches : context.layers;
-    const double generators = 2.0 * sizeof(SplitMix64) * caches * context.shape.kv_heads;
+    const double generators = 2.0 * sizeof(SplitMix64) * context.cache_count() * context.shape.kv_heads;
     return [of_rows = context.sequence_bytes(), generators](int rows) { return of_rows(rows) + generators; };
   }
 

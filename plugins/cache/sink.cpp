@@ -144,6 +144,14 @@ class SinkCache final : public attnlab::LayerCache {
     sinks_->restore(sequence, from);
     recent_->restore(sequence, from);
   }
+  void truncate(int sequence, Position length) override {
+    recent_->truncate(sequence, length);  // refuses where rows have left the window; the sinks always can
+    sinks_->truncate(sequence, length);
+  }
+  void fork(int from, int to) override {
+    sinks_->fork(from, to);
+    recent_->fork(from, to);
+  }
 
  private:
   static attnlab::SequenceBytes bytes_of_both(int sinks, const attnlab::LayerCacheContext& context) {

@@ -6,22 +6,9 @@
 
 namespace {
 
+using attnlab::BestRowsOptions;
 using attnlab::Feature;
 using attnlab::Protect;
-
-struct TovaOptions : attnlab::ProtectOptions {
-  attnlab::Budget budget = 256;
-
-  static constexpr auto fields() {
-    return std::tuple_cat(
-        std::tuple{attnlab::field("budget", &TovaOptions::budget,
-                                  {.doc = "Rows that stay; the newest is a candidate like all others."})},
-        attnlab::ProtectOptions::fields());
-  }
-  static void check(const TovaOptions& options, attnlab::Problems& problems) {
-    attnlab::check_protected(options.budget, options.protect(), problems);
-  }
-};
 
 class LastQuery final : public attnlab::EvictionRule {
  public:
@@ -71,8 +58,8 @@ class LastQuery final : public attnlab::EvictionRule {
 
 class Tova final : public attnlab::CachePolicy {
  public:
-  Tova(const TovaOptions& options, const attnlab::CreateContext&) : options_(options) {}
-  static attnlab::Traits traits(const TovaOptions&) {
+  Tova(const BestRowsOptions& options, const attnlab::CreateContext&) : options_(options) {}
+  static attnlab::Traits traits(const BestRowsOptions&) {
     return {.provides = {Feature::token_eviction, Feature::mass_based},
             .needs = {Feature::kv_rows, Feature::attention_mass}};
   }
@@ -85,11 +72,11 @@ class Tova final : public attnlab::CachePolicy {
   }
 
  private:
-  TovaOptions options_;
+  BestRowsOptions options_;
 };
 
 constexpr attnlab::Component<attnlab::CachePolicy> kCache[] = {
-    attnlab::component<attnlab::CachePolicy, Tova, TovaOptions>(
+    attnlab::component<attnlab::CachePolicy, Tova, BestRowsOptions>(
         {.id = "tova",
          .summary = "Keeps the rows to which the last query paid the most attention.",
          .reference = "arXiv:2401.06104"})};

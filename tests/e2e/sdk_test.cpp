@@ -77,7 +77,8 @@ class SdkTest : public testing::Test {
 std::string study(const std::string& plugins) {
   return Experiment{.arms =
                         "[{attention: gqa}, {attention: tempered}, {position: nearby}, "
-                        "{cache: {strided: {recent: 4, stride: 4}}}]",
+                        "{cache: {strided: {recent: 4, stride: 4}}}, "
+                        "{cache: {full: {storage: {minifloat: {mantissa: 2}}}}}]",
                     .workloads = "[{speed: {batch: [q24, q1s32]}}]",
                     .more = "plugins: [" + plugins + "]"}
       .yaml();
@@ -87,10 +88,27 @@ class PluginSources : public SdkTest {};
 
 TEST_F(PluginSources, OfEveryKindRunFromAnExperimentsList) {
   copy_consumer();
-  sandbox_.write("study.yaml", study("tempered.cpp, nearby.cpp, strided.cpp"));
+  sandbox_.write("study.yaml", study("tempered.cpp, nearby.cpp, strided.cpp, minifloat.cpp"));
   expect_well(sandbox_.run({"run", "study.yaml", "-o", "out"}));
-  expect_results(sandbox_ / "out", 4);
-  EXPECT_EQ(kept_objects().size(), 3U);
+  expect_results(sandbox_ / "out", 5);
+  EXPECT_EQ(kept_objects().size(), 4U);
+  for (const char* file : {"tempered.cpp", "nearby.cpp", "strided.cpp", "minifloat.cpp"}) {
+    const std::vector<std::string> lines = lines_of(read_file(sandbox_ / file));
+    EXPECT_LT(lines.size(), 150U) << file;
+    for (const std::string& line : lines) {
+      if (line.starts_with("#include \"")) {
+        EXPECT_EQ(line, "#include \"nearby.h\"") << file << ": of the host";
+      }
+    }
+  }
+}
+
+// A byte for each number and a scale for each row, and a storage that keeps what it declares.
+TEST_F(PluginSources, OfAStorageKeepTheLawsOfStorages) {
+  copy_consumer();
+  const Outcome checked = sandbox_.run({"check", "minifloat.cpp"});
+  expect_well(checked);
+  expect_mentions(checked.out, {"storage minifloat", "1 component checked, 0 laws broken"});
 }
 
 TEST_F(PluginSources, AreTakenByEveryCommandThatTakesPlugins) {
@@ -267,7 +285,7 @@ TEST_F(InstalledSdk, BuildsRunsAndTestsPluginsOfEveryKindAndMayBeMoved) {
   const std::string program = (sandbox_ / "moved/bin/attnlab").string();
   expect_shell(program + " describe gqa", {(sandbox_ / "moved").string()});
   expect_shell(program + " run project/study.yaml -o out");
-  expect_results(sandbox_ / "out", 4);
+  expect_results(sandbox_ / "out", 5);
   EXPECT_TRUE(kept_objects().empty());
   // Its own SDK, too, is found from where it is.
   expect_shell(program + " list --plugin project/nearby.cpp", {"nearby"});
@@ -287,7 +305,7 @@ TEST_F(InstalledSdk, WhoseHeaderWasEditedMakesPluginsThatAreRefused) {
   expect_mentions(listed.out, {"plugin refused: project/build/plugins/nearby.so\n  built against   SDK ",
                                "\n  this program    " + ours,
                                "\n  remedy          rebuild it against this SDK: cmake --build build --target nearby\n",
-                               "\n  effect          ", "tempered.so", "strided.so"});
+                               "\n  effect          ", "tempered.so", "strided.so", "minifloat.so"});
   const std::string theirs = listed.out.substr(listed.out.find("built against"), 60);
   EXPECT_EQ(theirs.find(std::string(ATTNLAB_SDK_FINGERPRINT).substr(0, 8)), std::string::npos) << theirs;
   const Outcome run = shell("prefix/bin/attnlab run project/study.yaml -o out");

@@ -98,7 +98,7 @@ TEST(Merging, IsRefusedWhereRowsCannotBeReplaced) {
                    why);
   };
   for (const char* storage : {"bf16", "int8", "int4", "hadamard"})
-    refused("storage: " + std::string(storage), {"cache \"merge\"", storage, "cannot be replaced", "use a storage"});
+    refused("storage: " + std::string(storage), {"cache \"merge\"", storage, "cannot be replaced", "use storage f32"});
   refused("storage: kivi", {"cache \"merge\"", "kivi"});
   refused("storage: {k: f32, v: int8}", {"cache \"merge\"", "int8"});
   refused("keys: unrotated", {"cache \"merge\"", "keys: rotated"});

@@ -8,7 +8,7 @@
 
 #include "reference/attend_case.h"
 #include "reference/plugins.h"
-#include "steps/given_rows.h"
+#include "steps/given_attention.h"
 
 namespace attnlab::reference {
 
@@ -71,7 +71,7 @@ class CacheRun {
         }
     std::vector<float> out(static_cast<std::size_t>(view.tokens()) * heads() * shape.value_dim,
                            std::numeric_limits<float>::quiet_NaN());
-    GivenRows rows(shape, heads());
+    GivenAttention rows(shape, heads());
     rows.give(rows_view(queries_, heads(), shape.key_dim), rows_view(keys, shape.kv_heads, shape.key_dim),
               rows_view(values, shape.kv_heads, shape.value_dim));
     run_layer(steps_, rows, {.chunk = view, .cache = *cache_, .position = *scheme_}, {},

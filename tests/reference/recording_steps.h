@@ -14,14 +14,14 @@
 
 #include "ops/matrix.h"
 #include "reference/rope_reference.h"
-#include "steps/direct_steps.h"
+#include "steps/through_steps.h"
 
 namespace attnlab::reference {
 
-class RecordingSteps final : public ModelSteps {
+class RecordingSteps final : public ThroughSteps {
  public:
   RecordingSteps(Scratch& scratch, const Rope& rope)
-      : ModelSteps(scratch), direct_(scratch), rope_(rope), frequencies_(rope.frequencies(0)) {}
+      : ThroughSteps(scratch), rope_(rope), frequencies_(rope.frequencies(0)) {}
 
   /// Of a dense buffer, zeros at first.
   std::vector<double>& gradient(const float* buffer, std::int64_t count) {
@@ -40,15 +40,15 @@ class RecordingSteps final : public ModelSteps {
   using Steps::project;
 
   void project(TensorView<const float, 2> input, std::span<const Projection> projections) override {
-    direct_.project(input, projections);
+    ThroughSteps::project(input, projections);
     for (const Projection& projection : projections)
       tape_.push_back(
           [=, this, &weight = projection.weight, out = projection.out] { undo_project(input, weight, out); });
   }
 
   void append(TensorView<float, 3> keys, TensorView<const float, 3> values, std::span<const float> marks) override {
-    direct_.append(keys, values, marks);
-    const ChunkView& chunk = layer_->chunk;
+    ThroughSteps::append(keys, values, marks);
+    const ChunkView& chunk = layer().chunk;
     const std::vector<Position> positions(chunk.positions.begin(), chunk.positions.end());
     rows_.resize(static_cast<std::size_t>(chunk.sequences()));
     for (int sequence = 0; sequence < chunk.sequences(); ++sequence)
@@ -65,8 +65,8 @@ class RecordingSteps final : public ModelSteps {
   void attend(const AttendStep& step, TensorView<float, 3> out, TensorView<float, 2> log_sum) override {
     ATTNLAB_CHECK(step.hooks.empty() && step.source == nullptr && step.weighting == nullptr && step.chunk == nullptr,
                   "only a plain attention is recorded");
-    direct_.attend(step, out, log_sum);
-    const ChunkView& chunk = layer_->chunk;
+    ThroughSteps::attend(step, out, log_sum);
+    const ChunkView& chunk = layer().chunk;
     for (int sequence = 0; sequence < chunk.sequences(); ++sequence) {
       // The rows as they are now: later calls append more.
       const std::vector<Row> rows = rows_[sequence];
@@ -77,8 +77,6 @@ class RecordingSteps final : public ModelSteps {
         });
     }
   }
-
-  void own_work(const OwnWork& work) override { direct_.own_work(work); }
 
   // What has no backward pass here is refused: a gradient is never silently zero.
   void norm(TensorView<const float, 3>, std::span<const float>, float, TensorView<float, 3>) override { refuse(); }
@@ -110,10 +108,6 @@ class RecordingSteps final : public ModelSteps {
   };
 
   [[noreturn]] static void refuse() { throw Error("", "this step is not recorded"); }
-  void enter(const LayerContext* layer, const KvShape& shape) override {
-    layer_ = layer;
-    enter_in(direct_, layer, shape);
-  }
   void turn(std::span<double> row, Position position) const { rope_.turn(row, position, frequencies_); }
   template <class T>
   static std::span<double> head_of(std::vector<double>& gradient, TensorView<T, 3> rows, std::int64_t token,
@@ -187,10 +181,8 @@ class RecordingSteps final : public ModelSteps {
     for (std::int64_t i = 0; i < width; ++i) to[i] += of_query[i];
   }
 
-  DirectSteps direct_;
   Rope rope_;
   std::vector<double> frequencies_;
-  const LayerContext* layer_ = nullptr;
   std::vector<std::vector<Row>> rows_;  // [sequences]
   std::vector<std::function<void()>> tape_;
   std::map<const float*, std::vector<double>> gradients_;

@@ -8,6 +8,8 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "reference/plugins.h"
+
 namespace attnlab {
 namespace {
 
@@ -127,6 +129,53 @@ TEST(Documents, DescribeEveryKeyOfAnExperiment) {
     for (const auto& [key, _] : value.at("properties").items())
       EXPECT_TRUE(has_word(described, key)) << workload << ": " << key;
   }
+}
+
+// The virtual functions that a header declares in the public part of a class.
+std::set<std::string> functions_of(const std::string& header, const std::string& name) {
+  const std::string text = document_text(kRoot / "framework/sdk/include/attnlab" / header);
+  const std::size_t begin = text.find("class ATTNLAB_API " + name + " ");
+  std::string body = text.substr(std::min(begin, text.size()));
+  body = body.substr(0, body.find("\n};"));
+  body = body.substr(0, body.find("\n protected:"));
+  static const std::regex function(R"(virtual [^;{(]*?(\w+)\()");
+  std::set<std::string> found;
+  for (std::sregex_iterator one(body.begin(), body.end(), function), end; one != end; ++one)
+    if ((*one)[1] != name) found.insert((*one)[1]);
+  return found;
+}
+
+TEST(Documents, DescribeEveryFunctionThatAnAuthorWritesOrCalls) {
+  struct Page {
+    std::string name, header, of;
+  };
+  const std::vector<Page> pages{
+      {"steps", "steps.h", "Steps"},
+      {"steps", "scores.h", "MaskRule"},
+      {"attention", "attention_variant.h", "AttentionVariant"},
+      {"position", "position_scheme.h", "PositionScheme"},
+      {"cache", "eviction.h", "EvictionRule"},
+      {"cache", "cache_policy.h", "KvRows"},
+      {"cache", "cache_policy.h", "LayerCache"},
+      {"cache", "core.h", "KvSource"},
+      {"cache", "core.h", "TileSelector"},
+      {"storage", "storage.h", "Storage"},
+      {"storage", "storage.h", "RowCodec"},
+      {"storage", "storage.h", "GroupCodec"},
+  };
+  for (const Page& page : pages) {
+    const std::string text = document_text(kRoot / "docs" / (page.name + ".md"));
+    const std::set<std::string> functions = functions_of(page.header, page.of);
+    EXPECT_FALSE(functions.empty()) << page.of;
+    for (const std::string& function : functions)
+      EXPECT_TRUE(has_word(text, function)) << page.name << ".md says nothing of " << page.of << "::" << function;
+  }
+}
+
+TEST(Documents, NameEveryComponent) {
+  const std::string text = document_text(kRoot / "docs/components.md");
+  for (const Descriptor& component : reference::plugins().components())
+    EXPECT_NE(text.find('`' + component.id + '`'), std::string::npos) << component.id;
 }
 
 }  // namespace

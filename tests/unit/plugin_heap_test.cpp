@@ -5,8 +5,8 @@
 #include <map>
 
 #include "reference/plugins.h"
+#include "unit/feed_random_rows.h"
 #include "unit/heap_count.h"
-#include "unit/steps_for_test.h"
 
 namespace attnlab {
 namespace {
@@ -129,10 +129,10 @@ TEST_P(EveryCache, TakesNothingFromTheHeapWhenItIsRead) {
     feed_random_rows(*cache, chunk.add(kPrompt + step, 1, Phase::decode).view(), kHeads, stream);
   }
 
-  std::vector<float> keys(static_cast<std::size_t>(shape.key_dim) * kTileRows);
-  std::vector<float> values(static_cast<std::size_t>(shape.value_dim) * kTileRows);
+  Scratch memory;
   std::vector<Position> positions(kTileRows);
-  TileScratch scratch{keys, values, positions};
+  TileScratch scratch{memory.floats(std::int64_t{shape.key_dim} * kTileRows),
+                      memory.floats(std::int64_t{shape.value_dim} * kTileRows), positions};
   const std::vector<Position> query_positions{kPrompt + kSteps};
   std::vector<float> scores(std::size_t{2} * kTileRows);
   const std::vector<float> queries = stream.normals(std::int64_t{2} * shape.key_dim);

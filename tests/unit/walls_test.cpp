@@ -222,9 +222,8 @@ struct Allowed {
   std::set<std::string> words;
 };
 const std::vector<Allowed> kAllowed{
-    // The one place that names components, and the model that is made for some of them.
+    // The one place that names components.
     {"framework/choices/plain_components.h", {}},
-    {"framework/assembly/constructed_conflict.cpp", {}},
     // What options are declared of that several plugins share, and what their own checks say.
     {"framework/sdk/", {}},
     {"framework/policies/", {}},
@@ -249,6 +248,7 @@ const std::vector<Allowed> kAllowed{
     {"framework/workloads/measure_", {"share"}},
     {"framework/report/read/metrics.cpp", {"weights"}},
     {"framework/report/read/study_inputs.cpp", {"weights"}},
+    {"framework/report/summary/input_words.cpp", {"weights"}},
     {"framework/report/", {"share"}},
     {"framework/bench/study.cpp", {"share"}},
     {"framework/report/summary/axes.cpp", {"kv_heads"}},
@@ -257,27 +257,80 @@ const std::vector<Allowed> kAllowed{
     {"framework/report/summary/arm_series.cpp", {"budget"}},
 };
 
+// Names of plugins that texts may hold, since there they are words of English, of the field or of a file format.
+const std::vector<Allowed> kAllowedInTexts{
+    {"framework/", {"none", "window", "random", "merge"}},  // no one; of text or keys; weights; of pieces
+    {"framework/", {"sink"}},                               // the logit, and the row that takes the rest
+    {"framework/sdk/", {"learned"}},                        // a logit that training finds
+    {"framework/assembly/compression.cpp", {"full"}},       // a cache that keeps every row
+    {"framework/conformance/laws.cpp", {"full"}},           // the same
+    {"framework/report/pages/markdown.cpp", {"f32"}},       // the type of numbers
+};
+
+// The words of a text: letters, digits and underscores.
+std::vector<std::string> words_of(const std::string& text) {
+  static const std::regex word("[A-Za-z0-9_]+");
+  return {std::sregex_token_iterator(text.begin(), text.end(), word), std::sregex_token_iterator()};
+}
+
+// Names in `key: value`, as YAML has it.
+std::vector<std::string> keys_of(const std::string& text) {
+  static const std::regex key("([A-Za-z0-9_.]+): ");
+  return {std::sregex_token_iterator(text.begin(), text.end(), key, 1), std::sregex_token_iterator()};
+}
+
+// Which of the words that a file says are not allowed there; what was used is marked.
+class Permits {
+ public:
+  explicit Permits(const std::vector<Allowed>& all) : all_(all), used_(all.size()) {}
+  bool has(const SourceFile& file, const std::string& word) {
+    bool allowed = false;
+    for (std::size_t i = 0; i < all_.size(); ++i)
+      if (file.path.starts_with(all_[i].path) && (all_[i].words.empty() || all_[i].words.contains(word)))
+        allowed = used_[i] = true;
+    return allowed;
+  }
+  void expect_all_used() const {
+    for (std::size_t i = 0; i < all_.size(); ++i)
+      EXPECT_TRUE(used_[i]) << all_[i].path << " is allowed words that it does not say";
+  }
+
+ private:
+  const std::vector<Allowed>& all_;
+  std::vector<bool> used_;
+};
+
 TEST(Walls, TheHostNamesNoPluginAndSpellsNoOption) {
-  std::set<std::string> words;
+  std::set<std::string> words, ids;
   for (const Descriptor& component : reference::plugins().components()) {
+    ids.insert(component.id);
     words.insert(component.id);
     for (const OptionSpec& option : component.options) words.insert(option.name);
   }
   ASSERT_TRUE(words.contains("h2o") && words.contains("protect.first")) << "the plugins of this build are not there";
-  std::vector<bool> used(kAllowed.size());
+  const char* remedy = "\": ask the component (row_limit, visible_window, the types of its options) or the registry";
+  Permits alone(kAllowed), in_texts(kAllowedInTexts);
   for (const SourceFile& file : sources_below({"framework"}))
     for (const std::string& literal : literals_of(file.text)) {
-      if (!words.contains(literal)) continue;
-      bool allowed = false;
-      for (std::size_t i = 0; i < kAllowed.size(); ++i)
-        if (file.path.starts_with(kAllowed[i].path) &&
-            (kAllowed[i].words.empty() || kAllowed[i].words.contains(literal)))
-          allowed = used[i] = true;
-      EXPECT_TRUE(allowed) << file.path << " says \"" << literal
-                           << "\": ask the component (row_limit, visible_window, the types of its options)";
+      if (words.contains(literal)) {
+        EXPECT_TRUE(alone.has(file, literal)) << file.path << " says \"" << literal << remedy;
+        continue;
+      }
+      for (const std::string& word : words_of(literal))
+        EXPECT_TRUE(!ids.contains(word) || in_texts.has(file, word))
+            << file.path << " names " << word << " in \"" << literal << remedy;
+      for (const std::string& key : keys_of(literal))
+        EXPECT_TRUE(!words.contains(key) || alone.has(file, key))
+            << file.path << " spells " << key << " in \"" << literal << remedy;
     }
-  for (std::size_t i = 0; i < kAllowed.size(); ++i)
-    EXPECT_TRUE(used[i]) << kAllowed[i].path << " is allowed words that it does not say";
+  alone.expect_all_used();
+  in_texts.expect_all_used();
+}
+
+TEST(Walls, NamesAreFoundWithinTexts) {
+  EXPECT_EQ(words_of("use `mha`, or {gqa: {kv_heads: 2}}"),
+            (std::vector<std::string>{"use", "mha", "or", "gqa", "kv_heads", "2"}));
+  EXPECT_EQ(keys_of("use {gqa: {kv_heads: 2}}; a::b"), (std::vector<std::string>{"gqa", "kv_heads"}));
 }
 
 TEST(Walls, LiteralsAreWhatCodeSaysAndNotWhatCommentsSay) {

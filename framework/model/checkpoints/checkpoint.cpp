@@ -7,6 +7,7 @@
 
 #include <attnlab/error.h>
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "model/checkpoints/checkpoint_folder.h"
 #include "model/checkpoints/strict_json.h"

@@ -3,7 +3,6 @@
 #include "model/checkpoints/json_document.h"
 
 #include <functional>
-#include <utility>
 
 #include <simdjson.h>
 #include <nlohmann/json.hpp>

@@ -11,7 +11,6 @@
 #include <cerrno>
 #include <cstring>
 #include <functional>
-#include <limits>
 #include <numeric>
 #include <system_error>
 #include <utility>

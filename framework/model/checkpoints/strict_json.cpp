@@ -9,6 +9,7 @@
 
 #include <attnlab/error.h>
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "base/utf8.h"
 

@@ -5,8 +5,7 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-
-#include "model/checkpoints/strict_json.h"
+#include <nlohmann/json.hpp>
 
 namespace attnlab::model {
 namespace {

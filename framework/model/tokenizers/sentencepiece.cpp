@@ -17,7 +17,6 @@
 
 #include <attnlab/error.h>
 
-#include "model/checkpoints/strict_json.h"
 #include "model/tokenizers/sentencepiece_stream.h"
 #include "model/tokenizers/utf8.h"
 

@@ -1,7 +1,6 @@
 // Which tokenizer a folder has, and the one that needs no folder.
 #include "model/tokenizers/tokenizer.h"
 
-#include <algorithm>
 #include <cstdio>
 #include <system_error>
 

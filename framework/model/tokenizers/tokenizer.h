@@ -5,7 +5,6 @@
 // Not here: chat templates, training a tokenizer, padding and truncation of batches.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <memory>

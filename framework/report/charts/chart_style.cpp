@@ -6,8 +6,10 @@
 #include <numbers>
 
 #include <attnlab/error.h>
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
 
 #include "report/read/format.h"
 #include "report/read/metrics.h"

@@ -1,10 +1,8 @@
 // Quality against cost: a point for each arm, a curve with its band for each series, the Pareto front, and what every
 // colour and mark stands for below.
 #include <algorithm>
-#include <map>
 
 #include "report/charts/chart_style.h"
-#include "report/read/format.h"
 
 namespace attnlab::report {
 namespace {

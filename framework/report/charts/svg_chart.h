@@ -3,7 +3,6 @@
 // report.html.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 

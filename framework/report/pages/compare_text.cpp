@@ -1,9 +1,9 @@
 // How a comparison is shown: on a terminal, in a pull request, to a program.
-#include <algorithm>
 #include <cmath>
 #include <map>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "report/read/format.h"
 #include "report/read/metrics.h"

@@ -4,6 +4,8 @@
 
 #include <attnlab/error.h>
 
+#include <nlohmann/json.hpp>
+
 #include "report/charts/chart_style.h"
 #include "report/pages/assets.h"
 #include "report/pages/report_json.h"

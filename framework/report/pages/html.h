@@ -6,7 +6,7 @@
 #include <string_view>
 
 #include <attnlab/api.h>
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 
 #include "report/summary/results.h"
 

@@ -6,6 +6,7 @@
 #include <attnlab/error.h>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "report/pages/assets.h"
 #include "report/pages/html.h"

@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "report/charts/svg_chart.h"
 #include "report/pages/method_words.h"

@@ -4,6 +4,7 @@
 #include <set>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "report/read/format.h"
 #include "report/statistics/block_bootstrap.h"

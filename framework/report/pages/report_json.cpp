@@ -1,11 +1,12 @@
 #include "report/pages/report_json.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <map>
 #include <set>
 #include <tuple>
+
+#include <nlohmann/json.hpp>
 
 #include "report/pages/method_words.h"
 #include "report/pages/verdict_words.h"

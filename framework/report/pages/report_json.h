@@ -3,7 +3,7 @@
 #pragma once
 
 #include <attnlab/api.h>
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 
 #include "report/summary/results.h"
 

@@ -1,7 +1,6 @@
 // Comma-separated values as RFC 4180 has them, except that lines end in one line feed.
 #pragma once
 
-#include <span>
 #include <string>
 #include <vector>
 

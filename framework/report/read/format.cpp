@@ -94,7 +94,6 @@ std::string format_ratio(double ratio) {
 std::string case_title(const CaseLayout& entry) {
   if (entry.case_name.empty()) return entry.workload;
   std::string title = entry.workload + " " + entry.case_name;
-  if (entry.workload != "perplexity") return title;
   // The name says how a window was fed, and so which of its tokens count.
   if (entry.case_name.find("_prefill_all") != std::string::npos) return title + " (prompts alone)";
   if (entry.case_name.find("_prefill") != std::string::npos) return title + " (after the prompt)";

@@ -24,8 +24,8 @@ namespace attnlab::report {
 /// "1.31 ×".
 [[nodiscard]] ATTNLAB_API std::string format_ratio(double ratio);
 
-/// "speed q512"; the workload alone where the case has no name. Of perplexity it says which tokens are scored where it
-/// is not all of them: "perplexity sample_context256_prefill128 (after the prompt)".
+/// "speed q512"; the workload alone where the case has no name. Where the case says what is fed as one prompt, the
+/// title says which tokens are scored: "perplexity sample_context256_prefill128 (after the prompt)".
 [[nodiscard]] ATTNLAB_API std::string case_title(const CaseLayout& entry);
 
 /// Control characters, line breaks among them, become blanks: for terminals and for fields of one line.

@@ -1,5 +1,7 @@
 #include "report/read/study_inputs.h"
 
+#include <nlohmann/json.hpp>
+
 namespace attnlab::report {
 
 void to_json(nlohmann::json& json, const ModelIdentity& model) {

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include <attnlab/api.h>
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 
 namespace attnlab::report {
 

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <nlohmann/json.hpp>
+
 namespace attnlab::report {
 
 void to_json(nlohmann::json& json, const StudyLayout& layout) {

@@ -6,6 +6,8 @@
 #include <system_error>
 #include <utility>
 
+#include <nlohmann/json.hpp>
+
 #include <attnlab/error.h>
 
 #include "report/read/text_file.h"

@@ -8,6 +8,7 @@
 #include <boost/math/distributions/normal.hpp>
 
 #include <attnlab/error.h>
+
 #include <attnlab/random.h>
 
 namespace attnlab::report {

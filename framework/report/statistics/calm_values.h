@@ -6,7 +6,6 @@
 // Not here: rounds that were disturbed as a whole. Those cancel in the ratios.
 #pragma once
 
-#include <cstddef>
 #include <span>
 #include <vector>
 

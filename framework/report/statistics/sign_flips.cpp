@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include <attnlab/error.h>
+
 #include <attnlab/random.h>
 
 namespace attnlab::report {

@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 #include <boost/math/distributions/students_t.hpp>
 
 #include "report/read/format.h"

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include <attnlab/api.h>
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 
 #include "report/summary/results.h"
 

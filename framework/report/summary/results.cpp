@@ -6,9 +6,9 @@
 
 #include <attnlab/error.h>
 #include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "report/read/metrics.h"
-#include "report/read/text_file.h"
 
 namespace attnlab::report {
 namespace {

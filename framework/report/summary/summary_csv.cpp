@@ -6,7 +6,6 @@
 #include <tuple>
 
 #include "report/read/csv.h"
-#include "report/read/format.h"
 #include "report/summary/text_windows.h"
 
 namespace attnlab::report {

@@ -4,6 +4,8 @@
 #include <array>
 #include <cmath>
 
+#include <nlohmann/json.hpp>
+
 #include "report/read/metrics.h"
 
 namespace attnlab::report {

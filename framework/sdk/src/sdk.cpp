@@ -36,6 +36,9 @@ ScoreHook::~ScoreHook() = default;
 MaskRule::~MaskRule() = default;
 Weighting::~Weighting() = default;
 RowWeighting::~RowWeighting() = default;
+double RowWeighting::multiply_adds(int /*heads*/) const noexcept {
+  return 0;
+}
 bool RowWeighting::takes_all_heads() const noexcept {
   return false;
 }
@@ -80,6 +83,12 @@ void LayerCache::save(int, StateWriter&) const {
 }
 void LayerCache::restore(int, StateReader&) {
   refuse_state();
+}
+void LayerCache::truncate(int, Position) {
+  throw Error("", "this cache cannot take tokens back", "clear the sequence and feed it again");
+}
+void LayerCache::fork(int, int) {
+  throw Error("", "this cache cannot continue one sequence from another", "feed the prefix to each sequence");
 }
 
 void StateWriter::put_bytes(std::span<const std::byte> bytes) {

@@ -7,9 +7,9 @@
 #include <attnlab/error.h>
 #include <gtest/gtest.h>
 
-#include "reference/storage_spec.h"
 #include "reference/plugins.h"
-#include "unit/steps_for_test.h"
+#include "reference/storage_spec.h"
+#include "unit/feed_random_rows.h"
 
 namespace attnlab {
 namespace {

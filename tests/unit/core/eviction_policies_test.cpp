@@ -10,12 +10,12 @@
 
 #include <nlohmann/json.hpp>
 
-#include "reference/storage_spec.h"
 #include "reference/attend_reference.h"
 #include "reference/plugins.h"
 #include "reference/policy_simulation.h"
 #include "reference/rope_reference.h"
-#include "steps/given_rows.h"
+#include "reference/storage_spec.h"
+#include "steps/given_attention.h"
 
 namespace attnlab {
 namespace {
@@ -136,6 +136,8 @@ struct RunSpec {
   int sequences = 1;
   int layer = 0;
   int layers = 1;
+  int caches = 0;  // of these layers; 0: each has its own
+  int place = 0;   // of this one among them
   int capacity = kTokens;
   std::uint64_t seed = 1;
 };
@@ -150,6 +152,8 @@ class PolicyRun {
     LayerCacheContext context = cache_context(shape, like.heads, spec.sequences, spec.key_form);
     context.layer = spec.layer;
     context.layers = spec.layers;
+    context.caches = spec.caches;
+    context.cache = spec.place;
     context.capacities.assign(spec.sequences, spec.capacity);
     context.rotation = scheme_->rotation();
     context.row_bytes = 4.0 * (shape.key_dim + shape.value_dim);
@@ -178,7 +182,7 @@ class PolicyRun {
     const PolicyStreams& any = **std::ranges::find_if(sequences, [](auto* of) { return of != nullptr; });
     const ChunkView view = chunk.view();
     std::vector<float> out(static_cast<std::size_t>(view.tokens()) * any.heads * any.value_dim);
-    GivenRows rows(cache_->shape(), any.heads);
+    GivenAttention rows(cache_->shape(), any.heads);
     rows.give(rows_view(queries, any.heads, any.key_dim), rows_view(keys, any.kv_heads, any.key_dim),
               rows_view(values, any.kv_heads, any.value_dim));
     run_layer(steps_, rows, {.chunk = view, .cache = *cache_, .position = *scheme_}, {},
@@ -190,14 +194,11 @@ class PolicyRun {
   }
 
   [[nodiscard]] std::vector<int> kept(int sequence, int kv_head) const {
-    const KvShape shape = cache_->shape();
-    std::vector<float> keys(static_cast<std::size_t>(shape.key_dim) * kTileRows);
-    std::vector<float> values(static_cast<std::size_t>(shape.value_dim) * kTileRows);
-    std::vector<Position> positions(kTileRows);
-    TileScratch scratch{keys, values, positions};
     std::vector<int> all;
-    for (int index = 0; index < cache_->tiles(sequence, kv_head); ++index)
-      for (const Position position : cache_->tile(sequence, kv_head, index, scratch).positions) all.push_back(position);
+    for_each_tile(*cache_, sequence, kv_head, [&](const KvTile& tile) {
+      all.insert(all.end(), tile.positions.begin(), tile.positions.end());
+      return true;
+    });
     EXPECT_EQ(static_cast<int>(all.size()), cache_->rows(sequence, kv_head));
     std::ranges::sort(all);
     return all;
@@ -458,6 +459,29 @@ TEST(PyramidKv, KeepsInEveryLayerWhatTheTableSays) {
     }
   }
   EXPECT_EQ(rows, 76);
+}
+
+// Where layers share rows, or keep none, the line is over the caches that there are.
+TEST(PyramidKv, KeepsTheMeanBudgetOverTheCachesThatThereAre) {
+  const PolicyStreams streams(71, 500);
+  struct Shared {
+    int layers;
+    std::vector<int> owners;
+  };
+  for (const Shared& shared : {Shared{8, {0, 3, 6}}, Shared{12, {0, 2, 4, 6, 8, 10}}, Shared{7, {1, 2, 6}},
+                               Shared{5, {0}}, Shared{3, {0, 1, 2}}}) {
+    const auto caches = static_cast<int>(shared.owners.size());
+    int rows = 0, before = 500;
+    for (int cache = 0; cache < caches; ++cache) {
+      RunSpec spec{.cache = "pyramidkv", .options = window_of(64, {8, 3}), .layer = shared.owners[cache]};
+      std::tie(spec.layers, spec.caches, spec.place) = std::tuple(shared.layers, caches, cache);
+      PolicyRun run(spec);
+      run.feed(streams, 0, 499, Phase::last_prefill, 499);
+      EXPECT_LE(run.cache().rows(0, 0), before) << "budgets fall with depth";
+      rows += before = run.cache().rows(0, 0);
+    }
+    EXPECT_EQ(rows, caches * 64) << shared.layers << " layers, " << caches << " caches";
+  }
 }
 
 TEST(PyramidKv, IsSnapKvWithTheLayersBudget) {

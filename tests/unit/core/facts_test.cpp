@@ -8,8 +8,8 @@
 
 #include "assembly/budget_choice.h"
 #include "choices/layered_choice.h"
-#include "reference/storage_spec.h"
 #include "reference/plugins.h"
+#include "reference/storage_spec.h"
 
 namespace attnlab::experiment {
 namespace {
@@ -60,17 +60,39 @@ INSTANTIATE_TEST_SUITE_P(
                     Said{"{knorm: {budget: 12}}", 12, 12}, Said{"{keydiff: {budget: 12}}", 12, 12},
                     Said{"{random: {budget: 12}}", 12, 12}, Said{"{expected_attention: {budget: 12}}", 12, 12},
                     Said{"{snapkv: {budget: 12, window: 4}}", 12, 12}, Said{"{adakv: {budget: 12, window: 4}}", 12, 12},
-                    Said{"{pyramidkv: {budget: 12, window: 4}}", 12, 12}));
+                    Said{"{pyramidkv: {budget: 12, window: 4}}", 12, 12},
+                    Said{"{merge: {heavy: 7, recent: 5}}", 12, 12}, Said{"{merge: {heavy: 10%, recent: 20%}}", 30, 12},
+                    Said{"{duo: {streaming: [0, 1], sinks: 2, window: 10}}", 12, 12},
+                    Said{"{duo: {streaming: [1], sinks: 2, window: 10}}", kEndless, kEndless},
+                    Said{"duo", kEndless, kEndless}));
+
+// A policy that is added later has to say something too.
+TEST(Facts, EveryPolicyOfTheBuildIsAmongThem) {
+  for (const std::string& id : plugins().ids(Kind::cache)) {
+    const ComponentChoice cache = choice(Kind::cache, id);
+    const bool evicts =
+        plugins().traits(*plugins().find(Kind::cache, id), cache.options).provides.has(Feature::token_eviction);
+    EXPECT_EQ(limits(cache, kEndless)[0] < kEndless, evicts) << id;
+  }
+}
 
 TEST(Facts, AnAttentionSaysWhatItSees) {
   const auto seen = [](const std::string& text) {
     const ComponentChoice attention = choice(Kind::attention, text);
     return plugins().attention(attention.id, attention.options, one_layer())->visible_window();
   };
-  for (const char* id : {"mha", "gqa", "mqa"}) {
+  for (const char* id : {"mha", "gqa", "mqa", "forgetting", "cross_layer", "value_residual"}) {
     EXPECT_EQ(seen(id), 0) << id;
     EXPECT_EQ(seen("{" + std::string(id) + ": {window: 9}}"), 9) << id;
   }
+  const auto most = [](const std::string& text) {
+    const ComponentChoice attention = choice(Kind::attention, text);
+    return plugins().attention(attention.id, attention.options, one_layer())->visible_rows();
+  };
+  EXPECT_EQ(most("gqa"), 0);
+  EXPECT_EQ(most("{gqa: {window: 9}}"), 9);
+  EXPECT_EQ(most("{moba: {block: 16, top_k: 3}}"), 48);
+  EXPECT_EQ(most("{moba: {block: 2000000000, top_k: 4096}}"), kEndless);
   EXPECT_EQ(seen("differential"), 0);
   EXPECT_EQ(seen("linear"), 0);
 }
@@ -80,9 +102,9 @@ TEST(Facts, ABudgetIsFoundByItsTypeAndNotByItsName) {
   const auto made = [](const std::string& text, int rows) {
     return with_rows(plugins(), choice(Kind::cache, text), rows);
   };
-  EXPECT_FALSE(made("full", 24));
-  for (const char* id : {"window", "sink", "h2o", "tova", "snapkv", "pyramidkv", "adakv", "knorm", "keydiff", "random",
-                         "expected_attention"}) {
+  for (const char* id : {"full", "duo"}) EXPECT_FALSE(made(id, 24)) << id;
+  for (const char* id : {"window", "sink", "h2o", "merge", "tova", "snapkv", "pyramidkv", "adakv", "knorm", "keydiff",
+                         "random", "expected_attention"}) {
     const auto small = made(id, 24);
     ASSERT_TRUE(small) << id;
     EXPECT_EQ(limits(small->cache, kEndless), (std::vector<int>{24, 24})) << id;

@@ -7,7 +7,7 @@
 #include "ops/row_steps.h"
 #include "reference/attend_case.h"
 #include "steps/direct_steps.h"
-#include "steps/given_rows.h"
+#include "steps/given_attention.h"
 
 namespace attnlab {
 namespace {
@@ -116,8 +116,8 @@ TEST(AppendRows, RotatesKeysByTheirOwnPositionsWhereTheCacheStoresThemSo) {
       const RotatingScheme scheme(rotates ? &rotation : nullptr);
       RecordingCache cache(shape, form);
       std::vector<float> given = keys;
-      GivenRows rows(shape, 2);
-      rows.set_attends(GivenRows::Attends::where_watched);
+      GivenAttention rows(shape, 2);
+      rows.set_attends(GivenAttention::Attends::where_watched);
       rows.give({}, rows_view(given, 2, 16), rows_view(values, 2, 8));
       run_layer(steps, rows, {.chunk = view, .cache = cache, .position = scheme}, {}, {});
       if (rotates && form == KeyForm::rotated)

@@ -4,12 +4,14 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
 #include <string>
 #include <vector>
 
 #include "reference/storage_spec.h"
 #include "reference/variant_reference.h"
-#include "steps/given_rows.h"
+#include "steps/given_attention.h"
 
 namespace attnlab {
 namespace {
@@ -23,7 +25,7 @@ double exact(int) {
   return 0;
 }
 
-VariantSpec spec_of(const std::string& attention, int kv_heads, int sequences) {
+VariantSpec spec_of(const std::string& attention, int sequences, int kv_heads = 2) {
   VariantSpec spec;
   spec.attention = attention;
   spec.context = {.layer = 2,
@@ -40,15 +42,44 @@ VariantSpec spec_of(const std::string& attention, int kv_heads, int sequences) {
   return spec;
 }
 
-class EveryAttention : public testing::TestWithParam<std::pair<const char*, int>> {};
+// A layer that appends and attends with a row weighting.
+class Mixing final : public AttentionVariant {
+ public:
+  Mixing(const KvShape& shape, int heads, const RowWeighting& weights)
+      : shape_(shape), heads_(heads), weights_(weights) {}
+  std::vector<ParameterSpec> parameters() const override { return {}; }
+  void bind(const ParameterSet&) override {}
+  KvShape kv_shape() const override { return shape_; }
+  void forward(const LayerContext& layer, TensorView<const float, 2>, TensorView<float, 2> out) override {
+    const std::int64_t tokens = layer.chunk.tokens();
+    Stream stream(kSeed);
+    const auto numbers = [&](std::int64_t heads, int width) {
+      auto made = layer.steps.rows(tokens, heads, width);
+      std::ranges::copy(stream.normals(made.elements()), made.data());
+      return made;
+    };
+    layer.steps.append(numbers(shape_.kv_heads, shape_.key_dim), numbers(shape_.kv_heads, shape_.value_dim));
+    layer.steps.attend(
+        {.queries = numbers(heads_, shape_.key_dim), .scale = 1, .mask = mask_, .row_weighting = &weights_},
+        {out.data(), {tokens, heads_, shape_.value_dim}});
+  }
+
+ private:
+  KvShape shape_;
+  int heads_;
+  const RowWeighting& weights_;
+  CausalMask mask_;
+};
+
+class EveryAttention : public testing::TestWithParam<std::string> {};
 
 // A ragged batch as a prompt, then a piece for one sequence and steps for the others.
 TEST_P(EveryAttention, IsRightStepByStep) {
-  const auto [name, kv_heads] = GetParam();
-  Variant variant(spec_of(name, kv_heads, 3), {.name = "none"});
+  Variant variant(spec_of(GetParam(), 3), {.name = "none"});
   Stream stream(kSeed);
   Scratch scratch;
   CheckingSteps steps(scratch, exact);
+  steps.set_lone_layer();
   for (const std::vector<int>& tokens : {std::vector<int>{70, 1, 5}, {1, 30, 1}, {0, 1, 1}}) {
     const std::int64_t count = std::accumulate(tokens.begin(), tokens.end(), 0);
     (void)variant.feed(steps, tokens, stream.normals(count * kHidden));
@@ -57,15 +88,12 @@ TEST_P(EveryAttention, IsRightStepByStep) {
   EXPECT_TRUE(steps.independent_steps().contains("project"));
 }
 
-INSTANTIATE_TEST_SUITE_P(, EveryAttention,
-                         testing::Values(std::pair("mha", 4), std::pair("gqa", 2), std::pair("mqa", 1),
-                                         std::pair("mla", 4), std::pair("differential", 2), std::pair("linear", 2),
-                                         std::pair("sigmoid", 2), std::pair("gla", 2), std::pair("gated_delta", 4)),
-                         [](const auto& info) { return info.param.first; });
+INSTANTIATE_TEST_SUITE_P(, EveryAttention, testing::ValuesIn(plugins().ids(Kind::attention)),
+                         [](const auto& info) { return info.param; });
 
 TEST(CheckingSteps, SayWhatTheyCannotKnow) {
   const auto formulas = [](const std::string& attention, const Scheme& scheme, const std::string& cache) {
-    VariantSpec spec = spec_of(attention, attention == "mla" ? 4 : 2, 1);
+    VariantSpec spec = spec_of(attention, 1);
     spec.cache = cache;
     Variant variant(spec, scheme);
     Scratch scratch;
@@ -80,6 +108,46 @@ TEST(CheckingSteps, SayWhatTheyCannotKnow) {
   EXPECT_EQ(formulas("sigmoid", {.name = "none"}, "full"), Names{"weighting"});
   EXPECT_EQ(formulas("mla", {.name = "none"}, "full"),
             (Names{"rows of its own making", "unchecked work between its steps"}));
+}
+
+// A call is bounded by the scores that are computed anew: all heads of a query, and what mixing them costs.
+TEST(CheckingSteps, CountWhatARowWeightingCosts) {
+  class Counting final : public RowWeighting {
+   public:
+    bool takes_all_heads() const noexcept override { return true; }
+    void weigh(QueryScores& query) const noexcept override {
+      queries += 1;
+      for (std::int64_t head = 0; head < query.scores.extent(0); ++head)
+        for (std::int64_t member = 0; member < query.scores.extent(1); ++member)
+          std::ranges::fill(query.scores[head].row(member), 0.5F);
+    }
+    double multiply_adds(int) const noexcept override { return cost; }
+    mutable std::atomic<int> queries = 0;
+    double cost = 0;
+  };
+  constexpr int kTokens = 64, kHeads = 4, kWidth = 16;
+  const KvShape shape{.kv_heads = 2, .key_dim = kWidth, .value_dim = kWidth};
+  // Queries of the slow form; each is of one tile of rows, whose scores it computes for every head to mix and to weigh.
+  const auto slow_queries = [&](double cost, double scores) {
+    Counting weights;
+    weights.cost = cost;
+    const auto cache = plugins().cache("full", {}, {})->create(cache_context(shape, kHeads, 1, KeyForm::rotated));
+    Scratch scratch;
+    CheckingSteps steps(scratch, exact, {.scores = scores, .multiply_adds = 1e9, .tokens = 4, .row_stride = 1});
+    Mixing layer(shape, kHeads, weights);
+    Chunk chunk;
+    chunk.add(0, kTokens, Phase::last_prefill);
+    const ChunkView view = chunk.view();
+    std::vector<float> out(static_cast<std::size_t>(kTokens) * kHeads * kWidth);
+    const auto position = plugins().position("none", {}, {});
+    run_layer(steps, layer, {.chunk = view, .cache = *cache, .position = *position}, {},
+              {out.data(), {kTokens, kHeads * kWidth}});
+    EXPECT_LT(steps.largest().deviation, 1e-5);
+    return weights.queries - kTokens;  // the fast form weighs each query once
+  };
+  const double of_query = 64.0 * kHeads * 2;
+  EXPECT_EQ(slow_queries(0, 5 * of_query), 5);
+  EXPECT_EQ(slow_queries(2 * kWidth, 5 * 2 * of_query), 5) << "a mixture that costs as much as the scores";
 }
 
 // Rows that were given, through a layer that only appends and attends.
@@ -117,7 +185,7 @@ class Rows {
 
   KvShape shape_;
   int heads_;
-  GivenRows given_;
+  GivenAttention given_;
   Chunk chunk_;
 };
 
@@ -247,7 +315,7 @@ TEST(CheckingSteps, HoldRoundedRowsAgainstTheStepOfTheirStorage) {
       Chunk chunk;
       chunk.add(60, 1, Phase::decode).add(90, 1, Phase::decode);
       const ChunkView view = chunk.view();
-      GivenRows given(shape, 4);
+      GivenAttention given(shape, 4);
       Stream stream(kSeed + 1);
       const auto queries = stream.normals(std::int64_t{2} * 4 * 32), keys = stream.normals(std::int64_t{2} * 2 * 32);
       given.give(rows_view(queries, 4, 32), rows_view(keys, 2, 32), rows_view(keys, 2, 32));
@@ -259,6 +327,194 @@ TEST(CheckingSteps, HoldRoundedRowsAgainstTheStepOfTheirStorage) {
       else
         EXPECT_EQ(steps.largest().step, "rows") << storage.text();
     }
+  }
+}
+
+// Does its work, and then spoils one number of what the step of this name has written.
+class Spoiling final : public ThroughSteps {
+ public:
+  Spoiling(Scratch& scratch, std::string step) : ThroughSteps(scratch), step_(std::move(step)) {}
+
+  using Steps::append;
+  using Steps::attend;
+  using Steps::project;
+  void project(TensorView<const float, 2> input, std::span<const Projection> projections) override {
+    ThroughSteps::project(input, projections);
+    spoil("project", projections.back().out.data());
+  }
+  void norm(TensorView<const float, 3> from, std::span<const float> weight, float eps,
+            TensorView<float, 3> to) override {
+    ThroughSteps::norm(from, weight, eps, to);
+    spoil("norm", to.data());
+  }
+  void rotate(RotateSide side, TensorView<float, 3> rows) override {
+    ThroughSteps::rotate(side, rows);
+    spoil("rotate", rows.data());
+  }
+  void append(TensorView<float, 3> keys, TensorView<const float, 3> values, std::span<const float> marks) override {
+    ThroughSteps::append(keys, values, marks);
+    spoil("append", keys.data());
+  }
+  void attend(const AttendStep& step, TensorView<float, 3> out, TensorView<float, 2> log_sum) override {
+    ThroughSteps::attend(step, out, log_sum);
+    spoil("attend", out.data());
+    if (log_sum.data() != nullptr) spoil("log_sum of attend", log_sum.data());
+  }
+  void gate(TensorView<const float, 2> gates, TensorView<float, 3> rows) override {
+    ThroughSteps::gate(gates, rows);
+    spoil("gate", rows.data());
+  }
+  void silu_multiply(TensorView<const float, 2> gates, TensorView<float, 2> rows) override {
+    ThroughSteps::silu_multiply(gates, rows);
+    spoil("silu_multiply", rows.data());
+  }
+  void silu(TensorView<float, 3> rows) override {
+    ThroughSteps::silu(rows);
+    spoil("silu", rows.data());
+  }
+  void convolve(std::span<const float> weight, TensorView<float, 2> state, TensorView<float, 3> rows) override {
+    ThroughSteps::convolve(weight, state, rows);
+    spoil("convolve", rows.data());
+  }
+  void blend(TensorView<const float, 3> from, std::span<const float> factors, TensorView<float, 3> to) override {
+    ThroughSteps::blend(from, factors, to);
+    spoil("blend", to.data());
+  }
+  void merge(std::span<const AttendedPart> parts, TensorView<float, 3> out, TensorView<float, 2> log_sum) override {
+    ThroughSteps::merge(parts, out, log_sum);
+    spoil("merge", out.data());
+    spoil("log_sum of merge", log_sum.data());
+  }
+  void add_norm(TensorView<float, 2> x, const float* delta, std::span<const float> weight, float eps,
+                TensorView<float, 2> out) override {
+    ThroughSteps::add_norm(x, delta, weight, eps, out);
+    spoil("add", x.data());
+    spoil("add_norm", out.data());
+  }
+  void gated_project(TensorView<const float, 2> input, const GatedProjection& halves,
+                     TensorView<float, 2> out) override {
+    ThroughSteps::gated_project(input, halves, out);
+    spoil("gated_project", out.data());
+  }
+
+ private:
+  void spoil(const char* step, float* number) const {
+    if (step_ == step) *number += 0.1F;
+  }
+  std::string step_;
+};
+
+// A layer that takes every step once, each from the numbers of the one before.
+class EveryStep final : public AttentionVariant {
+ public:
+  static constexpr int kHeads = 2, kWidth = 8, kChannels = kHeads * kWidth, kTaps = 3;
+  EveryStep() : matrix_(kChannels, kChannels, ElementType::f32), weights_(Stream(kSeed).normals(kChannels * kTaps)) {
+    const std::vector<float> numbers = Stream(kSeed + 1).normals(kChannels * kChannels, 0.25);
+    matrix_.pack(0, std::span<const float>(numbers));
+  }
+  KvShape kv_shape() const override { return {.kv_heads = kHeads, .key_dim = kWidth, .value_dim = kWidth}; }
+  std::int64_t state_floats() const override { return (kTaps - 1) * kChannels; }
+  void forward(const LayerContext& layer, TensorView<const float, 2> hidden, TensorView<float, 2> out) override {
+    Steps& steps = layer.steps;
+    const std::int64_t tokens = layer.chunk.tokens();
+    const auto made = [&] {
+      const TensorView<float, 3> rows = steps.rows(tokens, kHeads, kWidth);
+      steps.project(hidden, {matrix_, {rows.data(), {tokens, kChannels}}});
+      return rows;
+    };
+    const TensorView<float, 3> queries = made(), keys = made(), values = made(), mixed = made();
+    const auto flat = [&](TensorView<float, 3> rows) { return TensorView<float, 2>(rows.data(), {tokens, kChannels}); };
+    const std::span<const float> weights = weights_;
+    steps.norm(queries, weights.first(kWidth), 1e-5F, queries);
+    steps.convolve(weights, layer.state, values);
+    steps.silu(values);
+    steps.rotate(RotateSide::query, mixed);
+    steps.append(keys, values);
+    const CausalMask near(2), all;
+    const TensorView<float, 3> parts[] = {made(), made()};
+    const TensorView<float, 2> sums[] = {steps.rows(tokens, kHeads), steps.rows(tokens, kHeads)};
+    steps.attend({.queries = queries, .scale = 1, .mask = near}, parts[0], sums[0]);
+    steps.attend({.queries = queries, .scale = 1, .mask = all}, parts[1], sums[1]);
+    const TensorView<float, 2> total = steps.rows(tokens, kHeads);
+    const AttendedPart attended[] = {{parts[0], sums[0]}, {parts[1], sums[1]}};
+    steps.merge(attended, mixed, total);
+    steps.gate(total, mixed);
+    steps.silu_multiply(flat(values), flat(mixed));
+    const float factors[] = {0.3F, 0.7F};
+    steps.blend(keys, factors, mixed);
+    std::copy_n(mixed.data(), mixed.elements(), out.data());
+  }
+  const Matrix& matrix() const { return matrix_; }
+  std::span<const float> weights() const { return weights_; }
+
+ private:
+  Matrix matrix_;
+  std::vector<float> weights_;
+};
+
+// What the checking steps find in the work of `inner`, of a layer of every step and of the steps between layers.
+StepDeviation found_in(ModelSteps& inner) {
+  constexpr int kTokens = 9;
+  EveryStep layer;
+  const std::int64_t width = EveryStep::kChannels;
+  const auto cache = full_cache(layer.kv_shape(), 1);
+  const auto scheme = plugins().position("rope", {}, {.heads = 2, .head_dim = EveryStep::kWidth, .max_positions = 64});
+  Chunk chunk;
+  const ChunkView view = chunk.add(0, kTokens).view();
+  std::vector<float> x = Stream(kSeed).normals(kTokens * width), out(x.size()), state(layer.state_floats());
+  const TensorView<float, 2> rows = matrix_view(x, width), results = matrix_view(out, width);
+  Scratch scratch;
+  CheckingSteps steps(scratch, exact, {}, &inner);
+  run_layer(steps, layer,
+            {.chunk = view,
+             .cache = *cache,
+             .position = *scheme,
+             .state = {state.data(), {1, static_cast<std::int64_t>(state.size())}}},
+            rows, results);
+  steps.add_norm(rows, out.data(), layer.weights().first(width), 1e-5F, results);
+  steps.gated_project(rows, {layer.matrix(), layer.matrix()}, results);
+  return steps.largest();
+}
+
+TEST(CheckingSteps, FindAWrongNumberOfEveryStep) {
+  for (const std::string step :
+       {"nothing", "project", "norm", "rotate", "append", "attend", "log_sum of attend", "gate", "silu_multiply",
+        "silu", "convolve", "blend", "merge", "log_sum of merge", "add", "add_norm", "gated_project"}) {
+    Scratch scratch;
+    Spoiling spoiling(scratch, step);
+    const StepDeviation found = found_in(spoiling);
+    if (step == "nothing") {
+      EXPECT_LT(found.deviation, 1e-5) << found.text();
+      continue;
+    }
+    EXPECT_GT(found.deviation, 1e-3) << step;
+    EXPECT_EQ(found.step, step);
+  }
+}
+
+// Attends by a window that is one key wider than that of the step's mask.
+class WiderWindow final : public ThroughSteps {
+ public:
+  using Steps::attend;
+  using ThroughSteps::ThroughSteps;
+  void attend(const AttendStep& step, TensorView<float, 3> out, TensorView<float, 2> log_sum) override {
+    const CausalMask wider(static_cast<const CausalMask&>(step.mask).window() + 1);
+    ThroughSteps::attend({.queries = step.queries, .scale = step.scale, .hooks = step.hooks, .mask = wider}, out,
+                         log_sum);
+  }
+};
+
+TEST(CheckingSteps, KnowTheWindowOfACausalMaskByItsDefinition) {
+  for (const bool is_wider : {false, true}) {
+    VariantSpec spec = spec_of("gqa", 1);
+    spec.options = {{"window", std::int64_t{9}}};
+    Variant variant(spec, {.name = "none"});
+    Scratch scratch;
+    WiderWindow wider(scratch);
+    CheckingSteps steps(scratch, exact, {}, is_wider ? &wider : nullptr);
+    (void)variant.feed(steps, {40}, Stream(kSeed).normals(40 * kHidden));
+    EXPECT_EQ(steps.formulas(), Names{}) << "nothing that only the plugin knows";
+    EXPECT_EQ(steps.of_independent().deviation > 0.01, is_wider) << steps.of_independent().text();
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,11 @@ double seen_rows(const Shape& shape) {
 }
 int tokens(const Shape& shape) {
   return std::accumulate(shape.tokens.begin(), shape.tokens.end(), 0);
+}
+
+// A panel of a matrix holds its outputs in whole vectors.
+double matrix_bytes(double out_dim, double in_dim) {
+  return sizeof(float) * 16 * std::ceil(out_dim / 16) * in_dim;
 }
 
 StepCounts count(VariantSpec spec, const Shape& shape) {
@@ -81,6 +87,9 @@ TEST_P(SoftmaxCounts, AreThoseOfTheShapes) {
   for (const Shape& shape : kShapes) {
     const StepCounts counts = count(spec_of(name, kv_heads), shape);
     EXPECT_EQ(counts.weight_multiply_adds, tokens(shape) * (2 * context.heads + 2 * kv_heads) * d * kHidden);
+    EXPECT_EQ(counts.weight_bytes, matrix_bytes(context.heads * d, kHidden) + 2 * matrix_bytes(kv_heads * d, kHidden) +
+                                       matrix_bytes(kHidden, context.heads * d));
+    EXPECT_EQ(counts.queries, tokens(shape) * context.heads);
     EXPECT_EQ(counts.pairs, causal_pairs(shape) * context.heads);
     EXPECT_EQ(counts.attention_multiply_adds, counts.pairs * 2 * d);
     EXPECT_EQ(counts.rows_read, seen_rows(shape) * kv_heads);
@@ -99,11 +108,104 @@ TEST(WindowCounts, AreOfTheRowsThatTheWindowShows) {
   EXPECT_EQ(counts.rows_read, 18 * 2);
 }
 
+// Every score becomes a sum over all heads, before the softmax and after it, whatever the kv heads are.
+TEST(TalkingHeadsCounts, AreOfTheProductsAndOfTheMixtures) {
+  for (const int kv_heads : {1, 2, 4})
+    for (const int mixtures : {0, 1, 2})
+      for (const Shape& shape : kShapes) {
+        const VariantSpec spec = spec_of("talking_heads", kv_heads, {{"pre", mixtures > 0}, {"post", mixtures > 1}});
+        const double heads = spec.context.heads, d = spec.context.head_dim;
+        const StepCounts counts = count(spec, shape);
+        EXPECT_EQ(counts.pairs, causal_pairs(shape) * heads);
+        EXPECT_EQ(counts.attention_multiply_adds, causal_pairs(shape) * heads * (2 * d + heads * mixtures));
+        EXPECT_EQ(counts.state_bytes, 0);
+      }
+}
+
+// Whichever plugin has one: `group` heads that share a kv head, or all of them.
+TEST(RowWeightingCounts, AreWhatTheWeightingSaysOfItsScores) {
+  class Weighed final : public RowWeighting {
+   public:
+    explicit Weighed(bool all) : all_(all) {}
+    bool takes_all_heads() const noexcept override { return all_; }
+    void weigh(QueryScores& query) const noexcept override {
+      for (std::int64_t head = 0; head < query.scores.extent(0); ++head)
+        for (std::int64_t member = 0; member < query.scores.extent(1); ++member)
+          std::ranges::fill(query.scores[head].row(member), 0.0F);
+    }
+    double multiply_adds(int heads) const noexcept override { return 10 + heads; }
+
+   private:
+    bool all_;
+  };
+  const KvShape rows{.kv_heads = 2, .key_dim = 8, .value_dim = 4};
+  for (const bool all : {false, true}) {
+    class OneAttend final : public AttentionVariant {
+     public:
+      OneAttend(const KvShape& shape, const RowWeighting& weights) : shape_(shape), weights_(weights) {}
+      std::vector<ParameterSpec> parameters() const override { return {}; }
+      void bind(const ParameterSet&) override {}
+      KvShape kv_shape() const override { return shape_; }
+      void forward(const LayerContext& layer, TensorView<const float, 2>, TensorView<float, 2> out) override {
+        const std::int64_t tokens = layer.chunk.tokens();
+        const auto zeros = [&](std::int64_t heads, int width) {
+          auto made = layer.steps.rows(tokens, heads, width);
+          std::fill_n(made.data(), made.elements(), 0.0F);
+          return made;
+        };
+        layer.steps.append(zeros(shape_.kv_heads, shape_.key_dim), zeros(shape_.kv_heads, shape_.value_dim));
+        layer.steps.attend({.queries = zeros(6, shape_.key_dim), .scale = 1, .mask = mask_, .row_weighting = &weights_},
+                           {out.data(), {tokens, 6, shape_.value_dim}});
+      }
+
+     private:
+      KvShape shape_;
+      const RowWeighting& weights_;
+      CausalMask mask_;
+    };
+    const Weighed weights(all);
+    OneAttend attention(rows, weights);
+    const auto cache = plugins().cache("full", {}, {})->create(cache_context(rows, 6, 1, KeyForm::rotated));
+    const auto position = plugins().position("none", {}, {});
+    Scratch scratch;
+    CountingSteps steps(scratch, [](int) { return kRowBytes; });
+    Chunk chunk;
+    chunk.add(0, 5, Phase::last_prefill);
+    const ChunkView view = chunk.view();
+    std::vector<float> out(5 * 6 * 4);
+    run_layer(steps, attention, {.chunk = view, .cache = *cache, .position = *position}, {}, {out.data(), {5, 24}});
+    EXPECT_EQ(steps.counts().pairs, 15 * 6);
+    EXPECT_EQ(steps.counts().attention_multiply_adds, 15 * 6 * (8 + 4 + 10 + (all ? 6 : 3)));
+  }
+}
+
+// What reports and predictions say of a model that was made without weights.
+TEST(CountingSteps, CountTheSameWithoutTheProducts) {
+  for (const char* name : {"gqa", "mla", "differential", "linear", "moba", "talking_heads"}) {
+    const VariantSpec spec = spec_of(name, 2);
+    std::vector<StepCounts> counts;
+    for (const CountedProducts products : {CountedProducts::computed, CountedProducts::ones}) {
+      Variant variant(spec, kNoScheme);
+      Scratch scratch;
+      CountingSteps steps(
+          scratch, [](int) { return kRowBytes; }, products);
+      Stream stream(3);
+      for (const int tokens : {9, 1})
+        (void)variant.feed(steps, {tokens}, stream.normals(std::int64_t{tokens} * kHidden));
+      counts.push_back(steps.counts());
+    }
+    EXPECT_EQ(counts[0].operations(), counts[1].operations()) << name;
+    EXPECT_EQ(counts[0].bytes(), counts[1].bytes()) << name;
+    EXPECT_EQ(counts[0].queries, counts[1].queries) << name;
+  }
+}
+
 TEST(DifferentialCounts, AreOfMapsWithKeysAndValuesOfTwiceTheWidth) {
   const CreateContext context = spec_of("differential", 2).context;
   const double d = context.head_dim;
   for (const Shape& shape : kShapes) {
     const StepCounts counts = count(spec_of("differential", 2), shape);
+    EXPECT_EQ(counts.weight_multiply_adds, tokens(shape) * (2 * context.heads + 2 * 2) * d * kHidden);
     EXPECT_EQ(counts.pairs, causal_pairs(shape) * context.heads);
     EXPECT_EQ(counts.attention_multiply_adds, counts.pairs * (2 * d + 2 * d));
     EXPECT_EQ(counts.rows_read, seen_rows(shape) * 1);
@@ -129,12 +231,14 @@ TEST(MobaCounts, AreOfTheBlocksThatAreReadAndOfTheChoice) {
       new_means += (end - 1) / block - std::max(0, shape.held[s] - 1) / block;
     }
     const StepCounts counts = count(spec, shape);
+    EXPECT_EQ(counts.weight_multiply_adds, tokens(shape) * (2 * spec.context.heads + 2 * kv_heads) * d * kHidden);
     EXPECT_EQ(counts.pairs, pairs * spec.context.heads);
     EXPECT_EQ(counts.attention_multiply_adds,
               counts.pairs * 2 * d + gates * spec.context.heads * d + new_means * block * kv_heads * d);
     EXPECT_EQ(counts.state_bytes, sizeof(float) * kv_heads * d * (means + new_means * block));
     EXPECT_LE(counts.rows_read, seen_rows(shape) * kv_heads);
   }
+  EXPECT_EQ(plugins().attention("moba", spec.options, spec.context)->visible_rows(), block * top_k);
   // A step reads what its heads have chosen: of 70 rows no more than 2 blocks for each of two heads, and 7 of the own.
   EXPECT_LE(count(spec, {{70}, {1}}).rows_read, kv_heads * (2 * 2 * block + 7));
 }
@@ -157,6 +261,14 @@ TEST(MlaCounts, AreOfTheFormThatRuns) {
       const double projections =
           tokens(shape) * (heads * (nope + rope) + latent + rope + heads * value) * static_cast<double>(kHidden);
       EXPECT_EQ(counts.pairs, causal_pairs(shape) * heads) << form;
+      const double matrices = matrix_bytes(heads * (nope + rope), kHidden) + matrix_bytes(latent + rope, kHidden) +
+                              matrix_bytes(kHidden, heads * value);
+      // The matrix of the pairs: whole, once a sequence (of less than 512 rows); or its two parts of every head, once.
+      const double pairs = form == std::string("expanded")
+                               ? static_cast<double>(std::ranges::count_if(shape.tokens, [](int n) { return n > 0; })) *
+                                     matrix_bytes(heads * (nope + value), latent)
+                               : heads * (matrix_bytes(latent, nope) + matrix_bytes(value, latent));
+      EXPECT_EQ(counts.weight_bytes, matrices + pairs) << form;
       if (form == std::string("expanded")) {
         EXPECT_EQ(counts.attention_multiply_adds, counts.pairs * (nope + rope + value));
         EXPECT_EQ(counts.weight_multiply_adds, projections + seen_rows(shape) * heads * (nope + value) * latent);
@@ -182,6 +294,10 @@ TEST(LinearCounts, AreOfTheStateAndOfWhatIsInsideABlock) {
     }
     const StepCounts counts = count(spec_of("linear", 2), shape);
     EXPECT_EQ(counts.attention_multiply_adds, own);
+    EXPECT_EQ(counts.weight_multiply_adds, tokens(shape) * (2 * context.heads + 2 * 2) * d * kHidden);
+    double passes = 0;  // the states of both kv heads are read and written in a step, and in a block of a prompt
+    for (const int fed : shape.tokens) passes += std::ceil(fed / 64.0);
+    EXPECT_EQ(counts.state_bytes, passes * 2 * sizeof(float) * 2 * d * (d + 1));
     EXPECT_EQ(counts.pairs, 0);
     EXPECT_EQ(counts.rows_read, 0);
   }

@@ -189,6 +189,38 @@ TEST_P(EveryStorageChange, RowsThatCannotBeTakenBackAreRefusedAndStay) {
   EXPECT_TRUE(held(*rows, kShape, 0, 0) == before) << "half of it was done";
 }
 
+// Also where the rows that are left stand in their order, so that nothing shows what has gone; and where the newest row
+// stands in the place of an older one, so that it is not the last.
+TEST_P(EveryStorageOfSingleRows, RowsBelowADropCannotBeTakenBackAndThoseAfterItCan) {
+  const Tokens tokens{kShape, 14};
+  for (const std::vector<int>& dropped : std::vector<std::vector<int>>{{99}, {10}, {50, 98, 99}}) {
+    const auto rows = make_rows(GetParam(), kShape, 2, 0);
+    tokens.append(*rows, 0, 0, 100);
+    for (const int head : {0, 1}) rows->drop(0, head, dropped);
+    const std::vector<MarkedRow> before = held(*rows, kShape, 0, 1);
+    for (const int length : {99, 60, 0}) EXPECT_THROW(rows->truncate(0, length), Error) << length;
+    const auto expect_as_before = [&](int sequence, const char* what) {
+      EXPECT_TRUE(held(*rows, kShape, sequence, 1) == before) << what << ", from row " << dropped.front();
+    };
+    expect_as_before(0, "refused");
+    rows->truncate(0, 100);
+    expect_as_before(0, "nothing to take back");
+    tokens.append(*rows, 0, 100, 30);
+    rows->truncate(0, 100);
+    expect_as_before(0, "taken back after the drop");
+    rows->fork(0, 1);
+    StateWriter saved;
+    rows->save(0, saved);
+    rows->clear(0);
+    StateReader state(saved.bytes());
+    rows->restore(0, state);
+    for (const int sequence : {0, 1}) {
+      EXPECT_THROW(rows->truncate(sequence, 99), Error) << "the drop is known after a restore, and in a fork";
+      expect_as_before(sequence, "restored or forked");
+    }
+  }
+}
+
 TEST_P(EveryStorageChange, RowsAreReplacedExactlyOrRefused) {
   const Tokens tokens{kShape, 8};
   const auto rows = make_rows(GetParam(), kShape, 2, 0);

@@ -10,9 +10,10 @@
 #include <gtest/gtest.h>
 
 #include <attnlab/error.h>
+#include <attnlab/eviction.h>
 
-#include "core/attend.h"
 #include "reference/storage_pair.h"
+#include "unit/feed_random_rows.h"
 
 namespace attnlab {
 namespace {
@@ -195,6 +196,15 @@ INSTANTIATE_TEST_SUITE_P(, EveryRowStorage, testing::ValuesIn(kStorages), [](con
   return test.param.keys + "_" + test.param.values + "_page_" + std::to_string(test.param.page);
 });
 
+// Drops the same rows at the end of every chunk, whatever they hold.
+class DropsSome final : public EvictionRule {
+ public:
+  void check(const ChunkView& chunk, int sequence, KvRows& rows) override {
+    const std::vector<int> dropped{0, 7, 100 + chunk.tokens() % 30, 140};
+    rows.drop(sequence, 0, dropped);
+  }
+};
+
 // Rows that are written through both, with the same rows dropped; the answers have to have the same bits.
 TEST(Pages, ChangeNoBitOfTheAnswers) {
   constexpr KvShape kShape{.kv_heads = 2, .key_dim = 40, .value_dim = 48};
@@ -208,30 +218,16 @@ TEST(Pages, ChangeNoBitOfTheAnswers) {
         SCOPED_TRACE(testing::Message() << paged.text() << ", key_dim " << shape.key_dim);
         const auto answers = [&](const StorageSpec& spec) {
           Stream stream(9);
-          RowsSource source(spec, shape, 1);
+          LayerCacheContext context{.heads = 4, .shape = shape};
+          context.make_rows = [&] { return make_rows(spec, shape, 1, 0); };
+          const auto cache = rows_cache(context, std::make_unique<DropsSome>());
           std::vector<float> all;
           Position next = 0;
           for (const int tokens : {150, 1, 1, 70, 1}) {
-            const std::vector<float> queries = stream.normals(std::int64_t{tokens} * 4 * shape.key_dim);
-            const std::vector<float> keys = stream.normals(std::int64_t{tokens} * shape.kv_heads * shape.key_dim);
-            const std::vector<float> values = stream.normals(std::int64_t{tokens} * shape.kv_heads * shape.value_dim);
             Chunk chunk;
-            chunk.add(next, tokens);
+            const std::vector<float> out = feed_random_rows(*cache, chunk.add(next, tokens).view(), 4, stream);
             next += tokens;
-            source.rows().append(0, chunk.positions, rows_view(keys, shape.kv_heads, shape.key_dim),
-                                 rows_view(values, shape.kv_heads, shape.value_dim));
-            std::vector<float> out(static_cast<std::size_t>(tokens) * 4 * shape.value_dim);
-            const CausalMask causal;
-            const ChunkView view = chunk.view();
-            attend({.queries = rows_view(queries, 4, shape.key_dim),
-                    .chunk = view,
-                    .source = source,
-                    .scale = 0.2F,
-                    .mask = causal},
-                   rows_view(out, 4, shape.value_dim));
             all.insert(all.end(), out.begin(), out.end());
-            const std::vector<int> dropped{0, 7, 100 + tokens % 30, 140};
-            source.rows().drop(0, 0, dropped);
           }
           return all;
         };

@@ -15,7 +15,7 @@ using reference::plugins;
 // Looks at what is fed instead of what is answered.
 class FeedingLog final : public AttendWatcher {
  public:
-  void attended(const AttendArgs& args, TensorView<const float, 3>) override {
+  void attended(int, const AttendArgs& args, TensorView<const float, 3>) override {
     for (int sequence = 0; sequence < args.chunk.sequences(); ++sequence)
       if (args.chunk.tokens_of(sequence) > 0)
         last = {args.chunk.lengths[sequence], args.chunk.positions_of(sequence).back(), args.chunk.phases[sequence]};

@@ -2,6 +2,7 @@
 // refused where a model is made, with the same words. And the words themselves: each refusal names both sides, why, and
 // a way out that is one.
 #include <cmath>
+#include <regex>
 
 #include <fmt/ranges.h>
 #include <gtest/gtest.h>
@@ -198,7 +199,7 @@ std::vector<Refusal> every_refusal() {
        "gqa",
        "rope",
        "{h2o: {heavy: 6, recent: 6, storage: kivi}}",
-       {"storage \"kivi\"", "cache \"h2o\"", "drops single rows", groups, "use a storage without whole groups"},
+       {"storage \"kivi\"", "cache \"h2o\"", "drops single rows", groups, "use cache full", "or storage bf16, f32"},
        "gqa",
        "rope",
        "{h2o: {heavy: 6, recent: 6, storage: int4}}"},
@@ -206,7 +207,7 @@ std::vector<Refusal> every_refusal() {
        "mla",
        "none",
        "{window: {window: 12, storage: {kivi: {bits: 2}}}}",
-       {"storage \"kivi\"", "cache \"window\"", "drops single rows", groups, "a cache that drops no rows"},
+       {"storage \"kivi\"", "cache \"window\"", "drops single rows", groups, "use cache full", "or storage bf16, f32"},
        "mla",
        "none",
        "{full: {storage: {kivi: {bits: 2}}}}"},
@@ -222,7 +223,7 @@ std::vector<Refusal> every_refusal() {
        "gqa",
        kDynamic,
        "quest",
-       {"\"quest\"", "keys are stored without rotation"},
+       {"\"quest\"", "keys are stored without rotation", "use `scaling: none`"},
        "gqa",
        "rope",
        "quest"},
@@ -230,7 +231,7 @@ std::vector<Refusal> every_refusal() {
        "moba",
        "rope",
        "{window: {window: 12}}",
-       {"attention \"moba\"", "cache \"window\"", "it drops rows that a later query may choose", "use the cache full"},
+       {"attention \"moba\"", "cache \"window\"", "it drops rows that a later query may choose", "use cache full"},
        "moba",
        "rope",
        "full"},
@@ -238,7 +239,7 @@ std::vector<Refusal> every_refusal() {
        "moba",
        "rope",
        "quest",
-       {"attention \"moba\"", "cache \"quest\"", "some of its rows only", "use the cache full"},
+       {"attention \"moba\"", "cache \"quest\"", "some of its rows only", "use cache full"},
        "moba",
        "rope",
        "full"},
@@ -246,7 +247,7 @@ std::vector<Refusal> every_refusal() {
        "sigmoid",
        "rope",
        "quest",
-       {"attention \"sigmoid\"", "cache \"quest\"", "some of its rows only", "gqa"},
+       {"attention \"sigmoid\"", "cache \"quest\"", "some of its rows only", "use cache expected_attention", "window"},
        "gqa",
        "rope",
        "quest"},
@@ -277,6 +278,57 @@ std::vector<Refusal> every_refusal() {
   };
 }
 
+// Of "...; use `scaling: none`, or position none or rope": each component by its kind.
+std::vector<std::pair<Kind, std::string>> named_ways_out(const std::string& conflict) {
+  static const std::regex of_kind(
+      "(?:use|, or) (attention|position|cache|storage) ((?:[a-z0-9_]+(?:, (?!or)| or |))+)");
+  static const std::regex name("[a-z0-9_]+");
+  std::vector<std::pair<Kind, std::string>> all;
+  const std::string ways = conflict.substr(std::min(conflict.find("; use "), conflict.size()));
+  for (std::sregex_iterator kind(ways.begin(), ways.end(), of_kind), end; kind != end; ++kind) {
+    const std::string names = (*kind)[2];
+    for (std::sregex_iterator one(names.begin(), names.end(), name); one != end; ++one)
+      if (one->str() != "or" && one->str() != "another")
+        all.emplace_back(*std::ranges::find(kKinds, std::string_view((*kind)[1].str()), kind_name), one->str());
+  }
+  return all;
+}
+
+// With each component that the conflict names as a way out, nothing is said against this component any more.
+void expect_ways_out(const std::string& conflict, const Composition& cell) {
+  for (const auto& [kind, id] : named_ways_out(conflict)) {
+    ComponentChoice attention = cell.attention, position = cell.position, cache = cell.cache;
+    if (kind == Kind::attention) attention = choice(kind, id);
+    if (kind == Kind::position) position = choice(kind, id);
+    if (kind == Kind::cache) {
+      cache = choice(kind, id);
+      cache.storage = cell.cache.storage;
+    }
+    if (kind == Kind::storage) cache.storage = default_choice(plugins().get(kind, id, ""));
+    for (const std::string& left : compose(plugins(), attention, position, cache).conflicts)
+      EXPECT_EQ(left.find(component_name(kind, id)), std::string::npos) << conflict << "\n" << left;
+  }
+}
+
+TEST(WaysOut, AreReadFromTheSentence) {
+  EXPECT_EQ(named_ways_out("a or b; use `positions: original`, or position none, rope or xpos, or storage f32"),
+            (std::vector<std::pair<Kind, std::string>>{
+                {Kind::position, "none"}, {Kind::position, "rope"}, {Kind::position, "xpos"}, {Kind::storage, "f32"}}));
+}
+
+TEST(WaysOut, AreThereForEveryCombinationThatIsRefused) {
+  for (const std::string& attention : plugins().ids(Kind::attention))
+    for (const std::string& position : plugins().ids(Kind::position))
+      for (const std::string& cache : plugins().ids(Kind::cache)) {
+        const Composition cell = compose(plugins(), choice(Kind::attention, spelled(attention)),
+                                         choice(Kind::position, position), choice(Kind::cache, spelled(cache)));
+        for (const std::string& conflict : cell.conflicts) {
+          EXPECT_NE(conflict.find("; use "), std::string::npos) << conflict;
+          expect_ways_out(conflict, cell);
+        }
+      }
+}
+
 class EveryRefusal : public testing::TestWithParam<Refusal> {};
 
 TEST_P(EveryRefusal, NamesBothSidesAndAWayOutThatIsOne) {
@@ -288,6 +340,7 @@ TEST_P(EveryRefusal, NamesBothSidesAndAWayOutThatIsOne) {
   for (const std::string& part : refusal.mentions)
     EXPECT_NE(text.find(part), std::string::npos) << '"' << part << "\" is not in: " << text;
   EXPECT_EQ(resolved(cell).conflicts, cell.conflicts);
+  for (const std::string& conflict : cell.conflicts) expect_ways_out(conflict, cell);
   const Composition legal =
       compose(plugins(), choice(Kind::attention, refusal.legal_attention),
               choice(Kind::position, refusal.legal_position), choice(Kind::cache, refusal.legal_cache));
@@ -331,7 +384,7 @@ TEST(KiviStorage, IsRefusedByExactlyThePoliciesThatDropRows) {
 
 TEST(Needs, ThatNobodyProvidesNameWhoAndWhat) {
   const auto only = [](std::vector<Part> parts) {
-    const std::vector<std::string> found = conflicts(parts);
+    const std::vector<std::string> found = conflicts(parts, plugins());
     return found.size() == 1 ? found.front() : fmt::format("{} conflicts", found.size());
   };
   const Part rope{Kind::position, "rope", {}};

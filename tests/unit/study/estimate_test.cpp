@@ -95,7 +95,7 @@ TEST_F(Plans, ArmsThatAreRefusedTakeNoTime) {
   double seconds = 0;
   for (const PlannedArm& arm : all.arms) {
     refused += arm.refused.empty() ? 0 : 1;
-    if (arm.refused.empty()) seconds += 7 * trial_seconds(all, arm, all.cases[0], kRoof);
+    if (arm.refused.empty()) seconds += 7 * trial_seconds(all, arm, 0, kRoof);
   }
   EXPECT_EQ(refused, 1U) << "renumbered positions with positions in the embeddings";
   const Estimate estimated = estimate(all, kRoof);
@@ -152,7 +152,7 @@ TEST_F(Plans, GiveATrialTenMinutesAtLeastAndMoreWhereItsWorkIsMore) {
   const Plan large = plan("[speed: {batch: [q8]}, recall: {length: 8192, pairs: 4, examples: 10000, vocab: 512}]");
   EXPECT_EQ(large.cases[0].limit_seconds, 600);
   EXPECT_GT(large.cases[1].limit_seconds, 3600);
-  EXPECT_GT(large.cases[1].limit_seconds, 3 * trial_seconds(large, large.arms[0], large.cases[1], kRoof))
+  EXPECT_GT(large.cases[1].limit_seconds, 3 * trial_seconds(large, large.arms[0], 1, kRoof))
       << "more than on a machine of one slow core";
   const Plan own = plan("[speed: {batch: [q8]}]", "limits: {seconds: 7}");
   EXPECT_EQ(own.cases[0].limit_seconds, 7);
@@ -197,6 +197,20 @@ TEST_F(Plans, RefuseACaseThatNeedsMoreMemoryThanItMayTake) {
   expect_parts(all.arms[0].cases[1].refused, {"more memory than the 512 MiB"});
   EXPECT_TRUE(all.arms[1].runs(1)) << "what a policy drops needs no memory";
   EXPECT_TRUE(plan(workloads, "limits: {memory: 4GiB}", arms).arms[0].runs(1));
+}
+
+// Means of blocks of one row each are as many numbers as the keys.
+TEST_F(Plans, CountTheSummariesOfAVariantAsMemory) {
+  const std::string workloads = "[speed: {batch: [q1s1k, 4q1s32k]}]";
+  const std::string moba = "{attention: {moba: {block: 1, top_k: 8}}}";
+  const auto bytes = [](const Plan& plan) { return estimate(plan, kRoof).kv_bytes; };
+  const Plan plain = plan(workloads), summarised = plan(workloads, "", "[" + moba + "]");
+  const std::size_t summaries = sizeof(float) * 2 * 4 * (1 + std::size_t{32768} * 2 * 16);
+  EXPECT_EQ(bytes(summarised), bytes(plain) + summaries);
+  const Plan both = plan(workloads, "limits: {memory: 80MiB}", "[{}, " + moba + "]");
+  EXPECT_TRUE(both.arms[0].runs(1));
+  EXPECT_TRUE(both.arms[1].runs(0));
+  EXPECT_FALSE(both.arms[1].runs(1)) << "rows alone would fit";
 }
 
 TEST_F(Plans, SayThatNothingIsHeldAgainstABaselineThatIsRefused) {

@@ -69,7 +69,7 @@ TEST(Sweeps, ZipMovesOptionsTogether) {
 }
 
 TEST(Sweeps, ZipWithoutListsOfEqualLengthIsAnErrorWithItsPlace) {
-  const std::string form = "; write zip: {heavy: [8, 16], recent: [24, 16]}, lists of equal length";
+  const std::string form = "; write zip: {FIRST: [8, 16], SECOND: [24, 16]}, lists of equal length";
   EXPECT_EQ(fault("grid: {cache: {h2o: {zip: {heavy: [8, 16], recent: [24]}}}}"),
             "f.yaml:1:52: zip: recent has 1 values, and heavy has 2" + form);
   EXPECT_EQ(fault("grid: {cache: {h2o: {zip: {heavy: 8}}}}"), "f.yaml:1:35: zip: heavy: expected a list, got 8" + form);

@@ -39,6 +39,9 @@ class ATTNLAB_API AttentionVariant : public Module {
   virtual int kv_layer() const { return -1; }
   /// Newest keys that a query sees, its own included; older keys are masked in every head. 0: all are seen.
   virtual int visible_window() const { return 0; }
+  /// The most rows that a query head sees, wherever they are, however long the sequence is; 0: there is no bound. By
+  /// default that of the window; a variant that chooses among blocks of rows says how many it reads.
+  virtual int visible_rows() const { return visible_window(); }
   /// hidden [tokens, hidden_dim] -> out, same shape. Appends this chunk's keys and values, then attends.
   /// Called by one thread; parallel work goes through the layer's steps and `for_each_index`.
   virtual void forward(const LayerContext& layer, TensorView<const float, 2> hidden, TensorView<float, 2> out) = 0;

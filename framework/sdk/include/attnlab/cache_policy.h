@@ -1,5 +1,7 @@
 // A cache policy decides which rows stay in the cache. The rows themselves are held by `KvRows`, which the host creates
-// for the policy with the element type and layout of the chosen storage, so that every policy runs on every storage.
+// for the policy with the element type and layout of the chosen storage, so a policy is written once for all storages.
+// What a storage cannot do (lose single rows of a group, replace a row that is coded) it declares as features, and the
+// policies that do it are refused there.
 #pragma once
 
 #include <algorithm>
@@ -61,7 +63,7 @@ class ATTNLAB_API KvRows {
   virtual void replace(int sequence, int kv_head, int row, std::span<const float> key,
                        std::span<const float> value) = 0;
   /// Removes the rows at position `length` and later, in every kv head, as if they had never been appended: rows of
-  /// rejected tokens of a speculative step. They must be the last in row order. An Error where rows were dropped after
+  /// rejected tokens of a speculative step. An Error, with nothing changed, where rows were dropped or replaced after
   /// these were appended, or where older rows were turned into codes because of them (settle only after a step is
   /// accepted).
   virtual void truncate(int sequence, Position length) = 0;
@@ -118,7 +120,8 @@ void reserve_entries(std::vector<T>& entries, std::size_t needed, std::size_t mo
 struct ATTNLAB_API LayerCacheContext {
   int layer = 0;
   int layers = 1;
-  int caches = 0;  // that share a budget in bytes, if some layers read the rows of others; 0: one a layer
+  int caches = 0;  // layers that keep rows of their own, which share a budget; 0: all of them
+  int cache = 0;   // the place of this layer among them, in the order of the layers
   int sequences = 1;
   std::vector<int> capacities = {};  // [sequences]: tokens that each may reach; empty: not known
   int heads = 0;
@@ -131,6 +134,9 @@ struct ATTNLAB_API LayerCacheContext {
   /// Makes rows of the storage that the experiment chose.
   std::function<std::unique_ptr<KvRows>()> make_rows;
 
+  /// How many caches share a budget, and which of them this is, from 0.
+  [[nodiscard]] int cache_count() const noexcept { return caches > 0 ? caches : layers; }
+  [[nodiscard]] int cache_place() const noexcept { return caches > 0 ? cache : layer; }
   [[nodiscard]] int capacity(int sequence) const noexcept {
     return capacities.empty() ? 0 : capacities[static_cast<std::size_t>(sequence)];
   }
@@ -162,6 +168,13 @@ class ATTNLAB_API LayerCache : public KvSource {
   /// cache does not implement it (the default), or where the state comes from another kind of cache.
   virtual void save(int sequence, StateWriter& to) const;
   virtual void restore(int sequence, StateReader& from);
+  /// Takes back the tokens at position `length` and later, of which there is one at least, as if they had never been
+  /// fed: a speculative step was rejected. Later results are then the same to the bit. An Error, with nothing changed,
+  /// where the state cannot go back: rows were dropped since, or something counted the tokens. The default refuses.
+  virtual void truncate(int sequence, Position length);
+  /// Makes the empty sequence `to` go on from what `from` holds. Rows are stored once, and counted once, until one of
+  /// the two sequences changes them. The default refuses.
+  virtual void fork(int from, int to);
 };
 
 class ATTNLAB_API CachePolicy : public Module {

@@ -34,7 +34,8 @@ class ATTNLAB_API EvictionRule {
   /// What the rule holds itself: scores, statistics.
   [[nodiscard]] virtual std::size_t bytes() const noexcept { return 0; }
   /// Save and restore the rule's data of a sequence. The default saves nothing, which is right for rules without data
-  /// of their own. It is an Error if a rule writes nothing although its bytes() have grown.
+  /// of their own. It is an Error if a rule writes nothing although its bytes() have grown. A sequence can be truncated
+  /// only while its rule has nothing to save; a fork restores what the rule saved of the other sequence.
   virtual void save(int sequence, StateWriter& to) const;
   virtual void restore(int sequence, StateReader& from);
 };

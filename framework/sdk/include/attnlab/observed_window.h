@@ -42,6 +42,20 @@ ATTNLAB_API void check_protected(const Budget& budget, Protect protect, Problems
 /// For `create`: the rows of each sequence; an Error where they are fewer than the protected ones.
 [[nodiscard]] ATTNLAB_API std::vector<int> require_protected(std::vector<int> rows, Protect protect);
 
+/// Of policies that keep the rows with the best scores, whatever the score is, after the prompt and every step.
+struct ATTNLAB_API BestRowsOptions : ProtectOptions {
+  Budget budget = 256;
+
+  static constexpr auto fields() {
+    return std::tuple_cat(std::tuple{field("budget", &BestRowsOptions::budget,
+                                           {.doc = "Rows that stay; the newest is a candidate like all others."})},
+                          ProtectOptions::fields());
+  }
+  static void check(const BestRowsOptions& options, Problems& problems) {
+    check_protected(options.budget, options.protect(), problems);
+  }
+};
+
 /// What `RowMass`, or another vector of doubles, holds for a row.
 inline constexpr double kScoreBytes = sizeof(double);
 

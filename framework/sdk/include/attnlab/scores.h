@@ -62,6 +62,7 @@ class ATTNLAB_API CausalMask final : public MaskRule {
  public:
   explicit CausalMask(Position window = 0) : window_(window) {}
   ~CausalMask() override;
+  [[nodiscard]] Position window() const noexcept { return window_; }
   Cover cover(const MaskPlace& place) const noexcept override;
   void mask(ScoreTile& tile) const noexcept override;
 
@@ -103,6 +104,10 @@ class ATTNLAB_API RowWeighting {
   /// Called after bias, hooks and masks: turns scores into weights in place. A score of -infinity is not seen and must
   /// become 0. From any thread.
   virtual void weigh(QueryScores& query) const noexcept = 0;
+  /// Multiply-adds of `mix` and `weigh` for one score, where a call gets the scores of so many query heads: what a
+  /// mixture of heads costs is counted by it, and a check does not recompute more of it than it has time for. 0 by
+  /// default: no more than a softmax.
+  virtual double multiply_adds(int heads) const noexcept;
 };
 
 }  // namespace attnlab

@@ -6,10 +6,10 @@
 
 namespace attnlab {
 
-class ATTNLAB_API GivenRows final : public AttentionVariant {
+class ATTNLAB_API GivenAttention final : public AttentionVariant {
  public:
-  GivenRows(const KvShape& shape, int heads) : shape_(shape), heads_(heads) {}
-  ~GivenRows() override;
+  GivenAttention(const KvShape& shape, int heads) : shape_(shape), heads_(heads) {}
+  ~GivenAttention() override;
 
   /// Of the next call; queries [tokens, heads, key_dim], keys [tokens, kv_heads, key_dim], values [tokens, kv_heads,
   /// value_dim], dense, not rotated.

@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 
-namespace attnlab::experiment::conformance {
+namespace attnlab {
 
 class LineProcess {
  public:
@@ -42,4 +42,4 @@ class LineProcess {
   std::string why_;
 };
 
-}  // namespace attnlab::experiment::conformance
+}  // namespace attnlab

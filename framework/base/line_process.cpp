@@ -1,4 +1,4 @@
-#include "conformance/line_process.h"
+#include "base/line_process.h"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -19,7 +19,7 @@
 #include "base/crash_report.h"
 #include "base/plugin_call.h"
 
-namespace attnlab::experiment::conformance {
+namespace attnlab {
 namespace {
 
 constexpr std::string_view kCrash = "attnlab: ";
@@ -41,7 +41,7 @@ void write_line(int descriptor, std::string_view text) {
 
 LineProcess::LineProcess(const std::function<void(const Send&)>& body) {
   int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) throw Error("", fmt::format("no process for a law: {}", std::strerror(errno)));
+  if (pipe2(ends, O_CLOEXEC) != 0) throw Error("", fmt::format("no process: {}", std::strerror(errno)));
   std::fflush(nullptr);
   const pid_t parent = getpid();
   pid_ = fork();
@@ -64,7 +64,7 @@ LineProcess::LineProcess(const std::function<void(const Send&)>& body) {
   lines_ = ends[0];
   if (pid_ > 0) return;
   close(lines_);
-  throw Error("", fmt::format("no process for a law: {}", std::strerror(fault)));
+  throw Error("", fmt::format("no process: {}", std::strerror(fault)));
 }
 
 LineProcess::~LineProcess() {
@@ -136,4 +136,4 @@ void LineProcess::end(const std::string& cause) {
     why_ = fmt::format("the process ended with exit code {}", WEXITSTATUS(status));
 }
 
-}  // namespace attnlab::experiment::conformance
+}  // namespace attnlab

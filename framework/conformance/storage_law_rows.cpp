@@ -1,10 +1,12 @@
-#include "conformance/given_rows.h"
+#include "conformance/storage_law_rows.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cstring>
 #include <numeric>
+
+#include <attnlab/scratch.h>
 
 #include "model/random_weights.h"
 
@@ -121,10 +123,10 @@ HeldList held_rows(const KvRows& rows, const KvShape& shape, int sequence, int h
   }
   const auto positions = rows.positions(sequence, head);
   held.positions.assign(positions.begin(), positions.end());
-  std::vector<float> keys(std::size_t(shape.key_dim) * kTileRows + 16),
-      values(std::size_t(shape.value_dim) * kTileRows + 16);
+  Scratch memory;
   std::vector<Position> room(kTileRows);
-  TileScratch scratch{keys, values, room};
+  TileScratch scratch{memory.floats(std::int64_t{shape.key_dim} * kTileRows),
+                      memory.floats(std::int64_t{shape.value_dim} * kTileRows), room};
   for (int index = 0; shape.marks > 0 && index < rows.tiles(sequence, head); ++index) {
     const KvTile tile = rows.tile(sequence, head, index, scratch);
     for (int row = 0; row < tile.rows(); ++row)
