@@ -285,6 +285,7 @@ model::Decoder build_decoder(const ResolvedArm& arm, const ModelSource& source, 
   model::WeightStore weights = source.weights(options.seed, options.allow_nonfinite);
   weights.limit_bytes(static_cast<std::size_t>(memory_limit_bytes()));
   if (options.check_only) weights.check_only();
+  if (options.widen) weights.widen();
   return {config, std::move(layers), std::move(weights), arm.replaced_attention};
 }
 

@@ -70,6 +70,7 @@ struct BuildOptions {
   std::uint64_t seed = 1;
   bool allow_nonfinite = false;
   bool check_only = false;  // look at the tensors' names and shapes, read no weights
+  bool widen = false;       // f32, whatever the checkpoint has
 };
 
 [[nodiscard]] ATTNLAB_API model::Decoder build_decoder(const ResolvedArm& arm, const ModelSource& source,

@@ -15,19 +15,20 @@
 
 namespace attnlab::cli {
 
-void ModelOptions::add_to(CLI::App& command) {
+void ModelOptions::add_to(CLI::App& command, ModelUse use) {
   command.add_option("--attention", attention_,
                      "Attention: NAME or '{NAME: {OPTION: VALUE}}'; default: the model's own");
   command.add_option("--position", position_,
                      fmt::format("Position scheme; default: {} as the model has it", experiment::kPlainPosition));
-  command.add_option("--cache", cache_, fmt::format("Cache policy; default: {}", experiment::kPlainCache));
+  if (use == ModelUse::inference)
+    command.add_option("--cache", cache_, fmt::format("Cache policy; default: {}", experiment::kPlainCache));
   command.add_option("--plugin", plugins_, "A plugin file or folder beside those of the build");
   command.add_option("--threads", threads_, "Threads; default: all processors")->check(CLI::Range(1, 1024));
   command.add_option("--weights-seed", seed_, "Seed of the weights of a model YAML");
   command.add_flag("--allow-nonfinite", allow_nonfinite_, "Take weights and logits that hold NaN or Inf as they are");
 }
 
-ModelOptions::Loaded ModelOptions::load(const std::filesystem::path& model) const {
+ModelOptions::Loaded ModelOptions::load(const std::filesystem::path& model, ModelUse use) const {
   if (threads_ > 0) set_threads(threads_);
   const std::vector<std::filesystem::path> plugins(plugins_.begin(), plugins_.end());
   auto registry = std::make_unique<Registry>(Registry::standard(plugins));
@@ -48,7 +49,8 @@ ModelOptions::Loaded ModelOptions::load(const std::filesystem::path& model) cons
     throw Error(std::move(problems));
   }
   model::Decoder decoder = experiment::build_decoder(
-      arm, source, *registry, {.seed = seed_, .allow_nonfinite = allow_nonfinite_, .check_only = false});
+      arm, source, *registry,
+      {.seed = seed_, .allow_nonfinite = allow_nonfinite_, .check_only = false, .widen = use == ModelUse::training});
   for (const std::string& note : decoder.notes()) warn(note);
   return {std::move(registry), std::move(source), arm, std::move(decoder)};
 }

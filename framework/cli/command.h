@@ -26,10 +26,13 @@ void add_describe(CLI::App& app, std::function<int()>& run);
 void add_tokenize(CLI::App& app, std::function<int()>& run);
 void add_generate(CLI::App& app, std::function<int()>& run);
 void add_logits(CLI::App& app, std::function<int()>& run);
+void add_gradients(CLI::App& app, std::function<int()>& run);
+void add_train(CLI::App& app, std::function<int()>& run);
 void add_replay(CLI::App& app, std::function<int()>& run);
 void add_validate(CLI::App& app, std::function<int()>& run);
 void add_run(CLI::App& app, std::function<int()>& run);
 void add_report(CLI::App& app, std::function<int()>& run);
+void add_corpus(CLI::App& app, std::function<int()>& run);
 void add_compare(CLI::App& app, std::function<int()>& run);
 void add_new(CLI::App& app, std::function<int()>& run);
 void add_compose(CLI::App& app, std::function<int()>& run);
@@ -37,14 +40,17 @@ void add_check(CLI::App& app, std::function<int()>& run);
 void add_bench(CLI::App& app, std::function<int()>& run);
 void add_schema(CLI::App& app, std::function<int()>& run);
 
+/// What a model is loaded for: training takes f32 weights, whatever the checkpoint has, and the full cache.
+enum class ModelUse : std::uint8_t { inference, training };
+
 /// --attention, --position, --cache, --plugin, --threads, --seed, --allow-nonfinite: what every command that runs a
 /// model takes.
 class ModelOptions {
  public:
-  void add_to(CLI::App& command);
+  void add_to(CLI::App& command, ModelUse use = ModelUse::inference);
   /// Registry, resolved arm and model in one. Error where the arm's components do not fit together.
   struct Loaded;
-  [[nodiscard]] Loaded load(const std::filesystem::path& model) const;
+  [[nodiscard]] Loaded load(const std::filesystem::path& model, ModelUse use = ModelUse::inference) const;
   /// Whether weights and logits that are NaN or Inf are taken as they are.
   [[nodiscard]] bool allows_nonfinite() const noexcept { return allow_nonfinite_; }
 

@@ -5,6 +5,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "config/keys.h"
+#include "config/option_reader.h"
+#include "tasks/task_kind.h"
 #include "workloads/workload.h"
 
 namespace attnlab::cli {
@@ -60,22 +63,80 @@ void print_keys(const KeyTable& keys) {
                key.doc);
 }
 
+std::string_view type_name(OptionType type) {
+  switch (type) {
+    case OptionType::boolean:
+      return "true or false";
+    case OptionType::integer:
+      return "integer";
+    case OptionType::real:
+      return "number";
+    case OptionType::text:
+      return "text";
+    case OptionType::choice:
+      return "choice";
+    case OptionType::integers:
+      return "list of integers";
+    case OptionType::reals:
+      return "list of numbers";
+    case OptionType::budget:
+      return "tokens, share of the context or bytes of a sequence: 64, 0.25, 512KiB";
+  }
+  return "";
+}
+
+std::string bounds(const OptionSpec& option) {
+  if (option.type == OptionType::choice) return fmt::format("{}", fmt::join(option.choices, " | "));
+  if (option.type != OptionType::integer && option.type != OptionType::real) return "";
+  const bool has_min = std::isfinite(option.min) && option.min > -2147483648.0;
+  const bool has_max = std::isfinite(option.max) && option.max < 2147483647.0;
+  if (has_min && has_max) return fmt::format("{} to {}", option.min, option.max);
+  if (has_min) return fmt::format("from {}", option.min);
+  if (has_max) return fmt::format("to {}", option.max);
+  return "";
+}
+
 void describe_workload(const experiment::WorkloadKind& workload) {
   fmt::print("workload {} - {}\nwritten: workloads: [{{{}: {{KEY: VALUE}}}}]\nkeys:\n", workload.name, workload.doc,
              workload.name);
   print_keys(workload.keys);
 }
 
+void describe_task(const tasks::TaskKind& task) {
+  fmt::print("task {} - {}\n", task.name, task.doc);
+  if (!task.paper.empty()) fmt::print("paper: {}\n", task.paper);
+  if (task.is_list()) {
+    fmt::print("written: train: {{task: {{{}: [{{TASK: {{OPTION: VALUE}}, share: NUMBER}}]}}}}\n", task.name);
+    return;
+  }
+  fmt::print("written: train: {{task: {{{}: {{OPTION: VALUE}}}}}}\noptions:\n", task.name);
+  for (const OptionSpec& option : task.options) print_option(option);
+  print_keys(task.keys);
+}
+
 template <class Use>
 void for_every(const std::string& kind, const Use& use) {
   if (kind == "workload")
     for (const experiment::WorkloadKind* workload : experiment::workload_kinds()) use(*workload);
+  if (kind == "task")
+    for (const tasks::TaskKind* task : tasks::task_kinds()) use(*task);
 }
 
 }  // namespace
 
+void print_option(const OptionSpec& option) {
+  fmt::print("  {} ({}", option.name, type_name(option.type));
+  if (const std::string limits = bounds(option); !limits.empty()) fmt::print(", {}", limits);
+  if (!option.unit.empty()) fmt::print(", in {}", option.unit);
+  fmt::print(", default {}", config::option_text(option.default_value));
+  if (!option.from_model.empty()) fmt::print(", else the model's {}", option.from_model);
+  fmt::print(")\n      {}\n", option.doc);
+  if (const std::size_t dot = option.name.find('.'); dot != std::string::npos)
+    fmt::print("      Written {}: {{{}: VALUE}}.\n", option.name.substr(0, dot), option.name.substr(dot + 1));
+}
+
 const std::vector<std::string>& declared_kinds() {
-  static const std::vector<std::string> kinds = {"workload"};
+  static const std::vector<std::string> kinds = {"workload", "task"};
   return kinds;
 }
 
@@ -90,13 +151,23 @@ std::vector<std::string> declared_names() {
   return names;
 }
 
-bool describe_declared(const std::string& name) {
+bool describe_declared(const std::string& name, bool is_continued) {
+  bool found = false;
+  const auto begin = [&] {
+    if (found || is_continued) fmt::print("\n");
+    found = true;
+  };
   for (const experiment::WorkloadKind* workload : experiment::workload_kinds()) {
     if (workload->name != name) continue;
+    begin();
     describe_workload(*workload);
-    return true;
   }
-  return false;
+  for (const tasks::TaskKind* task : tasks::task_kinds()) {
+    if (task->name != name) continue;
+    begin();
+    describe_task(*task);
+  }
+  return found;
 }
 
 }  // namespace attnlab::cli

@@ -1,4 +1,4 @@
-// attnlab list [KIND], attnlab describe NAME: what is loaded, and what a component or a workload takes.
+// attnlab list [KIND], attnlab describe NAME: what is loaded, and what a component, a workload or a task takes.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -7,54 +7,9 @@
 #include "choices/component_choice.h"
 #include "cli/command.h"
 #include "cli/describe_keys.h"
-#include "config/option_reader.h"
 
 namespace attnlab::cli {
 namespace {
-
-std::string_view type_name(OptionType type) {
-  switch (type) {
-    case OptionType::boolean:
-      return "true or false";
-    case OptionType::integer:
-      return "integer";
-    case OptionType::real:
-      return "number";
-    case OptionType::text:
-      return "text";
-    case OptionType::choice:
-      return "choice";
-    case OptionType::integers:
-      return "list of integers";
-    case OptionType::reals:
-      return "list of numbers";
-    case OptionType::budget:
-      return "tokens, share of the context or bytes of a sequence: 64, 0.25, 512KiB";
-  }
-  return "";
-}
-
-std::string bounds(const OptionSpec& option) {
-  if (option.type == OptionType::choice) return fmt::format("{}", fmt::join(option.choices, " | "));
-  if (option.type != OptionType::integer && option.type != OptionType::real) return "";
-  const bool has_min = std::isfinite(option.min) && option.min > -2147483648.0;
-  const bool has_max = std::isfinite(option.max) && option.max < 2147483647.0;
-  if (has_min && has_max) return fmt::format("{} to {}", option.min, option.max);
-  if (has_min) return fmt::format("from {}", option.min);
-  if (has_max) return fmt::format("to {}", option.max);
-  return "";
-}
-
-void print_option(const OptionSpec& option) {
-  fmt::print("  {} ({}", option.name, type_name(option.type));
-  if (const std::string limits = bounds(option); !limits.empty()) fmt::print(", {}", limits);
-  if (!option.unit.empty()) fmt::print(", in {}", option.unit);
-  fmt::print(", default {}", config::option_text(option.default_value));
-  if (!option.from_model.empty()) fmt::print(", else the model's {}", option.from_model);
-  fmt::print(")\n      {}\n", option.doc);
-  if (const std::size_t dot = option.name.find('.'); dot != std::string::npos)
-    fmt::print("      Written {}: {{{}: VALUE}}.\n", option.name.substr(0, dot), option.name.substr(dot + 1));
-}
 
 int list(const std::string& kind, const std::vector<std::filesystem::path>& plugins) {
   const Registry registry = Registry::standard(plugins);
@@ -113,13 +68,13 @@ int describe(const std::string& name, const std::vector<std::filesystem::path>& 
           "length.\n");
     }
   }
-  if (found || describe_declared(name)) return kAllWell;
+  if (describe_declared(name, found) || found) return kAllWell;
   for (const std::string& declared : declared_names()) all.push_back(declared);
   for (const Refusal& refusal : registry.refusals())
     if (refusal.name == name) throw Error(refusal.file.string(), "plugin refused: " + refusal.reason);
   const std::string nearest = nearest_name(name, all);
   throw Error(
-      "", fmt::format("unknown component or workload \"{}\"", name),
+      "", fmt::format("unknown component, workload or task \"{}\"", name),
       nearest.empty() ? fmt::format("known: {}", fmt::join(all, ", ")) : fmt::format("did you mean \"{}\"?", nearest));
 }
 
@@ -129,18 +84,18 @@ void add_list(CLI::App& app, std::function<int()>& run) {
   CLI::App* command = app.add_subcommand("list", "Loaded components, and refused plugins with the reason");
   auto kind = std::make_shared<std::string>();
   auto plugins = std::make_shared<std::vector<std::filesystem::path>>();
-  command->add_option("KIND", *kind, "attention, position, cache, storage or workload")
-      ->check(CLI::IsMember({"attention", "position", "cache", "storage", "workload"}));
+  command->add_option("KIND", *kind, "attention, position, cache, storage, workload or task")
+      ->check(CLI::IsMember({"attention", "position", "cache", "storage", "workload", "task"}));
   command->add_option("--plugin", *plugins, "A plugin file or folder beside those of the build");
   command->callback([=, &run] { run = [=] { return list(*kind, *plugins); }; });
 }
 
 void add_describe(CLI::App& app, std::function<int()>& run) {
-  CLI::App* command =
-      app.add_subcommand("describe", "A component's options with types, defaults, bounds and paper; a workload's keys");
+  CLI::App* command = app.add_subcommand(
+      "describe", "A component's options with types, defaults, bounds and paper; those of a workload or a task");
   auto name = std::make_shared<std::string>();
   auto plugins = std::make_shared<std::vector<std::filesystem::path>>();
-  command->add_option("NAME", *name, "Name of a component or a workload")->required();
+  command->add_option("NAME", *name, "Name of a component, a workload or a task")->required();
   command->add_option("--plugin", *plugins, "A plugin file or folder beside those of the build");
   command->callback([=, &run] { run = [=] { return describe(*name, *plugins); }; });
 }

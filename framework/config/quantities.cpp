@@ -1,5 +1,8 @@
 #include "config/quantities.h"
 
+#include <cmath>
+#include <string>
+
 #include <attnlab/budget.h>
 #include <fmt/format.h>
 
@@ -9,9 +12,30 @@ namespace attnlab::config {
 namespace {
 
 constexpr const char* kBytesForm = "write bytes as in 8GiB or 512MiB";
+constexpr const char* kCountForm = "write a whole number, or thousands as in 100k, 5M or 1G";
 constexpr const char* kShareForm = "write a share as in 2% or 0.02";
 
 }  // namespace
+
+std::optional<std::int64_t> as_count(const Node& node, std::string_view name, ProblemList& problems,
+                                     std::int64_t min) {
+  constexpr double kMost = 0x1p53;
+  const auto quantity = node.is_scalar() && !node.quoted() ? parse_quantity(node.text()) : std::nullopt;
+  const double unit = !quantity || quantity->unit.empty() ? 1
+                      : quantity->unit == "k"             ? 1e3
+                      : quantity->unit == "M"             ? 1e6
+                      : quantity->unit == "G"             ? 1e9
+                                                          : 0;
+  const double count = quantity ? quantity->number * unit : 0;
+  if (!quantity || unit == 0 || count != std::floor(count) || count > kMost) {
+    problems.add(node.mark(), fmt::format("{}: expected a count, got {}", name, describe(node)), kCountForm);
+    return std::nullopt;
+  }
+  const std::string fault = bounds_fault(static_cast<std::int64_t>(count), static_cast<double>(min), kInfinity);
+  if (fault.empty()) return static_cast<std::int64_t>(count);
+  problems.add(node.mark(), fmt::format("{}: {}", name, fault));
+  return std::nullopt;
+}
 
 std::optional<std::uint64_t> as_bytes(const Node& node, std::string_view name, ProblemList& problems) {
   constexpr double kMost = 0x1p60;

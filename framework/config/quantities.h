@@ -1,4 +1,5 @@
-// Numbers that people write with a unit: bytes (8GiB) and shares (2%), in the one grammar of attnlab/budget.h. Not
+// Numbers that people write with a unit: bytes (8GiB) and shares (2%), in the one grammar of attnlab/budget.h, and
+// counts (100k, 5M). Not
 // here: budgets of caches, which are options of plugins.
 #pragma once
 
@@ -17,6 +18,13 @@ namespace attnlab::config {
 inline constexpr std::string_view kBytesPattern =
     R"(^[0-9]{1,12}(\.[0-9]{1,9})?([eE][+-]?[0-9]{1,2})? ?(B|KiB|MiB|GiB|TiB)$)";
 inline constexpr std::string_view kSharePattern = R"(^[0-9]{1,3}(\.[0-9]{1,9})?([eE][+-]?[0-9]{1,2})? ?%$)";
+
+/// Of a count, in thousands as everywhere but in bytes; k is a thousand.
+inline constexpr std::string_view kCountPattern = R"(^[0-9]{1,12}(\.[0-9]{1,9})?(k|M|G)$)";
+
+/// `100k`, `1.5M`, `2G`, or a whole number; at least `min`.
+ATTNLAB_API std::optional<std::int64_t> as_count(const Node& node, std::string_view name, ProblemList& problems,
+                                                 std::int64_t min = 1);
 
 /// `8GiB`, `512 MiB`, or a whole number of bytes; at least 1 byte.
 ATTNLAB_API std::optional<std::uint64_t> as_bytes(const Node& node, std::string_view name, ProblemList& problems);

@@ -10,6 +10,7 @@
 #include "conformance/attend_laws.h"
 #include "conformance/cache_laws.h"
 #include "conformance/check.h"
+#include "conformance/gradient_law.h"
 #include "conformance/storage_laws.h"
 #include "parallel/keep_threads.h"
 #include "rows/block_pool.h"
@@ -239,6 +240,7 @@ const std::vector<Law>& laws() {
       {"any cut reads the same bits", any_cut_reads_the_same},
       {"other rows change nothing", other_rows_change_nothing},
       {"wrong sizes are refused", wrong_sizes_are_refused},
+      {"gradients = differences", gradients_are_differences},
       {"declared traits are true", traits_are_true},
   };
   return all;

@@ -209,7 +209,7 @@ TileScores QueryBlock::product(const KvTile& tile, int first, int queries) {
   return scored;
 }
 
-TileScores QueryBlock::score(int index, const KvTile& tile) {
+TileScores QueryBlock::score(int index, const KvTile& tile, const BeforeHook* before) {
   if (tile.rows() == 0) return {};
   // Queries that see nothing of the tile are left out, in steps; what lies between is computed and masked.
   std::array<MaskRule::Cover, kBlockRows / kMaskQueries> seen;     // by the variant's mask
@@ -237,7 +237,10 @@ TileScores QueryBlock::score(int index, const KvTile& tile) {
   const bool masks = is_partial(seen), hides = is_partial(allowed);
   if (masks || hides || !args_.hooks.empty()) {
     ScoreTile edited = view(tile, first, by_member(scored, tile.rows()));
-    for (const ScoreHook* hook : args_.hooks) hook->apply(edited);
+    for (std::size_t hook = 0; hook < args_.hooks.size(); ++hook) {
+      if (before != nullptr) (*before)(hook, edited);
+      args_.hooks[hook]->apply(edited);
+    }
     if (masks) args_.mask.mask(edited);
     if (hides) visibility_->mask(edited);
   }
@@ -249,9 +252,12 @@ bool QueryBlock::is_hidden(const KvTile& tile) const {
   return tile.rows() == 0 || args_.mask.cover(place(tile, 0, range_.count)) == MaskRule::Cover::none;
 }
 
-void QueryBlock::edit(const KvTile& tile, TensorView<float, 3> scores) const {
+void QueryBlock::edit(const KvTile& tile, TensorView<float, 3> scores, const BeforeHook* before) const {
   ScoreTile edited = view(tile, 0, scores);
-  for (const ScoreHook* hook : args_.hooks) hook->apply(edited);
+  for (std::size_t hook = 0; hook < args_.hooks.size(); ++hook) {
+    if (before != nullptr) (*before)(hook, edited);
+    args_.hooks[hook]->apply(edited);
+  }
   const MaskPlace& where = place(tile, 0, range_.count);
   for (const MaskRule* rule : {&args_.mask, visibility_}) {
     if (rule == nullptr) continue;
@@ -267,9 +273,8 @@ void QueryBlock::edit(const KvTile& tile, TensorView<float, 3> scores) const {
 void QueryBlock::add(const KvTile& tile, const TileScores& scored) {
   const int rows = tile.rows();
   if (args_.weighting != nullptr) {
-    const int first = scored.first_row / group_;
-    ScoreTile weighed = view(tile, first, by_member(scored, rows));
-    args_.weighting->weigh(weighed, seen_.subspan(first, scored.rows / group_));
+    ScoreTile weighed = tile_of(tile, scored);
+    args_.weighting->weigh(weighed, seen(scored));
   }
   const int end_row = args_.weighting != nullptr ? scored.first_row : scored.first_row + scored.rows;
   for (int row = scored.first_row; row < end_row; ++row) {

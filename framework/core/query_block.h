@@ -2,6 +2,7 @@
 // without knowing which tasks there are.
 #pragma once
 
+#include <functional>
 #include <span>
 
 #include <attnlab/scratch.h>
@@ -60,11 +61,26 @@ class QueryBlock {
   /// Whether one of the query heads reads this tile.
   [[nodiscard]] bool is_read(int tile) const noexcept;
 
+  /// Sees the scores before each hook, in the hooks' order.
+  using BeforeHook = std::function<void(std::size_t hook, const ScoreTile& before)>;
   /// Scores of tile `index` after hooks, masks and selection.
-  TileScores score(int index, const KvTile& tile);
+  TileScores score(int index, const KvTile& tile, const BeforeHook* before = nullptr);
   /// The online softmax over these scores, or the weighting, by which they become weights, and their product with the
   /// tile's values.
   void add(const KvTile& tile, const TileScores& scored);
+
+  /// As hooks see scores of all queries of the block, [group, queries, rows].
+  [[nodiscard]] ScoreTile tile_of(const KvTile& tile, TensorView<float, 3> scores) const {
+    return view(tile, 0, scores);
+  }
+  /// As hooks see these scores; [group, queries, rows].
+  [[nodiscard]] ScoreTile tile_of(const KvTile& tile, const TileScores& scored) const {
+    return view(tile, scored.first_row / group_, by_member(scored, tile.rows()));
+  }
+  /// How many rows each query of these sees, for a weighting.
+  [[nodiscard]] std::span<const int> seen(const TileScores& scored) const {
+    return seen_.subspan(scored.first_row / group_, scored.rows / group_);
+  }
 
   // The parts of these, for what needs the scores of all tiles before there are weights (attend_rows.h).
   /// Of all queries: the product alone, before hooks and masks.
@@ -72,7 +88,7 @@ class QueryBlock {
   /// Whether the variant's mask hides the whole tile from all queries.
   [[nodiscard]] bool is_hidden(const KvTile& tile) const;
   /// Hooks and masks on scores of all queries, [group, queries, rows].
-  void edit(const KvTile& tile, TensorView<float, 3> scores) const;
+  void edit(const KvTile& tile, TensorView<float, 3> scores, const BeforeHook* before = nullptr) const;
   /// Adds weights [rows, tile's rows], rows `stride` apart, times the tile's values to the result.
   void add_values(const KvTile& tile, const TileScores& weights, std::int64_t stride_of_weights);
 

@@ -38,12 +38,14 @@ HWY_INLINE V load_b(F32 d, const std::int8_t* codes) {
   return hn::ConvertTo(d, hn::PromoteTo(wide, hn::LoadU(narrow, codes)));
 }
 
+enum class Form : bool { rows, transposed };  // of a
+
 // Rows x Vectors sums in registers; b streams through once for each block of rows.
-template <int Rows, int Vectors, class B>
+template <Form Of, int Rows, int Vectors, class B>
 HWY_INLINE void product_block(const TileProduct& p, const B* all_b, int row, int column) {
   const F32 d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  const float* a = p.a + row * p.a_stride;
+  const float* a = p.a + (Of == Form::rows ? row * p.a_stride : row);
   const B* b = all_b + column;
   float* out = p.out + row * p.out_stride + column;
   V sums[Rows][Vectors];
@@ -55,7 +57,7 @@ HWY_INLINE void product_block(const TileProduct& p, const B* all_b, int row, int
     V column_of_b[Vectors];
     for (int v = 0; v < Vectors; ++v) column_of_b[v] = load_b(d, b + v * lanes);
     for (int r = 0; r < Rows; ++r) {
-      const V x = hn::Set(d, a[r * p.a_stride + k]);
+      const V x = hn::Set(d, Of == Form::rows ? a[r * p.a_stride + k] : a[k * p.a_stride + r]);
       for (int v = 0; v < Vectors; ++v) sums[r][v] = hn::MulAdd(x, column_of_b[v], sums[r][v]);
     }
   }
@@ -65,40 +67,43 @@ HWY_INLINE void product_block(const TileProduct& p, const B* all_b, int row, int
 
 // Registers hold Rows x Vectors sums, Vectors of b and one of a. What is left over is one block of its own, so that b
 // is never read twice for the few rows of a decode step.
-template <int Rows, int Vectors, class B>
+template <Form Of, int Rows, int Vectors, class B>
 HWY_INLINE void product_rows(const TileProduct& p, const B* b, int column) {
   int row = 0;
-  for (; row + Rows <= p.rows; row += Rows) product_block<Rows, Vectors>(p, b, row, column);
+  for (; row + Rows <= p.rows; row += Rows) product_block<Of, Rows, Vectors>(p, b, row, column);
   switch (p.rows - row) {
     case 1:
-      return product_block<1, Vectors>(p, b, row, column);
+      return product_block<Of, 1, Vectors>(p, b, row, column);
     case 2:
-      return product_block<2, Vectors>(p, b, row, column);
+      return product_block<Of, 2, Vectors>(p, b, row, column);
     case 3:
-      return product_block<3, Vectors>(p, b, row, column);
+      return product_block<Of, 3, Vectors>(p, b, row, column);
     case 4:
-      return product_block<4, Vectors>(p, b, row, column);
+      return product_block<Of, 4, Vectors>(p, b, row, column);
     case 5:
-      return product_block<5, Vectors>(p, b, row, column);
+      return product_block<Of, 5, Vectors>(p, b, row, column);
     default:
       return;
   }
 }
 
-template <class B>
+template <Form Of = Form::rows, class B>
 HWY_INLINE void product(const TileProduct& p, const B* b) {
   const auto lanes = static_cast<int>(hn::Lanes(F32()));
   const int columns = (p.columns + 15) / 16 * 16;
   int column = 0;
 #if HWY_MAX_BYTES >= 64
-  for (; column + 4 * lanes <= columns; column += 4 * lanes) product_rows<6, 4>(p, b, column);
+  for (; column + 4 * lanes <= columns; column += 4 * lanes) product_rows<Of, 6, 4>(p, b, column);
 #endif
-  for (; column + 2 * lanes <= columns; column += 2 * lanes) product_rows<6, 2>(p, b, column);
-  for (; column < columns; column += lanes) product_rows<6, 1>(p, b, column);
+  for (; column + 2 * lanes <= columns; column += 2 * lanes) product_rows<Of, 6, 2>(p, b, column);
+  for (; column < columns; column += lanes) product_rows<Of, 6, 1>(p, b, column);
 }
 
 void tile_product_target(const TileProduct& p) {
   product(p, p.b);
+}
+void tile_product_transposed_target(const TileProduct& p) {
+  product<Form::transposed>(p, p.b);
 }
 void tile_product_codes_target(const TileProduct& p, const std::int8_t* codes) {
   product(p, codes);
@@ -189,6 +194,30 @@ void add_probabilities_target(const float* scores, int count, float maximum, flo
   for (; i < count; ++i) mass[i] += std::exp(scores[i] - maximum) * share;
 }
 
+void softmax_weights_target(const float* scores, int count, float log_sum, float* weights) {
+  const F32 d;
+  const auto lanes = static_cast<int>(hn::Lanes(d));
+  if (log_sum == -std::numeric_limits<float>::infinity()) {
+    std::fill_n(weights, count, 0.0F);
+    return;
+  }
+  int i = 0;
+  for (; i + lanes <= count; i += lanes)
+    hn::StoreU(exp_approx(d, hn::Sub(hn::LoadU(d, scores + i), hn::Set(d, log_sum))), d, weights + i);
+  for (; i < count; ++i) weights[i] = std::exp(scores[i] - log_sum);
+}
+
+float dot_product_target(const float* a, const float* b, int count) {
+  const F32 d;
+  const auto lanes = static_cast<int>(hn::Lanes(d));
+  V sums = hn::Zero(d);
+  int i = 0;
+  for (; i + lanes <= count; i += lanes) sums = hn::MulAdd(hn::LoadU(d, a + i), hn::LoadU(d, b + i), sums);
+  float sum = hn::GetLane(hn::SumOfLanes(d, sums));
+  for (; i < count; ++i) sum += a[i] * b[i];
+  return sum;
+}
+
 template <class Body>
 HWY_INLINE void for_each_vector(int count, const Body& body) {
   const F32 d;
@@ -197,6 +226,13 @@ HWY_INLINE void for_each_vector(int count, const Body& body) {
   for (; i + lanes <= count; i += lanes) body(d, i);
   const hn::CappedTag<float, 1> one;
   for (; i < count; ++i) body(one, i);
+}
+
+void softmax_backward_target(const float* weights, int count, float mean, float* gradients) {
+  for_each_vector(count, [&](auto d, int i) {
+    const auto centred = hn::Sub(hn::LoadU(d, gradients + i), hn::Set(d, mean));
+    hn::StoreU(hn::Mul(hn::LoadU(d, weights + i), centred), d, gradients + i);
+  });
 }
 
 void scale_copy_target(const float* from, int count, float factor, float* to) {
@@ -221,7 +257,11 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace attnlab {
 HWY_EXPORT(tile_product_target);
+HWY_EXPORT(tile_product_transposed_target);
 HWY_EXPORT(tile_product_codes_target);
+HWY_EXPORT(softmax_weights_target);
+HWY_EXPORT(softmax_backward_target);
+HWY_EXPORT(dot_product_target);
 HWY_EXPORT(multiply_target);
 HWY_EXPORT(transpose_tile_target);
 HWY_EXPORT(softmax_step_target);
@@ -231,6 +271,18 @@ HWY_EXPORT(add_scaled_target);
 
 void tile_product(const TileProduct& product) {
   HWY_DYNAMIC_DISPATCH(tile_product_target)(product);
+}
+void tile_product_transposed(const TileProduct& product) {
+  HWY_DYNAMIC_DISPATCH(tile_product_transposed_target)(product);
+}
+void softmax_weights(const float* scores, int count, float log_sum, float* weights) {
+  HWY_DYNAMIC_DISPATCH(softmax_weights_target)(scores, count, log_sum, weights);
+}
+void softmax_backward(const float* weights, int count, float mean, float* gradients) {
+  HWY_DYNAMIC_DISPATCH(softmax_backward_target)(weights, count, mean, gradients);
+}
+float dot_product(const float* a, const float* b, int count) {
+  return HWY_DYNAMIC_DISPATCH(dot_product_target)(a, b, count);
 }
 void tile_product_codes(const TileProduct& product, const std::int8_t* codes) {
   HWY_DYNAMIC_DISPATCH(tile_product_codes_target)(product, codes);

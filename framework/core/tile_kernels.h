@@ -21,6 +21,8 @@ struct TileProduct {
   bool accumulate;
 };
 void tile_product(const TileProduct& product);
+/// The same with a given as its transpose: [depth, rows], a_stride from row to row of it.
+void tile_product_transposed(const TileProduct& product);
 /// The same where b is 8-bit codes, b_stride apart; `product.b` is not looked at.
 void tile_product_codes(const TileProduct& product, const std::int8_t* codes);
 
@@ -31,6 +33,13 @@ void transpose_tile(const float* from, std::int64_t from_stride, int rows, int w
 /// running maximum and sum. Returns what earlier output has to be multiplied by (1: nothing changed).
 /// Scores from `count` to the next multiple of 16 become zero.
 float softmax_step(float* scores, int count, float& maximum, float& sum);
+
+/// weights[i] = exp(scores[i] - log_sum), zero where a score is -infinity or the log_sum is.
+void softmax_weights(const float* scores, int count, float log_sum, float* weights);
+/// gradients[i] = weights[i] * (gradients[i] - mean): from gradients of softmax weights to those of scores.
+void softmax_backward(const float* weights, int count, float mean, float* gradients);
+/// The sum of a[i] * b[i].
+[[nodiscard]] float dot_product(const float* a, const float* b, int count);
 
 /// mass[i] += exp(scores[i] - maximum) * share, for i below count. Scores of what is not seen are -infinity.
 void add_probabilities(const float* scores, int count, float maximum, float share, float* mass);

@@ -20,6 +20,9 @@
 #ifndef ATTNLAB_GIT_REVISION
 #define ATTNLAB_GIT_REVISION "unknown"
 #endif
+#ifndef ATTNLAB_BOOST_INCLUDES
+#define ATTNLAB_BOOST_INCLUDES ""
+#endif
 
 namespace attnlab::experiment {
 
@@ -28,6 +31,7 @@ BuildInfo build_info() {
   info.compiler = ATTNLAB_COMPILER;
   info.build_type = ATTNLAB_BUILD_TYPE;
   info.git_revision = ATTNLAB_GIT_REVISION;
+  info.boost_includes = ATTNLAB_BOOST_INCLUDES;
 #ifdef ATTNLAB_LIBRARY_VERSIONS
   info.libraries = std::string(ATTNLAB_LIBRARY_VERSIONS) + ", ";
 #endif

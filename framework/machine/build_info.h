@@ -8,10 +8,11 @@
 namespace attnlab::experiment {
 
 struct BuildInfo {
-  std::string compiler;      // "GNU 12.2.0"
-  std::string build_type;    // "Release"
-  std::string libraries;     // "boost 1.74.0, tbb 2021.8.0, ..."
-  std::string git_revision;  // "unknown" outside a git checkout
+  std::string compiler;        // "GNU 12.2.0"
+  std::string build_type;      // "Release"
+  std::string libraries;       // "boost 1.74.0, tbb 2021.8.0, ..."
+  std::string git_revision;    // "unknown" outside a git checkout
+  std::string boost_includes;  // the folder in which `boost` was found; empty: not known
 };
 
 [[nodiscard]] ATTNLAB_API BuildInfo build_info();

@@ -9,7 +9,6 @@
 #include <attnlab/error.h>
 
 #include "model/decoder_parts.h"
-#include "ops/product_kernels.h"
 #include "parallel/parallel.h"
 
 namespace attnlab::model {
@@ -252,21 +251,52 @@ std::optional<std::string> Decoder::check_length(int length) const {
   return std::nullopt;
 }
 
-void Decoder::embed(std::span<const TokenId> tokens, TensorView<float, 2> out) const {
-  const int tasks = static_cast<int>((tokens.size() + kRowsOfTask - 1) / kRowsOfTask);
-  parallel_for(tasks, [&](int task, WorkerSlot) {
-    const std::size_t first = static_cast<std::size_t>(task) * kRowsOfTask;
-    const std::size_t end = std::min(first + kRowsOfTask, tokens.size());
-    for (std::size_t row = first; row < end; ++row) {
-      const std::span<float> to = out.row(static_cast<std::int64_t>(row));
-      if (embedding_.size() == 0) {
-        head_->copy_output(tokens[row], to);
-      } else {
-        const std::size_t bytes = to.size() * element_bytes(embedding_type_);
-        widen_row(embedding_.data() + tokens[row] * bytes, embedding_type_, to);
-      }
-    }
-  });
+Embedding Decoder::embedding() const noexcept {
+  if (embedding_.size() == 0) return {.tied = head_.get(), .vocab = config_.vocab_size};
+  return {.table = embedding_.data(), .type = embedding_type_, .vocab = config_.vocab_size};
+}
+
+std::vector<ParameterPlace> Decoder::parameters() {
+  const std::int64_t hidden = config_.hidden_dim, vocab = config_.vocab_size;
+  std::vector<ParameterPlace> all;
+  const auto matrix = [&](const std::string& name, Matrix& of) {
+    all.push_back({name, {of.out_dim(), of.in_dim()}, &of});
+  };
+  const auto values = [&](const std::string& name, std::vector<float>& of) {
+    if (!of.empty()) all.push_back({.name = name, .shape = {static_cast<std::int64_t>(of.size())}, .values = of});
+  };
+  if (embedding_.size() == 0) {
+    matrix("model.embed_tokens.weight", *head_);
+  } else {
+    auto* table = reinterpret_cast<float*>(embedding_.data());
+    if (embedding_type_ == ElementType::f32)
+      all.push_back({.name = "model.embed_tokens.weight",
+                     .shape = {vocab, hidden},
+                     .values = {table, static_cast<std::size_t>(vocab * hidden)}});
+    matrix("lm_head.weight", *head_);
+  }
+  for (std::size_t index = 0; index < layers_.size(); ++index) {
+    Layer& layer = layers_[index];
+    const std::string prefix = fmt::format("model.layers.{}.", index);
+    values(prefix + "input_layernorm.weight", layer.input_norm);
+    for (const ParameterPlace& place : layer.parameters->places()) all.push_back(place);
+    values(prefix + "post_attention_layernorm.weight", layer.post_attention_norm);
+    matrix(prefix + "mlp.gate_proj.weight", *layer.gate);
+    matrix(prefix + "mlp.up_proj.weight", *layer.up);
+    matrix(prefix + "mlp.down_proj.weight", *layer.down);
+    values(prefix + "mlp.gate_proj.bias", layer.gate_bias);
+    values(prefix + "mlp.up_proj.bias", layer.up_bias);
+    values(prefix + "mlp.down_proj.bias", layer.down_bias);
+  }
+  values("model.norm.weight", final_norm_);
+  return all;
+}
+
+void Decoder::refresh() {
+  for (Layer& layer : layers_) {
+    layer.components.attention->refresh();
+    layer.components.position->refresh();
+  }
 }
 
 // All that can be wrong with what is fed, before anything changes.
@@ -313,13 +343,18 @@ TensorView<const float, 2> Decoder::forward(Session& session, std::span<const Se
   auto normed = steps.rows(tokens, hidden_dim);  // input of the next block
   auto added = steps.rows(tokens, hidden_dim);   // output of the last block, not yet added
   auto inner = steps.rows(tokens, config_.intermediate_dim);
-  embed(session.tokens_, x);
-  layers_.front().components.position->add_to_embeddings(chunk.positions, x);
+  steps.embed(session.tokens_, embedding(), x);
+  steps.add_positions(*layers_.front().components.position, chunk.positions, x);
 
   for (const SequenceTokens& fed : input) session.halfway_[fed.sequence] = 1;
   const float* delta = nullptr;
+  // A backward pass needs what each block has read and written; inference uses the same buffers for all.
+  const auto renew = [&](auto&... buffers) {
+    if (steps.records()) ((buffers = steps.rows(buffers.extent(0), buffers.extent(1))), ...);
+  };
   for (std::size_t index = 0; index < layers_.size(); ++index) {
     Layer& layer = layers_[index];
+    if (index > 0) renew(normed, added, inner);
     steps.add_norm(x, delta, layer.input_norm, config_.rms_norm_eps, normed);
     const std::int64_t state_floats = static_cast<std::int64_t>(session.states_[index].size()) / sequences;
     run_layer(steps, *layer.components.attention,
@@ -331,7 +366,9 @@ TensorView<const float, 2> Decoder::forward(Session& session, std::span<const Se
                .layer = static_cast<int>(index),
                .histories = session.histories_},
               normed, added);
-    steps.add_norm(x, added.data(), layer.post_attention_norm, config_.rms_norm_eps, normed);
+    delta = added.data();
+    renew(normed, added);
+    steps.add_norm(x, delta, layer.post_attention_norm, config_.rms_norm_eps, normed);
     steps.gated_project(normed, {*layer.gate, *layer.up, layer.gate_bias, layer.up_bias}, inner);
     steps.project(inner, {*layer.down, added, layer.down_bias});
     delta = added.data();

@@ -16,6 +16,7 @@
 
 #include "core/attend.h"
 #include "model/config/model_config.h"
+#include "model/parameters.h"
 #include "model/tokenizers/tokenizer.h"
 #include "model/weight_store.h"
 #include "ops/matrix.h"
@@ -142,6 +143,15 @@ class ATTNLAB_API Decoder {
   [[nodiscard]] const std::vector<std::string>& notes() const noexcept { return notes_; }
   [[nodiscard]] std::size_t weight_bytes() const noexcept;
 
+  /// Every tensor, by its checkpoint name; a tied embedding once. f32 where the store widens.
+  [[nodiscard]] std::vector<ParameterPlace> parameters();
+  /// [vocab_size, hidden_dim]
+  [[nodiscard]] const Matrix& head() const noexcept { return *head_; }
+  /// The rows of token ids, as steps are given them.
+  [[nodiscard]] Embedding embedding() const noexcept;
+  /// After numbers of parameters have changed: components derive what they derive from them anew.
+  void refresh();
+
   /// Other steps than those of inference, through which all passes go from now on (steps that count, or check); null:
   /// those of inference. Returns what was there before.
   ModelSteps* use_steps(ModelSteps* steps) noexcept;
@@ -200,7 +210,6 @@ class ATTNLAB_API Decoder {
   void load(WeightStore& weights, bool replaced_attention);
   void check_input(const Session& session, std::span<const SequenceTokens> input) const;
   void check_positions(int length) const;
-  void embed(std::span<const TokenId> tokens, TensorView<float, 2> out) const;
 
   ModelConfig config_;
   std::vector<Layer> layers_;

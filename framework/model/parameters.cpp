@@ -19,11 +19,13 @@ void BoundParameters::load(const ParameterSpec& spec, const std::string& full_na
   if (spec.form == ParameterForm::matrix) {
     matrices_.push_back(weights.matrix(full_name, spec.shape, spec.convert_heads));
     set.add(spec.name, matrices_.back());
+    places_.push_back({full_name, spec.shape, &matrices_.back()});
   } else {
     values_.push_back(weights.values(full_name, spec.shape, spec.convert_heads));
     if (weights.is_random() && spec.init != Init::normal)
       std::fill(values_.back().begin(), values_.back().end(), spec.init == Init::ones ? 1.0F : 0.0F);
     set.add(spec.name, values_.back());
+    places_.push_back({.name = full_name, .shape = spec.shape, .values = values_.back()});
   }
 }
 

@@ -4,6 +4,7 @@
 #include <list>
 #include <memory>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -16,16 +17,26 @@ namespace attnlab::model {
 
 struct LayerComponents;
 
+/// One tensor of a model under its checkpoint name, where it stands: as a packed matrix or as plain floats.
+struct ParameterPlace {
+  std::string name;
+  std::vector<std::int64_t> shape;
+  Matrix* matrix = nullptr;
+  std::span<float> values = {};  // where it is no matrix
+};
+
 /// Owns the parameters of one layer's components, at fixed addresses.
 class BoundParameters {
  public:
   /// What was loaded, and what components packed for themselves when it was bound.
   [[nodiscard]] std::size_t bytes() const noexcept;
+  [[nodiscard]] const std::vector<ParameterPlace>& places() const noexcept { return places_; }
   void load(const ParameterSpec& spec, const std::string& full_name, WeightStore& weights, ParameterSet& set);
   /// Hands a set to its component.
   void bind(Module& module, const ParameterSet& set);
 
  private:
+  std::vector<ParameterPlace> places_;
   std::list<Matrix> matrices_;
   std::list<std::vector<float>> values_;
   std::int64_t packed_bytes_ = 0;

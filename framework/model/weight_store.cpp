@@ -74,6 +74,7 @@ WeightStore::Stored WeightStore::find(const std::string& name, std::span<const s
       stored.type = dtype == DType::f32    ? ElementType::f32
                     : dtype == DType::bf16 ? ElementType::bf16
                                            : ElementType::f16;
+      if (widens_) stored.type = ElementType::f32;
     }
     const std::vector<std::int64_t>& found = stored.held != nullptr ? stored.held->shape : stored.tensor->info->shape;
     bool fits = found.size() == shape.size() && std::equal(found.begin() + 1, found.end(), shape.begin() + 1);

@@ -32,6 +32,8 @@ class ATTNLAB_API WeightStore {
 
   /// From now on tensors are looked up and their shapes checked, but nothing is read; what is returned holds no values.
   void check_only() noexcept { reads_ = false; }
+  /// From now on everything is f32, whatever its type is in the checkpoint.
+  void widen() noexcept { widens_ = true; }
   /// More weights than this are an Error before memory is taken for them.
   void limit_bytes(std::size_t limit) noexcept { limit_ = limit; }
 
@@ -75,6 +77,7 @@ class ATTNLAB_API WeightStore {
   const ModelConfig config_;
   bool allow_nonfinite_ = false;
   bool reads_ = true;
+  bool widens_ = false;
   std::size_t limit_ = 0;  // 0: none
   std::size_t taken_ = 0;
   std::uint64_t seed_ = 0;

@@ -43,6 +43,15 @@ class ATTNLAB_API Matrix {
   void pack(std::int64_t first_output, std::span<const float> rows);
   void pack(std::int64_t first_output, std::span<const std::uint16_t> rows);
 
+  /// The values that the matrix was made of, where it is not a parameter itself: [out, in], or [in, out] where it is
+  /// the transpose. Empty by default.
+  struct Origin {
+    std::span<const float> values{};
+    bool is_transposed = false;
+  };
+  void set_origin(const Origin& origin) noexcept { origin_ = origin; }
+  [[nodiscard]] const Origin& origin() const noexcept { return origin_; }
+
   /// The weights of one output as f32; out [in_dim]. What an embedding that is tied to the head reads.
   void copy_output(std::int64_t output, std::span<float> out) const;
 
@@ -55,6 +64,7 @@ class ATTNLAB_API Matrix {
   std::int64_t in_dim_;
   ElementType type_;
   Pages pages_;
+  Origin origin_;
 };
 
 }  // namespace attnlab

@@ -79,4 +79,12 @@ void onednn_product(const BlockProduct& p) {
                              {DNNL_ARG_SCRATCHPAD, dnnl::memory(product.scratchpad, engine, scratchpad.data())}});
 }
 
+void onednn_dense_product(const DenseProduct& p) {
+  thread_stream();  // one thread from here on, although no primitive runs in the stream
+  const dnnl::status status =
+      dnnl::sgemm(p.a_transposed ? 'T' : 'N', p.b_transposed ? 'T' : 'N', p.rows, p.columns, p.depth, 1.0F, p.a,
+                  p.a_stride, p.b, p.b_stride, p.accumulate ? 1.0F : 0.0F, p.out, p.out_stride);
+  ATTNLAB_CHECK(status == dnnl::status::success, "oneDNN refused a product");
+}
+
 }  // namespace attnlab

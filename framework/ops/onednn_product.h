@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "ops/dense_product.h"
+
 namespace attnlab {
 
 struct BlockProduct {
@@ -19,5 +21,8 @@ struct BlockProduct {
 
 /// Any thread. Primitives are made once for each shape and kept.
 void onednn_product(const BlockProduct& product);
+
+/// The whole of it by the calling thread. No primitive is kept: both sides are packed anew.
+void onednn_dense_product(const DenseProduct& product);
 
 }  // namespace attnlab

@@ -2,6 +2,8 @@
 // mask, softmax with the sink logit, values, gate, output projection.
 #include <attnlab/softmax_block.h>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 #include <string>
 
@@ -20,6 +22,19 @@ class Softcap final : public ScoreHook {
     for (std::int64_t member = 0; member < tile.scores.extent(0); ++member)
       for (std::int64_t query = 0; query < tile.scores.extent(1); ++query)
         vec::softcap({&tile.scores(member, query, 0), tile.key_positions.size()}, cap_);
+  }
+  Derivative derivative() const noexcept override { return Derivative::own; }
+  // Of c tanh(s / c): 1 - tanh(s / c)^2.
+  void backward(const ScoreTile& before, const ScoreGradients& gradients) const override {
+    std::array<float, kTileRows> capped;
+    const std::size_t rows = before.key_positions.size();
+    for (std::int64_t member = 0; member < before.scores.extent(0); ++member)
+      for (std::int64_t query = 0; query < before.scores.extent(1); ++query) {
+        std::copy_n(&before.scores(member, query, 0), rows, capped.begin());
+        vec::softcap(std::span(capped).first(rows), cap_);
+        float* of = &gradients.scores(member, query, 0);
+        for (std::size_t row = 0; row < rows; ++row) of[row] *= 1 - capped[row] / cap_ * (capped[row] / cap_);
+      }
   }
 
  private:

@@ -70,6 +70,43 @@ void rms_norm_target(const float* x, const float* weight, float eps, float* out,
   });
 }
 
+// y = r w x with r = (mean x^2 + eps)^-1/2: dx += r w dy - x r^3 / n sum(w x dy), dw += r x dy.
+void rms_norm_backward_target(const float* x, const float* weight, float eps, const float* of_out, float* of_x,
+                              float* of_weight, std::size_t count) {
+  const float scale = 1.0F / std::sqrt(sum_of_squares(x, count) / static_cast<float>(count) + eps);
+  const F32 whole;
+  const std::size_t lanes = hn::Lanes(whole);
+  auto sums = hn::Zero(whole);
+  std::size_t i = 0;
+  for (; i + lanes <= count; i += lanes)
+    sums =
+        hn::MulAdd(hn::Mul(hn::LoadU(whole, x + i), hn::LoadU(whole, weight + i)), hn::LoadU(whole, of_out + i), sums);
+  float sum = hn::GetLane(hn::SumOfLanes(whole, sums));
+  for (; i < count; ++i) sum += x[i] * weight[i] * of_out[i];
+  const float pull = scale * scale * scale * sum / static_cast<float>(count);
+  for_each_vector(count, [&](auto d, std::size_t at) {
+    const auto input = hn::LoadU(d, x + at);
+    const auto of = hn::Mul(hn::LoadU(d, of_out + at), hn::Set(d, scale));
+    const auto straight = hn::MulAdd(of, hn::LoadU(d, weight + at), hn::LoadU(d, of_x + at));
+    hn::StoreU(hn::NegMulAdd(input, hn::Set(d, pull), straight), d, of_x + at);
+    hn::StoreU(hn::MulAdd(of, input, hn::LoadU(d, of_weight + at)), d, of_weight + at);
+  });
+}
+
+void silu_multiply_backward_target(const float* gate, const float* before, float* of, float* of_gate,
+                                   std::size_t count) {
+  for_each_vector(count, [&](auto d, std::size_t i) {
+    const auto g = hn::LoadU(d, gate + i);
+    const auto one = hn::Set(d, 1.0F);
+    const auto e = exp_approx(d, hn::Min(hn::Neg(g), hn::Set(d, 88.0F)));
+    const auto sigmoid = hn::Div(one, hn::Add(one, e));
+    const auto slope = hn::Mul(sigmoid, hn::MulAdd(g, hn::Sub(one, sigmoid), one));
+    const auto of_out = hn::LoadU(d, of + i);
+    hn::StoreU(hn::MulAdd(hn::Mul(of_out, hn::LoadU(d, before + i)), slope, hn::LoadU(d, of_gate + i)), d, of_gate + i);
+    hn::StoreU(hn::Mul(of_out, hn::Mul(g, sigmoid)), d, of + i);
+  });
+}
+
 void softcap_target(float* x, std::size_t count, float cap) {
   for_each_vector(count, [&](auto d, std::size_t i) {
     // tanh(y) = (exp(2 y) - 1) / (exp(2 y) + 1), and 1 in single precision from y = 10 on.
@@ -109,6 +146,8 @@ namespace attnlab {
 HWY_EXPORT(add_target);
 HWY_EXPORT(silu_multiply_target);
 HWY_EXPORT(rms_norm_target);
+HWY_EXPORT(rms_norm_backward_target);
+HWY_EXPORT(silu_multiply_backward_target);
 HWY_EXPORT(softcap_target);
 HWY_EXPORT(log_sum_exp_target);
 
@@ -126,6 +165,16 @@ void add_rms_norm(std::span<float> x, std::span<const float> delta, std::span<co
                   std::span<float> out) {
   add(x, delta);
   rms_norm(x, weight, eps, out);
+}
+void rms_norm_backward(std::span<const float> x, std::span<const float> weight, float eps,
+                       std::span<const float> of_out, std::span<float> of_x, std::span<float> of_weight) {
+  HWY_DYNAMIC_DISPATCH(rms_norm_backward_target)
+  (x.data(), weight.data(), eps, of_out.data(), of_x.data(), of_weight.data(), x.size());
+}
+void silu_multiply_backward(std::span<const float> gate, std::span<const float> before, std::span<float> of,
+                            std::span<float> of_gate) {
+  HWY_DYNAMIC_DISPATCH(silu_multiply_backward_target)
+  (gate.data(), before.data(), of.data(), of_gate.data(), gate.size());
 }
 void softcap(std::span<float> x, float cap) {
   HWY_DYNAMIC_DISPATCH(softcap_target)(x.data(), x.size(), cap);

@@ -16,6 +16,12 @@ ATTNLAB_API void rms_norm(std::span<const float> x, std::span<const float> weigh
 /// x += delta, then out = rms_norm(x)
 ATTNLAB_API void add_rms_norm(std::span<float> x, std::span<const float> delta, std::span<const float> weight,
                               float eps, std::span<float> out);
+/// From gradients of out = rms_norm(x): added to those of x and of the weight.
+ATTNLAB_API void rms_norm_backward(std::span<const float> x, std::span<const float> weight, float eps,
+                                   std::span<const float> of_out, std::span<float> of_x, std::span<float> of_weight);
+/// Of to = silu(gate) * before: `of` becomes the gradient of `before`, that of the gate is added to.
+ATTNLAB_API void silu_multiply_backward(std::span<const float> gate, std::span<const float> before, std::span<float> of,
+                                        std::span<float> of_gate);
 /// x = cap * tanh(x / cap)
 ATTNLAB_API void softcap(std::span<float> x, float cap);
 /// Natural logarithm of the sum of exp(x), in double.

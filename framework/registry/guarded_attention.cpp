@@ -74,6 +74,9 @@ class GuardedAttention final : public AttentionVariant {
   void bind(const ParameterSet& parameters) override {
     call_plugin(callee_, "bind", [&] { inner_->bind(parameters); });
   }
+  void refresh() override {
+    call_plugin(callee_, "refresh", [&] { inner_->refresh(); });
+  }
   // As they were when it was made: caches and states have been sized by them.
   KvShape kv_shape() const override { return shape_; }
   std::int64_t state_floats() const override { return state_floats_; }

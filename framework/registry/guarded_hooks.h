@@ -42,6 +42,9 @@ class GuardedRotation final : public Rotation {
     const PluginCall call(to_.callee(), "rotate");
     to_.target().rotate(args, rows);
   }
+  void rotate_back(const RotateArgs& args, TensorView<float, 3> gradients) const override {
+    call_plugin(to_.callee(), "rotate_back", [&] { to_.target().rotate_back(args, gradients); });
+  }
 
  private:
   Follower<const Rotation, const Rotation> to_;
@@ -54,6 +57,13 @@ class GuardedHook final : public ScoreHook {
   void apply(ScoreTile& tile) const noexcept override {
     const PluginCall call(to_.callee(), "apply");
     to_.target().apply(tile);
+  }
+  Derivative derivative() const noexcept override { return to_.target().derivative(); }
+  void require_derivative() const override {
+    call_plugin(to_.callee(), "derivative", [&] { to_.target().require_derivative(); });
+  }
+  void backward(const ScoreTile& before, const ScoreGradients& gradients) const override {
+    call_plugin(to_.callee(), "backward", [&] { to_.target().backward(before, gradients); });
   }
 
  private:

@@ -17,6 +17,13 @@ class GuardedPosition final : public PositionScheme {
   void add_to_embeddings(std::span<const Position> positions, TensorView<float, 2> embeddings) const override {
     call_plugin(callee_, "add_to_embeddings", [&] { inner_->add_to_embeddings(positions, embeddings); });
   }
+  void refresh() override {
+    call_plugin(callee_, "refresh", [&] { inner_->refresh(); });
+  }
+  void embeddings_backward(std::span<const Position> positions, TensorView<const float, 2> gradients,
+                           Gradients& others) const override {
+    call_plugin(callee_, "embeddings_backward", [&] { inner_->embeddings_backward(positions, gradients, others); });
+  }
   const Rotation* rotation() const override {
     return rotation_.follow(call_plugin(callee_, "rotation", [&] { return inner_->rotation(); }));
   }

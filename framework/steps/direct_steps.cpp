@@ -5,8 +5,6 @@
 
 namespace attnlab {
 
-ModelSteps::~ModelSteps() = default;
-
 void DirectSteps::enter(const LayerContext* layer, const KvShape& shape) {
   layer_ = layer;
   shape_ = shape;

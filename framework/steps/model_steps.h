@@ -2,8 +2,14 @@
 // layer in turn. Not here: what a step does (DirectSteps), and in which order (the variants, and the decoder).
 #pragma once
 
+#include <cstddef>
+#include <span>
+
 #include <attnlab/attention_variant.h>
 #include <attnlab/steps.h>
+
+#include "base/element.h"
+#include "ops/matrix.h"
 
 namespace attnlab {
 
@@ -28,6 +34,14 @@ struct LayerPass {
   std::span<const std::uint64_t> histories = {};
 };
 
+/// The rows that token ids stand for: a table in its own element type, or the outputs of a matrix that is the head too.
+struct Embedding {
+  const Matrix* tied = nullptr;      // [vocab, width]; null: the table
+  const std::byte* table = nullptr;  // [vocab, width]
+  ElementType type = ElementType::f32;
+  std::int64_t vocab = 0;
+};
+
 class ModelSteps;
 
 /// The only way in which a layer is driven: the variant appends and attends; then, after the last layer that reads the
@@ -42,6 +56,11 @@ class ATTNLAB_API ModelSteps : public Steps {
   /// Before the first layer of every forward pass.
   void begin_pass() noexcept { forget_shared(); }
   using Steps::set_lone_layer;
+  /// out [tokens, width] = the rows of these ids.
+  virtual void embed(std::span<const std::int32_t> tokens, const Embedding& embedding, TensorView<float, 2> out);
+  /// What the scheme adds to embeddings [tokens, width].
+  virtual void add_positions(const PositionScheme& scheme, std::span<const Position> positions,
+                             TensorView<float, 2> embeddings);
   /// x += delta where there is one, then out = RMSNorm(x); x, delta and out [tokens, width], dense. Zhang & Sennrich
   /// 2019.
   virtual void add_norm(TensorView<float, 2> x, const float* delta, std::span<const float> weight, float eps,

@@ -1,6 +1,31 @@
+#include <algorithm>
+
+#include "ops/product_kernels.h"
+#include "parallel/parallel.h"
 #include "steps/model_steps.h"
 
 namespace attnlab {
+
+ModelSteps::~ModelSteps() = default;
+
+void ModelSteps::embed(std::span<const std::int32_t> tokens, const Embedding& embedding, TensorView<float, 2> out) {
+  constexpr std::size_t rows_of_task = 32;
+  parallel_for(static_cast<int>((tokens.size() + rows_of_task - 1) / rows_of_task), [&](int task, WorkerSlot) {
+    const std::size_t first = static_cast<std::size_t>(task) * rows_of_task;
+    for (std::size_t row = first; row < std::min(first + rows_of_task, tokens.size()); ++row) {
+      const std::span<float> to = out.row(static_cast<std::int64_t>(row));
+      if (embedding.tied != nullptr)
+        embedding.tied->copy_output(tokens[row], to);
+      else
+        widen_row(embedding.table + tokens[row] * to.size() * element_bytes(embedding.type), embedding.type, to);
+    }
+  });
+}
+
+void ModelSteps::add_positions(const PositionScheme& scheme, std::span<const Position> positions,
+                               TensorView<float, 2> embeddings) {
+  scheme.add_to_embeddings(positions, embeddings);
+}
 
 void run_layer(ModelSteps& steps, AttentionVariant& attention, const LayerPass& pass, TensorView<const float, 2> hidden,
                TensorView<float, 2> out) {

@@ -26,8 +26,8 @@ struct Tally {
 // where the whole example is the prompt.
 class Asking {
  public:
-  Asking(model::Decoder& decoder, const RecallExample& example, const std::optional<RecallPrediction>& prediction,
-         Tally& tally)
+  Asking(model::Decoder& decoder, const tasks::RecallExample& example,
+         const std::optional<RecallPrediction>& prediction, Tally& tally)
       : decoder_(decoder), example_(example), prediction_(prediction), tally_(tally) {}
 
   void run(const RecallWorkload& workload) {
@@ -54,11 +54,11 @@ class Asking {
   // hidden [tokens, hidden_dim] of the tokens from position `first` on.
   void look_at(int first, TensorView<const float, 2> hidden) {
     const auto end = static_cast<int>(first + hidden.extent(0));
-    for (const RecallQuery& query : example_.queries)
+    for (const tasks::RecallQuery& query : example_.queries)
       if (query.position >= first && query.position < end) count(query, hidden.slice(query.position - first, 1));
   }
 
-  void count(const RecallQuery& query, TensorView<const float, 2> hidden) {
+  void count(const tasks::RecallQuery& query, TensorView<const float, 2> hidden) {
     std::vector<float> logits(decoder_.config().vocab_size);
     decoder_.logits(hidden, {logits.data(), {1, decoder_.config().vocab_size}});
     tally_.seen.look_at(logits);
@@ -71,7 +71,7 @@ class Asking {
   }
 
   model::Decoder& decoder_;
-  const RecallExample& example_;
+  const tasks::RecallExample& example_;
   const std::optional<RecallPrediction>& prediction_;
   Tally& tally_;
 };
@@ -83,7 +83,7 @@ Measured measure_recall(model::Decoder& decoder, const RecallWorkload& workload,
                         const std::optional<Compression>& compression) {
   Tally tally;
   for (int number = 0; number < workload.examples; ++number) {
-    const RecallExample example = recall_example(workload.shape, workload.seed_or(seed), number);
+    const tasks::RecallExample example = tasks::recall_example(workload.shape, workload.seed_or(seed), number);
     Asking(decoder, example, prediction, tally).run(workload);
   }
   if (tally.queries == 0)

@@ -22,8 +22,8 @@ ReadWorkload read_recall(config::MapReader& reader, const WorkloadReading& readi
   const auto vocab = has_vocab ? reader.count("vocab") : std::optional(recall.shape.vocab);
   recall.seed = reader.integer("seed");
   if (length && pairs && vocab) {
-    const RecallShape shape{.length = *length, .pairs = *pairs, .vocab = *vocab};
-    if (const auto problem = recall_problem(shape))
+    const tasks::RecallShape shape{.length = *length, .pairs = *pairs, .vocab = *vocab};
+    if (const auto problem = tasks::recall_problem(shape))
       reading.problems.add(reading.where, "recall: " + problem->what, problem->remedy);
     recall.shape = shape;
   }

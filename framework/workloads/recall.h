@@ -7,7 +7,7 @@
 
 #include <attnlab/api.h>
 
-#include "workloads/recall_data.h"
+#include "tasks/recall_data.h"
 #include "workloads/recall_prediction.h"
 #include "workloads/workload.h"
 
@@ -15,7 +15,7 @@ namespace attnlab::experiment {
 
 class ATTNLAB_API RecallWorkload final : public Workload {
  public:
-  RecallShape shape;
+  tasks::RecallShape shape;
   int prefill = 0;  // tokens of the prompt, 0: the pairs; only queries after it are scored. `length`: all are
   int examples = 0;
   std::optional<std::int64_t> seed;  // absent: the experiment's

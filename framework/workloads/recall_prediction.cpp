@@ -32,7 +32,7 @@ bool RecallPrediction::sees(int layer, Position query, Position key) const {
   return left == nullptr || is_seen(*left, query, key);
 }
 
-bool RecallPrediction::answers(const RecallQuery& query) const {
+bool RecallPrediction::answers(const tasks::RecallQuery& query) const {
   return sees(0, query.position, query.value_position);
 }
 

@@ -10,13 +10,13 @@
 
 #include "assembly/compression.h"
 #include "model/decoder.h"
-#include "workloads/recall_data.h"
+#include "tasks/recall_data.h"
 
 namespace attnlab::experiment {
 
 class ATTNLAB_API RecallPrediction {
  public:
-  [[nodiscard]] bool answers(const RecallQuery& query) const;
+  [[nodiscard]] bool answers(const tasks::RecallQuery& query) const;
 
  private:
   friend std::optional<RecallPrediction> predict_recall(const model::Decoder& decoder, int length,

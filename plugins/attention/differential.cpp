@@ -6,6 +6,8 @@
 // that it does not read, and one pass of the core computes all maps.
 #include <algorithm>
 #include <cmath>
+#include <numeric>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -32,6 +34,8 @@ struct DifferentialOptions {
                                              "paper also tries 0.5 and 0.8 in all layers."})};
   }
 };
+
+constexpr const char* kLambdas[] = {"lambda_q1", "lambda_k1", "lambda_q2", "lambda_k2"};
 
 class Differential final : public attnlab::AttentionVariant {
  public:
@@ -60,7 +64,7 @@ class Differential final : public attnlab::AttentionVariant {
                                               {.name = "k_proj.weight", .shape = {kv_width, hidden_dim_}},
                                               {.name = "v_proj.weight", .shape = {kv_width, hidden_dim_}},
                                               {.name = "o_proj.weight", .shape = {hidden_dim_, q_width}}};
-    for (const char* name : {"lambda_q1", "lambda_k1", "lambda_q2", "lambda_k2"})
+    for (const char* name : kLambdas)
       specs.push_back({.name = name, .shape = {head_dim_}, .form = values, .init = attnlab::Init::normal});
     specs.push_back({.name = "subln.weight", .shape = {2 * head_dim_}, .form = values, .init = attnlab::Init::ones});
     return specs;
@@ -71,16 +75,15 @@ class Differential final : public attnlab::AttentionVariant {
     k_proj_ = &parameters.matrix("k_proj.weight");
     v_proj_ = &parameters.matrix("v_proj.weight");
     o_proj_ = &parameters.matrix("o_proj.weight");
-    const auto similarity = [&](const char* q, const char* k) {
-      double sum = 0;
-      for (int i = 0; i < head_dim_; ++i) sum += static_cast<double>(parameters.values(q)[i]) * parameters.values(k)[i];
-      return std::exp(sum);
-    };
-    lambda_ =
-        static_cast<float>(similarity("lambda_q1", "lambda_k1") - similarity("lambda_q2", "lambda_k2") + lambda_init_);
-    const std::span<const float> weight = parameters.values("subln.weight");
-    norm_.assign(weight.begin(), weight.end());
-    for (float& factor : norm_) factor *= static_cast<float>(1 - lambda_init_);
+    for (int i = 0; i < 4; ++i) vectors_[i] = parameters.values(kLambdas[i]);
+    norm_ = parameters.values("subln.weight");
+    refresh();
+  }
+  void refresh() override {
+    for (int part = 0; part < 2; ++part)
+      exponentials_[part] = std::exp(std::inner_product(vectors_[2 * part].begin(), vectors_[2 * part].end(),
+                                                        vectors_[2 * part + 1].begin(), 0.0));
+    lambda_ = static_cast<float>(exponentials_[0] - exponentials_[1] + lambda_init_);
   }
 
   attnlab::KvShape kv_shape() const override {
@@ -106,9 +109,16 @@ class Differential final : public attnlab::AttentionVariant {
     steps.project(hidden, projections);
     steps.append(k, v);
     widen(q, queries);
+    steps.custom({.reads = {all_of(q)}, .writes = {all_of(queries)}},
+                 [this, q, queries](attnlab::Gradients& of) { narrow(of.of(queries), of.of(q)); });
     steps.attend({.queries = queries, .scale = scale_, .mask = mask_}, maps);
     subtract(maps, pairs);
+    steps.custom({.reads = {all_of(maps)}, .writes = {all_of(pairs)}},
+                 [this, maps, pairs](attnlab::Gradients& of) { undo_subtract(maps, of.of(pairs), of.of(maps), of); });
     steps.norm(pairs, norm_, kNormEps, pairs);
+    scale(pairs);
+    steps.custom({.reads = {all_of(pairs)}, .writes = {all_of(pairs)}},
+                 [this, pairs](attnlab::Gradients& of) { scale(of.of(pairs)); });
     steps.project(flat(pairs), {*o_proj_, out});
   }
 
@@ -144,6 +154,41 @@ class Differential final : public attnlab::AttentionVariant {
     });
   }
 
+  void narrow(TensorView<const float, 3> of_queries, TensorView<float, 3> of_q) const {
+    for_each_token(of_q.extent(0), [&](std::int64_t token) {
+      for (int map = 0; map < maps_; ++map)
+        for (int i = 0; i < head_dim_; ++i) of_q(token, map, i) += of_queries(token, map, (map % 2) * head_dim_ + i);
+    });
+  }
+
+  void undo_subtract(TensorView<const float, 3> maps, TensorView<const float, 3> of_pairs, TensorView<float, 3> of_maps,
+                     attnlab::Gradients& others) const {
+    std::vector<double> of_lambda(static_cast<std::size_t>(maps.extent(0)));  // [tokens]
+    for_each_token(maps.extent(0), [&](std::int64_t token) {
+      for (int pair = 0; pair < maps_ / 2; ++pair)
+        for (int i = 0; i < 2 * head_dim_; ++i) {
+          const float of = of_pairs(token, pair, i);
+          of_maps(token, 2 * pair, i) += of;
+          of_maps(token, 2 * pair + 1, i) -= lambda_ * of;
+          of_lambda[token] -= static_cast<double>(of) * maps(token, 2 * pair + 1, i);
+        }
+    });
+    const double all = std::accumulate(of_lambda.begin(), of_lambda.end(), 0.0);
+    for (int vector = 0; vector < 4; ++vector) {
+      const std::span<float> of = others.of_parameter(vectors_[vector]);
+      const double factor = (vector < 2 ? 1 : -1) * all * exponentials_[vector / 2];
+      for (int i = 0; i < head_dim_; ++i) of[i] += static_cast<float>(factor * vectors_[vector ^ 1][i]);
+    }
+  }
+
+  void scale(TensorView<float, 3> pairs) const {
+    const auto factor = static_cast<float>(1 - lambda_init_);
+    for_each_token(pairs.extent(0), [&](std::int64_t token) {
+      float* const row = &pairs(token, 0, 0);
+      for (std::int64_t i = 0; i < pairs.stride(0); ++i) row[i] *= factor;
+    });
+  }
+
   int maps_;       // query heads: single maps
   int key_heads_;  // of single maps
   int head_dim_, hidden_dim_;
@@ -155,7 +200,9 @@ class Differential final : public attnlab::AttentionVariant {
   const attnlab::Matrix* k_proj_ = nullptr;  // [key_heads * d, hidden_dim]
   const attnlab::Matrix* v_proj_ = nullptr;  // [key_heads / 2 * 2d, hidden_dim]
   const attnlab::Matrix* o_proj_ = nullptr;  // [hidden_dim, maps / 2 * 2d]
-  std::vector<float> norm_;                  // [2d] weight of the norm, times 1 - lambda_init
+  std::span<const float> vectors_[4];        // [d] each, in the order of kLambdas
+  double exponentials_[2] = {};              // of the products of the first two, and of the last two
+  std::span<const float> norm_;              // [2d]
 };
 
 constexpr attnlab::Component<attnlab::AttentionVariant> kAttention[] = {

@@ -35,6 +35,27 @@ class Entmax15 final : public attnlab::RowWeighting {
       for (std::int64_t member = 0; member < query.scores.extent(1); ++member) weigh(query.scores[kv_head].row(member));
   }
 
+  attnlab::Derivative derivative() const noexcept override { return attnlab::Derivative::own; }
+  // With z the square roots of the weights: z (g - sum(z g) / sum(z)). Correia et al. 2019.
+  void weigh_backward(const attnlab::QueryScores& before, attnlab::TensorView<float, 3> gradients,
+                      attnlab::Gradients&) const override {
+    std::vector<float> weights(before.key_positions.size());
+    for (std::int64_t kv_head = 0; kv_head < gradients.extent(0); ++kv_head)
+      for (std::int64_t member = 0; member < gradients.extent(1); ++member) {
+        std::ranges::copy(before.scores[kv_head].row(member), weights.begin());
+        weigh(weights);
+        const std::span<float> of = gradients[kv_head].row(member);
+        double roots = 0, pull = 0;
+        for (std::size_t row = 0; row < of.size(); ++row) {
+          const double root = std::sqrt(static_cast<double>(weights[row]));
+          roots += root;
+          pull += root * of[row];
+        }
+        for (std::size_t row = 0; row < of.size(); ++row)
+          of[row] = static_cast<float>(roots == 0 ? 0 : std::sqrt(weights[row]) * (of[row] - pull / roots));
+      }
+  }
+
  private:
   static void weigh(std::span<float> scores) {
     constexpr float kUnseen = -std::numeric_limits<float>::infinity();

@@ -29,6 +29,18 @@ struct Sum {
 class Forget final : public ScoreHook {
  public:
   Forget(TensorView<const float, 3> sums, int group) : sums_(sums), group_(group) {}
+  Derivative derivative() const noexcept override { return Derivative::own; }
+  // What is left over of a sum is its rounding, a constant: the whole gradient is that of the float.
+  void backward(const ScoreTile& before, const ScoreGradients& gradients) const override {
+    const auto of_sums = gradients.others.of(sums_);
+    for (std::int64_t member = 0; member < before.scores.extent(0); ++member)
+      for (std::int64_t query = 0; query < before.scores.extent(1); ++query)
+        for (std::int64_t row = 0; row < before.scores.extent(2); ++row) {
+          const float of = gradients.scores(member, query, row);
+          of_sums(before.first_token + query, before.first_head + member, 0) += of;
+          gradients.key_marks(row, 2 * ((before.first_head + member) % group_)) -= of;
+        }
+  }
   void apply(ScoreTile& tile) const noexcept override {
     for (std::int64_t member = 0; member < tile.scores.extent(0); ++member) {
       const std::int64_t mark = 2 * ((tile.first_head + member) % group_);
@@ -97,8 +109,21 @@ class Forgetting final : public AttentionVariant {
       }
     steps.own_work({.multiply_adds = 1.0 * tokens * heads_, .bytes = 4.0 * sizeof(float) * heads_});
     rows.marks = {sums.data(), static_cast<std::size_t>(sums.elements())};
-    const Forget forget(sums, heads_ / block_.kv_shape().kv_heads);
-    const ScoreHook* const hooks[] = {&forget};
+    const ScoreHook* const hooks[] = {&steps.keep<Forget>(sums, heads_ / block_.kv_shape().kv_heads)};
+    // The gate of a token is in the sums of this token and of all after it.
+    steps.custom({.reads = {all_of(gates)}, .writes = {all_of(sums)}},
+                 [gates, sums, chunk = layer.chunk](Gradients& of) {
+                   const auto of_gates = of.of(gates);
+                   const auto of_sums = of.of(sums);
+                   for (int sequence = 0; sequence < chunk.sequences(); ++sequence)
+                     for (std::int64_t head = 0; head < gates.extent(1); ++head) {
+                       float later = 0;
+                       for (int token = chunk.offsets[sequence + 1]; token-- > chunk.first(sequence);) {
+                         later += of_sums(token, head, 0);
+                         of_gates(token, head) += later / (1 + std::exp(gates(token, head)));
+                       }
+                     }
+                 });
     block_.attend(layer, hidden, rows, out, hooks);
   }
 

@@ -9,6 +9,7 @@
 #include <attnlab/head_projections.h>
 #include <attnlab/ops.h>
 #include <attnlab/plugin.h>
+#include <attnlab/state_scan.h>
 
 namespace {
 
@@ -71,11 +72,12 @@ class GatedDelta final : public AttentionVariant {
     Steps& steps = layer.steps;
     auto gates = steps.rows(tokens, heads_, head_dim_);
     auto mixed = steps.rows(tokens, heads_, head_dim_);
-    auto decays = steps.rows(tokens, heads_);  // before the softplus
-    auto betas = steps.rows(tokens, heads_);   // before the sigmoid
-    auto rooms = steps.rows(sequences * heads_, head_dim_);
+    auto raw_decays = steps.rows(tokens, heads_);  // before the softplus
+    auto raw_rates = steps.rows(tokens, heads_);   // before the sigmoid
+    auto decays = steps.rows(tokens, heads_, 1);   // logarithms
+    auto rates = steps.rows(tokens, heads_);
 
-    const Projection others[] = {{*g_proj_, flat(gates)}, {*a_proj_, decays}, {*b_proj_, betas}};
+    const Projection others[] = {{*g_proj_, flat(gates)}, {*a_proj_, raw_decays}, {*b_proj_, raw_rates}};
     const auto [q, k, v] = projections_.project(steps, hidden, others);
     const TensorView<float, 3> qkv[] = {q, k, v};
     for (int i = 0; i < 3; ++i) {
@@ -86,48 +88,44 @@ class GatedDelta final : public AttentionVariant {
     }
     steps.rotate(RotateSide::query, q);
     steps.rotate(RotateSide::key, k);
-    for_each_index(sequences * heads_, [&](int index) {
-      const int sequence = index / heads_, head = index % heads_;
-      float* const memory = layer.state.row(sequence).data() + std::int64_t{head} * head_dim_ * head_dim_;
-      for (int token = layer.chunk.first(sequence); token < layer.chunk.offsets[sequence + 1]; ++token) {
-        const float x = decays(token, head) + dt_bias_[head];
-        const float softplus = std::log1p(std::exp(-std::abs(x))) + std::max(0.0F, x);
-        step({&q(token, head, 0), &k(token, head, 0), &v(token, head, 0), std::exp(-std::exp(a_log_[head]) * softplus),
-              1 / (1 + std::exp(-betas(token, head)))},
-             memory, rooms.row(index).data(), &mixed(token, head, 0));
-      }
-    });
-    const double matrices = static_cast<double>(width()) * head_dim_;
-    steps.own_work({.multiply_adds = 4 * tokens * matrices, .bytes = 2 * sizeof(float) * matrices * sequences});
+    find_factors(raw_decays, raw_rates, decays, rates);
+    steps.custom({.reads = {all_of(raw_decays), all_of(raw_rates)}, .writes = {all_of(decays), all_of(rates)}},
+                 [=, this](Gradients& of) { undo_factors(raw_decays, decays, rates, of, of.of(raw_rates)); });
+    scan_states(layer, {.q = q, .k = k, .v = v, .log_decays = decays, .rates = rates, .scale = projections_.scale()},
+                mixed);
     steps.norm(mixed, norm_, eps_, mixed);
     steps.silu_multiply(flat(gates), flat(mixed));
     projections_.project_back(steps, mixed, out);
   }
 
  private:
-  struct Token {
-    const float *q, *k, *v;  // [d]
-    float decay, beta;
-  };
   std::int64_t width() const { return std::int64_t{heads_} * head_dim_; }
   std::int64_t held() const { return std::max(0, taps_ - 1) * width(); }
 
-  // S = decay S (I - beta k k') + beta v k', then o = S q / sqrt(d); memory is S' [d, d] by key channel, room [d].
-  void step(Token of, float* memory, float* room, float* to) const {
-    const int d = head_dim_;
-    std::fill_n(room, d, 0.0F);  // the value that the state holds for the key
-    for (int i = 0; i < d; ++i)
-      for (int j = 0; j < d; ++j) room[j] += of.k[i] * memory[i * d + j];
-    for (int j = 0; j < d; ++j) room[j] = of.beta * (of.v[j] - of.decay * room[j]);
-    std::fill_n(to, d, 0.0F);
-    for (int i = 0; i < d; ++i) {
-      float* const row = memory + i * d;
-      const float query = of.q[i] * projections_.scale();
-      for (int j = 0; j < d; ++j) {
-        row[j] = of.decay * row[j] + of.k[i] * room[j];
-        to[j] += query * row[j];
+  // log decay = -exp(A) softplus(x + bias), rate = sigmoid(y)
+  void find_factors(TensorView<const float, 2> raw_decays, TensorView<const float, 2> raw_rates,
+                    TensorView<float, 3> decays, TensorView<float, 2> rates) const {
+    for (std::int64_t token = 0; token < rates.extent(0); ++token)
+      for (int head = 0; head < heads_; ++head) {
+        const float x = raw_decays(token, head) + dt_bias_[head];
+        decays(token, head, 0) = -std::exp(a_log_[head]) * (std::log1p(std::exp(-std::abs(x))) + std::max(0.0F, x));
+        rates(token, head) = 1 / (1 + std::exp(-raw_rates(token, head)));
       }
-    }
+  }
+  void undo_factors(TensorView<float, 2> raw_decays, TensorView<float, 3> decays, TensorView<float, 2> rates,
+                    Gradients& of, TensorView<float, 2> of_raw_rates) const {
+    const auto of_decays = of.of(decays);
+    const auto of_rates = of.of(rates), of_raw_decays = of.of(raw_decays);
+    const std::span<float> of_a = of.of_parameter(a_log_), of_bias = of.of_parameter(dt_bias_);
+    for (std::int64_t token = 0; token < rates.extent(0); ++token)
+      for (int head = 0; head < heads_; ++head) {
+        const float of_decay = of_decays(token, head, 0), x = raw_decays(token, head) + dt_bias_[head];
+        const float of_x = -of_decay * std::exp(a_log_[head]) / (1 + std::exp(-x));
+        of_a[head] += of_decay * decays(token, head, 0);
+        of_bias[head] += of_x;
+        of_raw_decays(token, head) += of_x;
+        of_raw_rates(token, head) += of_rates(token, head) * rates(token, head) * (1 - rates(token, head));
+      }
   }
 
   HeadProjections projections_;

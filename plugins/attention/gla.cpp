@@ -9,6 +9,7 @@
 #include <attnlab/head_projections.h>
 #include <attnlab/ops.h>
 #include <attnlab/plugin.h>
+#include <attnlab/state_scan.h>
 
 namespace {
 
@@ -79,24 +80,24 @@ class Gla final : public AttentionVariant {
     auto gates = steps.rows(tokens, heads_, head_dim_);
     auto mixed = steps.rows(tokens, heads_, head_dim_);
     auto low = steps.rows(tokens, rank_);
-    auto decays = steps.rows(tokens, kv_heads_, head_dim_);  // before the sigmoid
+    auto raw = steps.rows(tokens, kv_heads_, head_dim_);  // before the sigmoid
+    auto decays = steps.rows(tokens, states(), gated_ ? head_dim_ : 1);
 
     const Projection gate{*g_proj_, flat(gates)};
     const auto [q, k, v] = projections_.project(steps, hidden, {&gate, 1});
     if (gated_) {
       steps.project(hidden, {*gk_down_, low});
-      steps.project(low, {*gk_up_, flat(decays), gk_bias_});
+      steps.project(low, {*gk_up_, flat(raw), gk_bias_});
     }
     steps.rotate(RotateSide::query, q);
     steps.rotate(RotateSide::key, k);
-    for_each_index(layer.chunk.sequences() * states(), [&](int index) {
-      const int sequence = index / states(), state = index % states();
-      float* memory = layer.state.row(sequence).data() + std::int64_t{state} * head_dim_ * head_dim_;
-      for (int token = layer.chunk.first(sequence); token < layer.chunk.offsets[sequence + 1]; ++token)
-        step(token, state, q, k, v, decays, memory, mixed);
-    });
-    steps.own_work({.multiply_adds = double{1} * tokens * head_dim_ * head_dim_ * (heads_ + 2 * states()),
-                    .bytes = 2.0 * sizeof(float) * static_cast<double>(state_floats()) * layer.chunk.sequences()});
+    find_decays(raw, decays);
+    if (gated_)
+      steps.custom({.reads = {all_of(raw)}, .writes = {all_of(decays)}},
+                   [raw, decays](Gradients& of) { undo_decays(raw, of.of(decays), of.of(raw)); });
+    else
+      steps.custom({.reads = {}, .writes = {all_of(decays)}}, [](Gradients&) {});
+    scan_states(layer, {.q = q, .k = k, .v = v, .log_decays = decays, .scale = projections_.scale()}, mixed);
     steps.norm(mixed, norm_, eps_, mixed);
     steps.silu_multiply(flat(gates), flat(mixed));
     projections_.project_back(steps, mixed, out);
@@ -106,26 +107,23 @@ class Gla final : public AttentionVariant {
   // A fixed decay differs from query head to query head, so each has a state; else kv heads have them.
   int states() const { return gated_ ? kv_heads_ : heads_; }
 
-  // S = diag(a) S + k v', then o = S' q / sqrt(d) for the query heads of the state; memory is S [d, d] by key channel.
-  using Rows = TensorView<float, 3>;
-  void step(int token, int state, Rows q, Rows k, Rows v, Rows decays, float* memory, Rows mixed) const {
-    const int first = state * (heads_ / states()), end = first + heads_ / states();
-    const int kv_head = gated_ ? state : state / (heads_ / kv_heads_);
-    const float* value = &v(token, kv_head, 0);
-    for (int head = first; head < end; ++head) std::fill_n(&mixed(token, head, 0), head_dim_, 0.0F);
-    const float fixed = 1 - std::exp2(-5.0F - static_cast<float>(state));
-    const float scale = projections_.scale();
-    for (int i = 0; i < head_dim_; ++i) {
-      const float x = decays(token, kv_head, i), key = k(token, kv_head, i);  // a gate: the 16th root of a sigmoid
-      const float decay = gated_ ? std::exp((std::min(x, 0.0F) - std::log1p(std::exp(-std::abs(x)))) / 16) : fixed;
-      float* row = memory + std::int64_t{i} * head_dim_;
-      for (int j = 0; j < head_dim_; ++j) row[j] = decay * row[j] + key * value[j];
-      for (int head = first; head < end; ++head) {
-        const float query = q(token, head, i) * scale;
-        float* to = &mixed(token, head, 0);
-        for (int j = 0; j < head_dim_; ++j) to[j] += query * row[j];
-      }
-    }
+  // Logarithms: of the 16th root of a sigmoid for each channel, or of a factor for each head.
+  void find_decays(TensorView<const float, 3> raw, TensorView<float, 3> decays) const {
+    for_each_index(static_cast<int>(decays.extent(0)), [&](int token) {
+      for (std::int64_t state = 0; state < decays.extent(1); ++state)
+        for (std::int64_t i = 0; i < decays.extent(2); ++i)
+          decays(token, state, i) =
+              gated_
+                  ? (std::min(raw(token, state, i), 0.0F) - std::log1p(std::exp(-std::abs(raw(token, state, i))))) / 16
+                  : std::log1p(-std::exp2(-5.0F - static_cast<float>(state)));
+    });
+  }
+  static void undo_decays(TensorView<const float, 3> raw, TensorView<const float, 3> of, TensorView<float, 3> of_raw) {
+    for_each_index(static_cast<int>(raw.extent(0)), [&](int token) {
+      for (std::int64_t state = 0; state < raw.extent(1); ++state)
+        for (std::int64_t i = 0; i < raw.extent(2); ++i)
+          of_raw(token, state, i) += of(token, state, i) / (16 * (1 + std::exp(raw(token, state, i))));
+    });
   }
 
   HeadProjections projections_;

@@ -109,6 +109,16 @@ class Linear final : public attnlab::AttentionVariant {
         block(rows, kv_head, token, std::min(kBlock, count - token), state, rooms.row(index).data());
     });
     steps.own_work(work_of(layer.chunk));
+    // q and k hold their features now.
+    steps.custom({.reads = {all_of(q), all_of(k), all_of(v)}, .writes = {all_of(q), all_of(k), all_of(mixed)}},
+                 [this, q = q, k = k, v = v, mixed, chunk = layer.chunk](attnlab::Gradients& of) {
+                   attnlab::for_each_index(chunk.sequences() * kv_heads_, [&](int index) {
+                     const int first = chunk.first(index / kv_heads_), count = chunk.tokens_of(index / kv_heads_);
+                     const auto part = [&](auto rows) { return rows.slice(first, count); };
+                     undo({part(q), part(k), part(v), part(mixed)},
+                          {part(of.of(q)), part(of.of(k)), part(of.of(v)), part(of.of(mixed))}, index % kv_heads_);
+                   });
+                 });
     projections_.project_back(steps, mixed, out);
   }
 
@@ -200,6 +210,53 @@ class Linear final : public attnlab::AttentionVariant {
     add_product(by_channel, values, head_dim_, count, head_dim_, state, head_dim_);
     for (int i = 0; i < head_dim_; ++i)
       for (int token = 0; token < count; ++token) sums[i] += keys[i * kBlock + token];
+  }
+
+  // o_i = sum_j (q_i k_j) v_j / n_i over j <= i, with n_i = q_i z_i + eps. With u_i = do_i / n_i and c_i = do_i o_i /
+  // n_i: dq_i = S_i u_i - c_i z_i forwards, with S_i the sum of k v' and z_i of k; dk_j = R_j v_j - r_j and dv_j = R_j'
+  // k_j backwards, with R_j the sum of q u' and r_j of c q. A feature f has the slope min(f, 1).
+  void undo(const Rows& rows, const Rows& of, int kv_head) const {
+    const int d = head_dim_, first_head = kv_head * group();
+    const std::int64_t tokens = rows.k.extent(0);
+    std::vector<float> sums(static_cast<std::size_t>(d) * d), total(d), pulls(tokens * group());
+    for (std::int64_t token = 0; token < tokens; ++token) {
+      const float *key = &rows.k(token, kv_head, 0), *value = &rows.v(token, kv_head, 0);
+      for (int i = 0; i < d; ++i) {
+        total[i] += key[i];
+        for (int j = 0; j < d; ++j) sums[i * d + j] += key[i] * value[j];
+      }
+      for (int member = 0; member < group(); ++member) {
+        const int head = first_head + member;
+        float* const of_out = &of.mixed(token, head, 0);
+        const float* const query = &rows.q(token, head, 0);
+        const float factor = 1 / (dot(query, total.data(), d) + kNormaliserEps);
+        for (int i = 0; i < d; ++i) of_out[i] *= factor;  // u
+        float& pull = pulls[token * group() + member];
+        pull = dot(of_out, &rows.mixed(token, head, 0), d);
+        for (int i = 0; i < d; ++i) {
+          float& to = of.q(token, head, i);
+          to = (to + dot(sums.data() + i * d, of_out, d) - pull * total[i]) * std::min(query[i], 1.0F);
+        }
+      }
+    }
+    std::ranges::fill(sums, 0.0F);
+    std::ranges::fill(total, 0.0F);
+    for (std::int64_t token = tokens; token-- > 0;) {
+      for (int member = 0; member < group(); ++member) {
+        const float *query = &rows.q(token, first_head + member, 0), *u = &of.mixed(token, first_head + member, 0);
+        for (int i = 0; i < d; ++i) {
+          total[i] += pulls[token * group() + member] * query[i];
+          for (int j = 0; j < d; ++j) sums[i * d + j] += query[i] * u[j];
+        }
+      }
+      const float *key = &rows.k(token, kv_head, 0), *value = &rows.v(token, kv_head, 0);
+      float* const of_value = &of.v(token, kv_head, 0);
+      for (int i = 0; i < d; ++i) {
+        for (int j = 0; j < d; ++j) of_value[j] += sums[i * d + j] * key[i];
+        float& to = of.k(token, kv_head, i);
+        to = (to + dot(sums.data() + i * d, value, d) - total[i]) * std::min(key[i], 1.0F);
+      }
+    }
   }
 
   void normalise(float* out, float total) const {

@@ -258,16 +258,19 @@ class Mla final : public attnlab::AttentionVariant {
     o_proj_ = &parameters.matrix("o_proj.weight");
     const std::span<const float> kv_b = parameters.values("kv_b_proj.weight");
     if (form_ != Form::absorbed) kv_b_proj_.emplace_back(kv_b, std::int64_t{dims_.heads} * dims_.pair(), dims_.latent);
-    std::vector<float> transposed(static_cast<std::size_t>(dims_.latent) * dims_.nope);
     for (int head = 0; head < dims_.heads; ++head) {
       const auto of_head = kv_b.subspan(static_cast<std::size_t>(head) * dims_.pair() * dims_.latent);
-      for (int i = 0; i < dims_.nope; ++i)
-        for (int j = 0; j < dims_.latent; ++j) transposed[j * dims_.nope + i] = of_head[i * dims_.latent + j];
-      key_part_.emplace_back(transposed, dims_.latent, dims_.nope);
+      key_part_.emplace_back(of_head.first(static_cast<std::size_t>(dims_.nope) * dims_.latent), dims_.latent,
+                             dims_.nope, attnlab::PackedFrom::columns);
       value_part_.emplace_back(of_head.subspan(static_cast<std::size_t>(dims_.nope) * dims_.latent,
                                                static_cast<std::size_t>(dims_.value) * dims_.latent),
                                dims_.value, dims_.latent);
     }
+  }
+
+  void refresh() override {
+    for (auto* matrices : {&kv_b_proj_, &key_part_, &value_part_})
+      for (attnlab::PackedMatrix& matrix : *matrices) matrix.refresh();
   }
 
   attnlab::KvShape kv_shape() const override {
@@ -314,6 +317,8 @@ class Mla final : public attnlab::AttentionVariant {
  private:
   bool is_expanded(const attnlab::LayerContext& layer, int sequence) const {
     const attnlab::LayerCache& cache = layer.cache;
+    // The absorbed form is made of steps, so it has a derivative: the same, since the results are.
+    if (layer.steps.records()) return false;
     if (form_ == Form::absorbed || cache.mass_sink() != nullptr || cache.query_sink() != nullptr ||
         cache.selector() != nullptr)
       return false;
@@ -355,6 +360,13 @@ class Mla final : public attnlab::AttentionVariant {
     for (int token = 0; token < tokens; ++token)
       for (int head = 0; head < dims_.heads; ++head)
         std::copy_n(&q(token, head, dims_.nope), dims_.rope, &queries(token, head, dims_.latent));
+    steps.custom({.reads = {all_of(q)}, .writes = {all_of(queries)}}, [this, q, queries](attnlab::Gradients& of) {
+      const auto of_q = of.of(q), of_queries = of.of(queries);
+      for (std::int64_t token = 0; token < q.extent(0); ++token)
+        for (int head = 0; head < dims_.heads; ++head)
+          for (int i = 0; i < dims_.rope; ++i)
+            of_q(token, head, dims_.nope + i) += of_queries(token, head, dims_.latent + i);
+    });
     attend_to(layer, chunk, layer.cache, queries, latents);
     for (int head = 0; head < dims_.heads; ++head)
       steps.project(columns(latents, head, 0, dims_.latent), {value_part_[head], columns(mixed, head, 0, dims_.value)});

@@ -76,10 +76,7 @@ class Moba final : public attnlab::AttentionVariant {
   void bind(const attnlab::ParameterSet& parameters) override { projections_.bind(parameters); }
   attnlab::KvShape kv_shape() const override { return projections_.kv_shape(); }
   std::int64_t summary_floats(int tokens) const override { return means_.floats(tokens); }
-  int visible_rows() const override {
-    return static_cast<int>(
-        std::min<std::int64_t>((std::int64_t{earlier_} + 1) * block_, std::numeric_limits<int>::max()));
-  }
+  int visible_rows() const override { return static_cast<int>(std::min((earlier_ + 1L) * block_, 1L << 30)); }
 
   void forward(const attnlab::LayerContext& layer, TensorView<const float, 2> hidden,
                TensorView<float, 2> out) override {
@@ -94,10 +91,12 @@ class Moba final : public attnlab::AttentionVariant {
     const TensorView<std::uint8_t, 3> reads(marks, {tokens, heads, blocks});
     steps.append(k, v);
     std::copy_n(q.data(), q.elements(), rotated.data());
+    steps.custom({.reads = {all_of(q)}, .writes = {all_of(rotated)}}, [](attnlab::Gradients&) {});
     steps.rotate(attnlab::RotateSide::query, rotated);
     for (int sequence = 0; sequence < layer.chunk.sequences(); ++sequence)
       if (layer.chunk.tokens_of(sequence) > 0) choose(layer, sequence, rotated, reads);
-    const ChosenBlocks mask(block_, reads);
+    // The choice has no derivative: what was chosen is differentiated as if it had been given.
+    const auto& mask = steps.keep<ChosenBlocks>(block_, reads);
     steps.attend({.queries = q, .scale = projections_.scale(), .mask = mask}, mixed);
     projections_.project_back(steps, mixed, out);
   }

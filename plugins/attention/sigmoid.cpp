@@ -19,6 +19,16 @@ class SigmoidWeights final : public attnlab::Weighting {
         for (float& score : tile.scores[member].row(query)) score = 1 / (1 + rows * std::exp(-score));
     }
   }
+  attnlab::Derivative derivative() const noexcept override { return attnlab::Derivative::own; }
+  void backward(const attnlab::ScoreTile& before, std::span<const int> seen,
+                attnlab::TensorView<float, 3> gradients) const override {
+    for (std::int64_t member = 0; member < gradients.extent(0); ++member)
+      for (std::int64_t query = 0; query < gradients.extent(1); ++query)
+        for (std::int64_t row = 0; row < gradients.extent(2); ++row) {
+          const float weight = 1 / (1 + static_cast<float>(seen[query]) * std::exp(-before.scores(member, query, row)));
+          gradients(member, query, row) *= weight * (1 - weight);
+        }
+  }
 };
 
 using Sigmoid = attnlab::WeightedAttention<SigmoidWeights>;

@@ -17,10 +17,7 @@ namespace {
 class BrokenStick final : public attnlab::RowWeighting {
  public:
   void weigh(attnlab::QueryScores& query) const noexcept override {
-    thread_local std::vector<int> newest_first;
-    newest_first.resize(query.key_positions.size());
-    std::iota(newest_first.begin(), newest_first.end(), 0);
-    std::ranges::sort(newest_first, std::greater(), [&](int row) { return query.key_positions[row]; });
+    const std::vector<int>& newest_first = by_age(query);
     for (std::int64_t kv_head = 0; kv_head < query.scores.extent(0); ++kv_head)
       for (std::int64_t member = 0; member < query.scores.extent(1); ++member) {
         const std::span<float> scores = query.scores[kv_head].row(member);
@@ -39,6 +36,48 @@ class BrokenStick final : public attnlab::RowWeighting {
         }
         if (own >= 0) scores[own] = static_cast<float>(left);
       }
+  }
+  attnlab::Derivative derivative() const noexcept override { return attnlab::Derivative::own; }
+  // A score takes from what is left for all older rows, and for the query's own.
+  void weigh_backward(const attnlab::QueryScores& before, attnlab::TensorView<float, 3> gradients,
+                      attnlab::Gradients&) const override {
+    const std::vector<int>& newest_first = by_age(before);
+    std::vector<double> weights(newest_first.size());
+    for (std::int64_t kv_head = 0; kv_head < gradients.extent(0); ++kv_head)
+      for (std::int64_t member = 0; member < gradients.extent(1); ++member) {
+        const std::span<const float> scores = before.scores[kv_head].row(member);
+        const std::span<float> of = gradients[kv_head].row(member);
+        double left = 1, older = 0;  // older: of the gradients times the weights of older rows
+        const auto is_own = [&](int row) { return before.key_positions[row] == before.query_position; };
+        for (const int row : newest_first) {
+          if (is_own(row) || scores[row] == -std::numeric_limits<float>::infinity()) continue;
+          const double share = 1 / (1 + std::exp(-static_cast<double>(scores[row])));
+          weights[row] = left * share;
+          left *= 1 - share;
+        }
+        for (const int row : newest_first)
+          if (is_own(row)) older = of[row] * left;
+        for (auto at = newest_first.rbegin(); at != newest_first.rend(); ++at) {
+          const int row = *at;
+          if (is_own(row) || scores[row] == -std::numeric_limits<float>::infinity()) {
+            of[row] = 0;
+            continue;
+          }
+          const double share = 1 / (1 + std::exp(-static_cast<double>(scores[row])));
+          const double own = of[row] * weights[row];
+          of[row] = static_cast<float>(own * (1 - share) - share * older);
+          older += own;
+        }
+      }
+  }
+
+ private:
+  static const std::vector<int>& by_age(const attnlab::QueryScores& query) {
+    thread_local std::vector<int> newest_first;
+    newest_first.resize(query.key_positions.size());
+    std::iota(newest_first.begin(), newest_first.end(), 0);
+    std::ranges::sort(newest_first, std::greater(), [&](int row) { return query.key_positions[row]; });
+    return newest_first;
   }
 };
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <vector>
 
 #include <attnlab/head_projections.h>
@@ -43,8 +44,51 @@ class MixedHeads final : public attnlab::RowWeighting {
   double multiply_adds(int heads) const noexcept override {
     return heads * ((pre.empty() ? 0.0 : 1.0) + (post.empty() ? 0.0 : 1.0));
   }
+  attnlab::Derivative derivative() const noexcept override { return attnlab::Derivative::own; }
+  void mix_backward(const attnlab::QueryScores& before, TensorView<float, 3> gradients,
+                    attnlab::Gradients& others) const override {
+    undo_mix(pre, before.scores, gradients, others);
+  }
+  void weigh_backward(const attnlab::QueryScores& before, TensorView<float, 3> gradients,
+                      attnlab::Gradients& others) const override {
+    const std::int64_t kv_heads = gradients.extent(0), group = gradients.extent(1), width = gradients.extent(2);
+    std::vector<float> numbers(static_cast<std::size_t>(kv_heads * group * width));
+    const TensorView<float, 3> weights(numbers.data(), {kv_heads, group, width});
+    for (std::int64_t kv_head = 0; kv_head < kv_heads; ++kv_head)
+      for (std::int64_t member = 0; member < group; ++member) {
+        std::ranges::copy(before.scores[kv_head].row(member), weights[kv_head].row(member).begin());
+        softmax(weights[kv_head].row(member));
+      }
+    undo_mix(post, weights, gradients, others);
+    for (std::int64_t kv_head = 0; kv_head < kv_heads; ++kv_head)
+      for (std::int64_t member = 0; member < group; ++member) {
+        const std::span<const float> of_head = weights[kv_head].row(member);
+        const std::span<float> of = gradients[kv_head].row(member);
+        const double mean = std::inner_product(of.begin(), of.end(), of_head.begin(), 0.0);
+        for (std::size_t row = 0; row < of.size(); ++row) of[row] = static_cast<float>(of_head[row] * (of[row] - mean));
+      }
+  }
 
  private:
+  // before, gradients [kv_heads, group, rows]: of what was mixed, and of the mixture, which becomes that of the former.
+  static void undo_mix(std::span<const float> weights, TensorView<const float, 3> before,
+                       TensorView<float, 3> gradients, attnlab::Gradients& others) {
+    if (weights.empty()) return;
+    const std::span<float> of_weights = others.of_parameter(weights);
+    const std::int64_t group = before.extent(1), heads = before.extent(0) * group;
+    const auto row_of = [&](const auto& rows, std::int64_t head) { return rows[head / group].row(head % group); };
+    for (std::int64_t to = 0; to < heads; ++to) {
+      const auto of = row_of(gradients, to);
+      for (std::int64_t head = 0; head < heads; ++head)
+        of_weights[to * heads + head] +=
+            static_cast<float>(std::inner_product(of.begin(), of.end(), row_of(before, head).begin(), 0.0));
+    }
+    std::vector<float> turned(weights.size());  // the transpose mixes gradients back
+    for (std::int64_t to = 0; to < heads; ++to)
+      for (std::int64_t head = 0; head < heads; ++head) turned[head * heads + to] = weights[to * heads + head];
+    mix(turned, gradients);
+  }
+
   // rows [kv_heads, group, rows]: that of head g becomes the sum over heads h of weights[g, h] times that of h.
   static void mix(std::span<const float> weights, TensorView<float, 3> rows) {
     if (weights.empty()) return;

@@ -26,6 +26,7 @@ class DistancePenalty final : public attnlab::ScoreHook {
  public:
   explicit DistancePenalty(int heads) : slopes_(slopes(heads)) {}
 
+  attnlab::Derivative derivative() const noexcept override { return attnlab::Derivative::additive; }
   void apply(attnlab::ScoreTile& tile) const noexcept override {
     const std::size_t rows = tile.key_positions.size();
     for (std::int64_t member = 0; member < tile.scores.extent(0); ++member) {

@@ -18,6 +18,8 @@ class LogPenalty final : public attnlab::ScoreHook {
  public:
   // r1, r2 [heads], positive
   void fill(std::span<const float> r1, std::span<const float> r2, int max_positions) {
+    of_r1_ = r1;
+    of_r2_ = r2;
     r1_.assign(r1.begin(), r1.end());
     r2_.assign(r2.begin(), r2.end());
     distances_ = std::clamp(max_positions, 1, kTableDistances);
@@ -25,6 +27,26 @@ class LogPenalty final : public attnlab::ScoreHook {
     for (std::size_t head = 0; head < r1.size(); ++head)
       for (Position distance = 0; distance < distances_; ++distance)
         table_[head * distances_ + distance] = penalty(head, distance);
+  }
+
+  attnlab::Derivative derivative() const noexcept override { return attnlab::Derivative::own; }
+  // s - r1 ln(1 + r2 m): by r1 it is -ln(1 + r2 m), by r2 -r1 m / (1 + r2 m).
+  void backward(const attnlab::ScoreTile& before, const attnlab::ScoreGradients& gradients) const override {
+    const std::span<float> of_r1 = gradients.others.of_parameter(of_r1_);
+    const std::span<float> of_r2 = gradients.others.of_parameter(of_r2_);
+    for (std::int64_t member = 0; member < before.scores.extent(0); ++member) {
+      const std::size_t head = before.first_head + member;
+      double by_r1 = 0, by_r2 = 0;
+      for (std::int64_t query = 0; query < before.scores.extent(1); ++query)
+        for (std::size_t row = 0; row < before.key_positions.size(); ++row) {
+          const double distance = std::max(before.query_positions[query] - before.key_positions[row], 0);
+          const double of = gradients.scores(member, query, row);
+          by_r1 -= of * std::log1p(r2_[head] * distance);
+          by_r2 -= of * r1_[head] * distance / (1 + r2_[head] * distance);
+        }
+      of_r1[head] += static_cast<float>(by_r1);
+      of_r2[head] += static_cast<float>(by_r2);
+    }
   }
 
   void apply(attnlab::ScoreTile& tile) const noexcept override {
@@ -54,7 +76,8 @@ class LogPenalty final : public attnlab::ScoreHook {
     return static_cast<float>(r1_[head] * std::log1p(static_cast<double>(r2_[head]) * distance));
   }
 
-  std::vector<double> r1_, r2_;  // [heads]
+  std::vector<double> r1_, r2_;           // [heads]
+  std::span<const float> of_r1_, of_r2_;  // the parameters that they were taken from
   int distances_ = 0;
   std::vector<float> table_;  // [heads, distances]
 };
@@ -74,13 +97,17 @@ class Kerple final : public attnlab::PositionScheme {
     return specs;
   }
   void bind(const attnlab::ParameterSet& parameters) override {
-    penalty_.fill(positive(parameters, "kerple_r1"), positive(parameters, "kerple_r2"), context_.max_positions);
+    r1_ = parameters.values("kerple_r1");
+    r2_ = parameters.values("kerple_r2");
+    refresh();
+  }
+  void refresh() override {
+    penalty_.fill(positive(r1_, "kerple_r1"), positive(r2_, "kerple_r2"), context_.max_positions);
   }
   const attnlab::ScoreHook* score_bias() const override { return &penalty_; }
 
  private:
-  std::span<const float> positive(const attnlab::ParameterSet& parameters, const std::string& name) const {
-    const std::span<const float> values = parameters.values(name);
+  std::span<const float> positive(std::span<const float> values, const std::string& name) const {
     for (std::size_t head = 0; head < values.size(); ++head)
       if (!(values[head] > 0))
         throw attnlab::Error("model.layers." + std::to_string(context_.layer) + ".self_attn." + name,
@@ -91,6 +118,7 @@ class Kerple final : public attnlab::PositionScheme {
   }
 
   attnlab::CreateContext context_;
+  std::span<const float> r1_, r2_;  // [heads]
   LogPenalty penalty_;
 };
 

@@ -40,6 +40,15 @@ class Learned final : public attnlab::PositionScheme {
       for (std::size_t i = 0; i < row.size(); ++i) row[i] += added[i];
     }
   }
+  void embeddings_backward(std::span<const attnlab::Position> positions, attnlab::TensorView<const float, 2> gradients,
+                           attnlab::Gradients& others) const override {
+    const std::span<float> of_table = others.of_parameter(table_);
+    for (std::size_t token = 0; token < positions.size(); ++token) {
+      const std::span<const float> of = gradients.row(static_cast<std::int64_t>(token));
+      float* to = of_table.data() + static_cast<std::size_t>(positions[token]) * of.size();
+      for (std::size_t i = 0; i < of.size(); ++i) to[i] += of[i];
+    }
+  }
   attnlab::Position max_positions() const override { return max_positions_; }
 
  private:

@@ -159,6 +159,22 @@ class Rotary final : public attnlab::Rotation {
   }
 
   void rotate(const attnlab::RotateArgs& args, attnlab::TensorView<float, 3> rows) const noexcept override {
+    turn_rows<Turn::forward>(args, rows);
+  }
+  // The transpose of a turn is the turn by the negated angle, with the same magnitude.
+  void rotate_back(const attnlab::RotateArgs& args, attnlab::TensorView<float, 3> gradients) const override {
+    turn_rows<Turn::back>(args, gradients);
+  }
+
+  static bool by_length(Scaling scaling) { return scaling == Scaling::dynamic || scaling == Scaling::longrope; }
+
+ private:
+  static constexpr int kTableRows = 8192;
+  static constexpr int kBlockPairs = 64;  // all pairs of a head of 128 channels
+  enum class Turn : bool { forward, back };
+
+  template <Turn Direction>
+  void turn_rows(const attnlab::RotateArgs& args, attnlab::TensorView<float, 3> rows) const noexcept {
     const bool is_beyond = by_length(options_.scaling) && args.length > original_length_;
     const bool is_dynamic = is_beyond && options_.scaling == Scaling::dynamic;  // angles of this call only
     const Angles& angles = is_beyond && !is_dynamic ? beyond_ : usual_;
@@ -183,16 +199,11 @@ class Rotary final : public attnlab::Rotation {
         } else {
           compute(position, frequencies, computed.data(), computed.data() + kBlockPairs);
         }
-        for (std::int64_t head = 0; head < rows.extent(1); ++head) turn(&rows(i, head, 0), first, pairs, cosine, sine);
+        for (std::int64_t head = 0; head < rows.extent(1); ++head)
+          turn<Direction>(&rows(i, head, 0), first, pairs, cosine, sine);
       }
     }
   }
-
-  static bool by_length(Scaling scaling) { return scaling == Scaling::dynamic || scaling == Scaling::longrope; }
-
- private:
-  static constexpr int kTableRows = 8192;
-  static constexpr int kBlockPairs = 64;  // all pairs of a head of 128 channels
 
   struct Angles {
     std::vector<double> frequencies;  // [width / 2]
@@ -241,14 +252,16 @@ class Rotary final : public attnlab::Rotation {
   }
 
   // Pairs first .. first + pairs of a head.
+  template <Turn Direction>
   void turn(float* x, int first, int pairs, const float* cosine, const float* sine) const noexcept {
+    constexpr float sign = Direction == Turn::forward ? 1 : -1;
     if (options_.traditional) {
       x += 2 * first;
       for (int j = 0; j < pairs; ++j) {
         const float a = x[2 * j];
         const float b = x[2 * j + 1];
-        x[2 * j] = a * cosine[j] - b * sine[j];
-        x[2 * j + 1] = b * cosine[j] + a * sine[j];
+        x[2 * j] = a * cosine[j] - sign * b * sine[j];
+        x[2 * j + 1] = b * cosine[j] + sign * a * sine[j];
       }
       return;
     }
@@ -257,8 +270,8 @@ class Rotary final : public attnlab::Rotation {
     for (int j = 0; j < pairs; ++j) {
       const float a = x[j];
       const float b = y[j];
-      x[j] = a * cosine[j] - b * sine[j];
-      y[j] = b * cosine[j] + a * sine[j];
+      x[j] = a * cosine[j] - sign * b * sine[j];
+      y[j] = b * cosine[j] + sign * a * sine[j];
     }
   }
 

@@ -53,9 +53,26 @@ class BucketBias final : public attnlab::ScoreHook {
 
   // table [buckets, heads]
   void fill(std::span<const float> table) {
+    table_ = table;
     for (int head = 0; head < heads_; ++head)
       for (int distance = 0; distance <= last_; ++distance)
         by_distance_[head * (last_ + 1) + distance] = table[buckets_[distance] * heads_ + head];
+  }
+
+  void refresh() { fill(table_); }
+
+  attnlab::Derivative derivative() const noexcept override { return attnlab::Derivative::own; }
+  // The gradient of a bucket is the sum of those of all scores that it was added to.
+  void backward(const attnlab::ScoreTile& before, const attnlab::ScoreGradients& gradients) const override {
+    const std::span<float> of_table = gradients.others.of_parameter(table_);
+    for (std::int64_t member = 0; member < before.scores.extent(0); ++member)
+      for (std::int64_t query = 0; query < before.scores.extent(1); ++query) {
+        const Position position = before.query_positions[query];
+        for (std::size_t row = 0; row < before.key_positions.size(); ++row) {
+          const int distance = std::clamp(position - before.key_positions[row], 0, last_);
+          of_table[buckets_[distance] * heads_ + before.first_head + member] += gradients.scores(member, query, row);
+        }
+      }
   }
 
   void apply(attnlab::ScoreTile& tile) const noexcept override {
@@ -77,6 +94,7 @@ class BucketBias final : public attnlab::ScoreHook {
   int last_;                        // distances beyond are in the bucket of this one
   std::vector<int> buckets_;        // [last + 1]
   std::vector<float> by_distance_;  // [heads, last + 1]
+  std::span<const float> table_;    // [buckets, heads]
 };
 
 class T5 final : public attnlab::PositionScheme {
@@ -93,6 +111,7 @@ class T5 final : public attnlab::PositionScheme {
   void bind(const attnlab::ParameterSet& parameters) override {
     bias_.fill(parameters.values("relative_attention_bias.weight"));
   }
+  void refresh() override { bias_.refresh(); }
   const attnlab::ScoreHook* score_bias() const override { return &bias_; }
 
  private:

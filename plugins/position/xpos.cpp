@@ -65,6 +65,20 @@ class ShrinkingRotary final : public attnlab::Rotation {
   }
 
   void rotate(const attnlab::RotateArgs& args, attnlab::TensorView<float, 3> rows) const noexcept override {
+    turn_rows(args, rows, 1);
+  }
+  // The transpose has the same factors and the negated angles.
+  void rotate_back(const attnlab::RotateArgs& args, attnlab::TensorView<float, 3> gradients) const override {
+    turn_rows(args, gradients, -1);
+  }
+  Position max_positions() const { return max_positions_; }
+
+ private:
+  static constexpr int kTableRows = 8192;
+  static constexpr int kBlockPairs = 64;             // all pairs of a head of 128 channels
+  static constexpr double kLargestKeyFactor = 1e30;  // the rest of the range of f32 is left to the keys
+
+  void turn_rows(const attnlab::RotateArgs& args, attnlab::TensorView<float, 3> rows, float sign) const noexcept {
     // Block by block of pairs, so that what no table holds fits on the stack.
     std::array<float, 2 * kBlockPairs> computed;
     for (int first = 0; first < width_ / 2; first += kBlockPairs) {
@@ -79,17 +93,11 @@ class ShrinkingRotary final : public attnlab::Rotation {
         } else {
           angles(position, args.side, first, pairs, computed.data(), computed.data() + kBlockPairs);
         }
-        for (std::int64_t head = 0; head < rows.extent(1); ++head) turn(&rows(i, head, 0), first, pairs, cosine, sine);
+        for (std::int64_t head = 0; head < rows.extent(1); ++head)
+          turn(&rows(i, head, 0), first, pairs, cosine, sine, sign);
       }
     }
   }
-
-  Position max_positions() const { return max_positions_; }
-
- private:
-  static constexpr int kTableRows = 8192;
-  static constexpr int kBlockPairs = 64;             // all pairs of a head of 128 channels
-  static constexpr double kLargestKeyFactor = 1e30;  // the rest of the range of f32 is left to the keys
 
   std::size_t offset(Position position, attnlab::RotateSide side) const noexcept {
     return (static_cast<std::size_t>(position) * 2 + (side == attnlab::RotateSide::key ? 1 : 0)) * width_;
@@ -109,19 +117,19 @@ class ShrinkingRotary final : public attnlab::Rotation {
 
   // Pairs (x[Step j], y[Step j]).
   template <int Step>
-  static void turn_pairs(float* x, float* y, const float* cosine, const float* sine, int pairs) noexcept {
+  static void turn_pairs(float* x, float* y, const float* cosine, const float* sine, int pairs, float sign) noexcept {
     for (int j = 0; j < pairs; ++j) {
       const float a = x[Step * j];
       const float b = y[Step * j];
-      x[Step * j] = a * cosine[j] - b * sine[j];
-      y[Step * j] = b * cosine[j] + a * sine[j];
+      x[Step * j] = a * cosine[j] - sign * b * sine[j];
+      y[Step * j] = b * cosine[j] + sign * a * sine[j];
     }
   }
-  void turn(float* x, int first, int pairs, const float* cosine, const float* sine) const noexcept {
+  void turn(float* x, int first, int pairs, const float* cosine, const float* sine, float sign) const noexcept {
     if (traditional_)
-      turn_pairs<2>(x + 2 * first, x + 2 * first + 1, cosine, sine, pairs);
+      turn_pairs<2>(x + 2 * first, x + 2 * first + 1, cosine, sine, pairs, sign);
     else
-      turn_pairs<1>(x + first, x + first + width_ / 2, cosine, sine, pairs);
+      turn_pairs<1>(x + first, x + first + width_ / 2, cosine, sine, pairs, sign);
   }
 
   bool traditional_;

@@ -99,7 +99,7 @@ const std::vector<std::pair<std::string, std::set<std::string>>> kRooms{
     {"rows", {"base", "parallel", "core"}},
     {"policies", {"base", "parallel"}},
     {"ops", {"base", "parallel"}},
-    {"steps", {"core", "ops"}},
+    {"steps", {"base", "parallel", "core", "ops"}},
     {"registry", {"base"}},
     {"machine", {"base", "ops"}},
     {"model/checkpoints", {"base"}},
@@ -111,14 +111,19 @@ const std::vector<std::pair<std::string, std::set<std::string>>> kRooms{
     {"report/summary", {"base", "report/read", "report/statistics"}},
     {"report/charts", {"base", "report/read", "report/summary"}},
     {"report/pages", {"base", "report/read", "report/statistics", "report/summary", "report/charts"}},
+    {"tasks", {"machine", "model/tokenizers", "report/read", "config", "base"}},
     {"choices", {"config", "core", "registry"}},
     {"assembly",
      {"choices", "machine", "model", "model/checkpoints", "model/config", "model/tokenizers", "registry", "config",
       "core", "rows", "steps", "base", "report/read"}},
+    {"training",
+     {"tasks", "choices", "model", "model/checkpoints", "model/config", "model/tokenizers", "steps", "config", "ops",
+      "parallel", "base"}},
     {"workloads",
-     {"assembly", "machine", "model", "model/tokenizers", "config", "core", "ops", "steps", "parallel", "base",
+     {"tasks", "assembly", "machine", "model", "model/tokenizers", "config", "core", "ops", "steps", "parallel", "base",
       "report/read"}},
-    {"conformance", {"assembly", "choices", "model", "registry", "core", "rows", "steps", "parallel", "base"}},
+    {"conformance",
+     {"training", "assembly", "choices", "model", "registry", "core", "rows", "steps", "parallel", "base"}},
     {"study",
      {"workloads", "assembly", "choices", "machine", "model", "model/checkpoints", "registry", "config", "core",
       "parallel", "base", "report/read"}},
@@ -129,8 +134,9 @@ const std::vector<std::pair<std::string, std::set<std::string>>> kRooms{
      {"assembly", "choices", "machine", "model", "registry", "core", "steps", "parallel", "base", "report/read",
       "report/pages"}},
     {"cli",
-     {"bench", "runner", "study", "workloads", "conformance", "assembly", "choices", "model", "model/checkpoints",
-      "registry", "config", "parallel", "base", "report/read", "report/summary", "report/charts", "report/pages"}},
+     {"bench", "runner", "study", "workloads", "training", "tasks", "conformance", "assembly", "choices", "model",
+      "model/checkpoints", "registry", "config", "parallel", "base", "report/read", "report/summary", "report/charts",
+      "report/pages"}},
 };
 
 TEST(Walls, RoomsKnowOnlyTheRoomsBelowThem) {
@@ -238,13 +244,17 @@ const std::vector<Allowed> kAllowed{
     {"framework/registry/guarded_storage.cpp", {"residual"}},
     {"framework/rows/checked_rows.cpp", {"truncate"}},
     {"framework/steps/checking_steps.cpp", {"gate", "merge"}},
+    {"framework/steps/recording_steps.cpp", {"gate", "merge"}},
     // Keys that the host itself has in experiments and results.
     {"framework/", {"seed", "none", "page"}},
     {"framework/config/ranges.cpp", {"factor"}},
+    {"framework/training/", {"linear", "decay"}},  // of learning rates
     {"framework/study/spec_schema.cpp", {"factor"}},
     {"framework/study/planned_study.cpp", {"kv_heads"}},
     {"framework/machine/environment.cpp", {"kernel", "bf16"}},
     {"framework/workloads/generate.cpp", {"top_k"}},
+    {"framework/tasks/mix.cpp", {"mix", "share"}},
+    {"framework/cli/describe_keys.cpp", {"share"}},
     {"framework/workloads/measure_", {"share"}},
     {"framework/report/read/metrics.cpp", {"weights"}},
     {"framework/report/read/study_inputs.cpp", {"weights"}},
@@ -262,6 +272,8 @@ const std::vector<Allowed> kAllowedInTexts{
     {"framework/", {"none", "window", "random", "merge"}},  // no one; of text or keys; weights; of pieces
     {"framework/", {"sink"}},                               // the logit, and the row that takes the rest
     {"framework/sdk/", {"learned"}},                        // a logit that training finds
+    {"framework/training/", {"linear"}},                    // a schedule
+    {"framework/tasks/markov.cpp", {"learned"}},            // from a sequence
     {"framework/assembly/compression.cpp", {"full"}},       // a cache that keeps every row
     {"framework/conformance/laws.cpp", {"full"}},           // the same
     {"framework/report/pages/markdown.cpp", {"f32"}},       // the type of numbers

@@ -111,4 +111,7 @@ struct OutputTensor {
 /// must fit the shape (checked: a programmer's mistake). Error (where = path) if it cannot be written.
 ATTNLAB_API void write_safetensors(const std::filesystem::path& path, std::span<const OutputTensor> tensors);
 
+/// Removes what writers of processes that are gone, killed while they wrote, left in a folder.
+ATTNLAB_API void remove_unfinished_files(const std::filesystem::path& folder);
+
 }  // namespace attnlab::model

@@ -1,10 +1,12 @@
 // Writing is all or nothing: a reader never sees half a file, also not after a full disk or a crash.
 #include <fcntl.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <charconv>
 #include <cstdint>
 #include <functional>
 #include <system_error>
@@ -21,6 +23,8 @@ namespace attnlab::model {
 namespace {
 
 constexpr std::size_t kAlignment = 64;  // a cache line, and the widest vector register
+constexpr std::string_view kTemporaryPrefix = ".attnlab.";
+constexpr std::string_view kTemporaryEnding = ".tmp";
 
 // The file under its temporary name; gone at the end of the block unless it was renamed.
 class TemporaryFile {
@@ -28,7 +32,7 @@ class TemporaryFile {
   explicit TemporaryFile(const std::filesystem::path& target) : target_(target) {
     static std::atomic<int> serial{0};
     // Not made of the name of the target, which may be as long as names can be.
-    path_ = target_.parent_path() / fmt::format(".attnlab.{}.{}.tmp", ::getpid(), serial++);
+    path_ = target_.parent_path() / fmt::format("{}{}.{}{}", kTemporaryPrefix, ::getpid(), serial++, kTemporaryEnding);
     fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd_ < 0) fail();
   }
@@ -126,6 +130,20 @@ void write_safetensors(const std::filesystem::path& path, std::span<const Output
   file.write(std::as_bytes(std::span(header)));
   for (const OutputTensor* tensor : ordered) file.write(tensor->bytes);
   file.rename_to_target();
+}
+
+void remove_unfinished_files(const std::filesystem::path& folder) {
+  std::error_code failure;
+  for (std::filesystem::directory_iterator entry(folder, failure), end; !failure && entry != end;
+       entry.increment(failure)) {
+    const std::string name = entry->path().filename().string();
+    if (!name.starts_with(kTemporaryPrefix) || !name.ends_with(kTemporaryEnding)) continue;
+    const std::string_view rest = std::string_view(name).substr(kTemporaryPrefix.size());
+    pid_t process = 0;
+    std::from_chars(rest.data(), rest.data() + rest.size(), process);
+    std::error_code ignored;
+    if (process > 0 && ::kill(process, 0) != 0 && errno == ESRCH) std::filesystem::remove(entry->path(), ignored);
+  }
 }
 
 }  // namespace attnlab::model

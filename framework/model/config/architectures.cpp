@@ -106,6 +106,10 @@ std::string_view architecture_name(Architecture architecture) noexcept {
   return row_of(architecture).name;
 }
 
+std::string_view architecture_type(Architecture architecture) noexcept {
+  return row_of(architecture).model_type;
+}
+
 Architecture read_architecture(const ConfigFields& fields, UnknownKeys unknown_keys) {
   const auto& rows = architectures();
   if (fields.has("architectures")) {

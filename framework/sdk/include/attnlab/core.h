@@ -35,6 +35,10 @@ struct KvShape {
 ATTNLAB_API void rotate_columns(const Rotation& rotation, const RotateArgs& args, const KvShape& shape,
                                 TensorView<float, 3> rows);
 
+/// The same for gradients of rotated rows: Rotation::rotate_back.
+ATTNLAB_API void rotate_columns_back(const Rotation& rotation, const RotateArgs& args, const KvShape& shape,
+                                     TensorView<float, 3> gradients);
+
 /// The query_cap of a tile whose source did not renumber positions.
 inline constexpr Position kNoCap = std::numeric_limits<Position>::max();
 

@@ -72,6 +72,9 @@ class ATTNLAB_API Module {
   virtual std::vector<ParameterSpec> parameters() const;
   /// Once, after loading. The set outlives the module.
   virtual void bind(const ParameterSet& parameters);
+  /// After the numbers of the set have changed (a step of training): what the module derived from them in `bind`
+  /// (tables, matrices that it packed) is derived anew. Nothing by default.
+  virtual void refresh();
 };
 
 }  // namespace attnlab

@@ -12,14 +12,21 @@
 
 namespace attnlab {
 
-/// A matrix that a variant makes itself, from values that it declared (a part of them, transposed ...).
+/// How the rows of a packed matrix stand in the values that it is made of.
+enum class PackedFrom : std::uint8_t { rows, columns };
+
+/// A matrix that a variant makes itself, from values that it declared or a part of them.
 class ATTNLAB_API PackedMatrix {
  public:
-  /// rows [out_dim, in_dim], copied.
-  PackedMatrix(std::span<const float> rows, std::int64_t out_dim, std::int64_t in_dim);
+  /// values: [out_dim, in_dim]; with PackedFrom::columns [in_dim, out_dim], and the matrix is the transpose. Copied,
+  /// and looked at again by `refresh`. A gradient of the matrix is one of these values.
+  PackedMatrix(std::span<const float> values, std::int64_t out_dim, std::int64_t in_dim,
+               PackedFrom from = PackedFrom::rows);
   ~PackedMatrix();
   PackedMatrix(PackedMatrix&&) noexcept;
   operator const Matrix&() const noexcept { return *matrix_; }  // NOLINT: it is one
+  /// After the values have changed; see Module::refresh.
+  void refresh();
 
  private:
   std::unique_ptr<Matrix> matrix_;

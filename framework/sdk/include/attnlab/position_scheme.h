@@ -5,6 +5,7 @@
 #include <span>
 
 #include <attnlab/chunk.h>
+#include <attnlab/gradients.h>
 #include <attnlab/module.h>
 #include <attnlab/tensor_view.h>
 
@@ -26,12 +27,20 @@ class ATTNLAB_API Rotation {
   virtual ~Rotation();
   /// Rotates in place; rows [n, heads, width], width dense. Row i of every head is at positions[i]. Any thread.
   virtual void rotate(const RotateArgs& args, TensorView<float, 3> rows) const noexcept = 0;
+  /// The transpose of the rotation, in place: gradients of rotated rows become those of the rows before. By default by
+  /// the matrix of each position, which is right for every rotation that is linear in the row, and slow: a scheme that
+  /// only turns pairs does the same at the negated angle.
+  virtual void rotate_back(const RotateArgs& args, TensorView<float, 3> gradients) const;
 };
 
 class ATTNLAB_API PositionScheme : public Module {
  public:
   /// embeddings [tokens, hidden_dim], changed in place. Called once a chunk.
   virtual void add_to_embeddings(std::span<const Position> positions, TensorView<float, 2> embeddings) const;
+  /// The derivative of `add_to_embeddings` by the scheme's own parameters; gradients [tokens, hidden_dim] of the
+  /// embeddings. What is added must not depend on the embeddings.
+  virtual void embeddings_backward(std::span<const Position> positions, TensorView<const float, 2> gradients,
+                                   Gradients& others) const;
   virtual const Rotation* rotation() const { return nullptr; }
   virtual const ScoreHook* score_bias() const { return nullptr; }
   /// How many positions the scheme can represent (the size of a table); 0: no limit.

@@ -7,6 +7,7 @@
 
 #include <attnlab/api.h>
 #include <attnlab/chunk.h>
+#include <attnlab/gradients.h>
 #include <attnlab/tensor_view.h>
 
 namespace attnlab {
@@ -26,11 +27,29 @@ struct ScoreTile {
   TensorView<const float, 3> queries = {};    // [queries, group, key_dim] as they meet the keys: rotated, scaled
 };
 
+/// What is known of a derivative. none: an arm that needs it is not trained. additive: what is added depends on
+/// positions alone, so there is nothing to write. own: the class writes it.
+enum class Derivative : std::uint8_t { none, additive, own };
+
+/// Gradients of one tile, for a hook that undoes its change of scores.
+struct ScoreGradients {
+  TensorView<float, 3> scores;  // [group, queries, rows] of the scores after the change; becomes that of those before
+  TensorView<float, 2> key_marks;  // [rows, KvShape::marks], added to
+  TensorView<float, 3> queries;    // [queries, group, key_dim] of ScoreTile::queries, added to
+  Gradients& others;               // of parameters, for this task alone; of buffers, at the tile's own tokens and heads
+};
+
 /// A change of scores: softcap, bias, anything per element, in a plain loop.
 class ATTNLAB_API ScoreHook {
  public:
   virtual ~ScoreHook();
   virtual void apply(ScoreTile& tile) const noexcept = 0;
+  virtual Derivative derivative() const noexcept { return Derivative::none; }
+  /// Error where there is no derivative.
+  virtual void require_derivative() const;
+  /// before: the tile as `apply` got it. Called where the derivative is `own`; from any thread, for a sequence and kv
+  /// head by one at a time.
+  virtual void backward(const ScoreTile& before, const ScoreGradients& gradients) const;
 };
 
 /// A block of queries and a tile of keys, for which a mask is asked.
@@ -77,6 +96,10 @@ class ATTNLAB_API Weighting {
   /// Turns scores, after hooks and masks, into weights in place. A score of -infinity is not seen and must become 0.
   /// seen [queries]: how many rows each query sees in this call of `attend`, in all tiles. From any thread.
   virtual void weigh(ScoreTile& tile, std::span<const int> seen) const noexcept = 0;
+  virtual Derivative derivative() const noexcept { return Derivative::none; }
+  /// before: scores as `weigh` got them; gradients [group, queries, rows]: of the weights, becomes that of the scores.
+  /// Called where the derivative is `own`.
+  virtual void backward(const ScoreTile& before, std::span<const int> seen, TensorView<float, 3> gradients) const;
 };
 
 /// All the scores of one query at once.
@@ -108,6 +131,12 @@ class ATTNLAB_API RowWeighting {
   /// mixture of heads costs is counted by it, and a check does not recompute more of it than it has time for. 0 by
   /// default: no more than a softmax.
   virtual double multiply_adds(int heads) const noexcept;
+  virtual Derivative derivative() const noexcept { return Derivative::none; }
+  /// The derivatives of `mix` and `weigh`. before: scores as they got them; gradients [kv_heads, group, rows]: of what
+  /// they made, becomes that of what they got. Called where the derivative is `own`; from any thread. `others`: of
+  /// parameters, for this task alone.
+  virtual void mix_backward(const QueryScores& before, TensorView<float, 3> gradients, Gradients& others) const;
+  virtual void weigh_backward(const QueryScores& before, TensorView<float, 3> gradients, Gradients& others) const;
 };
 
 }  // namespace attnlab

@@ -43,6 +43,14 @@ class ATTNLAB_API Scratch {
     std::size_t used_;
   };
 
+  /// The memory that there is, and how much of each part has been handed out and not given back.
+  struct Part {
+    float* first;
+    std::size_t floats;
+    std::size_t used;
+  };
+  [[nodiscard]] std::vector<Part> parts() const;
+
  private:
   struct Block;
   std::vector<Block> blocks_;

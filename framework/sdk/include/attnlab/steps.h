@@ -5,14 +5,19 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <initializer_list>
 #include <memory>
+#include <new>
 #include <optional>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <attnlab/api.h>
 #include <attnlab/core.h>
+#include <attnlab/gradients.h>
 #include <attnlab/module.h>
 #include <attnlab/position_scheme.h>
 #include <attnlab/scratch.h>
@@ -54,6 +59,18 @@ struct OwnWork {
   double bytes = 0;  // read and written beside weights and cached rows: a state
 };
 
+/// A dense buffer as one span, for Touched.
+template <class T, int Rank>
+[[nodiscard]] std::span<const float> all_of(TensorView<T, Rank> buffer) {
+  return {buffer.data(), static_cast<std::size_t>(buffer.elements())};
+}
+
+/// The buffers that a variant's own work has read and written; one that it changed in place is in both.
+struct Touched {
+  std::initializer_list<std::span<const float>> reads;
+  std::initializer_list<std::span<const float>> writes;
+};
+
 class ATTNLAB_API Steps {
  public:
   virtual ~Steps();
@@ -82,6 +99,15 @@ class ATTNLAB_API Steps {
    private:
     std::optional<Scratch::Scope> scope_;
   };
+
+  /// An object that lives as long as the buffers of the call: a mask or a hook that a variant makes for one call and
+  /// passes to `attend`, where a backward pass looks at it again. Its destructor is not called: views and numbers only.
+  template <class T, class... Arguments>
+  [[nodiscard]] const T& keep(Arguments&&... arguments) {
+    static_assert(alignof(T) <= 64);
+    return *new (floats(static_cast<std::int64_t>((sizeof(T) + sizeof(float) - 1) / sizeof(float))).data())
+        T(std::forward<Arguments>(arguments)...);
+  }
 
   /// Several products of one input [tokens, in_dim] share the parallel region.
   virtual void project(TensorView<const float, 2> input, std::span<const Projection> projections) = 0;
@@ -143,6 +169,17 @@ class ATTNLAB_API Steps {
   /// Has no effect on results.
   virtual void own_work(const OwnWork& work) = 0;
 
+  /// Whether a backward pass will follow, so that what `custom` is given is kept.
+  [[nodiscard]] virtual bool records() const noexcept { return false; }
+  /// The derivative of work that the variant has just done itself, between two steps. Where a backward pass follows,
+  /// backward(Gradients&) is called in it: it adds to the gradients of what was read, from those of what was written,
+  /// and turns those of what was changed in place. Buffers then hold what they held at the time of this call. Work that
+  /// is not told here has no derivative, and a later step that reads its result refuses to be trained.
+  template <class Backward>
+  void custom(const Touched& touched, Backward&& backward) {
+    if (records()) record(touched, std::forward<Backward>(backward));
+  }
+
  protected:
   explicit Steps(Scratch& scratch);
   /// To be called when a forward pass begins: drops the buffers that layers shared in the pass before.
@@ -150,7 +187,9 @@ class ATTNLAB_API Steps {
   /// For a layer that runs without the layers before it: what they would share is zeros.
   void set_lone_layer() noexcept { is_lone_ = true; }
   /// Whether buffers are needed after the layer's call, for a backward pass.
-  [[nodiscard]] virtual bool keeps_buffers() const noexcept { return false; }
+  [[nodiscard]] virtual bool keeps_buffers() const noexcept { return records(); }
+  /// See custom.
+  virtual void record(const Touched& touched, std::function<void(Gradients&)> backward);
 
  private:
   struct Shared;

@@ -1,28 +1,35 @@
-#include "workloads/recall_data.h"
+#include "tasks/recall_data.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <utility>
 
-#include <attnlab/random.h>
+#include "tasks/generated.h"
 
-namespace attnlab::experiment {
+namespace attnlab::tasks {
 namespace {
-
-using model::TokenId;
 
 constexpr double kPower = 0.01;  // a of the weights r^(a - 1)
 
-// `count` different ones of first .. end - 1, in the order drawn.
-std::vector<TokenId> draw_tokens(int first, int end, int count, SplitMix64& draws) {
-  std::vector<TokenId> all(end - first);
-  std::iota(all.begin(), all.end(), first);
-  for (int i = 0; i < count; ++i) std::swap(all[i], all[i + draws.below(all.size() - i)]);
-  all.resize(count);
-  return all;
-}
+// The tokens of 0 .. vocab - 1 that are none of the used ones, by rank.
+class Fillers {
+ public:
+  Fillers(int vocab, std::vector<TokenId> used) : count_(vocab - static_cast<int>(used.size())) {
+    std::ranges::sort(used);
+    for (std::size_t i = 0; i < used.size(); ++i) before_.push_back(used[i] - static_cast<TokenId>(i));
+  }
+  TokenId draw(SplitMix64& draws) const {
+    const auto rank = static_cast<TokenId>(draws.below(static_cast<std::uint64_t>(count_)));
+    return rank + static_cast<TokenId>(std::ranges::upper_bound(before_, rank) - before_.begin());
+  }
+
+ private:
+  int count_;
+  std::vector<TokenId> before_;  // of each used token, ascending: how many fillers are below it
+};
 
 // `count` different ones of 0 .. places - 1, in the order drawn.
 std::vector<int> draw_places(int places, int count, SplitMix64& draws) {
@@ -58,25 +65,24 @@ std::optional<Problem> recall_problem(const RecallShape& shape) {
   return std::nullopt;
 }
 
-RecallExample recall_example(const RecallShape& shape, std::uint64_t seed, int number) {
+RecallExample recall_example(const RecallShape& shape, std::uint64_t seed, std::int64_t number) {
   ATTNLAB_CHECK(!recall_problem(shape), "a shape that the reader of the experiment should have refused");
   SplitMix64 draws(seed, static_cast<std::uint64_t>(number));
-  const std::vector<TokenId> keys = draw_tokens(0, shape.vocab / 2, shape.pairs, draws);
-  const std::vector<TokenId> values = draw_tokens(shape.vocab / 2, shape.vocab, shape.pairs, draws);
+  return draw_recall(shape, draws);
+}
 
-  std::vector<bool> used(shape.vocab, false);
-  for (const TokenId key : keys) used[key] = true;
-  for (const TokenId value : values) used[value] = true;
-  std::vector<TokenId> fillers;
-  for (TokenId token = 0; token < shape.vocab; ++token)
-    if (!used[token]) fillers.push_back(token);
+RecallExample draw_recall(const RecallShape& shape, SplitMix64& draws) {
+  const std::vector<TokenId> keys = draw_distinct(0, shape.vocab / 2, shape.pairs, draws);
+  const std::vector<TokenId> values = draw_distinct(shape.vocab / 2, shape.vocab, shape.pairs, draws);
+  std::vector<TokenId> used = keys;
+  used.insert(used.end(), values.begin(), values.end());
+  const Fillers fillers(shape.vocab, std::move(used));
 
   const std::vector<int> places = draw_places(shape.places(), shape.pairs, draws);
   RecallExample example;
   for (int pair = 0; pair < shape.pairs; ++pair)
     example.tokens.insert(example.tokens.end(), {keys[pair], values[pair]});
-  while (static_cast<int>(example.tokens.size()) < shape.length)
-    example.tokens.push_back(fillers[draws.below(fillers.size())]);
+  while (static_cast<int>(example.tokens.size()) < shape.length) example.tokens.push_back(fillers.draw(draws));
   for (int pair = 0; pair < shape.pairs; ++pair) {
     const int position = shape.prompt() + 2 * places[pair];
     example.tokens[position] = keys[pair];
@@ -86,4 +92,4 @@ RecallExample recall_example(const RecallShape& shape, std::uint64_t seed, int n
   return example;
 }
 
-}  // namespace attnlab::experiment
+}  // namespace attnlab::tasks

@@ -9,10 +9,11 @@
 
 #include <attnlab/api.h>
 #include <attnlab/error.h>
+#include <attnlab/random.h>
 
-#include "model/tokenizers/tokenizer.h"
+#include "tasks/task.h"
 
-namespace attnlab::experiment {
+namespace attnlab::tasks {
 
 struct RecallShape {
   int length = 0;  // tokens
@@ -28,12 +29,12 @@ struct RecallShape {
 struct RecallQuery {
   int position = 0;
   int value_position = 0;
-  model::TokenId value = 0;
+  TokenId value = 0;
 };
 
 struct RecallExample {
-  std::vector<model::TokenId> tokens;  // [length]
-  std::vector<RecallQuery> queries;    // [pairs], by position
+  std::vector<TokenId> tokens;       // [length]
+  std::vector<RecallQuery> queries;  // [pairs], by position
 };
 
 /// Why no example has this shape; `where` is left empty.
@@ -43,6 +44,9 @@ struct RecallExample {
 /// key is then put at the first token of a place that is drawn among those still free, place r = 1, 2, ... with weight
 /// r^-0.99. Everything else is filled with random tokens that are none of the example's keys or values; so no answer
 /// is ever fed.
-[[nodiscard]] ATTNLAB_API RecallExample recall_example(const RecallShape& shape, std::uint64_t seed, int number);
+[[nodiscard]] ATTNLAB_API RecallExample recall_example(const RecallShape& shape, std::uint64_t seed,
+                                                       std::int64_t number);
+/// The same from a generator.
+[[nodiscard]] RecallExample draw_recall(const RecallShape& shape, SplitMix64& draws);
 
-}  // namespace attnlab::experiment
+}  // namespace attnlab::tasks

@@ -1,0 +1,93 @@
+// Recorded steps between the layers.
+#include <algorithm>
+
+#include <attnlab/random.h>
+
+#include "ops/products.h"
+#include "ops/row_backward.h"
+#include "ops/row_steps.h"
+#include "parallel/parallel.h"
+#include "steps/recording_steps.h"
+
+namespace attnlab {
+
+void RecordingSteps::embed(std::span<const std::int32_t> tokens, const Embedding& embedding, TensorView<float, 2> out) {
+  write(out);
+  ModelSteps::embed(tokens, embedding, out);
+  keep([this, embedding, out, ids = std::vector<std::int32_t>(tokens.begin(), tokens.end())] {
+    const std::int64_t width = out.extent(1);
+    float* table = embedding.tied != nullptr
+                       ? parameters_.matrix(*embedding.tied).gradient
+                       : parameters_.table(embedding.table, static_cast<std::size_t>(embedding.vocab * width)).data();
+    const TensorView<float, 2> of = of_.of(out);
+    // A task owns some of the columns, so that rows of the same id are added in order.
+    constexpr std::int64_t columns = 16;
+    parallel_for(static_cast<int>((width + columns - 1) / columns), [&](int task, WorkerSlot) {
+      const std::int64_t first = task * columns, end = std::min(first + columns, width);
+      for (std::size_t token = 0; token < ids.size(); ++token) {
+        float* to = table + ids[token] * width;
+        const float* from = of.row(static_cast<std::int64_t>(token)).data();
+        for (std::int64_t i = first; i < end; ++i) to[i] += from[i];
+      }
+    });
+  });
+}
+
+void RecordingSteps::add_positions(const PositionScheme& scheme, std::span<const Position> positions,
+                                   TensorView<float, 2> embeddings) {
+  direct_.add_positions(scheme, positions, embeddings);
+  keep([this, &scheme, positions, embeddings] { scheme.embeddings_backward(positions, of_.of(embeddings), of_); });
+}
+
+void RecordingSteps::add_norm(TensorView<float, 2> x, const float* delta, std::span<const float> weight, float eps,
+                              TensorView<float, 2> out) {
+  read(x, "add_norm");
+  const TensorView<const float, 2> added(delta, {x.extent(0), x.extent(1)});
+  if (delta != nullptr) read(added, "add_norm");
+  write(out);
+  const std::uint64_t key = SplitMix64(dropout_key_, dropped_).next();
+  const float share = added.data() == nullptr ? 0 : dropout_;
+  if (share > 0) {
+    ++dropped_;
+    drop({const_cast<float*>(delta), {x.extent(0), x.extent(1)}}, share, key);  // a buffer of the pass
+  }
+  direct_.add_norm(x, delta, weight, eps, out);
+  // Only these steps look at the residual stream, and they keep what they saw of it: nothing is put back.
+  keep([this, x, added, weight, eps, out, share, key, input = saved(TensorView<const float, 2>(x))] {
+    const TensorView<float, 2> of_x = of_.of(x);
+    norm_rows_backward(one_head(input), weight, eps, one_head(TensorView<const float, 2>(of_.of(out))), one_head(of_x),
+                       of_values(weight));
+    if (added.data() == nullptr) return;
+    const float one[] = {1.0F, 1.0F};
+    const TensorView<float, 2> of_added = of_.of(added);
+    blend_rows(one_head(TensorView<const float, 2>(of_x)), one, one_head(of_added));
+    if (share > 0) drop(of_added, share, key);
+  });
+}
+
+void RecordingSteps::drop(TensorView<float, 2> rows, float share, std::uint64_t key) {
+  const auto limit = static_cast<std::uint64_t>(static_cast<double>(share) * 0x1p64);
+  parallel_for(static_cast<int>(rows.extent(0)), [&](int row, WorkerSlot) {
+    SplitMix64 draws(key, static_cast<std::uint64_t>(row));
+    for (float& value : rows.row(row)) value = draws.next() < limit ? 0 : value / (1 - share);
+  });
+}
+
+void RecordingSteps::gated_project(TensorView<const float, 2> input, const GatedProjection& halves,
+                                   TensorView<float, 2> out) {
+  read(input, "gated_project");
+  write(out);
+  const std::int64_t tokens = input.extent(0), width = out.extent(1);
+  const TensorView<float, 2> gate = rows(tokens, width), up = rows(tokens, width);
+  const Projection projections[] = {{halves.gate, gate, halves.gate_bias}, {halves.up, up, halves.up_bias}};
+  project(input, projections);
+  std::copy_n(up.data(), up.elements(), out.data());
+  direct_.silu_multiply(gate, out);
+  keep([this, gate, up, out] {
+    const TensorView<float, 2> of_up = of_.of(up);
+    std::copy_n(of_.of(out).data(), of_up.elements(), of_up.data());
+    silu_multiply_rows_backward(gate, up, of_up, of_.of(gate));
+  });
+}
+
+}  // namespace attnlab

@@ -1,0 +1,244 @@
+#include "training/trainer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <memory>
+#include <vector>
+
+#include <attnlab/error.h>
+#include <attnlab/random.h>
+
+#include "tasks/example_order.h"
+#include "training/clipping.h"
+#include "training/optimiser.h"
+#include "training/schedule.h"
+#include "training/training_csv.h"
+
+namespace attnlab::training {
+namespace {
+
+// A state is kept each second, or more seldom where it takes long to write: 5 % of the time at most.
+constexpr double kSecondsBetweenStates = 1;
+constexpr double kTimesOfWriting = 20;
+
+using Clock = std::chrono::steady_clock;
+
+// The sequences of a batch, and what is predicted in them.
+struct Batch {
+  std::vector<tasks::Example> examples;
+  std::vector<TrainingSequence> sequences;
+  std::int64_t predicted = 0;
+  std::int64_t tokens = 0;
+  double optimum = 0;  // summed, where it is known
+
+  void draw(const tasks::Task& task, std::uint64_t seed, tasks::Split split, std::int64_t first, std::int64_t count) {
+    examples.resize(static_cast<std::size_t>(count));
+    sequences.clear();
+    predicted = tokens = 0;
+    optimum = 0;
+    for (std::int64_t i = 0; i < count; ++i) {
+      tasks::Example& example = examples[i];
+      example.clear();
+      task.example(seed, split, tasks::example_index(task, seed, split, first + i), example);
+      sequences.push_back({example.input, example.targets});
+      tokens += std::ssize(example.input);
+      predicted += std::ssize(example.targets) - std::ranges::count(example.targets, kNoTarget);
+      for (const double nats : example.optimum) optimum += nats;
+    }
+  }
+};
+
+class Loop {
+ public:
+  Loop(TrainedModel& model, const TrainingPlan& plan)
+      : model_(model), plan_(plan), choice_(plan.choice), tensors_(tensors_of(model)) {
+    optimiser_ = make_optimiser(choice_.optimiser, tensors_);
+    clipping_.emplace(choice_.clip, tensors_);
+    batch_.draw(plan.task, plan.seed, tasks::Split::train, 0, choice_.batch);
+    steps_ = steps_of(choice_, static_cast<double>(batch_.predicted), plan.task.examples(tasks::Split::train));
+    plan_seconds_ = choice_.length.unit == LengthUnit::seconds ? choice_.length.count : 0;
+  }
+
+  TrainingResult run(const std::function<void(const TrainingProgress&)>& progress) {
+    std::filesystem::create_directories(plan_.folder);
+    csv_.emplace(plan_.resumes ? restore() : TrainingCsv::begin(plan_.folder / "training.csv"));
+    began_ = kept_ = Clock::now();
+    Clock::time_point told = began_;
+    while (result_.end == TrainingEnd::finished && !is_over()) {
+      make_step();
+      if (result_.end == TrainingEnd::diverged) break;
+      const Clock::time_point now = Clock::now();
+      if (seconds_between(kept_, now) >= std::max(kSecondsBetweenStates, kTimesOfWriting * seconds_to_keep_)) keep();
+      if (seconds_between(told, now) >= 1) {
+        told = now;
+        progress({result_.steps, estimated_steps(), result_.loss, seconds_left()});
+      }
+    }
+    if (result_.end == TrainingEnd::diverged) return result_;
+    if (choice_.evaluate && plan_.task.examples(tasks::Split::validation) > 0 && !is_evaluated_) look_at_held_out();
+    (void)csv_->sync();
+    result_.seconds = seconds();
+    write_checkpoint(plan_.folder / "checkpoint", plan_.checkpoint, tensors_);
+    std::filesystem::remove(state_file());
+    return result_;
+  }
+
+ private:
+  static std::vector<TrainedTensor> tensors_of(TrainedModel& model) {
+    std::vector<TrainedTensor> tensors;
+    for (TrainedParameter& parameter : model.parameters().all())
+      tensors.push_back({parameter.name, parameter.shape, parameter.values, parameter.gradient});
+    return tensors;
+  }
+  static double seconds_between(Clock::time_point first, Clock::time_point last) {
+    return std::chrono::duration<double>(last - first).count();
+  }
+  [[nodiscard]] double seconds() const { return seconds_before_ + seconds_between(began_, Clock::now()); }
+  [[nodiscard]] std::filesystem::path state_file() const { return plan_.folder / "state.safetensors"; }
+  [[nodiscard]] bool is_over() const { return steps_ ? result_.steps >= *steps_ : seconds() >= plan_seconds_; }
+  [[nodiscard]] std::int64_t estimated_steps() const {
+    if (steps_) return *steps_;
+    if (result_.steps == 0) return 1;
+    return std::max<std::int64_t>(result_.steps,
+                                  std::llround(static_cast<double>(result_.steps) * plan_seconds_ / seconds()));
+  }
+  [[nodiscard]] double seconds_left() const {
+    if (!steps_) return std::max(0.0, plan_seconds_ - seconds());
+    return seconds() / static_cast<double>(std::max<std::int64_t>(1, result_.steps)) *
+           static_cast<double>(*steps_ - result_.steps);
+  }
+
+  void make_step() {
+    const std::int64_t step = result_.steps + 1;
+    batch_.draw(plan_.task, plan_.seed, tasks::Split::train, result_.steps * choice_.batch, choice_.batch);
+    model_.parameters().clear_gradients();
+    model_.set_dropout(choice_.dropout, SplitMix64(plan_.seed, static_cast<std::uint64_t>(step)).next());
+    BatchLoss loss;
+    const std::int64_t part = (choice_.batch + choice_.accumulate - 1) / choice_.accumulate;
+    for (std::int64_t first = 0; first < choice_.batch; first += part) {
+      const auto of_part = std::span(batch_.sequences).subspan(first, std::min(part, choice_.batch - first));
+      loss.sum += model_.accumulate(of_part, 1.0 / static_cast<double>(batch_.predicted)).sum;
+    }
+    result_.loss = loss.sum / static_cast<double>(batch_.predicted);
+    const double norm = clipping_->clip(tensors_);
+    if (!std::isfinite(result_.loss) || !std::isfinite(norm)) {
+      result_.end = TrainingEnd::diverged;
+      return;
+    }
+    const double factor =
+        factor_of(choice_.schedule, static_cast<double>(step), static_cast<double>(estimated_steps()));
+    optimiser_->step(tensors_, step, factor);
+    model_.write_back();
+    result_.steps = step;
+    result_.tokens += batch_.predicted;
+    result_.learning_rate = optimiser_->learning_rate(factor);
+    csv_->add({step, result_.loss, norm, result_.learning_rate, result_.tokens, seconds()});
+    watch_divergence();
+    is_evaluated_ = false;
+    if (choice_.evaluate && choice_.evaluate->every > 0 && step % choice_.evaluate->every == 0) look_at_held_out();
+  }
+
+  // A loss above that of the first step for the last tenth of the steps.
+  void watch_divergence() {
+    if (result_.steps == 1) first_loss_ = result_.loss;
+    above_first_ = result_.loss > first_loss_ ? above_first_ + 1 : 0;
+    if (steps_ && above_first_ >= std::max<std::int64_t>(2, *steps_ / 10) && result_.steps == *steps_)
+      result_.end = TrainingEnd::diverged;
+  }
+
+  void look_at_held_out() {
+    if (plan_.task.examples(tasks::Split::validation) == 0) return;
+    result_.held_out = evaluate(model_, plan_.task, choice_.batch, choice_.evaluate->batches);
+    is_evaluated_ = true;
+    if (!choice_.stop) return;
+    const bool is_reached = (choice_.stop->accuracy && result_.held_out->accuracy >= *choice_.stop->accuracy) ||
+                            (choice_.stop->loss && result_.held_out->loss <= *choice_.stop->loss);
+    if (is_reached) result_.end = TrainingEnd::stopped_early;
+  }
+
+  void keep() {
+    const Clock::time_point begins = Clock::now();
+    StateWriter writer;
+    for (const TrainedTensor& tensor : tensors_) writer.add("parameter " + tensor.name, tensor.values);
+    optimiser_->save(writer);
+    writer.write(state_file(), {.belongs_to = plan_.belongs_to,
+                                .step = result_.steps,
+                                .csv_bytes = csv_->sync(),
+                                .loop = {{"tokens", result_.tokens},
+                                         {"seconds", seconds()},
+                                         {"loss", result_.loss},
+                                         {"learning_rate", result_.learning_rate},
+                                         {"first_loss", first_loss_},
+                                         {"above_first", above_first_}}});
+    kept_ = Clock::now();
+    seconds_to_keep_ = seconds_between(begins, kept_);
+  }
+
+  TrainingCsv restore() {
+    if (!std::filesystem::exists(state_file())) return TrainingCsv::begin(plan_.folder / "training.csv");
+    const StateReader reader = StateReader::open(state_file(), plan_.belongs_to);
+    for (const TrainedTensor& tensor : tensors_) reader.read("parameter " + tensor.name, tensor.values);
+    optimiser_->restore(reader);
+    model_.write_back();
+    const StateFacts& facts = reader.facts();
+    result_.steps = facts.step;
+    result_.tokens = facts.loop.at("tokens");
+    result_.loss = facts.loop.at("loss");
+    result_.learning_rate = facts.loop.at("learning_rate");
+    first_loss_ = facts.loop.at("first_loss");
+    above_first_ = facts.loop.at("above_first");
+    seconds_before_ = facts.loop.at("seconds");
+    return TrainingCsv::resume(plan_.folder / "training.csv", facts.csv_bytes);
+  }
+
+  TrainedModel& model_;
+  const TrainingPlan& plan_;
+  const TrainChoice& choice_;
+  std::vector<TrainedTensor> tensors_;
+  std::unique_ptr<Optimiser> optimiser_;
+  std::optional<Clipping> clipping_;
+  std::optional<TrainingCsv> csv_;
+  Batch batch_;
+  std::optional<std::int64_t> steps_;  // none: the seconds end the run
+  double plan_seconds_ = 0;
+  double seconds_before_ = 0;  // of earlier runs of a training that is resumed
+  double first_loss_ = 0;
+  std::int64_t above_first_ = 0;  // steps in a row whose loss was above the first
+  bool is_evaluated_ = false;
+  double seconds_to_keep_ = 0;
+  Clock::time_point began_, kept_;
+  TrainingResult result_;
+};
+
+}  // namespace
+
+HeldOut evaluate(TrainedModel& model, const tasks::Task& task, std::int64_t batch, std::int64_t batches) {
+  constexpr std::uint64_t seed = 0;  // held-out data are the same for every training
+  const std::int64_t examples = task.examples(tasks::Split::validation);
+  const std::int64_t wanted = std::min(examples, batch * batches);
+  BatchLoss all;
+  double optimum = 0;
+  Batch drawn;
+  for (std::int64_t first = 0; first < wanted; first += batch) {
+    drawn.draw(task, seed, tasks::Split::validation, first, std::min(batch, wanted - first));
+    const BatchLoss loss = model.evaluate(drawn.sequences);
+    all.sum += loss.sum;
+    all.predicted += loss.predicted;
+    all.correct += loss.correct;
+    optimum += drawn.optimum;
+  }
+  const auto predicted = static_cast<double>(std::max<std::int64_t>(1, all.predicted));
+  HeldOut held{.loss = all.sum / predicted, .accuracy = static_cast<double>(all.correct) / predicted};
+  if (task.facts().knows_optimum) held.above_optimum = held.loss - optimum / predicted;
+  return held;
+}
+
+TrainingResult train(TrainedModel& model, const TrainingPlan& plan,
+                     const std::function<void(const TrainingProgress&)>& progress) {
+  return Loop(model, plan).run(progress);
+}
+
+}  // namespace attnlab::training

@@ -1,0 +1,108 @@
+// `attnlab train` as it is used: its files, the same bits for any number of threads and after any number of kills, and
+// what is refused.
+#include <cmath>
+#include <random>
+
+#include "e2e/background.h"
+#include "golden/golden_tensors.h"
+
+namespace attnlab::program_test {
+namespace {
+
+constexpr const char* kModel =
+    "hidden_size: 32\nintermediate_size: 48\nnum_hidden_layers: 2\nnum_attention_heads: 4\nnum_key_value_heads: 2\n"
+    "vocab_size: 64\nmax_position_embeddings: 64\nrms_norm_eps: 1.0e-5\nrope_theta: 10000\ninitializer_range: 0.05\n"
+    "tie_word_embeddings: true\n";
+
+std::string file(const std::string& length, const std::string& more = "") {
+  return "model: model.yaml\nseed: 3\n" + more +
+         "train:\n  task: {recall: {length: 32, pairs: 4, vocab: 64}}\n  batch: 8\n  " + length +
+         "\n  optimiser: {adamw: {lr: 3.0e-3}}\n  schedule: {cosine: {warmup: 5}}\n  dropout: 0.1\n"
+         "  evaluate: {every: 50, batches: 2}\n";
+}
+
+// The curve without what the clock says.
+std::vector<std::string> curve(const fs::path& folder) {
+  std::vector<std::string> lines = lines_of(read_file(folder / "training.csv"));
+  for (std::string& line : lines) line = line.substr(0, line.rfind(','));
+  return lines;
+}
+
+TEST(Train, GivesTheSameBitsForEveryNumberOfThreads) {
+  const Sandbox sandbox;
+  sandbox.write("model.yaml", kModel);
+  sandbox.write("train.yaml", file("steps: 20"));
+  for (const char* threads : {"1", "2", "3"})
+    ASSERT_EQ(sandbox.run({"train", "train.yaml", "-o", std::string("of_") + threads, "--threads", threads}).exit_code,
+              0);
+  const std::string weights = read_file(sandbox / "of_1/checkpoint/model.safetensors");
+  EXPECT_EQ(curve(sandbox / "of_1").size(), 21U);
+  for (const char* folder : {"of_2", "of_3"}) {
+    EXPECT_TRUE(read_file(sandbox / folder / "checkpoint/model.safetensors") == weights) << folder;
+    EXPECT_EQ(curve(sandbox / folder), curve(sandbox / "of_1")) << folder;
+  }
+}
+
+TEST(Train, LowersTheLossAndLeavesACheckpointThatIsRead) {
+  const Sandbox sandbox;
+  sandbox.write("model.yaml", kModel);
+  sandbox.write("train.yaml", file("steps: 150"));
+  const Outcome outcome = sandbox.run({"train", "train.yaml", "-o", "out"});
+  ASSERT_EQ(outcome.exit_code, 0) << outcome;
+  expect_mentions(outcome.out, {"finished: 150 steps, ", "held out ", "accuracy "});
+  const std::vector<std::string> rows = curve(sandbox / "out");
+  const auto loss = [&](std::size_t row) { return std::stod(rows.at(row).substr(rows.at(row).find(',') + 1)); };
+  EXPECT_LT(loss(150), 0.9 * loss(1));
+  EXPECT_NEAR(loss(1), std::log(64.0), 0.2) << "a model that knows nothing";
+  expect_well(sandbox.run({"logits", "out/checkpoint", "--prompt", "\x01\x02\x03", "-o", "logits.safetensors"}));
+  EXPECT_FALSE(fs::exists(sandbox / "out/state.safetensors")) << "a training that has ended is not gone on with";
+}
+
+// Killed again and again, at instants that a seed draws, it ends with what an undisturbed training gives.
+TEST(Train, EndsWithTheSameBitsAfterKills) {
+  constexpr int kKills = 12;
+  const Sandbox sandbox;
+  sandbox.write("model.yaml", kModel);
+  sandbox.write("train.yaml", file("steps: 1500"));
+  ASSERT_EQ(sandbox.run({"train", "train.yaml", "-o", "whole"}).exit_code, 0);
+  std::mt19937 draws(5);
+  int killed = 0;
+  while (killed < kKills) {
+    std::vector<std::string> arguments{"train", "train.yaml", "-o", "killed"};
+    if (killed > 0) arguments.emplace_back("--resume");
+    Background training(sandbox, arguments);
+    std::this_thread::sleep_for(std::chrono::milliseconds(200 + draws() % 1600));
+    const int status = training.end_with(SIGKILL).exit_code;
+    if (status == 0) break;  // it was faster
+    ++killed;
+  }
+  EXPECT_GE(killed, 2);
+  if (!fs::exists(sandbox / "killed/checkpoint")) {
+    const Outcome outcome = sandbox.run({"train", "train.yaml", "-o", "killed", "--resume"});
+    ASSERT_EQ(outcome.exit_code, 0) << outcome;
+  }
+  EXPECT_EQ(curve(sandbox / "killed"), curve(sandbox / "whole"));
+  EXPECT_TRUE(read_file(sandbox / "killed/checkpoint/model.safetensors") ==
+              read_file(sandbox / "whole/checkpoint/model.safetensors"));
+}
+
+TEST(Train, RefusesWhatCannotBeTrained) {
+  const Sandbox sandbox;
+  sandbox.write("model.yaml", kModel);
+  sandbox.write("train.yaml", file("steps: 10"));
+  sandbox.write("full/something", "a file");
+  expect_refused(sandbox, {"train", "train.yaml", "-o", "full"}, {"full: the folder is not empty", "--resume"});
+  sandbox.write("vocab.yaml", [] {
+    std::string text = file("steps: 10");
+    return text.replace(text.find("vocab: 64"), 9, "vocab: 65");
+  }());
+  expect_refused(sandbox, {"train", "vocab.yaml", "-o", "out"}, {"vocab.yaml:", "vocab"});
+  sandbox.write("search.yaml", [] {
+    std::string text = file("steps: 10");
+    return text.replace(text.find("{lr: 3.0e-3}"), 12, "{}") + "  search: {lr: [1.0e-3, 3.0e-3]}\n";
+  }());
+  expect_refused(sandbox, {"train", "search.yaml", "-o", "out"}, {"search.yaml:", "a part of an experiment"});
+}
+
+}  // namespace
+}  // namespace attnlab::program_test
