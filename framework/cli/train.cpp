@@ -48,14 +48,18 @@ experiment::ResolvedArm arm_of(const training::TrainFile& file, const experiment
 
 // Digests of what a kept state belongs to. Weights are those of the start.
 training::Belonging belonging(const training::TrainFile& file, const tasks::Task& task,
-                              const TrainedParameters& parameters, const experiment::ResolvedArm& arm) {
+                              const TrainedParameters& parameters, const nlohmann::ordered_json& config,
+                              const experiment::ResolvedArm& arm) {
   using experiment::sha256_of_text;
-  std::string weights;
+  std::string weights = config.dump();
   for (const TrainedParameter& parameter : parameters.all())
     weights += parameter.name +
                sha256_of_text({reinterpret_cast<const char*>(parameter.values.data()), parameter.values.size_bytes()});
   std::string data = task.facts().resolved.dump();
   for (const fs::path& path : task.facts().files) data += experiment::sha256_of_file(path);
+  if (!task.facts().tokenizer.empty())
+    for (const fs::path& path : training::tokenizer_files(task.facts().tokenizer))
+      data += experiment::sha256_of_file(path);
   return {{"the model", sha256_of_text(weights)},
           {"the settings", sha256_of_text(training::describe_train(file.train).dump() + std::to_string(file.seed) +
                                           experiment::describe_arm(arm).dump())},
@@ -76,10 +80,13 @@ training::CheckpointParts checkpoint_of(const experiment::ModelSource& source, c
   }
   training::CheckpointParts parts{.config =
                                       training::config_of_start(source.path(), config.architecture, tensors, changed)};
-  if (fs::is_directory(source.path())) parts.tokenizer_files = training::tokenizer_files(source.path());
-  if (parts.tokenizer_files.empty() && !task.facts().tokenizer.empty())
+  // Whose ids the model was trained on, else that of the start.
+  if (!task.facts().tokenizer.empty())
     parts.tokenizer_files = training::tokenizer_files(task.facts().tokenizer);
-  if (parts.tokenizer_files.empty()) parts.tokenizer = training::byte_tokenizer_json(config.vocab_size);
+  else if (task.facts().ids_are_bytes)
+    parts.tokenizer = training::byte_tokenizer_json(config.vocab_size);
+  else if (fs::is_directory(source.path()))
+    parts.tokenizer_files = training::tokenizer_files(source.path());
   return parts;
 }
 
@@ -87,9 +94,9 @@ int report(const training::TrainingResult& result) {
   using training::TrainingEnd;
   if (result.end == TrainingEnd::diverged) {
     fmt::print(stderr,
-               "attnlab: the training diverged at step {}, with a loss of {}; a smaller learning rate, a longer "
+               "attnlab: the training diverged by step {}, with a loss of {}; a smaller learning rate, a longer "
                "warm-up or clipping may hold it\n",
-               result.steps + 1, result.loss);
+               result.steps, result.loss);
     return kFailed;
   }
   fmt::print("{} {} steps, {} tokens, {:.0f} s, loss {:.4f}",
@@ -103,8 +110,33 @@ int report(const training::TrainingResult& result) {
   return kAllWell;
 }
 
+// Of a training that begins: nothing is there; of one that goes on: a folder.
+void check_folder(const TrainOptions& options) {
+  std::error_code fault;
+  const fs::file_status status = fs::status(options.out, fault);
+  const std::string out = options.out.string();
+  if (fs::exists(status) && !fs::is_directory(status)) throw Error(out, "is no folder", "name a folder with -o");
+  if (options.resumes && !fs::exists(status))
+    throw Error(out, "there is no such folder, so nothing to resume", "leave --resume out to begin");
+  if (options.resumes || !fs::exists(status)) return;
+  const bool is_empty = fs::is_empty(options.out, fault);
+  if (fault) throw Error(out, "the folder cannot be read: " + fault.message());
+  if (!is_empty)
+    throw Error(out, "the folder is not empty", "choose another one, or go on with what was begun there: --resume");
+}
+
+// Positions that every scheme of the model can represent; 0: any number.
+int most_positions(const model::Decoder& decoder) {
+  int most = 0;
+  for (int layer = 0; layer < decoder.config().layers; ++layer)
+    if (const int of_layer = decoder.position(layer).max_positions(); of_layer > 0)
+      most = most == 0 ? of_layer : std::min(most, of_layer);
+  return most;
+}
+
 int train(const TrainOptions& options) {
   if (options.threads > 0) set_threads(options.threads);
+  check_folder(options);
   const auto registry = std::make_unique<Registry>(Registry::standard(options.plugins));
   const training::TrainFile file = training::read_train_file(options.file, experiment::lookup_in(*registry));
   if (!file.train.search.empty())
@@ -113,23 +145,22 @@ int train(const TrainOptions& options) {
   const std::unique_ptr<tasks::Task> task = tasks::read_task(file.train.task);
   const experiment::ModelSource source = experiment::ModelSource::open(file.model);
   const experiment::ResolvedArm arm = arm_of(file, source, *registry);
-  if (!options.resumes && fs::exists(options.out) && !fs::is_empty(options.out))
-    throw Error(options.out.string(), "the folder is not empty",
-                "choose another one, or go on with what was begun there: --resume");
   model::Decoder decoder =
       experiment::build_decoder(arm, source, *registry, {.seed = static_cast<std::uint64_t>(file.seed), .widen = true});
   const bool needs_validation = file.train.evaluate.has_value();
   tasks::check_task(*task, {.vocab_size = source.config().vocab_size,
                             .batch = file.train.batch,
-                            .most_positions = source.config().max_positions,
+                            .most_positions = most_positions(decoder),
                             .needs_validation = needs_validation});
+  if (const auto warning = decoder.check_length(task->length())) warn(*warning);
   training::TrainedModel model(decoder);
+  training::CheckpointParts checkpoint = checkpoint_of(source, *task, model.parameters());
   const training::TrainingPlan plan{.choice = file.train,
                                     .task = *task,
                                     .seed = static_cast<std::uint64_t>(file.seed),
                                     .folder = options.out,
-                                    .belongs_to = belonging(file, *task, model.parameters(), arm),
-                                    .checkpoint = checkpoint_of(source, *task, model.parameters()),
+                                    .belongs_to = belonging(file, *task, model.parameters(), checkpoint.config, arm),
+                                    .checkpoint = std::move(checkpoint),
                                     .resumes = options.resumes};
   return report(training::train(model, plan, [](const training::TrainingProgress& at) {
     fmt::print("step {} of {}, loss {:.4f}, {:.0f} s left\n", at.step, at.steps, at.loss, at.seconds_left);

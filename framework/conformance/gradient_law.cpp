@@ -9,6 +9,7 @@
 #include <attnlab/error.h>
 #include <attnlab/random.h>
 
+#include "base/plugin_call.h"
 #include "training/trained_model.h"
 
 namespace attnlab::experiment::conformance {
@@ -20,6 +21,9 @@ constexpr int kTokens = 70;  // more than a tile of rows
 constexpr double kSteps[] = {3e-3, 1e-3, 3e-4, 1e-4, 3e-5};
 constexpr double kAllowed = 1e-3;  // of a derivative
 constexpr double kFloor = 1e-4;    // of the largest derivative of all tensors
+
+// Of the SDK, where a class says that it has a derivative of its own.
+constexpr const char* kUnkeptPromise = "says that it writes its own derivative, and does not";
 
 double length(std::span<const float> numbers) {
   double sum = 0;
@@ -100,7 +104,12 @@ std::optional<Finding> gradients_are_differences(Subject& subject, Kind kind) {
   if (kind != Kind::attention && kind != Kind::position) return std::nullopt;
   try {
     return Differences(subject).largest();
-  } catch (const Error&) {  // refused, with the reason: `attnlab gradients` prints it
+  } catch (const PluginRefusal& refusal) {  // `attnlab gradients` prints the reason
+    const bool is_fault = std::string(refusal.what()).find(kUnkeptPromise) != std::string::npos;
+    return is_fault ? std::optional(Finding{1e300, 1, refusal.what()}) : std::nullopt;
+  } catch (const PluginError&) {
+    throw;
+  } catch (const Error&) {
     return std::nullopt;
   }
 }

@@ -40,6 +40,7 @@ class HeadBackward {
         key_width_(padded(shape_.key_dim)),
         value_width_(padded(shape_.value_dim)),
         first_token_(args.chunk.first(sequence)),
+        first_row_(gradients.rows.chunk.first(sequence)),
         tiles_(args.source.tiles(sequence, kv_head)) {
     const std::int64_t rows = std::int64_t{tiles_} * kTileRows;
     keys_ = scratch.floats(rows * key_width_).data();
@@ -183,11 +184,9 @@ class HeadBackward {
         softmax_backward(weights + at, rows, rooms.means[first + row], of_scores + at);
       }
     }
-    clear_rest(scored.rows, rows, weights);
     add_to_rows(weights, scored.rows, rows, of_out, value_width_, shape_.value_dim,
                 of_values_ + std::int64_t{index} * kTileRows * value_width_);
     undo_hooks(seen, index, by_member, rooms.of_query + std::int64_t{first} * key_width_, before);
-    clear_rest(scored.rows, rows, of_scores);
     tile_product({.a = of_scores,
                   .a_stride = kTileRows,
                   .b = keys(index),
@@ -199,12 +198,6 @@ class HeadBackward {
                   .depth = rows,
                   .accumulate = true});
     add_key_gradients(seen, of_scores, scored.rows, rows, index);
-  }
-
-  static void clear_rest(int rows, int columns, float* numbers) {
-    if (columns == kTileRows) return;
-    for (int row = 0; row < rows; ++row)
-      std::fill_n(numbers + std::int64_t{row} * kTileRows + columns, kTileRows - columns, 0.0F);
   }
 
   // to [tile rows, width] += numbers' [tile rows, rows] of_rows [rows, width]
@@ -272,7 +265,7 @@ class HeadBackward {
       rotate_columns_back(*args_.rotation, key_places(tile.positions), shape_,
                           {of_keys, {tile.rows(), 1, shape_.key_dim}, {key_width_, key_width_, 1}});
     for (int row = 0; row < tile.rows(); ++row) {
-      const std::int64_t token = first_token_ + tile.positions[row];
+      const std::int64_t token = first_row_ + tile.positions[row];
       add_scaled(of_keys + std::int64_t{row} * key_width_, shape_.key_dim, 1,
                  &gradients_.rows.keys(token, kv_head_, 0));
       add_scaled(of_values_ + (at + row) * value_width_, shape_.value_dim, 1,
@@ -293,7 +286,8 @@ class HeadBackward {
   int kv_head_;
   int group_;
   int key_width_, value_width_;  // whole vectors
-  int first_token_;
+  int first_token_;              // of the sequence, in the chunk of the queries
+  int first_row_;                // and in that of the rows
   int tiles_;
   float* keys_;                // [tiles * kTileRows, key_width]
   float* values_;              // [tiles][value_width, kTileRows]

@@ -10,9 +10,10 @@
 
 namespace attnlab {
 
-/// Gradients of the rows of a source that holds nothing but the rows of the chunk: row of position p of a sequence is
+/// Gradients of the rows of a source that holds nothing but the rows of one chunk: row of position p of a sequence is
 /// that of the sequence's token p. Added to.
 struct RowGradients {
+  ChunkView chunk;              // that appended the rows; a call of `attend` may be about a part of it
   TensorView<float, 3> keys;    // [tokens, kv_heads, key_dim], of keys as they were appended to the source
   TensorView<float, 3> values;  // [tokens, kv_heads, value_dim]
   TensorView<float, 3> marks;   // [tokens, kv_heads, KvShape::marks]

@@ -27,12 +27,14 @@ class RowBlockBackward {
         shape_(args.source.shape()),
         group_(static_cast<int>(args.queries.extent(1)) / shape_.kv_heads),
         first_token_(args.chunk.first(task.sequence)),
+        first_row_(gradients.rows.chunk.first(task.sequence)),
         block_(args, task, scratch) {}
 
   void run() {
     block_.find_products();
     const Numbers products = kept();
     block_.mix();
+    const bool mixes = !std::equal(products.begin(), products.end(), block_.scores());
     std::vector<Numbers> before(args_.hooks.size());  // what each hook found
     const std::function<void(int, std::int64_t, std::size_t, const ScoreTile&)> keep =
         [&](int head, std::int64_t column, std::size_t hook, const ScoreTile& found) {
@@ -58,9 +60,10 @@ class RowBlockBackward {
     block_.each_tile(
         [&](int head, const KvTile& tile, std::int64_t column) { undo_hooks(head, tile, column, before, of_scores); });
     scores = products;
-    each_query(scores, of_scores, [&](const QueryScores& found, TensorView<float, 3> of) {
-      args_.row_weighting->mix_backward(found, of, others_);
-    });
+    if (mixes)
+      each_query(scores, of_scores, [&](const QueryScores& found, TensorView<float, 3> of) {
+        args_.row_weighting->mix_backward(found, of, others_);
+      });
     undo_products(of_scores);
   }
 
@@ -109,14 +112,14 @@ class RowBlockBackward {
         of_weights[at + i] = dot_product(of_out, values_.data() + std::int64_t{i} * shape_.value_dim, shape_.value_dim);
         if (weights[at + i] != 0)
           add_scaled(of_out, shape_.value_dim, weights[at + i],
-                     &gradients_.rows.values(first_token_ + tile.positions[i], task_.first_kv_head + head, 0));
+                     &gradients_.rows.values(first_row_ + tile.positions[i], task_.first_kv_head + head, 0));
       }
     }
   }
 
   void undo_hooks(int head, const KvTile& tile, std::int64_t column, std::vector<Numbers>& before, Numbers& of) {
     const int rows = tile.rows();
-    const std::int64_t token = first_token_ + tile.positions[0];
+    const std::int64_t token = first_row_ + tile.positions[0];
     const std::int64_t kv_head = task_.first_kv_head + head;
     for (std::size_t hook = args_.hooks.size(); hook-- > 0;) {
       if (args_.hooks[hook]->derivative() != Derivative::own) continue;
@@ -155,7 +158,7 @@ class RowBlockBackward {
                             shape_, {of_keys_.data(), {tile.rows(), 1, shape_.key_dim}});
       for (int i = 0; i < tile.rows(); ++i)
         add_scaled(of_keys_.data() + std::int64_t{i} * shape_.key_dim, shape_.key_dim, 1,
-                   &gradients_.rows.keys(first_token_ + tile.positions[i], task_.first_kv_head + head, 0));
+                   &gradients_.rows.keys(first_row_ + tile.positions[i], task_.first_kv_head + head, 0));
     });
     for (int head = 0; head < task_.kv_heads; ++head) {
       float* const of = of_packed_.data() + head * block_.rows() * shape_.key_dim;
@@ -176,6 +179,7 @@ class RowBlockBackward {
   KvShape shape_;
   int group_;
   int first_token_;
+  int first_row_;
   RowBlock block_;
   std::vector<float> keys_, values_, of_keys_;  // of a tile
   std::vector<float> of_packed_;                // [kv_heads, rows, key_dim]

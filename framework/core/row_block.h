@@ -46,10 +46,12 @@ class RowBlock {
   /// Position bias, hooks and masks; `before` sees what each hook found.
   void edit(const std::function<void(int head, std::int64_t column, std::size_t hook, const ScoreTile&)>* before) {
     each_tile([&](int head, const KvTile& tile, std::int64_t column) {
+      const TensorView<float, 3> scores = by_member(scores_, head, column, tile.rows());
+      if (before == nullptr) return blocks_[head].edit(tile, scores);
       const QueryBlock::BeforeHook of_tile = [&](std::size_t hook, const ScoreTile& found) {
         (*before)(head, column, hook, found);
       };
-      blocks_[head].edit(tile, by_member(scores_, head, column, tile.rows()), before == nullptr ? nullptr : &of_tile);
+      blocks_[head].edit(tile, scores, &of_tile);
     });
   }
   void weigh() {

@@ -132,6 +132,13 @@ void convolve_rows(const ChunkView& chunk, std::span<const float> weight, Tensor
   });
 }
 
+void copy_rows(TensorView<const float, 3> from, TensorView<float, 3> to) {
+  for_each_row(from.extent(0), [&](std::int64_t token) {
+    for (std::int64_t head = 0; head < from.extent(1); ++head)
+      std::copy_n(&from(token, head, 0), from.extent(2), &to(token, head, 0));
+  });
+}
+
 void blend_rows(TensorView<const float, 3> from, std::span<const float> factors, TensorView<float, 3> to) {
   ATTNLAB_CHECK(factors.size() == 2, "a blend of two has two factors");
   for (int axis = 0; axis < 3; ++axis)

@@ -35,6 +35,9 @@ ATTNLAB_API void silu_rows(TensorView<float, 3> rows);
 ATTNLAB_API void convolve_rows(const ChunkView& chunk, std::span<const float> weight, TensorView<float, 2> state,
                                TensorView<float, 3> rows);
 
+/// to = from; same shape.
+ATTNLAB_API void copy_rows(TensorView<const float, 3> from, TensorView<float, 3> to);
+
 /// to = factors[0] * from + factors[1] * to; same shape.
 ATTNLAB_API void blend_rows(TensorView<const float, 3> from, std::span<const float> factors, TensorView<float, 3> to);
 

@@ -40,9 +40,14 @@ struct Lane {
   }
 };
 
-// One token: memory [d, d] moves on. decays, written [d]: room; afterwards `written` is what was added under the key.
-void move_on(const Lane& lane, int token, float* memory, float* decays, float* written) {
+// One token: memory [d, d] moves on, and is read into out where that is given, in one pass over it. decays, written
+// [d]: room; afterwards `written` is what was added under the key.
+void move_on(const Lane& lane, int token, float* memory, float* decays, float* written,
+             const TensorView<float, 3>* out = nullptr) {
   const std::int64_t d = lane.d;
+  if (out != nullptr)
+    for (int head = lane.first_head; head < lane.first_head + lane.heads; ++head)
+      std::fill_n(&(*out)(token, head, 0), d, 0.0F);
   const float* key = lane.key(token);
   const float* value = lane.value(token);
   lane.decays(token, decays);
@@ -61,17 +66,11 @@ void move_on(const Lane& lane, int token, float* memory, float* decays, float* w
     float* const row = memory + i * d;
     const float decay = decays[i], amount = key[i];
     for (std::int64_t j = 0; j < d; ++j) row[j] = decay * row[j] + amount * written[j];
-  }
-}
-
-void read(const Lane& lane, int token, const float* memory, TensorView<float, 3> out) {
-  const std::int64_t d = lane.d;
-  for (int head = lane.first_head; head < lane.first_head + lane.heads; ++head) {
-    float* const to = &out(token, head, 0);
-    std::fill_n(to, d, 0.0F);
-    for (std::int64_t i = 0; i < d; ++i) {
+    if (out == nullptr) continue;
+    for (int head = lane.first_head; head < lane.first_head + lane.heads; ++head) {
       const float query = lane.rows.q(token, head, i) * lane.rows.scale;
-      for (std::int64_t j = 0; j < d; ++j) to[j] += query * memory[i * d + j];
+      float* const to = &(*out)(token, head, 0);
+      for (std::int64_t j = 0; j < d; ++j) to[j] += query * row[j];
     }
   }
 }
@@ -251,10 +250,8 @@ void scan_states(const LayerContext& layer, const StateRows& rows, TensorView<fl
     const Lane lane(rows, static_cast<int>(index % states));
     float* const memory = layer.state.row(sequence).data() + lane.state * d * d;
     float* const room = rooms.row(index).data();
-    for (int token = layer.chunk.first(sequence); token < layer.chunk.offsets[sequence + 1]; ++token) {
-      move_on(lane, token, memory, room, room + d);
-      read(lane, token, memory, out);
-    }
+    for (int token = layer.chunk.first(sequence); token < layer.chunk.offsets[sequence + 1]; ++token)
+      move_on(lane, token, memory, room, room + d, &out);
   });
   const double matrices = static_cast<double>(states * d * d);
   const double updates = rows.rates.data() == nullptr ? 2 : 3;

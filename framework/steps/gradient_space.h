@@ -23,6 +23,9 @@ class ATTNLAB_API GradientSpace {
 
   /// A step has written these floats. Returns whether an earlier one had written some of them.
   bool write(const float* first, const float* end);
+  /// A step has read them, and will look at them again when it is undone.
+  void read(const float* first, const float* end) { (void)join(read_, first, end); }
+  [[nodiscard]] bool was_read(const float* first, const float* end) const;
   /// Whether recorded steps have written all of them.
   [[nodiscard]] bool is_written(const float* first, const float* end) const;
   /// Of the buffer at `first`, which was written; zeros before anything was added.
@@ -39,13 +42,20 @@ class ATTNLAB_API GradientSpace {
     std::size_t floats;
     std::unique_ptr<float, Free> gradients;
   };
-  [[nodiscard]] Twin* find(const float* at);
+  [[nodiscard]] static const Twin* find(const std::vector<Twin>& twins, const float* first, const float* end);
+  using Ranges = std::map<const float*, const float*>;  // first -> end, apart from one another
+  // Adds a range; returns whether it met others, and the range that they became.
+  struct Joined {
+    bool met = false;
+    const float *first, *end;
+  };
+  static Joined join(Ranges& ranges, const float* first, const float* end);
   static Twin make(const float* first, std::size_t floats);
 
   const Scratch& arena_;
-  std::vector<Twin> twins_;                       // of the arena's parts
-  std::vector<Twin> outside_;                     // of other buffers, of this pass
-  std::map<const float*, const float*> written_;  // first -> end, apart from one another
+  std::vector<Twin> twins_;    // of the arena's parts
+  std::vector<Twin> outside_;  // of other buffers, of this pass
+  Ranges written_, read_;
 };
 
 /// First and end of what a view lies in.

@@ -1,6 +1,7 @@
 // Recorded steps of attention: rotation, rows, the core.
 #include <pthread.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -14,16 +15,22 @@
 namespace attnlab {
 namespace {
 
-// Whether an object stands on the stack of this thread, and will be gone when it is looked at again.
-bool is_on_stack(const void* object) {
+// The stack of this thread; empty where it is not known.
+std::span<const std::byte> stack_of_thread() {
   pthread_attr_t attributes;
-  if (pthread_getattr_np(pthread_self(), &attributes) != 0) return false;
+  if (pthread_getattr_np(pthread_self(), &attributes) != 0) return {};
   void* lowest = nullptr;
   std::size_t size = 0;
   const bool known = pthread_attr_getstack(&attributes, &lowest, &size) == 0;
   pthread_attr_destroy(&attributes);
+  return {static_cast<const std::byte*>(lowest), known ? size : 0};
+}
+
+// Whether an object stands there, and will be gone when it is looked at again.
+bool is_on_stack(const void* object) {
+  thread_local const std::span<const std::byte> stack = stack_of_thread();
   const auto* const at = static_cast<const std::byte*>(object);
-  return known && at >= lowest && at < static_cast<std::byte*>(lowest) + size;
+  return at >= stack.data() && at < stack.data() + stack.size();
 }
 
 void check_lasts(const void* object, const char* what) {
@@ -88,7 +95,7 @@ struct KeptAttend {
 }  // namespace
 
 void RecordingSteps::rotate(RotateSide side, TensorView<float, 3> rows) {
-  read(rows, "rotate");
+  change(rows, "rotate");
   const Rotation* rotation = layer().position.rotation();
   if (rotation == nullptr) return;
   KvShape shape = shape_;
@@ -96,23 +103,41 @@ void RecordingSteps::rotate(RotateSide side, TensorView<float, 3> rows) {
   const TensorView<const float, 3> before = saved(rows);
   direct_.rotate(side, rows);
   keep([this, rotation, shape, side, rows, before, chunk = layer().chunk] {
-    const float whole[] = {1.0F, 0.0F};
-    blend_rows(before, whole, rows);
+    copy_rows(before, rows);
     rotate_rows_back(chunk, rotation, shape, side, of_.of(rows));
   });
 }
 
 void RecordingSteps::append(TensorView<float, 3> keys, TensorView<const float, 3> values,
                             std::span<const float> marks) {
-  read(keys, "append");
-  read(values, "append");
+  change(keys, "append");
+  change(values, "append");
   if (!marks.empty()) check_written(marks, "append");
   LayerCache& cache = layer().cache;
   if (appended_.contains(&cache))
     throw Error("", "rows that are appended in two pieces have no derivative", "append the rows of a call at once");
   if (cache.key_form() == KeyForm::rotated) rotate(RotateSide::key, keys);
   cache.append(layer().chunk, {keys, values, marks});
-  appended_[&cache] = {keys, values, marks};
+  const auto zeros = [&](std::int64_t heads, std::int64_t width) {
+    const TensorView<float, 3> rows = saved_.rows(keys.extent(0), heads, width);
+    std::fill_n(rows.data(), rows.elements(), 0.0F);
+    return rows;
+  };
+  const std::int64_t heads = keys.extent(1);
+  const RowGradients of{.chunk = layer().chunk,
+                        .keys = zeros(heads, keys.extent(2)),
+                        .values = zeros(heads, values.extent(2)),
+                        .marks = zeros(heads, shape_.marks)};
+  appended_[&cache] = {keys, values, of};
+  keep([this, keys, values, marks, of] {
+    constexpr float both[] = {1.0F, 1.0F};
+    blend_rows(of.keys, both, of_.of(keys));
+    blend_rows(of.values, both, of_.of(values));
+    if (!marks.empty())
+      blend_rows(of.marks, both,
+                 of_.of(TensorView<const float, 3>(marks.data(),
+                                                   {of.marks.extent(0), of.marks.extent(1), of.marks.extent(2)})));
+  });
 }
 
 void RecordingSteps::attend(const AttendStep& step, TensorView<float, 3> out, TensorView<float, 2> log_sum) {
@@ -136,17 +161,17 @@ void RecordingSteps::attend(const AttendStep& step, TensorView<float, 3> out, Te
   write(out);
   if (asked) write(log_sum);
   direct_.attend(step, out, log_sum);
-  keep([this, kept, rows = appended->second, out, log_sum, asked] {
-    const KvShape shape = kept->source.shape();
-    TensorView<float, 3> of_marks{};
-    if (shape.marks > 0)
-      of_marks = of_.of(TensorView<const float, 3>(rows.marks.data(),
-                                                   {rows.keys.extent(0), std::int64_t{shape.kv_heads}, shape.marks}));
+  keep([this, kept, &cache = layer().cache, of_rows = appended->second.gradients, out, log_sum, asked] {
+    for (int sequence = 0; sequence < of_rows.chunk.sequences(); ++sequence)
+      for (int head = 0; head < cache.shape().kv_heads; ++head)
+        if (cache.rows(sequence, head) != of_rows.chunk.tokens_of(sequence))
+          throw Error("", "the cache has dropped rows, so attention over them has no derivative",
+                      "a model is trained with a cache that keeps every row");
     attend_backward(kept->args(), out, log_sum,
                     {.out = of_.of(out),
                      .log_sum = asked ? TensorView<const float, 2>(of_.of(log_sum)) : TensorView<const float, 2>(),
                      .queries = of_.of(kept->queries),
-                     .rows = {of_.of(rows.keys), of_.of(rows.values), of_marks},
+                     .rows = of_rows,
                      .others = of_});
   });
 }

@@ -41,19 +41,21 @@ void RecordingSteps::add_positions(const PositionScheme& scheme, std::span<const
 
 void RecordingSteps::add_norm(TensorView<float, 2> x, const float* delta, std::span<const float> weight, float eps,
                               TensorView<float, 2> out) {
-  read(x, "add_norm");
+  change(x, "add_norm");
   const TensorView<const float, 2> added(delta, {x.extent(0), x.extent(1)});
-  if (delta != nullptr) read(added, "add_norm");
+  if (delta != nullptr) change(added, "add_norm");
   write(out);
   const std::uint64_t key = SplitMix64(dropout_key_, dropped_).next();
   const float share = added.data() == nullptr ? 0 : dropout_;
+  TensorView<const float, 2> whole{};  // what was added, before some of it was dropped
   if (share > 0) {
     ++dropped_;
+    whole = saved(added);
     drop({const_cast<float*>(delta), {x.extent(0), x.extent(1)}}, share, key);  // a buffer of the pass
   }
   direct_.add_norm(x, delta, weight, eps, out);
   // Only these steps look at the residual stream, and they keep what they saw of it: nothing is put back.
-  keep([this, x, added, weight, eps, out, share, key, input = saved(TensorView<const float, 2>(x))] {
+  keep([this, x, added, whole, weight, eps, out, share, key, input = saved(TensorView<const float, 2>(x))] {
     const TensorView<float, 2> of_x = of_.of(x);
     norm_rows_backward(one_head(input), weight, eps, one_head(TensorView<const float, 2>(of_.of(out))), one_head(of_x),
                        of_values(weight));
@@ -61,7 +63,10 @@ void RecordingSteps::add_norm(TensorView<float, 2> x, const float* delta, std::s
     const float one[] = {1.0F, 1.0F};
     const TensorView<float, 2> of_added = of_.of(added);
     blend_rows(one_head(TensorView<const float, 2>(of_x)), one, one_head(of_added));
-    if (share > 0) drop(of_added, share, key);
+    if (share == 0) return;
+    drop(of_added, share, key);
+    copy_rows(one_head(whole),
+              one_head(TensorView<float, 2>(const_cast<float*>(added.data()), {added.extent(0), added.extent(1)})));
   });
 }
 

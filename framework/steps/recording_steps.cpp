@@ -34,6 +34,7 @@ void RecordingSteps::backward() {
 void RecordingSteps::forget() {
   tape_.clear();
   appended_.clear();
+  constants_.clear();
   dropped_ = 0;
   space_.clear();
   pass_.reset();
@@ -46,8 +47,11 @@ void RecordingSteps::enter(const LayerContext* layer, const KvShape& shape) {
   layer_ = layer;
   shape_ = shape;
   enter_in(direct_, layer, shape);
-  // Before the variant is called: the scheme is named, not the variant.
   if (layer == nullptr) return;
+  for (int sequence = 0; sequence < layer->chunk.sequences(); ++sequence)
+    if (layer->chunk.tokens_of(sequence) > 0 && layer->chunk.positions[layer->chunk.first(sequence)] != 0)
+      throw Error("", "a derivative through what earlier calls have left", "a sequence is trained whole, in one call");
+  // Before the variant is called: the scheme is named, not the variant.
   if (const ScoreHook* bias = layer->position.score_bias()) bias->require_derivative();
 }
 
@@ -61,10 +65,12 @@ std::span<float> RecordingSteps::Found::of_parameter(std::span<const float> valu
 }
 
 std::span<float> RecordingSteps::of_values(std::span<const float> values) {
-  const std::span<float> gradient = parameters_.values(values);
+  std::span<float> gradient = parameters_.values(values);
+  if (const auto found = constants_.find(values.data()); gradient.empty() && found != constants_.end())
+    gradient = std::span(found->second).first(std::min(values.size(), found->second.size()));
   if (gradient.empty())
     throw Error("", "numbers that a component derived from its parameters have no derivative",
-                "give the steps the parameters themselves, as `bind` got them");
+                "give the steps the parameters themselves, as `bind` got them, or say that they are a `constant`");
   return gradient;
 }
 
@@ -76,29 +82,34 @@ void RecordingSteps::check_written(std::span<const float> bounds, const char* st
               "tell own work between two steps by `custom`, with its derivative");
 }
 
-void RecordingSteps::record(const Touched& touched, std::function<void(Gradients&)> backward) {
-  for (const std::span<const float> of : touched.reads) check_written(of, "custom");
-  // What was there before is gone, so a buffer that held something is named among the reads as well: changed in place.
-  for (const std::span<const float> of : touched.writes) (void)space_.write(of.data(), of.data() + of.size());
+void RecordingSteps::keep(std::function<void()> undo) {
   const PluginCall* call = PluginCall::running();
   if (call == nullptr)
-    keep([this, undo = std::move(backward)] { undo(of_); });
+    tape_.push_back(std::move(undo));
   else
-    keep([this, undo = std::move(backward), &callee = call->callee()] {
-      call_plugin(callee, "backward", [&] { undo(of_); });
-    });
+    tape_.emplace_back([undo = std::move(undo), &callee = call->callee()] { call_plugin(callee, "backward", undo); });
 }
 
-namespace {
-void copy_rows(TensorView<const float, 3> from, TensorView<float, 3> to) {
-  constexpr std::int64_t rows = 64;
-  parallel_for(static_cast<int>((from.extent(0) + rows - 1) / rows), [&](int task, WorkerSlot) {
-    for (std::int64_t token = task * rows; token < std::min((task + 1) * rows, from.extent(0)); ++token)
-      for (std::int64_t head = 0; head < from.extent(1); ++head)
-        std::copy_n(&from(token, head, 0), from.extent(2), &to(token, head, 0));
-  });
+void RecordingSteps::record(const Touched& touched, std::function<void(Gradients&)> backward) {
+  const auto is_read = [&](std::span<const float> of) {
+    return std::ranges::any_of(touched.reads, [&](std::span<const float> read) { return read.data() == of.data(); });
+  };
+  for (const std::span<const float> of : touched.reads) check_written(of, "custom");
+  // The work is done: what a buffer held before is gone.
+  for (const std::span<const float> of : touched.writes) {
+    const bool overwrites = space_.write(of.data(), of.data() + of.size());
+    if (overwrites && space_.was_read(of.data(), of.data() + of.size()))
+      throw Error("", "own work has written over what an earlier step has read, so that step has no derivative",
+                  "write into another buffer of the call");
+    if (overwrites && !is_read(of))
+      throw Error("", "own work has written over what an earlier step has written",
+                  "name a buffer that is changed in place among the reads, too, or write into another one");
+  }
+  for (const std::span<const float> of : touched.reads)
+    if (std::ranges::none_of(touched.writes, [&](std::span<const float> to) { return to.data() == of.data(); }))
+      space_.read(of.data(), of.data() + of.size());
+  keep([this, undo = std::move(backward)] { undo(of_); });
 }
-}  // namespace
 
 TensorView<const float, 3> RecordingSteps::saved(TensorView<const float, 3> rows) {
   const TensorView<float, 3> copy = saved_.rows(rows.extent(0), rows.extent(1), rows.extent(2));
@@ -175,24 +186,23 @@ void RecordingSteps::project(TensorView<const float, 2> input, std::span<const P
 
 void RecordingSteps::norm(TensorView<const float, 3> from, std::span<const float> weight, float eps,
                           TensorView<float, 3> to) {
-  read(from, "norm");
   const bool is_in_place = from.data() == to.data();
+  if (is_in_place)
+    change(from, "norm");
+  else
+    read(from, "norm");
   if (!is_in_place) write(to);
   const TensorView<const float, 3> x = is_in_place ? saved(from) : from;
   direct_.norm(from, weight, eps, to);
   keep([this, from, x, weight, eps, to, is_in_place] {
-    // A weight that is no parameter is a constant of the formula: nothing takes its gradient.
-    std::span<float> of_weight = parameters_.values(weight);
-    std::vector<float> unused;
-    if (of_weight.empty()) of_weight = (unused.resize(weight.size()), std::span<float>(unused));
     if (is_in_place) copy_rows(x, to);
-    norm_rows_backward(x, weight, eps, of_.of(to), of_.of(from), of_weight);
+    norm_rows_backward(x, weight, eps, of_.of(to), of_.of(from), of_values(weight));
   });
 }
 
 void RecordingSteps::gate(TensorView<const float, 2> gates, TensorView<float, 3> rows) {
   read(gates, "gate");
-  read(rows, "gate");
+  change(rows, "gate");
   const TensorView<const float, 3> before = saved(rows);
   direct_.gate(gates, rows);
   keep([this, gates, rows, before] {
@@ -203,7 +213,7 @@ void RecordingSteps::gate(TensorView<const float, 2> gates, TensorView<float, 3>
 
 void RecordingSteps::silu_multiply(TensorView<const float, 2> gates, TensorView<float, 2> rows) {
   read(gates, "silu_multiply");
-  read(rows, "silu_multiply");
+  change(rows, "silu_multiply");
   const TensorView<const float, 2> before = saved(rows);
   direct_.silu_multiply(gates, rows);
   keep([this, gates, rows, before] {
@@ -213,7 +223,7 @@ void RecordingSteps::silu_multiply(TensorView<const float, 2> gates, TensorView<
 }
 
 void RecordingSteps::silu(TensorView<float, 3> rows) {
-  read(rows, "silu");
+  change(rows, "silu");
   const TensorView<const float, 3> before = saved(rows);
   direct_.silu(rows);
   keep([this, rows, before] {
@@ -223,7 +233,7 @@ void RecordingSteps::silu(TensorView<float, 3> rows) {
 }
 
 void RecordingSteps::convolve(std::span<const float> weight, TensorView<float, 2> state, TensorView<float, 3> rows) {
-  read(rows, "convolve");
+  change(rows, "convolve");
   const TensorView<const float, 3> before = saved(rows);
   direct_.convolve(weight, state, rows);
   keep([this, weight, rows, before, chunk = layer().chunk] {
@@ -234,15 +244,12 @@ void RecordingSteps::convolve(std::span<const float> weight, TensorView<float, 2
 
 void RecordingSteps::blend(TensorView<const float, 3> from, std::span<const float> factors, TensorView<float, 3> to) {
   read(from, "blend");
-  read(to, "blend");
+  change(to, "blend");
   const TensorView<const float, 3> before = saved(to);
   direct_.blend(from, factors, to);
   keep([this, from, factors, to, before] {
     copy_rows(before, to);
-    std::vector<float> unused(2);  // fixed factors take no gradient
-    std::span<float> of_factors = parameters_.values(factors);
-    if (of_factors.empty()) of_factors = unused;
-    blend_rows_backward(from, factors, before, of_.of(to), of_.of(from), of_factors);
+    blend_rows_backward(from, factors, before, of_.of(to), of_.of(from), of_values(factors));
   });
 }
 

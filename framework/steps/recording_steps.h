@@ -12,6 +12,7 @@
 
 #include <attnlab/gradients.h>
 
+#include "core/attend_backward.h"
 #include "steps/direct_steps.h"
 #include "steps/gradient_space.h"
 #include "steps/trained_parameters.h"
@@ -58,6 +59,7 @@ class ATTNLAB_API RecordingSteps final : public ModelSteps {
   void blend(TensorView<const float, 3> from, std::span<const float> factors, TensorView<float, 3> to) override;
   void merge(std::span<const AttendedPart> parts, TensorView<float, 3> out, TensorView<float, 2> log_sum) override;
   void own_work(const OwnWork&) override {}
+  void constant(std::span<const float> numbers) override { constants_[numbers.data()].resize(numbers.size()); }
   void embed(std::span<const std::int32_t> tokens, const Embedding& embedding, TensorView<float, 2> out) override;
   void add_positions(const PositionScheme& scheme, std::span<const Position> positions,
                      TensorView<float, 2> embeddings) override;
@@ -82,18 +84,26 @@ class ATTNLAB_API RecordingSteps final : public ModelSteps {
    private:
     RecordingSteps& steps_;
   };
-  // What was appended to a cache in this pass.
+  // What was appended to a cache in this pass. Its gradients wait for the place of the append: steps between may have
+  // changed the buffers that the rows were appended from.
   struct Appended {
     TensorView<const float, 3> keys;  // as they are stored
     TensorView<const float, 3> values;
-    std::span<const float> marks;
+    RowGradients gradients;  // of these, until the rows' append is undone
   };
 
   void enter(const LayerContext* layer, const KvShape& shape) override;
   [[nodiscard]] const LayerContext& layer() const;
-  // A step reads `view`: an Error where no recorded step has written it.
+  // A step reads `view`, and will again when it is undone: an Error where no recorded step has written it.
   template <class T, int Rank>
   void read(const TensorView<T, Rank>& view, const char* step) {
+    const std::span<const float> bounds = bounds_of(view);
+    check_written(bounds, step);
+    space_.read(bounds.data(), bounds.data() + bounds.size());
+  }
+  // It changes `view` in place, and puts back what it was.
+  template <class T, int Rank>
+  void change(const TensorView<T, Rank>& view, const char* step) {
     check_written(bounds_of(view), step);
   }
   void check_written(std::span<const float> bounds, const char* step) const;
@@ -108,8 +118,9 @@ class ATTNLAB_API RecordingSteps final : public ModelSteps {
   [[nodiscard]] static TensorView<T, 3> one_head(TensorView<T, 2> rows) {
     return {rows.data(), {rows.extent(0), 1, rows.extent(1)}, {rows.stride(0), rows.extent(1), rows.stride(1)}};
   }
-  void keep(std::function<void()> undo) { tape_.push_back(std::move(undo)); }
-  // Of a parameter of the component; an Error where these values are none.
+  // What fails in it is a failure of the component that is called now.
+  void keep(std::function<void()> undo);
+  // Of a parameter of the component, or of what it says are constants; an Error where these values are neither.
   [[nodiscard]] std::span<float> of_values(std::span<const float> values);
   // Multiplies by 0 or 1 / (1 - share), drawn for this buffer of the pass.
   static void drop(TensorView<float, 2> rows, float share, std::uint64_t key);
@@ -125,6 +136,7 @@ class ATTNLAB_API RecordingSteps final : public ModelSteps {
   std::optional<Scratch::Scope> pass_, saved_of_pass_;
   std::vector<std::function<void()>> tape_;
   std::map<const LayerCache*, Appended> appended_;
+  std::map<const float*, std::vector<float>> constants_;  // where they begin, and what would be their gradients
   const LayerContext* layer_ = nullptr;
   KvShape shape_;
   float dropout_ = 0;

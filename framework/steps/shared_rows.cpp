@@ -27,6 +27,7 @@ struct Steps::Shared {
 
 Steps::Steps(Scratch& scratch) : scratch_(scratch) {}
 Steps::~Steps() = default;
+void Steps::constant(std::span<const float>) {}
 void Steps::record(const Touched&, std::function<void(Gradients&)>) {}
 
 void Steps::forget_shared() noexcept {

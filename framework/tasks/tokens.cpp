@@ -2,6 +2,7 @@
 // last `length` are asked for.
 #include <charconv>
 #include <cmath>
+#include <limits>
 #include <string>
 #include <string_view>
 
@@ -90,7 +91,7 @@ std::vector<TokenId> parse_ids(const std::string& text, const std::string& file,
     const std::size_t stop = std::min(text.find_first_of(kBetween, at), text.size());
     TokenId id = -1;
     const auto [end, fault] = std::from_chars(text.data() + at, text.data() + stop, id);
-    if (fault != std::errc() || end != text.data() + stop || id < 0) {
+    if (fault != std::errc() || end != text.data() + stop || id < 0 || id == std::numeric_limits<TokenId>::max()) {
       place.column = static_cast<int>(at - line_begin) + 1;
       problems.add(place, fmt::format("{} is no token id", config::in_quotes(text.substr(at, stop - at))),
                    "token ids are whole numbers from 0, separated by blanks and line ends");

@@ -90,12 +90,7 @@ const KeyTable& adamw_keys() {
       rate_key("Learning rate."),
       form_key("betas", "betas", "two numbers below 1",
                "How slowly the means of gradients and of their squares follow; default [0.9, 0.95]."),
-      {.name = "eps",
-       .type = KeyType::real,
-       .doc = "Added to the divisor; default 1e-8.",
-       .min = 0,
-       .max = 1,
-       .nonzero = true},
+      {.name = "eps", .type = KeyType::real, .doc = "Added to the divisor; default 1e-8.", .min = 1e-30, .max = 1},
       decay_key("Decoupled decay of tensors of two or more dimensions; default 0.1.")};
   return keys;
 }

@@ -24,7 +24,8 @@ RowLoss row_loss(std::span<float> logits, model::TokenId target, float weight, b
   const float largest = *std::ranges::max_element(logits);
   double sum = 0;
   for (const float logit : logits) sum += std::exp(logit - largest);
-  const RowLoss loss{std::log(sum) - (static_cast<double>(logits[target]) - largest), logits[target] == largest};
+  const RowLoss loss{std::log(sum) - (static_cast<double>(logits[target]) - largest),
+                     logits[target] == largest && std::ranges::count(logits, largest) == 1};
   if (with_gradients) {
     const auto factor = static_cast<float>(weight / sum);
     for (float& logit : logits) logit = std::exp(logit - largest) * factor;

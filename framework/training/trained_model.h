@@ -28,7 +28,7 @@ struct TrainingSequence {
 struct BatchLoss {
   double sum = 0;              // of -ln p(target)
   std::int64_t predicted = 0;  // targets
-  std::int64_t correct = 0;    // of them: the token with the largest logit
+  std::int64_t correct = 0;    // of them: the token whose logit is larger than every other
 };
 
 class ATTNLAB_API TrainedModel {

@@ -23,6 +23,7 @@ namespace {
 // A state is kept each second, or more seldom where it takes long to write: 5 % of the time at most.
 constexpr double kSecondsBetweenStates = 1;
 constexpr double kTimesOfWriting = 20;
+constexpr std::int64_t kManySteps = 1'000'000'000;
 
 using Clock = std::chrono::steady_clock;
 
@@ -60,27 +61,35 @@ class Loop {
     batch_.draw(plan.task, plan.seed, tasks::Split::train, 0, choice_.batch);
     steps_ = steps_of(choice_, static_cast<double>(batch_.predicted), plan.task.examples(tasks::Split::train));
     plan_seconds_ = choice_.length.unit == LengthUnit::seconds ? choice_.length.count : 0;
+    plan_tokens_ = choice_.length.unit == LengthUnit::tokens ? choice_.length.count : 0;
   }
 
   TrainingResult run(const std::function<void(const TrainingProgress&)>& progress) {
-    std::filesystem::create_directories(plan_.folder);
+    check_derivatives();
+    std::error_code fault;
+    std::filesystem::create_directories(plan_.folder, fault);
+    if (fault) throw Error(plan_.folder.string(), "the folder cannot be made: " + fault.message());
     csv_.emplace(plan_.resumes ? restore() : TrainingCsv::begin(plan_.folder / "training.csv"));
     began_ = kept_ = Clock::now();
     Clock::time_point told = began_;
     while (result_.end == TrainingEnd::finished && !is_over()) {
       make_step();
-      if (result_.end == TrainingEnd::diverged) break;
+      result_.seconds = seconds();
+      if (result_.end == TrainingEnd::diverged) return result_;
       const Clock::time_point now = Clock::now();
-      if (seconds_between(kept_, now) >= std::max(kSecondsBetweenStates, kTimesOfWriting * seconds_to_keep_)) keep();
+      // The end of a training is no state to go on from.
+      if (result_.end == TrainingEnd::finished &&
+          seconds_between(kept_, now) >= std::max(kSecondsBetweenStates, kTimesOfWriting * seconds_to_keep_))
+        keep();
       if (seconds_between(told, now) >= 1) {
         told = now;
         progress({result_.steps, estimated_steps(), result_.loss, seconds_left()});
       }
     }
+    if (above_first_ >= std::max<std::int64_t>(2, result_.steps / 10)) result_.end = TrainingEnd::diverged;
     if (result_.end == TrainingEnd::diverged) return result_;
     if (choice_.evaluate && plan_.task.examples(tasks::Split::validation) > 0 && !is_evaluated_) look_at_held_out();
     (void)csv_->sync();
-    result_.seconds = seconds();
     write_checkpoint(plan_.folder / "checkpoint", plan_.checkpoint, tensors_);
     std::filesystem::remove(state_file());
     return result_;
@@ -98,17 +107,28 @@ class Loop {
   }
   [[nodiscard]] double seconds() const { return seconds_before_ + seconds_between(began_, Clock::now()); }
   [[nodiscard]] std::filesystem::path state_file() const { return plan_.folder / "state.safetensors"; }
-  [[nodiscard]] bool is_over() const { return steps_ ? result_.steps >= *steps_ : seconds() >= plan_seconds_; }
+  [[nodiscard]] bool is_over() const {
+    if (result_.steps == 0) return false;
+    if (plan_tokens_ > 0) return static_cast<double>(result_.tokens) >= plan_tokens_;
+    return steps_ ? result_.steps >= *steps_ : seconds() >= plan_seconds_;
+  }
+  // By what the steps so far have come to; the first has the factor of a long run.
   [[nodiscard]] std::int64_t estimated_steps() const {
+    if (plan_tokens_ > 0) {
+      const double of_step = result_.steps == 0
+                                 ? static_cast<double>(batch_.predicted)
+                                 : static_cast<double>(result_.tokens) / static_cast<double>(result_.steps);
+      return std::max(result_.steps + 1, static_cast<std::int64_t>(std::ceil(plan_tokens_ / of_step)));
+    }
     if (steps_) return *steps_;
-    if (result_.steps == 0) return 1;
+    if (result_.steps == 0) return kManySteps;
     return std::max<std::int64_t>(result_.steps,
                                   std::llround(static_cast<double>(result_.steps) * plan_seconds_ / seconds()));
   }
   [[nodiscard]] double seconds_left() const {
-    if (!steps_) return std::max(0.0, plan_seconds_ - seconds());
+    if (plan_seconds_ > 0) return std::max(0.0, plan_seconds_ - seconds());
     return seconds() / static_cast<double>(std::max<std::int64_t>(1, result_.steps)) *
-           static_cast<double>(*steps_ - result_.steps);
+           static_cast<double>(estimated_steps() - result_.steps);
   }
 
   void make_step() {
@@ -125,6 +145,7 @@ class Loop {
     result_.loss = loss.sum / static_cast<double>(batch_.predicted);
     const double norm = clipping_->clip(tensors_);
     if (!std::isfinite(result_.loss) || !std::isfinite(norm)) {
+      result_.steps = step;  // which is not made
       result_.end = TrainingEnd::diverged;
       return;
     }
@@ -141,12 +162,16 @@ class Loop {
     if (choice_.evaluate && choice_.evaluate->every > 0 && step % choice_.evaluate->every == 0) look_at_held_out();
   }
 
-  // A loss above that of the first step for the last tenth of the steps.
+  // Steps in a row whose loss was above that of the first.
   void watch_divergence() {
     if (result_.steps == 1) first_loss_ = result_.loss;
     above_first_ = result_.loss > first_loss_ ? above_first_ + 1 : 0;
-    if (steps_ && above_first_ >= std::max<std::int64_t>(2, *steps_ / 10) && result_.steps == *steps_)
-      result_.end = TrainingEnd::diverged;
+  }
+
+  // A component without a derivative is refused before a file is there.
+  void check_derivatives() {
+    (void)model_.accumulate(std::span(batch_.sequences).first(1), 1);
+    model_.parameters().clear_gradients();
   }
 
   void look_at_held_out() {
@@ -156,7 +181,7 @@ class Loop {
     if (!choice_.stop) return;
     const bool is_reached = (choice_.stop->accuracy && result_.held_out->accuracy >= *choice_.stop->accuracy) ||
                             (choice_.stop->loss && result_.held_out->loss <= *choice_.stop->loss);
-    if (is_reached) result_.end = TrainingEnd::stopped_early;
+    if (is_reached && !is_over()) result_.end = TrainingEnd::stopped_early;
   }
 
   void keep() {
@@ -178,7 +203,12 @@ class Loop {
   }
 
   TrainingCsv restore() {
-    if (!std::filesystem::exists(state_file())) return TrainingCsv::begin(plan_.folder / "training.csv");
+    if (!std::filesystem::exists(state_file())) {
+      if (std::filesystem::exists(plan_.folder / "checkpoint"))
+        throw Error(plan_.folder.string(), "this training has ended: its checkpoint is there, and no state",
+                    "train into another folder");
+      return TrainingCsv::begin(plan_.folder / "training.csv");  // killed before the first state
+    }
     const StateReader reader = StateReader::open(state_file(), plan_.belongs_to);
     for (const TrainedTensor& tensor : tensors_) reader.read("parameter " + tensor.name, tensor.values);
     optimiser_->restore(reader);
@@ -202,9 +232,9 @@ class Loop {
   std::optional<Clipping> clipping_;
   std::optional<TrainingCsv> csv_;
   Batch batch_;
-  std::optional<std::int64_t> steps_;  // none: the seconds end the run
-  double plan_seconds_ = 0;
-  double seconds_before_ = 0;  // of earlier runs of a training that is resumed
+  std::optional<std::int64_t> steps_;          // none: the seconds end the run
+  double plan_seconds_ = 0, plan_tokens_ = 0;  // 0: something else ends the run
+  double seconds_before_ = 0;                  // of earlier runs of a training that is resumed
   double first_loss_ = 0;
   std::int64_t above_first_ = 0;  // steps in a row whose loss was above the first
   bool is_evaluated_ = false;

@@ -70,13 +70,13 @@ class GatedDelta final : public AttentionVariant {
   void forward(const LayerContext& layer, TensorView<const float, 2> hidden, TensorView<float, 2> out) override {
     const int tokens = layer.chunk.tokens(), sequences = layer.chunk.sequences();
     Steps& steps = layer.steps;
+    steps.constant(unit_);
     auto gates = steps.rows(tokens, heads_, head_dim_);
     auto mixed = steps.rows(tokens, heads_, head_dim_);
     auto raw_decays = steps.rows(tokens, heads_);  // before the softplus
     auto raw_rates = steps.rows(tokens, heads_);   // before the sigmoid
     auto decays = steps.rows(tokens, heads_, 1);   // logarithms
     auto rates = steps.rows(tokens, heads_);
-
     const Projection others[] = {{*g_proj_, flat(gates)}, {*a_proj_, raw_decays}, {*b_proj_, raw_rates}};
     const auto [q, k, v] = projections_.project(steps, hidden, others);
     const TensorView<float, 3> qkv[] = {q, k, v};
@@ -105,12 +105,13 @@ class GatedDelta final : public AttentionVariant {
   // log decay = -exp(A) softplus(x + bias), rate = sigmoid(y)
   void find_factors(TensorView<const float, 2> raw_decays, TensorView<const float, 2> raw_rates,
                     TensorView<float, 3> decays, TensorView<float, 2> rates) const {
-    for (std::int64_t token = 0; token < rates.extent(0); ++token)
+    for_each_index(static_cast<int>(rates.extent(0)), [&](int token) {
       for (int head = 0; head < heads_; ++head) {
         const float x = raw_decays(token, head) + dt_bias_[head];
         decays(token, head, 0) = -std::exp(a_log_[head]) * (std::log1p(std::exp(-std::abs(x))) + std::max(0.0F, x));
         rates(token, head) = 1 / (1 + std::exp(-raw_rates(token, head)));
       }
+    });
   }
   void undo_factors(TensorView<float, 2> raw_decays, TensorView<float, 3> decays, TensorView<float, 2> rates,
                     Gradients& of, TensorView<float, 2> of_raw_rates) const {

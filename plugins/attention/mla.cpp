@@ -355,8 +355,6 @@ class Mla final : public attnlab::AttentionVariant {
     const int tokens = chunk.tokens();
     auto queries = steps.rows(tokens, dims_.heads, dims_.row());
     auto latents = steps.rows(tokens, dims_.heads, dims_.latent);
-    for (int head = 0; head < dims_.heads; ++head)
-      steps.project(columns(q, head, 0, dims_.nope), {key_part_[head], columns(queries, head, 0, dims_.latent)});
     for (int token = 0; token < tokens; ++token)
       for (int head = 0; head < dims_.heads; ++head)
         std::copy_n(&q(token, head, dims_.nope), dims_.rope, &queries(token, head, dims_.latent));
@@ -367,6 +365,8 @@ class Mla final : public attnlab::AttentionVariant {
           for (int i = 0; i < dims_.rope; ++i)
             of_q(token, head, dims_.nope + i) += of_queries(token, head, dims_.latent + i);
     });
+    for (int head = 0; head < dims_.heads; ++head)
+      steps.project(columns(q, head, 0, dims_.nope), {key_part_[head], columns(queries, head, 0, dims_.latent)});
     attend_to(layer, chunk, layer.cache, queries, latents);
     for (int head = 0; head < dims_.heads; ++head)
       steps.project(columns(latents, head, 0, dims_.latent), {value_part_[head], columns(mixed, head, 0, dims_.value)});

@@ -76,7 +76,7 @@ class Moba final : public attnlab::AttentionVariant {
   void bind(const attnlab::ParameterSet& parameters) override { projections_.bind(parameters); }
   attnlab::KvShape kv_shape() const override { return projections_.kv_shape(); }
   std::int64_t summary_floats(int tokens) const override { return means_.floats(tokens); }
-  int visible_rows() const override { return static_cast<int>(std::min((earlier_ + 1L) * block_, 1L << 30)); }
+  int visible_rows() const override { return static_cast<int>(std::min((earlier_ + 1L) * block_, 0x7fffffffL)); }
 
   void forward(const attnlab::LayerContext& layer, TensorView<const float, 2> hidden,
                TensorView<float, 2> out) override {

@@ -69,6 +69,7 @@ class ValueResidual final : public attnlab::AttentionVariant {
       block_.attend(layer, hidden, block_.project(layer, hidden, values), out);
       return;
     }
+    if (!is_learned_) steps.constant(kHalves);
     const auto rows = block_.project(layer, hidden);
     steps.blend(steps.shared(kShared, tokens, shape.kv_heads, shape.value_dim), factors_, rows.v);
     block_.attend(layer, hidden, rows, out);

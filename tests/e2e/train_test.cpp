@@ -54,7 +54,9 @@ TEST(Train, LowersTheLossAndLeavesACheckpointThatIsRead) {
   const auto loss = [&](std::size_t row) { return std::stod(rows.at(row).substr(rows.at(row).find(',') + 1)); };
   EXPECT_LT(loss(150), 0.9 * loss(1));
   EXPECT_NEAR(loss(1), std::log(64.0), 0.2) << "a model that knows nothing";
-  expect_well(sandbox.run({"logits", "out/checkpoint", "--prompt", "\x01\x02\x03", "-o", "logits.safetensors"}));
+  sandbox.write("ids.txt", "1 2 3");
+  expect_well(sandbox.run({"logits", "out/checkpoint", "--ids", "ids.txt", "-o", "logits.safetensors"}));
+  expect_refused(sandbox, {"train", "train.yaml", "-o", "out", "--resume"}, {"out: this training has ended"});
   EXPECT_FALSE(fs::exists(sandbox / "out/state.safetensors")) << "a training that has ended is not gone on with";
 }
 
@@ -92,6 +94,8 @@ TEST(Train, RefusesWhatCannotBeTrained) {
   sandbox.write("train.yaml", file("steps: 10"));
   sandbox.write("full/something", "a file");
   expect_refused(sandbox, {"train", "train.yaml", "-o", "full"}, {"full: the folder is not empty", "--resume"});
+  expect_refused(sandbox, {"train", "train.yaml", "-o", "nothing", "--resume"}, {"nothing: there is no such folder"});
+  expect_refused(sandbox, {"train", "train.yaml", "-o", "full/something"}, {"full/something: is no folder"});
   sandbox.write("vocab.yaml", [] {
     std::string text = file("steps: 10");
     return text.replace(text.find("vocab: 64"), 9, "vocab: 65");

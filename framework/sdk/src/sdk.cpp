@@ -93,7 +93,9 @@ bool RowWeighting::takes_all_heads() const noexcept {
   return false;
 }
 void RowWeighting::mix(QueryScores&) const noexcept {}
-void RowWeighting::mix_backward(const QueryScores&, TensorView<float, 3>, Gradients&) const {}
+void RowWeighting::mix_backward(const QueryScores&, TensorView<float, 3>, Gradients&) const {
+  refuse_backward("a mixture of scores");
+}
 void RowWeighting::weigh_backward(const QueryScores&, TensorView<float, 3>, Gradients&) const {
   refuse_backward("a weighting of rows of scores");
 }

@@ -9,6 +9,8 @@
 #include <map>
 #include <string>
 
+#include <attnlab/ops.h>
+
 #include "reference/plugins.h"
 #include "reference/variant_reference.h"
 
@@ -38,7 +40,8 @@ std::vector<LayerCase> every_case() {
 // One layer whose numbers can be changed, over two sequences.
 class TrainedLayer {
  public:
-  explicit TrainedLayer(const LayerCase& of) : chunk_(Chunk().add(0, 7).add(0, 70)) {
+  explicit TrainedLayer(const LayerCase& of, std::unique_ptr<AttentionVariant> variant = nullptr)
+      : chunk_(Chunk().add(0, 7).add(0, 70)) {
     // A layer that reads those before it is tried in a model (the law of the kit), not alone.
     const CreateContext context{.layer = 0,
                                 .layers = 2,
@@ -54,7 +57,7 @@ class TrainedLayer {
     }
     if (of.attention == "gated_delta") options = {{"conv_size", std::int64_t{3}}};
     if (of.attention == "moba") options = {{"block", std::int64_t{16}}, {"top_k", std::int64_t{2}}};
-    attention_ = plugins().attention(of.attention, options, context);
+    attention_ = variant != nullptr ? std::move(variant) : plugins().attention(of.attention, options, context);
     const KvShape shape = attention_->kv_shape();
     CreateContext of_position = context;
     if (shape.kv_heads > 0) of_position.head_dim = shape.rotation_width();
@@ -75,7 +78,6 @@ class TrainedLayer {
     for (const int sequence : {0, 1}) cache_->clear(sequence);
     std::vector<float> state(static_cast<std::size_t>(2 * state_width_));
     steps.begin_pass();
-    steps.set_lone_layer();
     const ChunkView chunk = chunk_.view();
     const TensorView<float, 2> hidden = matrix_view(hidden_, kHidden);
     steps.custom({.reads = {}, .writes = {all_of(hidden)}}, [this, hidden](Gradients& of) {  // undone last
@@ -173,9 +175,8 @@ std::vector<float> direction(std::span<const float> gradient, double length, std
 
 // By central differences of the fourth order. The step is small against what bends the loss, which changes by some
 // units in it; its rounding, of a sum of 3,696 floats, is 1e-4 or so.
-TEST_P(EveryLayer, HasTheGradientsOfFiniteDifferences) {
+void expect_gradients_of_differences(TrainedLayer& layer) {
   constexpr double kStep = 0.001, kTolerance = 2e-3;
-  TrainedLayer layer(GetParam());
   Scratch scratch;
   RecordingSteps steps(scratch, layer.parameters());
   const double direct = layer.loss();
@@ -215,8 +216,79 @@ TEST_P(EveryLayer, HasTheGradientsOfFiniteDifferences) {
     EXPECT_NEAR(pair.first, pair.second, kTolerance * std::abs(pair.second) + 1e-4 * largest) << name;
 }
 
+TEST_P(EveryLayer, HasTheGradientsOfFiniteDifferences) {
+  TrainedLayer layer(GetParam());
+  expect_gradients_of_differences(layer);
+}
+
 INSTANTIATE_TEST_SUITE_P(, EveryLayer, testing::ValuesIn(every_case()),
                          [](const auto& of) { return of.param.attention + "_" + of.param.position; });
+
+// Uses buffers as built-in variants do not: keys change after they were appended, each sequence attends in a call of
+// its own, values of heads are written one by one into a buffer that layers share, and own work changes a buffer in
+// place.
+class Unusual final : public AttentionVariant {
+ public:
+  std::vector<ParameterSpec> parameters() const override {
+    std::vector<ParameterSpec> specs;
+    for (const char* name : {"q", "k", "v", "o"}) specs.push_back({.name = name, .shape = {kHidden, kHidden}});
+    return specs;
+  }
+  void bind(const ParameterSet& set) override {
+    for (const char* name : {"q", "k", "v", "o"}) weights_[name] = &set.matrix(name);
+  }
+  KvShape kv_shape() const override { return {.kv_heads = 3, .key_dim = 16, .value_dim = 16}; }
+  void forward(const LayerContext& layer, TensorView<const float, 2> hidden, TensorView<float, 2> out) override {
+    Steps& steps = layer.steps;
+    const std::int64_t tokens = layer.chunk.tokens();
+    const auto q = steps.rows(tokens, 3, 16), k = steps.rows(tokens, 3, 16), mixed = steps.rows(tokens, 3, 16);
+    const auto v = steps.share("values", tokens, 3, 16);
+    steps.project(hidden, {*weights_["q"], flat(q)});
+    steps.project(hidden, {*weights_["k"], flat(k)});
+    const auto all = steps.rows(tokens, kHidden);
+    steps.project(hidden, {*weights_["v"], all});
+    for (const std::int64_t head : {2, 0, 1}) {  // the buffer as three, the last first
+      const TensorView<float, 3> from(all.data() + 16 * head, {tokens, 1, 16}, {kHidden, 16, 1});
+      const TensorView<float, 3> to(v.data() + 16 * head, {tokens, 1, 16}, {48, 16, 1});
+      steps.norm(from, ones_, 1e-6F, to);
+    }
+    steps.constant(ones_);
+    steps.append(k, v);
+    steps.silu(k);  // changes nothing that was appended
+    for (std::int64_t i = 0; i < q.elements(); ++i) q.data()[i] *= 0.5F;
+    steps.custom({.reads = {all_of(q)}, .writes = {all_of(q)}}, [q](Gradients& of) {
+      const auto of_q = of.of(q);
+      for (std::int64_t i = 0; i < q.elements(); ++i) of_q.data()[i] *= 0.5F;
+    });
+    for (int sequence = 0; sequence < layer.chunk.sequences(); ++sequence) {
+      Part& part = parts_.emplace_back(layer.chunk, sequence);
+      const int first = layer.chunk.first(sequence), count = layer.chunk.tokens_of(sequence);
+      steps.attend({.queries = q.slice(first, count), .scale = 0.25F, .mask = mask_, .chunk = &part.view},
+                   mixed.slice(first, count));
+    }
+    steps.project(flat(mixed), {*weights_["o"], out});
+  }
+
+ private:
+  // One sequence of a chunk; the others have no tokens.
+  struct Part {
+    Part(const ChunkView& chunk, int sequence) {
+      for (int i = 0; i <= chunk.sequences(); ++i) offsets.push_back(i > sequence ? chunk.tokens_of(sequence) : 0);
+      view = {offsets, chunk.positions_of(sequence), chunk.phases, chunk.lengths};
+    }
+    std::vector<std::int32_t> offsets;
+    ChunkView view;
+  };
+  std::map<std::string, const Matrix*> weights_;
+  std::vector<float> ones_ = std::vector<float>(16, 1.0F);
+  CausalMask mask_;
+  std::deque<Part> parts_;
+};
+
+TEST(RecordingSteps, UndoUnusualUsesOfBuffers) {
+  TrainedLayer layer({"unusual", "rope"}, std::make_unique<Unusual>());
+  expect_gradients_of_differences(layer);
+}
 
 // A variant that does one thing which cannot be undone.
 class Wrong final : public AttentionVariant {

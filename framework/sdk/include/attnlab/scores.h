@@ -132,9 +132,9 @@ class ATTNLAB_API RowWeighting {
   /// default: no more than a softmax.
   virtual double multiply_adds(int heads) const noexcept;
   virtual Derivative derivative() const noexcept { return Derivative::none; }
-  /// The derivatives of `mix` and `weigh`. before: scores as they got them; gradients [kv_heads, group, rows]: of what
-  /// they made, becomes that of what they got. Called where the derivative is `own`; from any thread. `others`: of
-  /// parameters, for this task alone.
+  /// The derivatives of `mix`, where it changes scores, and of `weigh`. before: scores as they got them; gradients
+  /// [kv_heads, group, rows]: of what they made, becomes that of what they got. Called where the derivative is `own`;
+  /// from any thread. `others`: of parameters, for this task alone.
   virtual void mix_backward(const QueryScores& before, TensorView<float, 3> gradients, Gradients& others) const;
   virtual void weigh_backward(const QueryScores& before, TensorView<float, 3> gradients, Gradients& others) const;
 };

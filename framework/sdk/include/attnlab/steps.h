@@ -169,12 +169,16 @@ class ATTNLAB_API Steps {
   /// Has no effect on results.
   virtual void own_work(const OwnWork& work) = 0;
 
+  /// Says that numbers which a step is given in place of parameters are constants of a formula: nothing takes their
+  /// gradient. Of others that are no parameters a step refuses to be differentiated.
+  virtual void constant(std::span<const float> numbers);
   /// Whether a backward pass will follow, so that what `custom` is given is kept.
   [[nodiscard]] virtual bool records() const noexcept { return false; }
   /// The derivative of work that the variant has just done itself, between two steps. Where a backward pass follows,
   /// backward(Gradients&) is called in it: it adds to the gradients of what was read, from those of what was written,
   /// and turns those of what was changed in place. Buffers then hold what they held at the time of this call. Work that
-  /// is not told here has no derivative, and a later step that reads its result refuses to be trained.
+  /// is not told here has no derivative: a later step that reads a buffer which no step has written refuses to be
+  /// trained. (Work in place on what a step has written cannot be noticed so; `attnlab check` finds it.)
   template <class Backward>
   void custom(const Touched& touched, Backward&& backward) {
     if (records()) record(touched, std::forward<Backward>(backward));
