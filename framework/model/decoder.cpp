@@ -102,13 +102,11 @@ Decoder::Decoder(Decoder&&) noexcept = default;
 
 void Decoder::load(WeightStore& weights, bool replaced_attention) {
   const std::int64_t hidden = config_.hidden_dim;
-  const std::int64_t inner = config_.intermediate_dim;
   const std::int64_t vocab = config_.vocab_size;
   const auto matrix = [&](const std::string& name, std::int64_t out, std::int64_t in) {
     const std::int64_t shape[] = {out, in};
     return std::make_unique<Matrix>(weights.matrix(name, shape));
   };
-  const auto values = [&](const std::string& name, std::int64_t count) { return weights.values(name, {&count, 1}); };
 
   // Absent key: tied where there is no head; explicit false without a head is a missing tensor. A head that is stored
   // beside a tied embedding and differs from it is what the model was saved with, so it counts, as in transformers 5.
@@ -133,32 +131,22 @@ void Decoder::load(WeightStore& weights, bool replaced_attention) {
   for (std::size_t index = 0; index < layers_.size(); ++index) {
     Layer& layer = layers_[index];
     const std::string prefix = fmt::format("model.layers.{}.", index);
-    layer.input_norm = values(prefix + "input_layernorm.weight", hidden);
+    layer.input_norm.load(config_, prefix + "input_layernorm", weights);
     layer.parameters = bind_parameters(layer.components, prefix + "self_attn.", weights, shared);
-    layer.post_attention_norm = values(prefix + "post_attention_layernorm.weight", hidden);
-    layer.gate = matrix(prefix + "mlp.gate_proj.weight", inner, hidden);
-    layer.up = matrix(prefix + "mlp.up_proj.weight", inner, hidden);
-    layer.down = matrix(prefix + "mlp.down_proj.weight", hidden, inner);
-    if (config_.mlp_bias) {
-      layer.gate_bias = values(prefix + "mlp.gate_proj.bias", inner);
-      layer.up_bias = values(prefix + "mlp.up_proj.bias", inner);
-      layer.down_bias = values(prefix + "mlp.down_proj.bias", hidden);
-    }
+    layer.mlp.load(config_, prefix + "mlp.", weights);
+    if (layer.mlp.is_there()) layer.mlp_norm.load(config_, prefix + "post_attention_layernorm", weights);
     if (replaced_attention) ignored.push_back(prefix + "self_attn.");
   }
-  final_norm_ = values("model.norm.weight", hidden);
+  final_norm_.load(config_, "model.norm", weights);
   if (tied && weights.has("lm_head.weight")) ignored.emplace_back("lm_head.weight");  // a copy of the embedding
   weights.check_all_used(ignored);
   notes_ = weights.notes();
 }
 
 std::size_t Decoder::weight_bytes() const noexcept {
-  std::size_t sum = embedding_.size() + head_->bytes() + final_norm_.size() * sizeof(float);
-  for (const Layer& layer : layers_) {
-    sum += layer.gate->bytes() + layer.up->bytes() + layer.down->bytes() + layer.parameters->bytes();
-    sum += sizeof(float) * (layer.input_norm.size() + layer.post_attention_norm.size() + layer.gate_bias.size() +
-                            layer.up_bias.size() + layer.down_bias.size());
-  }
+  std::size_t sum = embedding_.size() + head_->bytes() + final_norm_.bytes();
+  for (const Layer& layer : layers_)
+    sum += layer.input_norm.bytes() + layer.parameters->bytes() + layer.mlp_norm.bytes() + layer.mlp.bytes();
   return sum;
 }
 
@@ -262,9 +250,6 @@ std::vector<ParameterPlace> Decoder::parameters() {
   const auto matrix = [&](const std::string& name, Matrix& of) {
     all.push_back({name, {of.out_dim(), of.in_dim()}, &of});
   };
-  const auto values = [&](const std::string& name, std::vector<float>& of) {
-    if (!of.empty()) all.push_back({.name = name, .shape = {static_cast<std::int64_t>(of.size())}, .values = of});
-  };
   if (embedding_.size() == 0) {
     matrix("model.embed_tokens.weight", *head_);
   } else {
@@ -278,17 +263,12 @@ std::vector<ParameterPlace> Decoder::parameters() {
   for (std::size_t index = 0; index < layers_.size(); ++index) {
     Layer& layer = layers_[index];
     const std::string prefix = fmt::format("model.layers.{}.", index);
-    values(prefix + "input_layernorm.weight", layer.input_norm);
+    layer.input_norm.add_places(prefix + "input_layernorm", all);
     for (const ParameterPlace& place : layer.parameters->places()) all.push_back(place);
-    values(prefix + "post_attention_layernorm.weight", layer.post_attention_norm);
-    matrix(prefix + "mlp.gate_proj.weight", *layer.gate);
-    matrix(prefix + "mlp.up_proj.weight", *layer.up);
-    matrix(prefix + "mlp.down_proj.weight", *layer.down);
-    values(prefix + "mlp.gate_proj.bias", layer.gate_bias);
-    values(prefix + "mlp.up_proj.bias", layer.up_bias);
-    values(prefix + "mlp.down_proj.bias", layer.down_bias);
+    layer.mlp_norm.add_places(prefix + "post_attention_layernorm", all);
+    layer.mlp.add_places(prefix + "mlp.", all);
   }
-  values("model.norm.weight", final_norm_);
+  final_norm_.add_places("model.norm", all);
   return all;
 }
 
@@ -355,7 +335,7 @@ TensorView<const float, 2> Decoder::forward(Session& session, std::span<const Se
   for (std::size_t index = 0; index < layers_.size(); ++index) {
     Layer& layer = layers_[index];
     if (index > 0) renew(normed, added, inner);
-    steps.add_norm(x, delta, layer.input_norm, config_.rms_norm_eps, normed);
+    steps.add_norm(x, delta, layer.input_norm.norm(), normed);
     const std::int64_t state_floats = static_cast<std::int64_t>(session.states_[index].size()) / sequences;
     run_layer(steps, *layer.components.attention,
               {.chunk = chunk,
@@ -367,15 +347,15 @@ TensorView<const float, 2> Decoder::forward(Session& session, std::span<const Se
                .histories = session.histories_},
               normed, added);
     delta = added.data();
+    if (!layer.mlp.is_there()) continue;
     renew(normed, added);
-    steps.add_norm(x, delta, layer.post_attention_norm, config_.rms_norm_eps, normed);
-    steps.gated_project(normed, {*layer.gate, *layer.up, layer.gate_bias, layer.up_bias}, inner);
-    steps.project(inner, {*layer.down, added, layer.down_bias});
+    steps.add_norm(x, delta, layer.mlp_norm.norm(), normed);
+    layer.mlp.run(steps, normed, inner, added);
     delta = added.data();
   }
   hidden_.resize(static_cast<std::size_t>(tokens) * hidden_dim);
   TensorView<float, 2> result(hidden_.data(), {tokens, hidden_dim});
-  steps.add_norm(x, delta, final_norm_, config_.rms_norm_eps, result);
+  steps.add_norm(x, delta, final_norm_.norm(), result);
   for (const SequenceTokens& fed : input) {
     session.lengths_[fed.sequence] += static_cast<Position>(fed.tokens.size());
     session.halfway_[fed.sequence] = 0;

@@ -1,6 +1,7 @@
-// A Llama-family decoder: embedding, layers of attention and gated MLP with RMSNorm before each, final norm, head. Its
-// attention, positions and caches are whatever components it was given. Not here: how components are chosen (the
-// experiment), where weights come from (WeightStore), how text is sampled (sampling).
+// A decoder of the Llama family: embedding, layers of attention and MLP with a norm before each, final norm, head.
+// Norms and MLPs are of the kinds that its config names (body.h); its attention, positions and caches are whatever
+// components it was given. Not here: how components are chosen (the experiment), where weights come from (WeightStore),
+// how text is sampled (sampling).
 #pragma once
 
 #include <cstdint>
@@ -15,6 +16,7 @@
 #include <attnlab/attention_variant.h>
 
 #include "core/attend.h"
+#include "model/body.h"
 #include "model/config/model_config.h"
 #include "model/parameters.h"
 #include "model/tokenizers/tokenizer.h"
@@ -216,7 +218,7 @@ class ATTNLAB_API Decoder {
   ElementType embedding_type_ = ElementType::f32;
   Pages embedding_;               // [vocab_size, hidden_dim]; empty where the head is tied to it
   std::unique_ptr<Matrix> head_;  // [vocab_size, hidden_dim]
-  std::vector<float> final_norm_;
+  BodyNorm final_norm_;
   std::vector<std::string> notes_;
   std::unique_ptr<Work> work_;
   std::vector<float> hidden_;  // result of the last forward

@@ -24,9 +24,9 @@ struct Decoder::Layer {
   int kv_layer = 0;                             // whose rows it reads; its own index where they are its own
   bool ends_rows = true;                        // no later layer reads them
   std::unique_ptr<BoundParameters> parameters;  // of the components
-  std::unique_ptr<Matrix> gate, up, down;
-  std::vector<float> gate_bias, up_bias, down_bias;
-  std::vector<float> input_norm, post_attention_norm;
+  BodyNorm input_norm;                          // of the attention's input
+  Mlp mlp;
+  BodyNorm mlp_norm;  // of the MLP's input; empty where there is no MLP
 };
 
 }  // namespace attnlab::model

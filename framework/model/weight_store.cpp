@@ -140,9 +140,12 @@ void WeightStore::read_rows(const Stored& stored, std::int64_t first, std::span<
   } else if (stored.held != nullptr) {
     std::copy_n(stored.held->values.begin() + element, rows.size(), rows.begin());
   } else if (stored.name.find("norm") != std::string::npos) {
-    std::fill(rows.begin(), rows.end(), 1.0F);
+    std::fill(rows.begin(), rows.end(), stored.name.ends_with(".bias") ? 0.0F : 1.0F);
   } else {
-    random_values(seed_, stored.name, element, rows, static_cast<float>(config_.initializer_range));
+    const bool is_of_attention = stored.name.find(".self_attn.") != std::string::npos;
+    const double range = is_of_attention ? config_.attention_initializer_range.value_or(config_.initializer_range)
+                                         : config_.initializer_range;
+    random_values(seed_, stored.name, element, rows, static_cast<float>(range));
   }
 }
 

@@ -26,7 +26,7 @@ class ATTNLAB_API WeightStore {
  public:
   /// `allow_nonfinite`: NaN and Inf are taken as they are.
   WeightStore(Checkpoint checkpoint, const ModelConfig& config, bool allow_nonfinite);
-  /// Values from a seed; every name exists. Norm weights are 1.
+  /// Values from a seed; every name exists. Weights of norms are 1, their biases 0.
   WeightStore(std::uint64_t seed, const ModelConfig& config);
   WeightStore(HeldTensors held, const ModelConfig& config);
 

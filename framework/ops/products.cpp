@@ -106,7 +106,8 @@ void project(TensorView<const float, 2> input, const Projection& projection) {
 }
 
 void gated_project(TensorView<const float, 2> input, const Matrix& gate, const Matrix& up,
-                   std::span<const float> gate_bias, std::span<const float> up_bias, TensorView<float, 2> out) {
+                   std::span<const float> gate_bias, std::span<const float> up_bias, Activation activation,
+                   TensorView<float, 2> out) {
   if (input.extent(0) == 0) return;
   ATTNLAB_CHECK(gate.out_dim() == up.out_dim() && gate.out_dim() == out.extent(1), "halves of different widths");
   ATTNLAB_CHECK(gate.in_dim() == input.extent(1) && up.in_dim() == input.extent(1),
@@ -124,8 +125,9 @@ void gated_project(TensorView<const float, 2> input, const Matrix& gate, const M
     panel_product(input, gate, panel, block, gate_bias, gates, kBufferStride);
     panel_product(input, up, panel, block, up_bias, to, out.stride(0));
     for (std::int64_t token = 0; token < tokens; ++token)
-      vec::silu_multiply({to + token * out.stride(0), static_cast<std::size_t>(gate.panel_outputs(panel))},
-                         gates + token * kBufferStride);
+      vec::activate_multiply(activation,
+                             {to + token * out.stride(0), static_cast<std::size_t>(gate.panel_outputs(panel))},
+                             gates + token * kBufferStride);
   });
 }
 

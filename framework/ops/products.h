@@ -5,6 +5,7 @@
 
 #include <attnlab/steps.h>
 
+#include "base/activation.h"
 #include "ops/matrix.h"
 
 namespace attnlab {
@@ -13,10 +14,10 @@ namespace attnlab {
 ATTNLAB_API void project(TensorView<const float, 2> input, std::span<const Projection> projections);
 ATTNLAB_API void project(TensorView<const float, 2> input, const Projection& projection);
 
-/// out = silu(input gate') * (input up'), the first half of a SwiGLU block (Shazeer 2020) without a buffer for the
+/// out = activation(input gate') * (input up'), the first half of a gated MLP (Shazeer 2020) without a buffer for the
 /// halves. input [tokens, in_dim], out [tokens, out_dim]; bias [out_dim] or empty.
 ATTNLAB_API void gated_project(TensorView<const float, 2> input, const Matrix& gate, const Matrix& up,
-                               std::span<const float> gate_bias, std::span<const float> up_bias,
+                               std::span<const float> gate_bias, std::span<const float> up_bias, Activation activation,
                                TensorView<float, 2> out);
 
 }  // namespace attnlab

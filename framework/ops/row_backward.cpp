@@ -65,6 +65,19 @@ void norm_rows_backward(TensorView<const float, 3> x, std::span<const float> wei
   });
 }
 
+void layer_norm_rows_backward(TensorView<const float, 2> x, std::span<const float> weight, float eps,
+                              TensorView<const float, 2> of_out, TensorView<float, 2> of_x, std::span<float> of_weight,
+                              std::span<float> of_bias) {
+  const std::size_t width = weight.size();
+  std::vector<float> total(2 * width);  // of the weight, then of the bias
+  sum_over_rows(x.extent(0), total, [&](std::int64_t row, std::span<float> sums) {
+    vec::layer_norm_backward(x.row(row), weight, eps, of_out.row(row), of_x.row(row), sums.first(width),
+                             sums.last(width));
+  });
+  vec::add(of_weight, std::span(total).first(width));
+  vec::add(of_bias, std::span(total).last(width));
+}
+
 void rotate_rows_back(const ChunkView& chunk, const Rotation* rotation, const KvShape& shape, RotateSide side,
                       TensorView<float, 3> gradients) {
   if (rotation == nullptr) return;
@@ -96,11 +109,17 @@ void gate_rows_backward(TensorView<const float, 2> gates, TensorView<const float
   });
 }
 
-void silu_multiply_rows_backward(TensorView<const float, 2> gates, TensorView<const float, 2> before,
-                                 TensorView<float, 2> of, TensorView<float, 2> of_gates) {
+void activate_multiply_rows_backward(Activation activation, TensorView<const float, 2> gates,
+                                     TensorView<const float, 2> before, TensorView<float, 2> of,
+                                     TensorView<float, 2> of_gates) {
   for_each_row(before.extent(0), [&](std::int64_t row) {
-    vec::silu_multiply_backward(gates.row(row), before.row(row), of.row(row), of_gates.row(row));
+    vec::activate_multiply_backward(activation, gates.row(row), before.row(row), of.row(row), of_gates.row(row));
   });
+}
+
+void activate_rows_backward(Activation activation, TensorView<const float, 2> before, TensorView<float, 2> of) {
+  for_each_row(before.extent(0),
+               [&](std::int64_t row) { vec::activate_backward(activation, before.row(row), of.row(row)); });
 }
 
 void silu_rows_backward(TensorView<const float, 3> before, TensorView<float, 3> of) {

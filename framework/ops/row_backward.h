@@ -9,6 +9,8 @@
 #include <attnlab/steps.h>
 #include <attnlab/tensor_view.h>
 
+#include "base/activation.h"
+
 namespace attnlab {
 
 /// RMSNorm of every head; x [tokens, heads, width] as it was before. of_x is added to, or where it is of_out replaced.
@@ -17,6 +19,11 @@ ATTNLAB_API void norm_rows_backward(TensorView<const float, 3> x, std::span<cons
                                     TensorView<const float, 3> of_out, TensorView<float, 3> of_x,
                                     std::span<float> of_weight);
 
+/// LayerNorm of whole rows; x [tokens, width] as it was before. All are added to; of_weight and of_bias [width].
+ATTNLAB_API void layer_norm_rows_backward(TensorView<const float, 2> x, std::span<const float> weight, float eps,
+                                          TensorView<const float, 2> of_out, TensorView<float, 2> of_x,
+                                          std::span<float> of_weight, std::span<float> of_bias);
+
 /// Gradients of rotated rows become those of the rows before; see rotate_rows.
 ATTNLAB_API void rotate_rows_back(const ChunkView& chunk, const Rotation* rotation, const KvShape& shape,
                                   RotateSide side, TensorView<float, 3> gradients);
@@ -24,8 +31,11 @@ ATTNLAB_API void rotate_rows_back(const ChunkView& chunk, const Rotation* rotati
 /// before: the rows as the gate found them. `of` becomes their gradient; of_gates is added to.
 ATTNLAB_API void gate_rows_backward(TensorView<const float, 2> gates, TensorView<const float, 3> before,
                                     TensorView<float, 3> of, TensorView<float, 2> of_gates);
-ATTNLAB_API void silu_multiply_rows_backward(TensorView<const float, 2> gates, TensorView<const float, 2> before,
-                                             TensorView<float, 2> of, TensorView<float, 2> of_gates);
+ATTNLAB_API void activate_multiply_rows_backward(Activation activation, TensorView<const float, 2> gates,
+                                                 TensorView<const float, 2> before, TensorView<float, 2> of,
+                                                 TensorView<float, 2> of_gates);
+ATTNLAB_API void activate_rows_backward(Activation activation, TensorView<const float, 2> before,
+                                        TensorView<float, 2> of);
 ATTNLAB_API void silu_rows_backward(TensorView<const float, 3> before, TensorView<float, 3> of);
 
 /// From a state of zeros. of_weight is added to.

@@ -39,14 +39,19 @@ void norm_rows(TensorView<const float, 3> from, std::span<const float> weight, f
   });
 }
 
-void add_norm_rows(TensorView<float, 2> x, const float* delta, std::span<const float> weight, float eps,
-                   TensorView<float, 2> out) {
+void add_norm_rows(TensorView<float, 2> x, const float* delta, const Norm& norm, TensorView<float, 2> out) {
   const std::int64_t width = x.extent(1);
+  const auto covers = [&](std::span<const float> numbers) {
+    return static_cast<std::int64_t>(numbers.size()) == width;
+  };
+  ATTNLAB_CHECK(covers(norm.weight) && (norm.kind == NormKind::rms || covers(norm.bias)),
+                "a norm of another width than the rows");
   for_each_row(x.extent(0), [&](std::int64_t row) {
-    if (delta == nullptr)
-      vec::rms_norm(x.row(row), weight, eps, out.row(row));
+    if (delta != nullptr) vec::add(x.row(row), {delta + row * width, static_cast<std::size_t>(width)});
+    if (norm.kind == NormKind::layer)
+      vec::layer_norm(x.row(row), norm.weight, norm.bias, norm.eps, out.row(row));
     else
-      vec::add_rms_norm(x.row(row), {delta + row * width, static_cast<std::size_t>(width)}, weight, eps, out.row(row));
+      vec::rms_norm(x.row(row), norm.weight, norm.eps, out.row(row));
   });
 }
 
@@ -77,8 +82,13 @@ void gate_rows(TensorView<const float, 2> gates, TensorView<float, 3> rows) {
   });
 }
 
-void silu_multiply_rows(TensorView<const float, 2> gates, TensorView<float, 2> rows) {
-  for_each_row(rows.extent(0), [&](std::int64_t row) { vec::silu_multiply(rows.row(row), gates.row(row).data()); });
+void activate_multiply_rows(Activation activation, TensorView<const float, 2> gates, TensorView<float, 2> rows) {
+  for_each_row(rows.extent(0),
+               [&](std::int64_t row) { vec::activate_multiply(activation, rows.row(row), gates.row(row).data()); });
+}
+
+void activate_rows(Activation activation, TensorView<float, 2> rows) {
+  for_each_row(rows.extent(0), [&](std::int64_t row) { vec::activate(activation, rows.row(row)); });
 }
 
 void silu_rows(TensorView<float, 3> rows) {

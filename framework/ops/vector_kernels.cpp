@@ -35,13 +35,134 @@ void add_target(float* to, const float* from, std::size_t count) {
   });
 }
 
-void silu_multiply_target(float* to, const float* gate, std::size_t count) {
-  for_each_vector(count, [&](auto d, std::size_t i) {
-    const auto g = hn::LoadU(d, gate + i);
-    // Clamped: exp(88) is still finite, and g / (1 + exp(88)) is as good as zero.
-    const auto e = exp_approx(d, hn::Min(hn::Neg(g), hn::Set(d, 88.0F)));
-    const auto silu = hn::Div(g, hn::Add(hn::Set(d, 1.0F), e));
-    hn::StoreU(hn::Mul(silu, hn::LoadU(d, to + i)), d, to + i);
+// The activations: value(d, x), which is NaN for NaN, and slope(d, x), the derivative.
+struct Silu {
+  // Clamped: exp(88) is still finite, and x / (1 + exp(88)) is as good as zero.
+  template <class D, class V>
+  static HWY_INLINE V divisor(D d, V x) {
+    return hn::Add(hn::Set(d, 1.0F), exp_approx(d, hn::Min(hn::Neg(x), hn::Set(d, 88.0F))));
+  }
+  template <class D, class V>
+  static HWY_INLINE V value(D d, V x) {
+    return hn::Div(x, divisor(d, x));
+  }
+  template <class D, class V>
+  static HWY_INLINE V slope(D d, V x) {
+    const auto one = hn::Set(d, 1.0F);
+    const auto sigmoid = hn::Div(one, divisor(d, x));
+    return hn::Mul(sigmoid, hn::MulAdd(x, hn::Sub(one, sigmoid), one));
+  }
+};
+
+struct Gelu {
+  // Phi(x) = (1 + erf(x / sqrt(2))) / 2, by the rational function of degrees 13 and 8 that Eigen has for erf up to 4.
+  // Beyond, 1 is right to a rounding, but a share that is not quite 0 would be multiplied by any x.
+  template <class D, class V>
+  static HWY_INLINE V share_below(D d, V x) {
+    const auto y = hn::Clamp(hn::Mul(x, hn::Set(d, 0.70710678F)), hn::Set(d, -4.0F), hn::Set(d, 4.0F));
+    const auto square = hn::Mul(y, y);
+    auto over = hn::Set(d, -2.72614225801306e-10F);
+    for (const float next : {2.77068142495902e-08F, -2.10102402082508e-06F, -5.69250639462346e-05F,
+                             -7.34990630326855e-04F, -2.95459980854025e-03F, -1.60960333262415e-02F})
+      over = hn::MulAdd(over, square, hn::Set(d, next));
+    auto under = hn::Set(d, -1.45660718464996e-05F);
+    for (const float next :
+         {-2.13374055278905e-04F, -1.68282697438203e-03F, -7.37332916720468e-03F, -1.42647390514189e-02F})
+      under = hn::MulAdd(under, square, hn::Set(d, next));
+    const auto half = hn::Set(d, 0.5F);
+    const auto share = hn::MulAdd(half, hn::Div(hn::Mul(y, over), under), half);
+    return hn::IfThenZeroElse(hn::Le(y, hn::Set(d, -4.0F)), share);
+  }
+  template <class D, class V>
+  static HWY_INLINE V value(D d, V x) {
+    return hn::Mul(x, share_below(d, x));
+  }
+  template <class D, class V>
+  static HWY_INLINE V slope(D d, V x) {  // Phi(x) + x phi(x)
+    const auto exponent = hn::Max(hn::Mul(hn::Mul(x, x), hn::Set(d, -0.5F)), hn::Set(d, -87.0F));
+    const auto density = hn::Mul(exp_approx(d, exponent), hn::Set(d, 0.39894228F));
+    return hn::MulAdd(x, density, share_below(d, x));
+  }
+};
+
+struct GeluPytorchTanh {
+  static constexpr float kScale = 1.59576912F;  // 2 sqrt(2 / pi): (1 + tanh(u)) / 2 = 1 / (1 + exp(-2 u))
+  static constexpr float kCubic = 0.044715F;
+  // From 10 on it is x or 0, and the cube of what is larger would only overflow.
+  template <class D, class V>
+  static HWY_INLINE V near(D d, V x) {
+    return hn::Clamp(x, hn::Set(d, -10.0F), hn::Set(d, 10.0F));
+  }
+  template <class D, class V>
+  static HWY_INLINE V share(D d, V x) {
+    const auto inside = hn::MulAdd(hn::Mul(x, x), hn::Set(d, kCubic), hn::Set(d, 1.0F));
+    const auto e = exp_approx(d, hn::Mul(hn::Mul(x, inside), hn::Set(d, -kScale)));
+    return hn::Div(hn::Set(d, 1.0F), hn::Add(hn::Set(d, 1.0F), e));
+  }
+  template <class D, class V>
+  static HWY_INLINE V value(D d, V x) {
+    return hn::Mul(x, share(d, near(d, x)));
+  }
+  template <class D, class V>
+  static HWY_INLINE V slope(D d, V x) {
+    const auto y = near(d, x);
+    const auto part = share(d, y);
+    const auto turn = hn::MulAdd(hn::Mul(y, y), hn::Set(d, 3 * kCubic * kScale), hn::Set(d, kScale));
+    const auto bend = hn::Mul(hn::Mul(y, turn), hn::Mul(part, hn::Sub(hn::Set(d, 1.0F), part)));
+    return hn::Add(part, bend);
+  }
+};
+
+struct Relu {
+  template <class D, class V>
+  static HWY_INLINE V value(D d, V x) {
+    return hn::IfThenZeroElse(hn::Lt(x, hn::Zero(d)), x);
+  }
+  template <class D, class V>
+  static HWY_INLINE V slope(D d, V x) {
+    return hn::IfThenElseZero(hn::Gt(x, hn::Zero(d)), hn::Set(d, 1.0F));
+  }
+};
+
+struct Relu2 {
+  template <class D, class V>
+  static HWY_INLINE V value(D d, V x) {
+    const auto positive = Relu::value(d, x);
+    return hn::Mul(positive, positive);
+  }
+  template <class D, class V>
+  static HWY_INLINE V slope(D d, V x) {
+    return hn::Mul(hn::Set(d, 2.0F), Relu::value(d, x));
+  }
+};
+
+template <class Body>
+HWY_INLINE void with_activation(Activation activation, const Body& body) {
+  switch (activation) {
+    case Activation::silu:
+      return body(Silu());
+    case Activation::gelu:
+      return body(Gelu());
+    case Activation::gelu_pytorch_tanh:
+      return body(GeluPytorchTanh());
+    case Activation::relu:
+      return body(Relu());
+    case Activation::relu2:
+      return body(Relu2());
+  }
+}
+
+void activate_target(Activation activation, float* x, std::size_t count) {
+  with_activation(activation, [&](auto of) {
+    for_each_vector(count, [&](auto d, std::size_t i) { hn::StoreU(of.value(d, hn::LoadU(d, x + i)), d, x + i); });
+  });
+}
+
+void activate_multiply_target(Activation activation, float* to, const float* gate, std::size_t count) {
+  with_activation(activation, [&](auto of) {
+    for_each_vector(count, [&](auto d, std::size_t i) {
+      hn::StoreU(hn::Mul(of.value(d, hn::LoadU(d, gate + i)), hn::LoadU(d, to + i)), d, to + i);
+    });
   });
 }
 
@@ -93,17 +214,85 @@ void rms_norm_backward_target(const float* x, const float* weight, float eps, co
   });
 }
 
-void silu_multiply_backward_target(const float* gate, const float* before, float* of, float* of_gate,
-                                   std::size_t count) {
+// Sum of term(d, offset) over `count` numbers.
+template <class Term>
+HWY_INLINE float sum_of(std::size_t count, const Term& term) {
+  const F32 d;
+  const std::size_t lanes = hn::Lanes(d);
+  auto sums = hn::Zero(d);
+  std::size_t i = 0;
+  for (; i + lanes <= count; i += lanes) sums = hn::Add(sums, term(d, i));
+  float sum = hn::GetLane(hn::SumOfLanes(d, sums));
+  const hn::CappedTag<float, 1> one;
+  for (; i < count; ++i) sum += hn::GetLane(term(one, i));
+  return sum;
+}
+
+// What a row is turned by: (x - mean) * scale has mean 0 and variance 1.
+struct Standard {
+  float mean, scale;
+};
+HWY_INLINE Standard standard_of(const float* x, float eps, std::size_t count) {
+  const float width = static_cast<float>(count);
+  const float mean = sum_of(count, [&](auto d, std::size_t i) { return hn::LoadU(d, x + i); }) / width;
+  const float squares = sum_of(count, [&](auto d, std::size_t i) {
+    const auto off = hn::Sub(hn::LoadU(d, x + i), hn::Set(d, mean));
+    return hn::Mul(off, off);
+  });
+  return {mean, 1.0F / std::sqrt(squares / width + eps)};
+}
+
+void layer_norm_target(const float* x, const float* weight, const float* bias, float eps, float* out,
+                       std::size_t count) {
+  const Standard of = standard_of(x, eps, count);
   for_each_vector(count, [&](auto d, std::size_t i) {
-    const auto g = hn::LoadU(d, gate + i);
-    const auto one = hn::Set(d, 1.0F);
-    const auto e = exp_approx(d, hn::Min(hn::Neg(g), hn::Set(d, 88.0F)));
-    const auto sigmoid = hn::Div(one, hn::Add(one, e));
-    const auto slope = hn::Mul(sigmoid, hn::MulAdd(g, hn::Sub(one, sigmoid), one));
-    const auto of_out = hn::LoadU(d, of + i);
-    hn::StoreU(hn::MulAdd(hn::Mul(of_out, hn::LoadU(d, before + i)), slope, hn::LoadU(d, of_gate + i)), d, of_gate + i);
-    hn::StoreU(hn::Mul(of_out, hn::Mul(g, sigmoid)), d, of + i);
+    const auto unit = hn::Mul(hn::Sub(hn::LoadU(d, x + i), hn::Set(d, of.mean)), hn::Set(d, of.scale));
+    hn::StoreU(hn::MulAdd(unit, hn::LoadU(d, weight + i), hn::LoadU(d, bias + i)), d, out + i);
+  });
+}
+
+// y = w u + b with u = r (x - mean): dx += r (w dy - mean(w dy) - u mean(u w dy)), dw += u dy, db += dy.
+void layer_norm_backward_target(const float* x, const float* weight, float eps, const float* of_out, float* of_x,
+                                float* of_weight, float* of_bias, std::size_t count) {
+  const Standard of = standard_of(x, eps, count);
+  const auto unit = [&](auto d, std::size_t i) {
+    return hn::Mul(hn::Sub(hn::LoadU(d, x + i), hn::Set(d, of.mean)), hn::Set(d, of.scale));
+  };
+  const auto weighted = [&](auto d, std::size_t i) {
+    return hn::Mul(hn::LoadU(d, weight + i), hn::LoadU(d, of_out + i));
+  };
+  const float width = static_cast<float>(count);
+  const float mean = sum_of(count, weighted) / width;
+  const float along = sum_of(count, [&](auto d, std::size_t i) { return hn::Mul(weighted(d, i), unit(d, i)); }) / width;
+  for_each_vector(count, [&](auto d, std::size_t i) {
+    const auto u = unit(d, i);
+    const auto straight = hn::Sub(weighted(d, i), hn::Set(d, mean));
+    const auto turned = hn::NegMulAdd(u, hn::Set(d, along), straight);
+    const auto given = hn::LoadU(d, of_out + i);
+    hn::StoreU(hn::MulAdd(turned, hn::Set(d, of.scale), hn::LoadU(d, of_x + i)), d, of_x + i);
+    hn::StoreU(hn::MulAdd(given, u, hn::LoadU(d, of_weight + i)), d, of_weight + i);
+    hn::StoreU(hn::Add(given, hn::LoadU(d, of_bias + i)), d, of_bias + i);
+  });
+}
+
+void activate_backward_target(Activation activation, const float* before, float* of, std::size_t count) {
+  with_activation(activation, [&](auto kind) {
+    for_each_vector(count, [&](auto d, std::size_t i) {
+      hn::StoreU(hn::Mul(hn::LoadU(d, of + i), kind.slope(d, hn::LoadU(d, before + i))), d, of + i);
+    });
+  });
+}
+
+void activate_multiply_backward_target(Activation activation, const float* gate, const float* before, float* of,
+                                       float* of_gate, std::size_t count) {
+  with_activation(activation, [&](auto kind) {
+    for_each_vector(count, [&](auto d, std::size_t i) {
+      const auto g = hn::LoadU(d, gate + i);
+      const auto of_out = hn::LoadU(d, of + i);
+      const auto of_active = hn::Mul(of_out, hn::LoadU(d, before + i));
+      hn::StoreU(hn::MulAdd(of_active, kind.slope(d, g), hn::LoadU(d, of_gate + i)), d, of_gate + i);
+      hn::StoreU(hn::Mul(of_out, kind.value(d, g)), d, of + i);
+    });
   });
 }
 
@@ -144,10 +333,14 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace attnlab {
 HWY_EXPORT(add_target);
-HWY_EXPORT(silu_multiply_target);
+HWY_EXPORT(activate_target);
+HWY_EXPORT(activate_multiply_target);
 HWY_EXPORT(rms_norm_target);
 HWY_EXPORT(rms_norm_backward_target);
-HWY_EXPORT(silu_multiply_backward_target);
+HWY_EXPORT(layer_norm_target);
+HWY_EXPORT(layer_norm_backward_target);
+HWY_EXPORT(activate_backward_target);
+HWY_EXPORT(activate_multiply_backward_target);
 HWY_EXPORT(softcap_target);
 HWY_EXPORT(log_sum_exp_target);
 
@@ -155,26 +348,37 @@ namespace vec {
 void add(std::span<float> to, std::span<const float> from) {
   HWY_DYNAMIC_DISPATCH(add_target)(to.data(), from.data(), to.size());
 }
-void silu_multiply(std::span<float> to, const float* gate) {
-  HWY_DYNAMIC_DISPATCH(silu_multiply_target)(to.data(), gate, to.size());
+void activate(Activation activation, std::span<float> x) {
+  HWY_DYNAMIC_DISPATCH(activate_target)(activation, x.data(), x.size());
+}
+void activate_multiply(Activation activation, std::span<float> to, const float* gate) {
+  HWY_DYNAMIC_DISPATCH(activate_multiply_target)(activation, to.data(), gate, to.size());
 }
 void rms_norm(std::span<const float> x, std::span<const float> weight, float eps, std::span<float> out) {
   HWY_DYNAMIC_DISPATCH(rms_norm_target)(x.data(), weight.data(), eps, out.data(), x.size());
 }
-void add_rms_norm(std::span<float> x, std::span<const float> delta, std::span<const float> weight, float eps,
-                  std::span<float> out) {
-  add(x, delta);
-  rms_norm(x, weight, eps, out);
+void layer_norm(std::span<const float> x, std::span<const float> weight, std::span<const float> bias, float eps,
+                std::span<float> out) {
+  HWY_DYNAMIC_DISPATCH(layer_norm_target)(x.data(), weight.data(), bias.data(), eps, out.data(), x.size());
 }
 void rms_norm_backward(std::span<const float> x, std::span<const float> weight, float eps,
                        std::span<const float> of_out, std::span<float> of_x, std::span<float> of_weight) {
   HWY_DYNAMIC_DISPATCH(rms_norm_backward_target)
   (x.data(), weight.data(), eps, of_out.data(), of_x.data(), of_weight.data(), x.size());
 }
-void silu_multiply_backward(std::span<const float> gate, std::span<const float> before, std::span<float> of,
-                            std::span<float> of_gate) {
-  HWY_DYNAMIC_DISPATCH(silu_multiply_backward_target)
-  (gate.data(), before.data(), of.data(), of_gate.data(), gate.size());
+void layer_norm_backward(std::span<const float> x, std::span<const float> weight, float eps,
+                         std::span<const float> of_out, std::span<float> of_x, std::span<float> of_weight,
+                         std::span<float> of_bias) {
+  HWY_DYNAMIC_DISPATCH(layer_norm_backward_target)
+  (x.data(), weight.data(), eps, of_out.data(), of_x.data(), of_weight.data(), of_bias.data(), x.size());
+}
+void activate_backward(Activation activation, std::span<const float> before, std::span<float> of) {
+  HWY_DYNAMIC_DISPATCH(activate_backward_target)(activation, before.data(), of.data(), of.size());
+}
+void activate_multiply_backward(Activation activation, std::span<const float> gate, std::span<const float> before,
+                                std::span<float> of, std::span<float> of_gate) {
+  HWY_DYNAMIC_DISPATCH(activate_multiply_backward_target)
+  (activation, gate.data(), before.data(), of.data(), of_gate.data(), gate.size());
 }
 void softcap(std::span<float> x, float cap) {
   HWY_DYNAMIC_DISPATCH(softcap_target)(x.data(), x.size(), cap);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
+#include <numeric>
 
 #include <fmt/format.h>
 
@@ -14,6 +16,22 @@ constexpr std::int64_t kOutputsOfProduct = 4;  // where not all are looked at: e
 
 double sigmoid(double x) {
   return 1 / (1 + std::exp(-x));
+}
+
+double activated(Activation activation, double x) {
+  switch (activation) {
+    case Activation::silu:
+      return x * sigmoid(x);
+    case Activation::gelu:
+      return x * std::erfc(-x / std::numbers::sqrt2) / 2;
+    case Activation::gelu_pytorch_tanh:
+      return x / 2 * (1 + std::tanh(std::sqrt(2 / std::numbers::pi) * (x + 0.044715 * x * x * x)));
+    case Activation::relu:
+      return x < 0 ? 0 : x;
+    case Activation::relu2:
+      return x < 0 ? 0 : x * x;
+  }
+  return x;
 }
 
 // 1 / sqrt(mean of squares + eps)
@@ -126,14 +144,26 @@ void CheckingSteps::gated_project(TensorView<const float, 2> input, const GatedP
   check_product(
       "gated_project", input, halves.gate.out_dim(),
       [&](std::int64_t output) {
-        return
-            [gate = SlowOutput(halves.gate, halves.gate_bias, output),
-             up = SlowOutput(halves.up, halves.up_bias, output)](TensorView<const float, 2> from, std::int64_t token) {
-              const double x = gate(from, token);
-              return x * sigmoid(x) * up(from, token);
-            };
+        return [gate = SlowOutput(halves.gate, halves.gate_bias, output),
+                up = SlowOutput(halves.up, halves.up_bias, output),
+                activation = halves.activation](TensorView<const float, 2> from, std::int64_t token) {
+          return activated(activation, gate(from, token)) * up(from, token);
+        };
       },
       [&](std::int64_t token, std::int64_t output) { return out(token, output); });
+}
+
+void CheckingSteps::activate(Activation activation, TensorView<float, 2> rows) {
+  const Tokens tokens = chosen_tokens(rows.extent(0));
+  std::vector<double> right;
+  for (const std::int64_t token : tokens)
+    for (const float number : rows.row(token)) right.push_back(activated(activation, number));
+  ThroughSteps::activate(activation, rows);
+  CallComparison comparison;
+  const double* number = right.data();
+  for (const std::int64_t token : tokens)
+    for (const float found : rows.row(token)) comparison.compare(found, *number++, token, -1);
+  take("activate", comparison);
 }
 
 void CheckingSteps::norm(TensorView<const float, 3> from, std::span<const float> weight, float eps,
@@ -152,22 +182,24 @@ void CheckingSteps::norm(TensorView<const float, 3> from, std::span<const float>
   take("norm", comparison);
 }
 
-void CheckingSteps::add_norm(TensorView<float, 2> x, const float* delta, std::span<const float> weight, float eps,
-                             TensorView<float, 2> out) {
+void CheckingSteps::add_norm(TensorView<float, 2> x, const float* delta, const Norm& norm, TensorView<float, 2> out) {
   const Tokens tokens = chosen_tokens(x.extent(0));
   const std::int64_t width = x.extent(1);
   std::vector<double> sums;  // [chosen tokens, width]
   for (const std::int64_t token : tokens)
     for (std::int64_t i = 0; i < width; ++i)
       sums.push_back(x(token, i) + (delta == nullptr ? 0.0 : static_cast<double>(delta[token * width + i])));
-  ThroughSteps::add_norm(x, delta, weight, eps, out);
+  ThroughSteps::add_norm(x, delta, norm, out);
   CallComparison of_sum, of_norm;
   const double* sum = sums.data();
   for (const std::int64_t token : tokens) {
-    const double factor = norm_factor(width, eps, [&](std::int64_t i) { return sum[i]; });
+    const bool is_layer = norm.kind == NormKind::layer;
+    const double mean = is_layer ? std::accumulate(sum, sum + width, 0.0) / static_cast<double>(width) : 0;
+    const double factor = norm_factor(width, norm.eps, [&](std::int64_t i) { return sum[i] - mean; });
     for (std::int64_t i = 0; i < width; ++i) {
       of_sum.compare(x(token, i), sum[i], token, -1);
-      of_norm.compare(out(token, i), factor * sum[i] * weight[i], token, -1);
+      of_norm.compare(out(token, i), factor * (sum[i] - mean) * norm.weight[i] + (is_layer ? norm.bias[i] : 0), token,
+                      -1);
     }
     sum += width;
   }

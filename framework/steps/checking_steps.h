@@ -67,10 +67,10 @@ class ATTNLAB_API CheckingSteps final : public ThroughSteps {
   void blend(TensorView<const float, 3> from, std::span<const float> factors, TensorView<float, 3> to) override;
   void merge(std::span<const AttendedPart> parts, TensorView<float, 3> out, TensorView<float, 2> log_sum) override;
   void own_work(const OwnWork& work) override;
-  void add_norm(TensorView<float, 2> x, const float* delta, std::span<const float> weight, float eps,
-                TensorView<float, 2> out) override;
+  void add_norm(TensorView<float, 2> x, const float* delta, const Norm& norm, TensorView<float, 2> out) override;
   void gated_project(TensorView<const float, 2> input, const GatedProjection& halves,
                      TensorView<float, 2> out) override;
+  void activate(Activation activation, TensorView<float, 2> rows) override;
 
  private:
   using Tokens = std::vector<std::int64_t>;

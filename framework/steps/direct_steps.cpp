@@ -63,7 +63,7 @@ void DirectSteps::gate(TensorView<const float, 2> gates, TensorView<float, 3> ro
 }
 
 void DirectSteps::silu_multiply(TensorView<const float, 2> gates, TensorView<float, 2> rows) {
-  silu_multiply_rows(gates, rows);
+  activate_multiply_rows(Activation::silu, gates, rows);
 }
 
 void DirectSteps::silu(TensorView<float, 3> rows) {
@@ -84,14 +84,17 @@ void DirectSteps::merge(std::span<const AttendedPart> parts, TensorView<float, 3
 
 void DirectSteps::own_work(const OwnWork&) {}
 
-void DirectSteps::add_norm(TensorView<float, 2> x, const float* delta, std::span<const float> weight, float eps,
-                           TensorView<float, 2> out) {
-  add_norm_rows(x, delta, weight, eps, out);
+void DirectSteps::add_norm(TensorView<float, 2> x, const float* delta, const Norm& norm, TensorView<float, 2> out) {
+  add_norm_rows(x, delta, norm, out);
 }
 
 void DirectSteps::gated_project(TensorView<const float, 2> input, const GatedProjection& halves,
                                 TensorView<float, 2> out) {
-  attnlab::gated_project(input, halves.gate, halves.up, halves.gate_bias, halves.up_bias, out);
+  attnlab::gated_project(input, halves.gate, halves.up, halves.gate_bias, halves.up_bias, halves.activation, out);
+}
+
+void DirectSteps::activate(Activation activation, TensorView<float, 2> rows) {
+  activate_rows(activation, rows);
 }
 
 }  // namespace attnlab

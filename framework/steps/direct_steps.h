@@ -29,10 +29,10 @@ class ATTNLAB_API DirectSteps final : public ModelSteps {
   void blend(TensorView<const float, 3> from, std::span<const float> factors, TensorView<float, 3> to) override;
   void merge(std::span<const AttendedPart> parts, TensorView<float, 3> out, TensorView<float, 2> log_sum) override;
   void own_work(const OwnWork& work) override;
-  void add_norm(TensorView<float, 2> x, const float* delta, std::span<const float> weight, float eps,
-                TensorView<float, 2> out) override;
+  void add_norm(TensorView<float, 2> x, const float* delta, const Norm& norm, TensorView<float, 2> out) override;
   void gated_project(TensorView<const float, 2> input, const GatedProjection& halves,
                      TensorView<float, 2> out) override;
+  void activate(Activation activation, TensorView<float, 2> rows) override;
 
   /// What the core is asked for by a step of a layer; the hooks of both are put in order into `hooks`, which outlives
   /// what is returned.

@@ -8,17 +8,20 @@
 #include <attnlab/attention_variant.h>
 #include <attnlab/steps.h>
 
+#include "base/activation.h"
 #include "base/element.h"
+#include "base/norm.h"
 #include "ops/matrix.h"
 
 namespace attnlab {
 
-/// The first half of a SwiGLU block (Shazeer 2020); biases [out_dim] or empty.
+/// The first half of a gated MLP (Shazeer 2020); biases [out_dim] or empty.
 struct GatedProjection {
   const Matrix& gate;
   const Matrix& up;
   std::span<const float> gate_bias = {};
   std::span<const float> up_bias = {};
+  Activation activation = Activation::silu;
 };
 
 /// One layer's part in a forward pass.
@@ -61,13 +64,13 @@ class ATTNLAB_API ModelSteps : public Steps {
   /// What the scheme adds to embeddings [tokens, width].
   virtual void add_positions(const PositionScheme& scheme, std::span<const Position> positions,
                              TensorView<float, 2> embeddings);
-  /// x += delta where there is one, then out = RMSNorm(x); x, delta and out [tokens, width], dense. Zhang & Sennrich
-  /// 2019.
-  virtual void add_norm(TensorView<float, 2> x, const float* delta, std::span<const float> weight, float eps,
-                        TensorView<float, 2> out) = 0;
-  /// out [tokens, out_dim] = silu(input gate') * (input up')
+  /// x += delta where there is one, then out = the norm of x; x, delta and out [tokens, width], dense.
+  virtual void add_norm(TensorView<float, 2> x, const float* delta, const Norm& norm, TensorView<float, 2> out) = 0;
+  /// out [tokens, out_dim] = activation(input gate') * (input up')
   virtual void gated_project(TensorView<const float, 2> input, const GatedProjection& halves,
                              TensorView<float, 2> out) = 0;
+  /// rows [tokens, width] = activation(rows): between the products of an MLP that is not gated.
+  virtual void activate(Activation activation, TensorView<float, 2> rows) = 0;
 
  protected:
   using Steps::Steps;

@@ -39,8 +39,7 @@ void RecordingSteps::add_positions(const PositionScheme& scheme, std::span<const
   keep([this, &scheme, positions, embeddings] { scheme.embeddings_backward(positions, of_.of(embeddings), of_); });
 }
 
-void RecordingSteps::add_norm(TensorView<float, 2> x, const float* delta, std::span<const float> weight, float eps,
-                              TensorView<float, 2> out) {
+void RecordingSteps::add_norm(TensorView<float, 2> x, const float* delta, const Norm& norm, TensorView<float, 2> out) {
   change(x, "add_norm");
   const TensorView<const float, 2> added(delta, {x.extent(0), x.extent(1)});
   if (delta != nullptr) change(added, "add_norm");
@@ -53,12 +52,17 @@ void RecordingSteps::add_norm(TensorView<float, 2> x, const float* delta, std::s
     whole = saved(added);
     drop({const_cast<float*>(delta), {x.extent(0), x.extent(1)}}, share, key);  // a buffer of the pass
   }
-  direct_.add_norm(x, delta, weight, eps, out);
+  direct_.add_norm(x, delta, norm, out);
   // Only these steps look at the residual stream, and they keep what they saw of it: nothing is put back.
-  keep([this, x, added, whole, weight, eps, out, share, key, input = saved(TensorView<const float, 2>(x))] {
+  keep([this, x, added, whole, norm, out, share, key, input = saved(TensorView<const float, 2>(x))] {
     const TensorView<float, 2> of_x = of_.of(x);
-    norm_rows_backward(one_head(input), weight, eps, one_head(TensorView<const float, 2>(of_.of(out))), one_head(of_x),
-                       of_values(weight));
+    const TensorView<const float, 2> of_out = of_.of(out);
+    if (norm.kind == NormKind::layer)
+      layer_norm_rows_backward(input, norm.weight, norm.eps, of_out, of_x, of_values(norm.weight),
+                               of_values(norm.bias));
+    else
+      norm_rows_backward(one_head(input), norm.weight, norm.eps, one_head(of_out), one_head(of_x),
+                         of_values(norm.weight));
     if (added.data() == nullptr) return;
     const float one[] = {1.0F, 1.0F};
     const TensorView<float, 2> of_added = of_.of(added);
@@ -87,11 +91,21 @@ void RecordingSteps::gated_project(TensorView<const float, 2> input, const Gated
   const Projection projections[] = {{halves.gate, gate, halves.gate_bias}, {halves.up, up, halves.up_bias}};
   project(input, projections);
   std::copy_n(up.data(), up.elements(), out.data());
-  direct_.silu_multiply(gate, out);
-  keep([this, gate, up, out] {
+  activate_multiply_rows(halves.activation, gate, out);
+  keep([this, gate, up, out, activation = halves.activation] {
     const TensorView<float, 2> of_up = of_.of(up);
     std::copy_n(of_.of(out).data(), of_up.elements(), of_up.data());
-    silu_multiply_rows_backward(gate, up, of_up, of_.of(gate));
+    activate_multiply_rows_backward(activation, gate, up, of_up, of_.of(gate));
+  });
+}
+
+void RecordingSteps::activate(Activation activation, TensorView<float, 2> rows) {
+  change(rows, "activate");
+  const TensorView<const float, 2> before = saved(rows);
+  direct_.activate(activation, rows);
+  keep([this, activation, rows, before] {
+    copy_rows(one_head(before), one_head(rows));
+    activate_rows_backward(activation, before, of_.of(rows));
   });
 }
 

@@ -218,7 +218,7 @@ void RecordingSteps::silu_multiply(TensorView<const float, 2> gates, TensorView<
   direct_.silu_multiply(gates, rows);
   keep([this, gates, rows, before] {
     copy_rows(one_head(before), one_head(rows));
-    silu_multiply_rows_backward(gates, before, of_.of(rows), of_.of(gates));
+    activate_multiply_rows_backward(Activation::silu, gates, before, of_.of(rows), of_.of(gates));
   });
 }
 

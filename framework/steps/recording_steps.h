@@ -63,10 +63,10 @@ class ATTNLAB_API RecordingSteps final : public ModelSteps {
   void embed(std::span<const std::int32_t> tokens, const Embedding& embedding, TensorView<float, 2> out) override;
   void add_positions(const PositionScheme& scheme, std::span<const Position> positions,
                      TensorView<float, 2> embeddings) override;
-  void add_norm(TensorView<float, 2> x, const float* delta, std::span<const float> weight, float eps,
-                TensorView<float, 2> out) override;
+  void add_norm(TensorView<float, 2> x, const float* delta, const Norm& norm, TensorView<float, 2> out) override;
   void gated_project(TensorView<const float, 2> input, const GatedProjection& halves,
                      TensorView<float, 2> out) override;
+  void activate(Activation activation, TensorView<float, 2> rows) override;
 
  protected:
   void record(const Touched& touched, std::function<void(Gradients&)> backward) override;

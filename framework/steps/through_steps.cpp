@@ -70,14 +70,17 @@ void ThroughSteps::own_work(const OwnWork& work) {
   inner_.own_work(work);
 }
 
-void ThroughSteps::add_norm(TensorView<float, 2> x, const float* delta, std::span<const float> weight, float eps,
-                            TensorView<float, 2> out) {
-  inner_.add_norm(x, delta, weight, eps, out);
+void ThroughSteps::add_norm(TensorView<float, 2> x, const float* delta, const Norm& norm, TensorView<float, 2> out) {
+  inner_.add_norm(x, delta, norm, out);
 }
 
 void ThroughSteps::gated_project(TensorView<const float, 2> input, const GatedProjection& halves,
                                  TensorView<float, 2> out) {
   inner_.gated_project(input, halves, out);
+}
+
+void ThroughSteps::activate(Activation activation, TensorView<float, 2> rows) {
+  inner_.activate(activation, rows);
 }
 
 }  // namespace attnlab

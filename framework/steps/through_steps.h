@@ -33,10 +33,10 @@ class ATTNLAB_API ThroughSteps : public ModelSteps {
   void blend(TensorView<const float, 3> from, std::span<const float> factors, TensorView<float, 3> to) override;
   void merge(std::span<const AttendedPart> parts, TensorView<float, 3> out, TensorView<float, 2> log_sum) override;
   void own_work(const OwnWork& work) override;
-  void add_norm(TensorView<float, 2> x, const float* delta, std::span<const float> weight, float eps,
-                TensorView<float, 2> out) override;
+  void add_norm(TensorView<float, 2> x, const float* delta, const Norm& norm, TensorView<float, 2> out) override;
   void gated_project(TensorView<const float, 2> input, const GatedProjection& halves,
                      TensorView<float, 2> out) override;
+  void activate(Activation activation, TensorView<float, 2> rows) override;
 
  protected:
   /// Whose steps these are at present, and what its rows hold.

@@ -8,6 +8,7 @@
 
 #include "base/sha256.h"
 #include "config/scalars.h"
+#include "model/body.h"
 #include "model/checkpoints/checkpoint.h"
 #include "report/read/trial_result.h"
 
@@ -36,12 +37,11 @@ std::map<std::string, double> shape_of(const model::ModelConfig& config) {
 std::int64_t parameters_of(const model::ModelConfig& config, bool is_tied) {
   const std::int64_t hidden = config.hidden_dim, width = config.head_dim;
   const std::int64_t q = width * config.heads, kv = width * config.kv_heads;
-  std::int64_t layer = hidden * (2 * q + 2 * kv) + 3 * hidden * config.intermediate_dim + 2 * hidden;
+  std::int64_t layer = hidden * (2 * q + 2 * kv);
   if (config.qkv_bias) layer += q + 2 * kv;
   if (config.o_bias) layer += hidden;
-  if (config.mlp_bias) layer += 2 * config.intermediate_dim + hidden;
   if (config.qk_norm) layer += 2 * width;
-  return config.layers * layer + hidden + (is_tied ? 1 : 2) * hidden * config.vocab_size;
+  return config.layers * layer + model::body_parameters(config) + (is_tied ? 1 : 2) * hidden * config.vocab_size;
 }
 
 // Of keys and values: comments, order and blanks are no other model.

@@ -1,9 +1,11 @@
 // `attnlab train` as it is used: its files, the same bits for any number of threads and after any number of kills, and
 // what is refused.
 #include <cmath>
+#include <map>
 #include <random>
 
 #include "e2e/background.h"
+#include "e2e/experiments.h"
 #include "golden/golden_tensors.h"
 
 namespace attnlab::program_test {
@@ -58,6 +60,34 @@ TEST(Train, LowersTheLossAndLeavesACheckpointThatIsRead) {
   expect_well(sandbox.run({"logits", "out/checkpoint", "--ids", "ids.txt", "-o", "logits.safetensors"}));
   expect_refused(sandbox, {"train", "train.yaml", "-o", "out", "--resume"}, {"out: this training has ended"});
   EXPECT_FALSE(fs::exists(sandbox / "out/state.safetensors")) << "a training that has ended is not gone on with";
+}
+
+// A body that Llama does not have: other programs must not take it for one, and every command of this one reads it.
+TEST(Train, LeavesACheckpointOfItsOwnKindOfBodyThatEveryCommandReads) {
+  const Sandbox sandbox;
+  std::string text;
+  for (int i = 0; i < 300; ++i) text += "the " + std::to_string(i * 7 % 30) + " cats sat on mats, ";
+  sandbox.write("text.txt", text);
+  const std::string shape =
+      "hidden_size: 32\nnum_hidden_layers: 2\nnum_attention_heads: 1\nhead_dim: 24\nvocab_size: 256\n"
+      "max_position_embeddings: 128\nattention_initializer_range: 0.1\n";
+  const std::map<std::string, std::string> bodies{
+      {"characters", "norm: layer\nmlp: plain\nactivation: gelu\nintermediate_size: 128\n"}, {"markov", "mlp: none\n"}};
+  for (const auto& [name, body] : bodies) {
+    sandbox.write("model.yaml", shape + body);
+    sandbox.write("train.yaml",
+                  "model: model.yaml\nseed: 3\ntrain:\n  task: {text: {files: [text.txt], tokenizer: bytes, "
+                  "context: 32}}\n  batch: 8\n  steps: 30\n  optimiser: {adamw: {lr: 3.0e-3}}\n");
+    expect_well(sandbox.run({"train", "train.yaml", "-o", name}));
+    const nlohmann::json config = nlohmann::json::parse(read_file(sandbox / name / "checkpoint/config.json"));
+    EXPECT_EQ(config.at("model_type"), "attnlab") << name;
+    const std::string model = name + "/checkpoint";
+    expect_well(sandbox.run({"logits", model, "--prompt", "the cats", "-o", "logits.safetensors"}));
+    expect_well(sandbox.run({"generate", model, "--prompt", "the cats", "-n", "8"}));
+    sandbox.write("study.yaml",
+                  Experiment{.model = model, .workloads = "[{perplexity: {text: text.txt, context: 32}}]"}.yaml());
+    expect_well(sandbox.run({"run", "study.yaml", "-o", name + "_study"}));
+  }
 }
 
 // Killed again and again, at instants that a seed draws, it ends with what an undisturbed training gives.

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "model/checkpoints/strict_json.h"
+#include "model/config/body_config.h"
 
 namespace attnlab::model {
 namespace {
@@ -27,6 +28,7 @@ const Keys kCommonKeys{"architectures",
                        "rope_scaling",
                        "hidden_act",
                        "initializer_range",
+                       "attention_initializer_range",
                        "tie_word_embeddings",
                        "max_position_embeddings",
                        "bos_token_id",
@@ -54,14 +56,20 @@ struct ArchitectureRow {
   Keys own_keys;  // beside the common ones
 };
 
-const std::array<ArchitectureRow, 4>& architectures() {
+const std::array<ArchitectureRow, 5>& architectures() {
   static const Keys kQwenWindow{"sliding_window", "use_sliding_window", "max_window_layers"};
   static const Keys kQwen3{"attention_bias", "sliding_window", "use_sliding_window", "max_window_layers"};
-  static const std::array<ArchitectureRow, 4> kRows{
+  static const Keys kAttnlab = [] {
+    Keys keys{"attention_bias", "mlp_bias"};
+    keys.insert(keys.end(), body_keys().begin(), body_keys().end());
+    return keys;
+  }();
+  static const std::array<ArchitectureRow, 5> kRows{
       ArchitectureRow{Architecture::llama, "LlamaForCausalLM", "llama", {"attention_bias", "mlp_bias"}},
       ArchitectureRow{Architecture::mistral, "MistralForCausalLM", "mistral", {"sliding_window"}},
       ArchitectureRow{Architecture::qwen2, "Qwen2ForCausalLM", "qwen2", kQwenWindow},
       ArchitectureRow{Architecture::qwen3, "Qwen3ForCausalLM", "qwen3", kQwen3},
+      ArchitectureRow{Architecture::attnlab, "AttnLabForCausalLM", "attnlab", kAttnlab},
   };
   return kRows;
 }
@@ -119,7 +127,10 @@ Architecture read_architecture(const ConfigFields& fields, UnknownKeys unknown_k
     throw Error(fields.where("architectures"), fmt::format("architectures: {} is not supported", in_quotes(name)),
                 supported());
   }
-  if (unknown_keys == UnknownKeys::refused) return Architecture::llama;
+  if (unknown_keys == UnknownKeys::refused) {
+    const auto is_there = [&](const std::string& key) { return fields.entry(key) != nullptr; };
+    return std::ranges::any_of(body_keys(), is_there) ? Architecture::attnlab : Architecture::llama;
+  }
   if (!fields.has("model_type")) throw Error(fields.where("architectures"), "architectures is missing", supported());
   const nlohmann::json& type = fields.entry("model_type")->value;
   const auto row = std::ranges::find_if(rows, [&](const ArchitectureRow& each) { return type == each.model_type; });

@@ -6,8 +6,8 @@
 
 namespace attnlab::model {
 
-/// From `architectures`, else `model_type`; Llama for a model YAML that has neither. Throws at once, naming what is
-/// supported: the keys of an architecture that is not known mean nothing.
+/// From `architectures`, else `model_type`; for a model YAML that names none Llama, or AttnLab's own where it has keys
+/// of a body. Throws at once, naming what is supported: the keys of an architecture that is not known mean nothing.
 [[nodiscard]] Architecture read_architecture(const ConfigFields& fields, UnknownKeys unknown_keys);
 
 /// Notes keys that the file should not have, and nulls where a value is needed; only if unknown keys are refused.

@@ -12,6 +12,7 @@
 #include "model/checkpoints/checkpoint_folder.h"
 #include "model/checkpoints/strict_json.h"
 #include "model/config/architectures.h"
+#include "model/config/body_config.h"
 #include "model/config/config_fields.h"
 #include "model/config/rope_config.h"
 
@@ -28,7 +29,6 @@ constexpr std::size_t kMaxConfigBytes = 10'000'000;
 void read_dimensions(const ConfigFields& fields, ModelConfig& config) {
   config.hidden_dim = fields.required_count("hidden_size");
   config.layers = fields.required_count("num_hidden_layers", kMaxLayers);
-  config.intermediate_dim = fields.required_count("intermediate_size");
   config.heads = fields.required_count("num_attention_heads");
   config.vocab_size = fields.required_count("vocab_size");
   config.kv_heads = fields.count("num_key_value_heads", config.heads);
@@ -80,20 +80,12 @@ void check_sizes(const ConfigFields& fields, const ModelConfig& config) {
 }
 
 void read_numbers(const ConfigFields& fields, UnknownKeys unknown_keys, ModelConfig& config) {
-  // As a float: an epsilon that becomes 0 there is none.
-  static const NumberRule kEpsilon{
-      [](double value) { return static_cast<float>(value) > 0 && std::isfinite(static_cast<float>(value)); },
-      "a small number greater than 0, such as 1e-5"};
-  config.rms_norm_eps = static_cast<float>(fields.number("rms_norm_eps", 1e-6, kEpsilon));
   // Only random weights need it, which a checkpoint has none of.
   if (unknown_keys == UnknownKeys::refused) {
     config.initializer_range = fields.number("initializer_range", 0.02, kPositive);
+    config.attention_initializer_range = fields.optional_number("attention_initializer_range", kPositive);
   }
   if (fields.has("tie_word_embeddings")) config.tie_word_embeddings = fields.flag("tie_word_embeddings", false);
-  const std::optional<std::string> activation = fields.text("hidden_act");
-  if (activation && *activation != "silu") {
-    fields.problem("hidden_act", fmt::format(": {} is not supported", in_quotes(*activation)), "supported is silu");
-  }
 }
 
 // The tokens that end a text: one, or a list as Llama 3 has it. bos_token_id is checked and not kept: what a text
@@ -211,8 +203,8 @@ void read_attention(const ConfigFields& fields, ModelConfig& config) {
   read_latent_dims(fields, config);
   switch (config.architecture) {
     case Architecture::llama:
+    case Architecture::attnlab:
       config.qkv_bias = config.o_bias = fields.flag("attention_bias", false);
-      config.mlp_bias = fields.flag("mlp_bias", false);
       check_no_window(fields, config);
       break;
     case Architecture::mistral:
@@ -269,12 +261,16 @@ ModelConfig model_config(std::span<const ConfigEntry> entries, UnknownKeys unkno
   if (unknown_keys == UnknownKeys::ignored) refuse_quantised(fields);
   check_keys(fields, config.architecture, unknown_keys);
   read_dimensions(fields, config);
+  read_body(fields, config);
   read_numbers(fields, unknown_keys, config);
   read_rope(fields, unknown_keys, config);
   read_attention(fields, config);
   read_tokens(fields, unknown_keys, config);
   check_sizes(fields, config);
   config.keys = plain_keys(entries);
+  // What a YAML that names no architecture is called is what it describes.
+  if (unknown_keys == UnknownKeys::refused && !fields.has("architectures"))
+    config.architecture = has_llama_body(config) ? Architecture::llama : Architecture::attnlab;
   if (!problems.empty()) throw Error(std::move(problems));
   return config;
 }

@@ -17,11 +17,17 @@
 #include <attnlab/api.h>
 #include <attnlab/options.h>
 
+#include "base/activation.h"
+#include "base/norm.h"
 #include "model/config/rope_scaling.h"
 
 namespace attnlab::model {
 
-enum class Architecture { llama, mistral, qwen2, qwen3 };
+/// `attnlab`: a body that none of the others has, named so that no other program takes it for one of them.
+enum class Architecture { llama, mistral, qwen2, qwen3, attnlab };
+
+/// The MLP of a layer: gate, up and down; up and down alone; or no MLP, and no norm before it.
+enum class MlpKind { gated, plain, none };
 
 /// As in `architectures` of a config.json: "LlamaForCausalLM".
 [[nodiscard]] ATTNLAB_API std::string_view architecture_name(Architecture architecture) noexcept;
@@ -33,13 +39,17 @@ struct ModelConfig {
   Architecture architecture = Architecture::llama;
   int hidden_dim = 0;
   int layers = 0;
-  int intermediate_dim = 0;
+  int intermediate_dim = 0;  // 0: no MLP
   int heads = 0;
   int kv_heads = 0;
   int head_dim = 0;
   int vocab_size = 0;
   int max_positions = 0;
-  float rms_norm_eps = 0;
+  float rms_norm_eps = 0;  // of norms of either kind
+
+  NormKind norm = NormKind::rms;
+  MlpKind mlp = MlpKind::gated;
+  Activation activation = Activation::silu;  // of the MLP
 
   double rope_theta = 0;
   bool rope_traditional = false;     // interleaved pairs instead of rotate-half
@@ -63,8 +73,9 @@ struct ModelConfig {
   // those of a map inside as "map.key". Not what the host itself reads.
   OptionValues keys;
 
-  std::vector<int> eos_tokens;      // any of them ends a text
-  double initializer_range = 0.02;  // standard deviation of random weights
+  std::vector<int> eos_tokens;                        // any of them ends a text
+  double initializer_range = 0.02;                    // standard deviation of random weights
+  std::optional<double> attention_initializer_range;  // that of an attention's own; else the same
 
   /// Whether queries of this layer see the newest `sliding_window` positions only.
   [[nodiscard]] bool has_window(int layer) const noexcept {

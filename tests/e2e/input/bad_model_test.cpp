@@ -68,7 +68,7 @@ INSTANTIATE_TEST_SUITE_P(
                     BadKey{"vocab_size", "2147483648"}, BadKey{"vocab_size", "\"many\""},
                     BadKey{"intermediate_size", "0"}, BadKey{"rope_theta", "-1.0"}, BadKey{"rms_norm_eps", "\"small\""},
                     BadKey{"rope_scaling", "{\"rope_type\": \"warp\", \"factor\": 2.0}", {"warp"}},
-                    BadKey{"hidden_act", "\"gelu\"", {"gelu", "silu"}},
+                    BadKey{"hidden_act", "\"mish\"", {"mish", "silu, swish, gelu"}},
                     BadKey{"architectures", "[\"GPTNeoXForCausalLM\"]", {"GPTNeoXForCausalLM", "LlamaForCausalLM"}}),
     [](const auto& test) {
       std::string name = test.param.key + "_" + test.param.value;
@@ -82,6 +82,16 @@ TEST(ModelYamls, RefuseKeysThatTheyDoNotKnowWithTheNearestOne) {
   sandbox.write("ids.txt", "1 2 3");
   sandbox.write("model.yaml", "hiden_size: 64\n" + read_file(kTinyModel));
   expect_refused(sandbox, logits_of("model.yaml"), {"model.yaml:1:1: ", "hiden_size", "did you mean hidden_size?"});
+}
+
+TEST(ModelYamls, RefuseBodiesThatThereAreNot) {
+  const Sandbox sandbox;
+  sandbox.write("ids.txt", "1 2 3");
+  sandbox.write("model.yaml", "norm: batch\n" + read_file(kTinyModel));
+  expect_refused(sandbox, logits_of("model.yaml"), {"model.yaml:1:1: norm: \"batch\" is not supported", "rms, layer"});
+  sandbox.write("model.yaml", "mlp: none\n" + read_file(kTinyModel));
+  expect_refused(sandbox, logits_of("model.yaml"),
+                 {"model.yaml:", ":1: intermediate_size: there is no MLP (mlp: none); remove it"});
 }
 
 TEST(ConfigJson, MayHoldKeysThatNobodyKnows) {

@@ -39,12 +39,13 @@ std::string shown(const OptionValue& value) {
 
 // Everything that a decoder, its components and a generation take from a config.
 std::string what_is_used(const ModelConfig& config) {
-  std::string text =
-      fmt::format("{} {} {} {} {} {} {} {} {} {} {} {} [{}]", config.hidden_dim, config.layers, config.intermediate_dim,
-                  config.heads, config.kv_heads, config.head_dim, config.vocab_size, config.max_positions,
-                  config.rms_norm_eps, config.mlp_bias, config.initializer_range,
-                  config.tie_word_embeddings ? (*config.tie_word_embeddings ? "tied" : "not tied") : "as stored",
-                  fmt::join(config.eos_tokens, ","));
+  std::string text = fmt::format(
+      "{} {} {} {} {} {} {} {} {} {} {} {} {} {} {} [{}]", config.hidden_dim, config.layers, config.intermediate_dim,
+      config.heads, config.kv_heads, config.head_dim, config.vocab_size, config.max_positions, config.rms_norm_eps,
+      static_cast<int>(config.norm), static_cast<int>(config.mlp), static_cast<int>(config.activation), config.mlp_bias,
+      config.initializer_range,
+      config.tie_word_embeddings ? (*config.tie_word_embeddings ? "tied" : "not tied") : "as stored",
+      fmt::join(config.eos_tokens, ","));
   for (int layer = 0; layer < config.layers; ++layer)
     for (const auto& [key, value] : experiment::model_defaults(config, layer)) text += " " + key + "=" + shown(value);
   return text;
@@ -83,12 +84,17 @@ const std::map<std::string, KeyUse> kUses{
     {"v_head_dim", {R"({"v_head_dim":24})"}},
     {"attention_bias", {R"({"attention_bias":true})"}},
     {"mlp_bias", {R"({"mlp_bias":true})"}},
+    {"hidden_act", {R"({"hidden_act":"gelu"})"}},
+    {"norm", {R"({"norm":"layer"})", "AttnLabForCausalLM"}},
+    {"mlp", {R"({"mlp":"plain"})", "AttnLabForCausalLM"}},
+    {"activation", {R"({"activation":"relu2"})", "AttnLabForCausalLM"}},
+    {"layer_norm_eps", {R"({"layer_norm_eps":1e-3})", "AttnLabForCausalLM", R"({"norm":"layer"})"}},
     {"sliding_window", {R"({"sliding_window":9})", "MistralForCausalLM"}},
     {"use_sliding_window", {R"({"use_sliding_window":true})", "Qwen2ForCausalLM", R"({"max_window_layers":1})"}},
     {"max_window_layers", {R"({"max_window_layers":1})", "Qwen2ForCausalLM", R"({"use_sliding_window":true})"}},
 };
-const std::set<std::string> kRefusedOrChecked{"hidden_act", "bos_token_id"};
-const std::set<std::string> kOfRandomWeights{"initializer_range"};
+const std::set<std::string> kRefusedOrChecked{"bos_token_id"};
+const std::set<std::string> kOfRandomWeights{"initializer_range", "attention_initializer_range"};
 
 // Every key that a model YAML may have, as the refusal of an unknown one lists them.
 std::vector<std::string> known_keys() {
@@ -107,6 +113,8 @@ TEST(ConfigKeys, EachChangesWhatIsUsed) {
   }
   EXPECT_NE(model_test::yaml(with(llama(), R"({"initializer_range":0.1})")).initializer_range,
             model_test::yaml(llama()).initializer_range);
+  EXPECT_EQ(model_test::yaml(with(llama(), R"({"attention_initializer_range":0.1})")).attention_initializer_range, 0.1);
+  EXPECT_FALSE(model_test::yaml(llama()).attention_initializer_range.has_value());
 }
 
 TEST(ConfigKeys, NoneIsForgottenHere) {

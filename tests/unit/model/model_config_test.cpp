@@ -291,7 +291,7 @@ INSTANTIATE_TEST_SUITE_P(
             "FlagIsText", R"({"tie_word_embeddings":"false"})", {"tie_word_embeddings: \"false\"", "true or false"}},
         BadConfig{"MlpBiasIsText", R"({"mlp_bias":"no"})", {"mlp_bias: \"no\"", "true or false"}},
         BadConfig{"TraditionalIsNumber", R"({"rope_traditional":0})", {"rope_traditional: 0", "true or false"}},
-        BadConfig{"OtherActivation", R"({"hidden_act":"gelu"})", {"hidden_act: \"gelu\"", "silu"}},
+        BadConfig{"OtherActivation", R"({"hidden_act":"mish"})", {"hidden_act: \"mish\"", "silu, "}},
         BadConfig{"ActivationIsNumber", R"({"hidden_act":1})", {"hidden_act: 1"}},
         BadConfig{"VocabularyTooLarge",
                   R"({"hidden_size":2147483640,"vocab_size":2147483647})",

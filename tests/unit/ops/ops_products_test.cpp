@@ -34,7 +34,8 @@ std::vector<float> run_gated(const std::vector<float>& input, const Matrix& gate
                              std::span<const float> gate_bias, std::span<const float> up_bias) {
   const auto tokens = static_cast<std::int64_t>(input.size()) / gate.in_dim();
   std::vector<float> out(tokens * gate.out_dim(), std::nanf(""));
-  gated_project(matrix_view(input, gate.in_dim()), gate, up, gate_bias, up_bias, matrix_view(out, gate.out_dim()));
+  gated_project(matrix_view(input, gate.in_dim()), gate, up, gate_bias, up_bias, Activation::silu,
+                matrix_view(out, gate.out_dim()));
   return out;
 }
 
@@ -167,7 +168,7 @@ TEST(Project, ReadsAndWritesRowsThatLieApartAndNothingBetween) {
     std::vector<float> out(tokens * kOutStride, 7);
     project({wide.data(), {tokens, 50}, {kInStride, 1}}, {matrix, {out.data(), {tokens, 131}, {kOutStride, 1}}});
     std::vector<float> both(tokens * kOutStride, 7);
-    gated_project({wide.data(), {tokens, 50}, {kInStride, 1}}, matrix, matrix, {}, {},
+    gated_project({wide.data(), {tokens, 50}, {kInStride, 1}}, matrix, matrix, {}, {}, Activation::silu,
                   {both.data(), {tokens, 131}, {kOutStride, 1}});
     const auto expect_rows = [&](const std::vector<float>& wide_rows, const Sums& right) {
       std::vector<float> written;

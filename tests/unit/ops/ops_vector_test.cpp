@@ -73,7 +73,7 @@ TEST(SiluMultiply, AgreesWithItsFormulaForEveryLengthAndGate) {
       right.values.push_back(silu(gate[i]) * x[i]);
       right.sizes.push_back(std::abs(right.values.back()) + std::numeric_limits<float>::min());
     }
-    vec::silu_multiply(x, gate.data());
+    vec::activate_multiply(Activation::silu, x, gate.data());
     EXPECT_LT(relative_error(x, right), kSumTolerance) << length << ", seed " << kSeed;
   }
 }
@@ -82,7 +82,7 @@ TEST(SiluMultiply, IsZeroFarBelowAndTheGateFarAbove) {
   for (const float far : {80.0F, 87.0F, 89.0F, 100.0F, 1e4F}) {
     const std::vector<float> gate{-far, far, -far, far, -far, far, -far, far, -far, far, -far};
     std::vector<float> x(gate.size(), 1);
-    vec::silu_multiply(x, gate.data());
+    vec::activate_multiply(Activation::silu, x, gate.data());
     for (std::size_t i = 0; i < x.size(); ++i)
       EXPECT_NEAR(x[i], std::max(gate[i], 0.0F), 1e-7 * std::max(gate[i], 1e-20F)) << far << " at " << i;
   }
@@ -107,24 +107,6 @@ TEST(RmsNorm, OfZerosIsZero) {
   std::vector<float> x(19, 0);
   vec::rms_norm(x, std::vector<float>(19, 3), 1e-6F, x);
   EXPECT_EQ(x, std::vector<float>(19, 0));
-}
-
-TEST(AddRmsNorm, IsTheSumAndItsNorm) {
-  Stream stream(kSeed);
-  for (const int length : lengths()) {
-    const std::vector<float> x = stream.normals(length);
-    const std::vector<float> delta = stream.normals(length);
-    const std::vector<float> weight = stream.normals(length);
-    std::vector<float> sum = x;
-    vec::add(sum, delta);
-    std::vector<float> norm(length);
-    vec::rms_norm(sum, weight, 1e-5F, norm);
-    std::vector<float> residual = x;
-    std::vector<float> out(length);
-    vec::add_rms_norm(residual, delta, weight, 1e-5F, out);
-    EXPECT_TRUE(same_bits(residual, sum)) << length << ", seed " << kSeed;
-    EXPECT_TRUE(same_bits(out, norm)) << length << ", seed " << kSeed;
-  }
 }
 
 TEST(Softcap, AgreesWithTanhToARoundingOfTheCap) {

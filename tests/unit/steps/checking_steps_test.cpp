@@ -385,9 +385,8 @@ class Spoiling final : public ThroughSteps {
     spoil("merge", out.data());
     spoil("log_sum of merge", log_sum.data());
   }
-  void add_norm(TensorView<float, 2> x, const float* delta, std::span<const float> weight, float eps,
-                TensorView<float, 2> out) override {
-    ThroughSteps::add_norm(x, delta, weight, eps, out);
+  void add_norm(TensorView<float, 2> x, const float* delta, const Norm& norm, TensorView<float, 2> out) override {
+    ThroughSteps::add_norm(x, delta, norm, out);
     spoil("add", x.data());
     spoil("add_norm", out.data());
   }
@@ -395,6 +394,10 @@ class Spoiling final : public ThroughSteps {
                      TensorView<float, 2> out) override {
     ThroughSteps::gated_project(input, halves, out);
     spoil("gated_project", out.data());
+  }
+  void activate(Activation activation, TensorView<float, 2> rows) override {
+    ThroughSteps::activate(activation, rows);
+    spoil("activate", rows.data());
   }
 
  private:
@@ -471,15 +474,21 @@ StepDeviation found_in(ModelSteps& inner) {
              .position = *scheme,
              .state = {state.data(), {1, static_cast<std::int64_t>(state.size())}}},
             rows, results);
-  steps.add_norm(rows, out.data(), layer.weights().first(width), 1e-5F, results);
-  steps.gated_project(rows, {layer.matrix(), layer.matrix()}, results);
+  const std::span<const float> numbers = layer.weights().first(width);
+  for (const NormKind kind : {NormKind::rms, NormKind::layer})
+    steps.add_norm(rows, out.data(), {.kind = kind, .weight = numbers, .bias = numbers, .eps = 1e-5F}, results);
+  for (const Activation activation :
+       {Activation::silu, Activation::gelu, Activation::gelu_pytorch_tanh, Activation::relu, Activation::relu2}) {
+    steps.gated_project(rows, {layer.matrix(), layer.matrix(), {}, {}, activation}, results);
+    steps.activate(activation, results);
+  }
   return steps.largest();
 }
 
 TEST(CheckingSteps, FindAWrongNumberOfEveryStep) {
   for (const std::string step :
        {"nothing", "project", "norm", "rotate", "append", "attend", "log_sum of attend", "gate", "silu_multiply",
-        "silu", "convolve", "blend", "merge", "log_sum of merge", "add", "add_norm", "gated_project"}) {
+        "silu", "convolve", "blend", "merge", "log_sum of merge", "add", "add_norm", "gated_project", "activate"}) {
     Scratch scratch;
     Spoiling spoiling(scratch, step);
     const StepDeviation found = found_in(spoiling);

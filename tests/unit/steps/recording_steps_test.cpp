@@ -24,6 +24,7 @@ constexpr int kHidden = 48;
 
 struct LayerCase {
   std::string attention, position;
+  int heads = 4, kv_heads = 2, head_dim = 16;
   friend std::ostream& operator<<(std::ostream& stream, const LayerCase& of) {
     return stream << of.attention << " with " << of.position;
   }
@@ -46,9 +47,9 @@ class TrainedLayer {
     const CreateContext context{.layer = 0,
                                 .layers = 2,
                                 .hidden_dim = kHidden,
-                                .heads = 4,
-                                .kv_heads = 2,
-                                .head_dim = 16,
+                                .heads = of.heads,
+                                .kv_heads = of.kv_heads,
+                                .head_dim = of.head_dim,
                                 .max_positions = 128};
     OptionValues options;
     if (of.attention == "mla") {
@@ -223,6 +224,18 @@ TEST_P(EveryLayer, HasTheGradientsOfFiniteDifferences) {
 
 INSTANTIATE_TEST_SUITE_P(, EveryLayer, testing::ValuesIn(every_case()),
                          [](const auto& of) { return of.param.attention + "_" + of.param.position; });
+
+// One head, and heads that are wider than what is common and together not as wide as the hidden states.
+TEST(RecordingSteps, UndoWideHeadsWithEveryPosition) {
+  for (const std::string& position : plugins().ids(Kind::position)) {
+    if (position == "learned") continue;  // adds to embeddings
+    for (const auto& [heads, kv_heads, head_dim] : {std::tuple{1, 1, 256}, std::tuple{2, 1, 128}}) {
+      SCOPED_TRACE(position + " with " + std::to_string(heads) + " heads of " + std::to_string(head_dim));
+      TrainedLayer layer({"gqa", position, heads, kv_heads, head_dim});
+      expect_gradients_of_differences(layer);
+    }
+  }
+}
 
 // Uses buffers as built-in variants do not: keys change after they were appended, each sequence attends in a call of
 // its own, values of heads are written one by one into a buffer that layers share, and own work changes a buffer in
