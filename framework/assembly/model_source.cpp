@@ -1,5 +1,8 @@
 #include "assembly/model_source.h"
 
+#include <algorithm>
+#include <utility>
+
 #include <attnlab/error.h>
 
 #include "config/node.h"
@@ -12,12 +15,14 @@ namespace attnlab::experiment {
 namespace fs = std::filesystem;
 namespace {
 
-model::ModelConfig read_model_yaml(const fs::path& path) {
+model::ModelConfig read_model_yaml(const fs::path& path, const std::vector<model::ConfigEntry>& changed) {
   const config::Node root = config::parse_file(path);
   if (!root.is_map()) throw Error(root.mark().text(), "a model YAML is a map of checkpoint keys");
   std::vector<model::ConfigEntry> entries;
   for (const config::Node::Entry& entry : root.entries())
-    entries.push_back({entry.key, config::to_json(entry.value), entry.key_mark.text()});
+    if (std::ranges::find(changed, entry.key, &model::ConfigEntry::key) == changed.end())
+      entries.push_back({entry.key, config::to_json(entry.value), entry.key_mark.text()});
+  entries.insert(entries.end(), changed.begin(), changed.end());
   return model::model_config(entries, model::UnknownKeys::refused, path.string());
 }
 
@@ -40,11 +45,42 @@ ModelSource ModelSource::open(const fs::path& named) {
     if (path.extension() != ".yaml" && path.extension() != ".yml")
       throw Error(path.string(), "is neither a checkpoint folder nor a model YAML");
     source.is_random_ = true;
-    source.config_ = read_model_yaml(path);
+    source.config_ = read_model_yaml(path, {});
   } else {
     throw Error(path.string(), "there is no such model", "name a checkpoint folder or a model YAML");
   }
   return source;
+}
+
+ModelSource ModelSource::with_keys(const std::vector<model::ConfigEntry>& changed) const {
+  if (changed.empty()) return *this;
+  if (!is_random_ || path_.empty())
+    throw Error(changed.front().where, "model: only a model YAML, whose weights are random, can be changed by an arm",
+                "name a model YAML as the experiment's model, or leave the arm's model out");
+  ModelSource source = *this;
+  source.changed_ = changed;
+  source.config_ = read_model_yaml(path_, changed);
+  return source;
+}
+
+ModelSource ModelSource::with_tokenizer(fs::path folder) const {
+  ModelSource source = *this;
+  source.tokenizer_ = std::move(folder);
+  return source;
+}
+
+ModelSource ModelSource::with_weights(const fs::path& trained) const {
+  ModelSource source = open(trained);
+  source.tokenizer_ = tokenizer_;
+  if (tokenizer_.empty() && (path_.empty() || is_random_)) source.byte_vocabulary_ = config_.vocab_size;
+  if (tokenizer_.empty() && source.byte_vocabulary_ == 0) source.tokenizer_ = path_;
+  return source;
+}
+
+nlohmann::ordered_json ModelSource::changed_keys() const {
+  nlohmann::ordered_json keys = nlohmann::ordered_json::object();
+  for (const model::ConfigEntry& entry : changed_) keys[entry.key] = entry.value;
+  return keys;
 }
 
 ModelSource ModelSource::from_seed(const model::ModelConfig& config) {
@@ -70,6 +106,8 @@ model::WeightStore ModelSource::weights(std::uint64_t seed, bool allow_nonfinite
 }
 
 std::unique_ptr<model::Tokenizer> ModelSource::tokenizer() const {
+  if (!tokenizer_.empty()) return model::load_tokenizer(tokenizer_);
+  if (byte_vocabulary_ > 0) return model::byte_tokenizer(byte_vocabulary_);
   return path_.empty() || is_random_ ? model::byte_tokenizer(config_.vocab_size) : model::load_tokenizer(path_);
 }
 

@@ -6,6 +6,9 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
 
 #include <attnlab/api.h>
 
@@ -23,6 +26,11 @@ class ATTNLAB_API ModelSource {
   /// Resolves the name and reads the configuration; weights and tokenizer are read when they are asked for. Error
   /// (where = the path) if there is no such model or its configuration is wrong.
   static ModelSource open(const std::filesystem::path& path);
+  /// The same model with some keys otherwise, of random weights alone: what an arm changes of a model YAML. Error at a
+  /// key's own place.
+  [[nodiscard]] ModelSource with_keys(const std::vector<model::ConfigEntry>& changed) const;
+  /// The same model, whose text is cut as that of the folder: what it is trained on decides.
+  [[nodiscard]] ModelSource with_tokenizer(std::filesystem::path folder) const;
   /// A configuration made by code, with weights from a seed.
   static ModelSource from_seed(const model::ModelConfig& config);
   /// The model that code makes under this name: "recall".
@@ -37,6 +45,12 @@ class ATTNLAB_API ModelSource {
   [[nodiscard]] bool is_random() const noexcept { return is_random_; }
 
   [[nodiscard]] model::WeightStore weights(std::uint64_t seed, bool allow_nonfinite) const;
+  /// The weights and the shape of `trained`, whose text is cut as this model's.
+  [[nodiscard]] ModelSource with_weights(const std::filesystem::path& trained) const;
+  /// Of with_tokenizer; empty: the model's own.
+  [[nodiscard]] const std::filesystem::path& tokenizer_folder() const noexcept { return tokenizer_; }
+  /// What with_keys changed: {"hidden_size": 64}.
+  [[nodiscard]] nlohmann::ordered_json changed_keys() const;
   /// Of the folder; one token per byte for other models.
   [[nodiscard]] std::unique_ptr<model::Tokenizer> tokenizer() const;
 
@@ -44,6 +58,9 @@ class ATTNLAB_API ModelSource {
   std::filesystem::path path_;
   model::ModelConfig config_;
   bool is_random_ = false;
+  std::vector<model::ConfigEntry> changed_;
+  std::filesystem::path tokenizer_;  // a folder; empty: the model's own
+  int byte_vocabulary_ = 0;          // ids of a model whose text is bytes, where another model's weights are used
   std::string constructed_;
 };
 

@@ -2,6 +2,7 @@
 // YAML (arms.h), and what becomes of the choices with a model's own values (arm_model.h).
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -18,15 +19,20 @@ struct ArmDefaults {
   std::string attention = kPlainAttention;
   std::string position = kPlainPosition;
   std::string cache = kPlainCache;
+  /// The attention of the model where some of its keys are otherwise; Error at a key where they cannot be. Empty where
+  /// no arm may change the model.
+  std::function<std::string(const config::Node& model)> changed_attention = {};
 };
 
 struct ATTNLAB_API Arm {
   std::string name;  // unique
   std::vector<std::string> tags;
+  config::Node model;  // a map of keys of the model YAML that the arm has otherwise; null: none
   LayeredChoice attention;
   LayeredChoice position;
   LayeredChoice cache;
-  int threads = 0;  // 0: as the experiment says
+  config::Node train;  // a map of keys of `train:` that the arm has otherwise; a scalar, none: it is not trained
+  int threads = 0;     // 0: as the experiment says
   config::Mark where;
   bool from_grid = false;  // such an arm may be refused without ending the run
 

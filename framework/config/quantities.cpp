@@ -17,8 +17,7 @@ constexpr const char* kShareForm = "write a share as in 2% or 0.02";
 
 }  // namespace
 
-std::optional<std::int64_t> as_count(const Node& node, std::string_view name, ProblemList& problems,
-                                     std::int64_t min) {
+std::optional<std::int64_t> as_count(const Node& node, std::string_view name, ProblemList& problems, std::int64_t min) {
   constexpr double kMost = 0x1p53;
   const auto quantity = node.is_scalar() && !node.quoted() ? parse_quantity(node.text()) : std::nullopt;
   const double unit = !quantity || quantity->unit.empty() ? 1

@@ -55,7 +55,8 @@ WeightStore::Stored WeightStore::find(const std::string& name, std::span<const s
   stored.heads = stored.stored_heads = convert_heads;
   if (convert_heads > 0) stored.head_rows = stored.rows / convert_heads;
   if (is_random()) {
-    if (convert_heads > 0) stored.stored_heads = config_.kv_heads;
+    // What is trained from random weights begins as any tensor of its shape, not as a mean or a copy of others.
+    if (convert_heads > 0 && !widens_) stored.stored_heads = config_.kv_heads;
   } else {
     std::string file = origin();
     if (held_) {

@@ -145,8 +145,8 @@ std::vector<int> Budget::rows(const LayerCacheContext& context) const {
 }
 
 SequenceBytes LayerCacheContext::sequence_bytes(double own) const {
-  return [lists = static_cast<double>(cache_count()) * std::max(shape.kv_heads, 1),
-          list_bytes = list_bytes, own](int rows) { return lists * (list_bytes(rows + 1) + own * (rows + 1)); };
+  return [lists = static_cast<double>(cache_count()) * std::max(shape.kv_heads, 1), list_bytes = list_bytes,
+          own](int rows) { return lists * (list_bytes(rows + 1) + own * (rows + 1)); };
 }
 
 }  // namespace attnlab

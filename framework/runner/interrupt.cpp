@@ -15,7 +15,8 @@ extern "C" void note_signal(int signal) {
   if (the_signal != 0) _exit(128 + signal);  // trial processes end with their parent
   the_signal = signal;
   constexpr std::string_view kText =
-      "attnlab: warning: interrupted; the trial in flight is finished first (once more: at once)\n";
+      "attnlab: warning: interrupted; the trial in flight is finished first, a training goes on with --resume (once "
+      "more: at once)\n";
   static_cast<void>(!write(STDERR_FILENO, kText.data(), kText.size()));
 }
 

@@ -65,6 +65,7 @@ void Progress::start(const std::string& arm, const std::string& what, const std:
   arm_ = report::one_line(arm);
   what_ = what;
   stage_ = stage;
+  note_.clear();
   trial_began_ = Clock::now();
   announced_ = false;
 }
@@ -141,7 +142,7 @@ std::string Progress::trial_text() const {
 void Progress::announce() {
   const auto now = Clock::now();
   const double in_trial = seconds_between(trial_began_, now);
-  fmt::print("now running: {} ({}{} elapsed)\n", trial_text(),
+  fmt::print("now running: {}{} ({}{} elapsed)\n", trial_text(), note_.empty() ? "" : ", " + note_,
              announced_ ? fmt::format("for {}, ", report::format_duration(in_trial)) : "",
              report::format_duration(seconds_between(run_began_, now)));
   std::fflush(stdout);
@@ -158,7 +159,7 @@ void Progress::draw() {
   for (const std::string& part :
        {report::format_duration(seconds_between(run_began_, now)) + " elapsed", time_left(), last_})
     if (!part.empty()) text += "  " + part;
-  const std::string running = fmt::format("now running: {} (for {})", trial_text(),
+  const std::string running = fmt::format("now running: {}{} (for {})", trial_text(), note_.empty() ? "" : ", " + note_,
                                           report::format_duration(seconds_between(trial_began_, now)));
   const int columns = std::max(terminal_columns() - 1, 20);
   fmt::print("{}{}\n{}\x1b[A\r", kErase, cut(std::move(text), columns), cut(running, columns));

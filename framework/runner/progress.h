@@ -22,6 +22,8 @@ class Progress {
   void expect(const std::string& what, int trials);
   /// `what`: the case; `stage`: "round 2/7", "warm-up 1/3".
   void start(const std::string& arm, const std::string& what, const std::string& stage);
+  /// How far the trial that runs has come.
+  void note(const std::string& text) { note_ = text; }
   /// The trial runs; to be called as often as one likes.
   void wait();
   /// `seconds`: what it took, from which the time left is estimated.
@@ -50,6 +52,7 @@ class Progress {
   int done_ = 0;
   std::map<std::string, Left> left_;  // by case
   std::string arm_, what_, stage_;    // what is being measured
+  std::string note_;                  // how far it has come, where that is known
   std::string last_;                  // what the trial before found, where it was
   Clock::time_point run_began_ = Clock::now();
   Clock::time_point trial_began_ = run_began_;

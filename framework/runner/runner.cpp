@@ -24,6 +24,7 @@
 #include "runner/progress.h"
 #include "runner/roof_process.h"
 #include "runner/run_folder.h"
+#include "runner/training_runner.h"
 #include "runner/trial_runner.h"
 #include "runner/warmup.h"
 #include "study/planned_study.h"
@@ -55,9 +56,16 @@ class Run {
     for (const std::string& warning : plan_.warnings) progress_.say("warning: " + warning);
     trials_.keep_refusals();
     if (options_.resume) go_on_from_earlier();
+    TrainingRunner trainings(plan_, folder_.path(), trials_, progress_);
+    trainings.expect();
     expect_trials();
     report::write_atomically(folder_.path() / "plan.yaml", config::to_yaml(plan_json(plan_)));
     write_environment();
+    if (!plan_.trainings.empty()) {
+      probe_roof(kFirstProbeSeconds);
+      write_environment();
+      trainings.run();
+    }
     run_deterministic_cases();
     run_rounds();
     return finish();
@@ -100,8 +108,8 @@ class Run {
   ProcessTask task_for(std::size_t arm, std::int64_t seed, int round, bool deterministic) const {
     ProcessTask task{arm, seed, round, {}};
     for (std::size_t index = 0; index < plan_.cases.size(); ++index)
-      if (plan_.arms[arm].runs(index) && plan_.cases[index].deterministic == deterministic &&
-          !trials_.is_done(arm, index, seed, round))
+      if (index != plan_.train_case() && plan_.arms[arm].runs(index) &&
+          plan_.cases[index].deterministic == deterministic && !trials_.is_done(arm, index, seed, round))
         task.cases.push_back(index);
     return task;
   }
@@ -268,7 +276,7 @@ class Run {
 
   // Other users of the machine can only lower a probe, so there are several; only where speed is measured.
   void probe_roof(double seconds) {
-    bool has_timed = false;
+    bool has_timed = !plan_.trainings.empty();
     for (std::size_t index = 0; index < plan_.cases.size(); ++index) has_timed = has_timed || is_timed(index);
     const auto now = std::chrono::steady_clock::now();
     const bool is_first = environment_.roof.probes.empty();

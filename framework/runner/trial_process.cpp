@@ -1,13 +1,13 @@
 #include "runner/trial_process.h"
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 #include <poll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <cerrno>
@@ -53,9 +53,7 @@ LastWords split(std::string words) {
 
 }  // namespace
 
-TrialProcess::TrialProcess(const Plan& plan, std::size_t arm, std::int64_t seed,
-                           const std::filesystem::path& trials_folder)
-    : plan_(plan), arm_(arm), seed_(seed) {
+TrialProcess::TrialProcess(const Plan& plan, const TrialStart& start) : plan_(plan), start_(start) {
   int sockets[2];
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets) != 0) no_process(errno);
   output_ = memfd_create("attnlab-trial", MFD_CLOEXEC);
@@ -80,7 +78,7 @@ TrialProcess::TrialProcess(const Plan& plan, std::size_t arm, std::int64_t seed,
     }
     int code = 0;
     try {
-      serve_trials(sockets[1], plan, arm, seed, trials_folder);
+      serve_trials(sockets[1], plan, start);
     } catch (const std::exception& error) {  // no memory for an answer
       fmt::print(stderr, "{}\n", error.what());
       code = 1;
@@ -102,11 +100,12 @@ TrialProcess::~TrialProcess() {
 }
 
 report::TrialResult TrialProcess::ask(const TrialRequest& request, const std::function<void()>& waits) {
-  report::TrialResult result = trial_frame(plan_, arm_, request.planned_case, seed_, static_cast<int>(request.round));
+  report::TrialResult result =
+      trial_frame(plan_, start_.arm, request.planned_case, start_.seed, static_cast<int>(request.round));
   const double seconds = plan_.cases[request.planned_case].limit_seconds;
   const Patience patience{
       seconds, Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds)),
-      waits};
+      request.what == TrialRequest::What::train, waits};
   std::string text;
   if (!write_all(socket_, &request, sizeof request) || !receive(patience, text, result)) {
     if (!is_alive()) return result;  // killed for a limit, which the result says
@@ -132,6 +131,10 @@ bool TrialProcess::receive(const Patience& patience, std::string& text, report::
         return false;
       }
     patience.waits();
+    if (patience.ends_when_interrupted && interrupted() != 0) {
+      kill_for(result, kInterrupted, "");
+      return false;
+    }
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(patience.deadline - Clock::now()).count();
     if (left <= 0) {
       kill_for(result, "timed_out",

@@ -8,7 +8,6 @@
 #include <sys/types.h>
 
 #include <chrono>
-#include <filesystem>
 #include <functional>
 #include <string>
 
@@ -18,10 +17,13 @@
 
 namespace attnlab::experiment {
 
+/// The status of a training that was ended because the run is interrupted; never written.
+inline constexpr const char* kInterrupted = "interrupted";
+
 class TrialProcess {
  public:
   /// Error where no process can be had.
-  TrialProcess(const Plan& plan, std::size_t arm, std::int64_t seed, const std::filesystem::path& trials_folder);
+  TrialProcess(const Plan& plan, const TrialStart& start);
   ~TrialProcess();
   TrialProcess(const TrialProcess&) = delete;
   TrialProcess& operator=(const TrialProcess&) = delete;
@@ -39,6 +41,7 @@ class TrialProcess {
   struct Patience {
     double seconds;
     Clock::time_point deadline;
+    bool ends_when_interrupted;  // a training, which goes on from its last kept state
     const std::function<void()>& waits;
   };
 
@@ -49,8 +52,7 @@ class TrialProcess {
   void kill_for(report::TrialResult& result, std::string status, std::string reason);
 
   const Plan& plan_;
-  std::size_t arm_;
-  std::int64_t seed_;
+  TrialStart start_;
   pid_t pid_ = -1;
   int socket_ = -1;
   int output_ = -1;  // a file in memory: what the process writes on stdout and stderr

@@ -65,6 +65,11 @@ class TrialRunner::Task {
     };
     if (const std::string& failed = runner_.plan_.arms[task_.arm].failed; !failed.empty())
       return end_as("failed", failed);
+    const auto weights = runner_.weights_.find({task_.arm, task_.seed});
+    if (weights != runner_.weights_.end() && weights->second.status != "ok")
+      return end_as(weights->second.status, weights->second.reason);
+    if (weights == runner_.weights_.end() && runner_.plan_.arms[task_.arm].trained != nullptr)
+      return end_as("failed", "its training has not ended");  // never with the weights that it began with
     const std::tuple key{task_.arm, task_.seed, planned_case};
     const auto known = runner_.verdicts_.find(key);
     const bool is_checked = known != runner_.verdicts_.end();
@@ -99,7 +104,12 @@ class TrialRunner::Task {
   }
 
   void begin(std::size_t planned_case) {
-    process_ = std::make_unique<TrialProcess>(runner_.plan_, task_.arm, task_.seed, runner_.folder_);
+    const auto weights = runner_.weights_.find({task_.arm, task_.seed});
+    process_ = std::make_unique<TrialProcess>(
+        runner_.plan_, TrialStart{.arm = task_.arm,
+                                  .seed = task_.seed,
+                                  .trials_folder = runner_.folder_,
+                                  .weights = weights == runner_.weights_.end() ? fs::path() : weights->second.folder});
     report::TrialResult made = ask(TrialRequest::What::prepare, planned_case);
     if (!made.is_ok()) no_start_ = std::move(made);  // what cannot be made for one case cannot be made for the next
   }
@@ -117,13 +127,28 @@ void TrialRunner::keep_refusals() {
   for (std::size_t arm = 0; arm < plan_.arms.size(); ++arm) {
     if (!plan_.arms[arm].refused.empty()) continue;  // a row of its own
     for (std::size_t index = 0; index < plan_.cases.size(); ++index) {
-      if (plan_.arms[arm].runs(index)) continue;
+      if (plan_.arms[arm].runs(index) || plan_.arms[arm].cases[index].is_absent) continue;
       report::TrialResult result = trial_frame(plan_, arm, index, plan_.spec.seed, 0);
       result.status = "refused";
       result.reason = plan_.arms[arm].cases[index].refused;
       keep(result);
     }
   }
+}
+
+void TrialRunner::use_weights(std::size_t arm, std::int64_t seed, Weights weights) {
+  weights_[{arm, seed}] = std::move(weights);
+}
+
+std::string TrialRunner::trainings_of(std::size_t arm, std::size_t planned_case, std::int64_t seed) const {
+  if (planned_case == plan_.train_case()) return {};
+  const auto id_of = [&](std::size_t one) {
+    const auto found = weights_.find({one, seed});
+    return found == weights_.end() ? std::string() : found->second.training;
+  };
+  const bool compares = !plan_.kind_of(plan_.cases[planned_case]).against_baseline.empty();
+  const std::string own = id_of(arm), of_baseline = compares ? id_of(plan_.spec.baseline) : "";
+  return of_baseline.empty() || of_baseline == own ? own : own + " " + of_baseline;
 }
 
 void TrialRunner::take_done_trials() {
@@ -153,6 +178,10 @@ bool TrialRunner::is_done(std::size_t arm, std::size_t planned_case, std::int64_
   const PlannedCase& planned = plan_.cases[planned_case];
   const auto found = results_.find(trial_id(plan_, plan_.arms[arm], planned, seed, round));
   if (found == results_.end() || !found->second.is_ok()) return false;
+  // A search that went on may have kept other weights since.
+  if (const std::string trainings = trainings_of(arm, planned_case, seed);
+      !trainings.empty() && found->second.details.value("trainings", "") != trainings)
+    return false;
   // What ran while the baseline had failed was not compared with it, and now it can be.
   const std::size_t baseline = plan_.spec.baseline;
   const std::string_view compared = plan_.kind_of(planned).against_baseline;
@@ -215,6 +244,8 @@ std::optional<report::TrialResult> TrialRunner::not_again(const ProcessTask& tas
 
 report::TrialResult TrialRunner::measure(Task& process, const ProcessTask& task, std::size_t planned_case) {
   report::TrialResult result = process.measure(planned_case);
+  if (const std::string trainings = trainings_of(task.arm, planned_case, task.seed); !trainings.empty())
+    result.details["trainings"] = trainings;
   for (const std::string& note : plan_.arms[task.arm].cases[planned_case].notes)
     result.details["notes"].push_back(note);
   if (result.status == "failed" || result.status == "timed_out")
@@ -249,7 +280,7 @@ bool TrialRunner::went_well(std::size_t arm, std::size_t planned_case, std::int6
 
 bool TrialRunner::has_failed() const {
   return std::any_of(results_.begin(), results_.end(),
-                     [](const auto& one) { return !one.second.is_ok() && one.second.status != "refused"; });
+                     [](const auto& one) { return report::is_fault(one.second.status); });
 }
 
 void TrialRunner::keep(const report::TrialResult& result) {

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "report/read/trial_result.h"
@@ -33,6 +34,17 @@ class TrialRunner {
   /// Writes the row of every case that an arm is refused in; nothing is started for them.
   void keep_refusals();
 
+  /// Where the arm's weights of this seed are, once it was trained. With a status other than ok there are none: its
+  /// cases end with that.
+  struct Weights {
+    std::string training;  // its id
+    std::filesystem::path folder;
+    std::string status = "ok", reason;
+  };
+  void use_weights(std::size_t arm, std::int64_t seed, Weights weights);
+  /// The row of a trial that another part of the run has measured.
+  void keep_row(const report::TrialResult& result) { keep(result); }
+
   /// Takes in what an earlier run left in the folder and this plan needs; only what went well is done.
   void take_done_trials();
   [[nodiscard]] bool is_done(std::size_t arm, std::size_t planned_case, std::int64_t seed, int round) const;
@@ -54,6 +66,7 @@ class TrialRunner {
   [[nodiscard]] bool must_stop() const;
   /// A trial of this plan ended otherwise than well, and was not measured again with another end.
   [[nodiscard]] bool has_failed() const;
+  void add_measured_seconds(double seconds) noexcept { measured_seconds_ += seconds; }
   /// Of processes and what they measured, from their start to their end.
   [[nodiscard]] double measured_seconds() const noexcept { return measured_seconds_; }
   /// Of all trials of this plan that were ever run, those of an earlier run included.
@@ -76,6 +89,9 @@ class TrialRunner {
   void run_each(const ProcessTask& task, const std::string& stage, const Measure& measure);
   void show_start(const ProcessTask& task, std::size_t planned_case, const std::string& stage);
   void keep(const report::TrialResult& result);
+  /// The trainings that a case of a trained arm was measured with: its own, and that of the baseline where predictions
+  /// are compared. Empty: none.
+  [[nodiscard]] std::string trainings_of(std::size_t arm, std::size_t planned_case, std::int64_t seed) const;
 
   const Plan& plan_;
   std::filesystem::path folder_, superseded_;
@@ -85,6 +101,7 @@ class TrialRunner {
   std::map<Place, BadEnd> bad_ends_;                    // of this run: --resume tries once more
   std::map<std::tuple<std::size_t, std::int64_t, std::size_t>, std::string>
       verdicts_;  // by arm, seed and case: what is wrong; empty: sound
+  std::map<std::pair<std::size_t, std::int64_t>, Weights> weights_;  // by arm and seed, of those that are trained
   double measured_seconds_ = 0;
 };
 

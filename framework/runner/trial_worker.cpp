@@ -20,6 +20,7 @@
 #include "conformance/arm_check.h"
 #include "parallel/parallel.h"
 #include "report/read/format.h"
+#include "runner/run_training.h"
 
 namespace attnlab::experiment {
 namespace {
@@ -57,8 +58,14 @@ class MemoryLimit {
 
 class Worker {
  public:
-  Worker(const Plan& plan, std::size_t arm, std::int64_t seed, const std::filesystem::path& folder)
-      : plan_(plan), arm_(arm), seed_(seed), folder_(folder), model_(*plan.source) {}
+  Worker(const Plan& plan, const TrialStart& start)
+      : plan_(plan),
+        arm_(start.arm),
+        seed_(start.seed),
+        folder_(start.trials_folder),
+        source_(start.weights.empty() ? *plan.arms[arm_].source : plan.arms[arm_].source->with_weights(start.weights)),
+        is_trained_(!start.weights.empty()),
+        model_(source_) {}
 
   report::TrialResult answer(const TrialRequest& request) {
     report::TrialResult result = trial_frame(plan_, arm_, request.planned_case, seed_, static_cast<int>(request.round));
@@ -73,6 +80,9 @@ class Worker {
           break;
         case TrialRequest::What::measure:
           measure(request.planned_case, result);
+          break;
+        case TrialRequest::What::train:
+          train(request.training, result);
           break;
       }
     } catch (const Error& error) {
@@ -99,10 +109,26 @@ class Worker {
   }
 
   void prepare() {
-    set_threads(plan_.arms[arm_].threads);
+    const PlannedArm& arm = plan_.arms[arm_];
+    set_threads(arm.threads);
+    // A checkpoint says of the model what the arm made of it, as its heads of keys and values.
+    const ResolvedArm resolved = is_trained_ ? resolve_arm(arm.arm, source_.config(), *plan_.registry) : arm.resolved;
     decoder_ = std::make_unique<model::Decoder>(
-        build_decoder(plan_.arms[arm_].resolved, *plan_.source, *plan_.registry,
+        build_decoder(resolved, source_, *plan_.registry,
                       {.seed = static_cast<std::uint64_t>(seed_), .allow_nonfinite = plan_.allow_nonfinite}));
+  }
+
+  void train(std::size_t training, report::TrialResult& result) {
+    set_threads(plan_.arms[arm_].threads);
+    start_peak();
+    Measured measured = run_training(plan_, plan_.trainings[training], folder_.parent_path());
+    if (measured.details.contains("diverged")) {
+      const std::string reason = measured.details.at("diverged");
+      return end(result, "diverged", reason);
+    }
+    measured.add("peak_rss_bytes", "bytes", "lower", peak_rss());
+    result.samples = std::move(measured.samples);
+    result.details = std::move(measured.details);
   }
 
   void check(std::size_t planned_case, report::TrialResult& result) {
@@ -142,15 +168,16 @@ class Worker {
   std::size_t arm_;
   std::int64_t seed_;
   const std::filesystem::path& folder_;
+  ModelSource source_;
+  bool is_trained_;
   std::unique_ptr<model::Decoder> decoder_;
   ModelTexts model_;
 };
 
 }  // namespace
 
-void serve_trials(int socket, const Plan& plan, std::size_t arm, std::int64_t seed,
-                  const std::filesystem::path& trials_folder) {
-  Worker worker(plan, arm, seed, trials_folder);
+void serve_trials(int socket, const Plan& plan, const TrialStart& start) {
+  Worker worker(plan, start);
   TrialRequest request;
   while (read_all(socket, &request, sizeof request)) {
     const std::string text = report::json_text(worker.answer(request));

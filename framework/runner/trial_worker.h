@@ -12,17 +12,25 @@
 namespace attnlab::experiment {
 
 struct TrialRequest {
-  enum class What : std::int32_t { prepare, check, measure };
+  enum class What : std::int32_t { prepare, check, measure, train };
 
   What what = What::prepare;  // prepare: the model is made; check: its output is compared with the reference
   std::uint64_t planned_case = 0;
   std::int64_t round = 0;
+  std::uint64_t training = 0;  // of train: index into the plan's
+};
+
+/// What a trial's process holds from its start.
+struct TrialStart {
+  std::size_t arm = 0;
+  std::int64_t seed = 0;
+  std::filesystem::path trials_folder;  // in the results folder
+  std::filesystem::path weights = {};   // the checkpoint that the arm was trained to; empty: the model's own weights
 };
 
 /// Answers requests until the socket ends: each with the length of a text (64 bits) and the text, a TrialResult as
 /// JSON.
-void serve_trials(int socket, const Plan& plan, std::size_t arm, std::int64_t seed,
-                  const std::filesystem::path& trials_folder);
+void serve_trials(int socket, const Plan& plan, const TrialStart& start);
 
 /// A result without figures: which arm is measured in which round.
 [[nodiscard]] report::TrialResult trial_frame(const Plan& plan, std::size_t arm, std::size_t planned_case,

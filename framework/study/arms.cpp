@@ -9,6 +9,9 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
+
+#include <attnlab/error.h>
 
 #include "config/map_reader.h"
 #include "config/ranges.h"
@@ -29,6 +32,14 @@ constexpr std::array kKinds = {Kind::attention, Kind::position, Kind::cache};
 template <class Whole>  // an Arm or an ArmPattern
 auto& part_of(Whole& whole, Kind kind) {
   return kind == Kind::attention ? whole.attention : kind == Kind::position ? whole.position : whole.cache;
+}
+
+// Keys of a model that an arm has otherwise; null where there are none, or a problem was added.
+Node read_model_change(const Node& node, ProblemList& problems) {
+  if (node.is_map() || node.is_null()) return node.entries().empty() ? Node() : node;
+  problems.add(node.mark(), fmt::format("model: expected keys of the model, got {}", config::describe(node)),
+               "write {hidden_size: 64}");
+  return {};
 }
 
 class ArmReader {
@@ -57,10 +68,13 @@ class ArmReader {
       arm.name = read_name(reader, item);
       arm.tags = reader.texts("tags").value_or(arm.tags);
       arm.threads = reader.count("threads").value_or(arm.threads);
+      if (const Node* model = reader.find("model")) arm.model = read_model_change(*model, problems_);
+      if (const Node* train = reader.find("train")) arm.train = read_train(*train);
       bool complete = true;
       for (const Kind kind : kKinds) {
         const Node* part = reader.find(kind_name(kind));
-        auto choice = part != nullptr ? read_layered(kind, *part, lookup_, problems_) : own(kind, item.mark());
+        auto choice =
+            part != nullptr ? read_layered(kind, *part, lookup_, problems_) : own(kind, item.mark(), arm.model);
         complete = complete && choice.has_value();
         if (choice) part_of(arm, kind) = *std::move(choice);
       }
@@ -75,7 +89,7 @@ class ArmReader {
     const auto tags = reader.texts("tags");
     reader.finish();
     if (node.entries().empty() && problems_.size() == before)
-      problems_.add(node.mark(), "the grid is empty", "name attention, position or cache");
+      problems_.add(node.mark(), "the grid is empty", "name model, attention, position or cache");
     Arm first;
     first.where = node.mark();
     first.from_grid = true;
@@ -83,11 +97,15 @@ class ArmReader {
     std::vector<Arm> cells = {first};
     for (const Kind kind : kKinds) {
       if (node.find(kind_name(kind)) != nullptr) continue;
-      auto choice = own(kind, node.mark());
+      auto choice = own(kind, node.mark(), {});
       if (!choice) return;
       part_of(cells.front(), kind) = *std::move(choice);
     }
     for (const Node::Entry& axis : node.entries()) {
+      if (axis.key == "model") {
+        cells = with_models(axis.value, cells);
+        continue;
+      }
       const auto kind = std::ranges::find(kKinds, axis.key, kind_name);
       if (kind == kKinds.end()) continue;
       const std::vector<AxisChoice> choices = read_axis(*kind, axis.value);
@@ -105,6 +123,9 @@ class ArmReader {
         }
       cells = std::move(product);
     }
+    if (node.find(kind_name(Kind::attention)) == nullptr)
+      for (Arm& cell : cells)
+        if (auto choice = own(Kind::attention, node.mark(), cell.model)) cell.attention = *std::move(choice);
     std::ranges::move(cells, std::back_inserter(arms));
   }
 
@@ -134,6 +155,30 @@ class ArmReader {
     LayeredChoice choice;
     std::vector<std::string> tags;
   };
+
+  // Every cell with each of the models: a list of maps, or one.
+  std::vector<Arm> with_models(const Node& node, const std::vector<Arm>& cells) {
+    const std::vector<Node> single = {node};
+    std::vector<Node> models;
+    for (const Node& item : node.is_sequence() ? node.items() : single)
+      models.push_back(read_model_change(item, problems_));
+    if (models.empty()) problems_.add(node.mark(), "model: the list is empty");
+    std::vector<Arm> product;
+    if (cells.size() * models.size() > kMaxArms)
+      problems_.add(node.mark(), fmt::format("the grid has more than {} arms", kMaxArms));
+    else
+      for (const Arm& cell : cells)
+        for (const Node& model : models) product.emplace_back(cell).model = model;
+    return product;
+  }
+
+  // A map of keys, or `none`.
+  Node read_train(const Node& node) {
+    if (node.is_map() || node.is_null() || (node.is_scalar() && node.text() == "none")) return node;
+    problems_.add(node.mark(), fmt::format("train: expected keys of train, got {}", config::describe(node)),
+                  "write {steps: 500}, or none for an arm that is not trained");
+    return {};
+  }
 
   // Empty where the arm has none.
   std::string read_name(MapReader& reader, const Node& arm) {
@@ -169,8 +214,14 @@ class ArmReader {
     return choices;
   }
 
-  // What the model itself has, read once for all arms.
-  std::optional<LayeredChoice> own(Kind kind, const config::Mark& mark) {
+  // What the model itself has, read once for all arms that leave it as it is.
+  std::optional<LayeredChoice> own(Kind kind, const config::Mark& mark, const Node& model) {
+    if (kind == Kind::attention && !model.is_null() && defaults_.changed_attention) try {
+        return read_layered(kind, Node::scalar(mark, defaults_.changed_attention(model), false), lookup_, problems_);
+      } catch (const Error& error) {
+        problems_.add(model.mark(), error);
+        return std::nullopt;
+      }
     auto& known = part_of(own_, kind);
     if (!known) known = read_layered(kind, Node::scalar(mark, part_of(defaults_, kind), false), lookup_, problems_);
     return known;
@@ -190,6 +241,12 @@ const std::optional<LayeredChoice>& ArmPattern::choice(Kind kind) const noexcept
 
 bool ArmPattern::matches(const Arm& arm) const {
   if (name && *name != arm.name) return false;
+  if (model && model->is_null() && !arm.model.is_null()) return false;  // {}: a model that is left as it is
+  if (model)
+    for (const Node::Entry& entry : model->entries()) {
+      const Node* own = arm.model.find(entry.key);
+      if (own == nullptr || config::to_json(*own) != config::to_json(entry.value)) return false;
+    }
   return std::ranges::all_of(kKinds,
                              [&](Kind kind) { return !choice(kind) || arm.choice(kind).matches(*choice(kind)); });
 }
@@ -210,9 +267,13 @@ std::optional<ArmPattern> read_pattern(const Node& node, std::string_view sectio
     any = true;
     part_of(pattern, kind) = read_layered(kind, *part, lookup, problems);
   }
+  if (const Node* model = reader.find("model")) {
+    any = true;
+    pattern.model = read_model_change(*model, problems);
+  }
   reader.finish();
   if (!any && problems.size() == before)
-    problems.add(node.mark(), fmt::format("{}: names nothing", section), "name attention, position or cache");
+    problems.add(node.mark(), fmt::format("{}: names nothing", section), "name model, attention, position or cache");
   return problems.size() == before ? std::optional(pattern) : std::nullopt;
 }
 

@@ -23,6 +23,7 @@ struct ATTNLAB_API ArmPattern {
   std::optional<LayeredChoice> attention;
   std::optional<LayeredChoice> position;
   std::optional<LayeredChoice> cache;
+  std::optional<config::Node> model;  // a map: every key of it is so in the arm's own
 
   [[nodiscard]] const std::optional<LayeredChoice>& choice(Kind kind) const noexcept;
   [[nodiscard]] bool matches(const Arm& arm) const;

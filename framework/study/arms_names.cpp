@@ -7,8 +7,10 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
 
 #include "config/option_reader.h"
+#include "config/scalars.h"
 #include "study/arms.h"
 
 namespace attnlab::experiment {
@@ -16,7 +18,8 @@ namespace {
 
 using Options = std::map<std::string, std::string>;
 
-// The components of an arm in one row: attention, its layers, position, its layers, cache, its layers; its threads.
+// The components of an arm in one row: attention, its layers, position, its layers, cache, its layers; what it has
+// otherwise of the model and of its training; its threads.
 struct Piece {
   std::string before;  // what stands between it and the piece before
   std::string id;
@@ -32,6 +35,11 @@ Options all_options(const ComponentChoice& choice) {
   return options;
 }
 
+// A scalar as it was written, else JSON.
+std::string value_text(const config::Node& node) {
+  return node.is_scalar() ? node.text() : config::to_json(node).dump();
+}
+
 std::vector<Piece> pieces_of(const Arm& arm) {
   std::vector<Piece> pieces;
   for (const LayeredChoice* choice : {&arm.attention, &arm.position, &arm.cache}) {
@@ -41,6 +49,12 @@ std::vector<Piece> pieces_of(const Arm& arm) {
       std::erase(layers, ' ');
       pieces.push_back({"+", part.choice.id, all_options(part.choice), "@" + layers});
     }
+  }
+  for (const auto& [before, node] : {std::pair{"/model", &arm.model}, std::pair{"/train", &arm.train}}) {
+    if (node->is_null()) continue;
+    Options keys;
+    for (const config::Node::Entry& entry : node->entries()) keys[entry.key] = value_text(entry.value);
+    pieces.push_back({before, node->text().empty() ? "" : "=" + node->text(), std::move(keys), ""});
   }
   if (arm.threads > 0) pieces.push_back({"/", fmt::format("threads={}", arm.threads), {}, ""});
   return pieces;

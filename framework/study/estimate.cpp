@@ -53,6 +53,7 @@ double default_limit_seconds(const Plan& plan, std::size_t planned_case) {
 
 double trial_seconds(const Plan& plan, const PlannedArm& arm, std::size_t planned_case, const RoofProbe& roof) {
   const PlannedCase& planned = plan.cases[planned_case];
+  if (planned_case == plan.train_case()) return arm.trained == nullptr ? 0 : training_seconds(arm, roof);
   return plan.workload_of(planned).seconds(planned.index, planned.size,
                                            ForwardTime(arm.cost, arm.cases[planned_case].kept, roof));
 }
@@ -68,7 +69,7 @@ Estimate estimate(const Plan& plan, const RoofProbe& roof) {
     double timed = 0;  // what is measured in rounds of warm-up too
     std::size_t most_kv_bytes = 0;
     for (std::size_t index = 0; index < plan.cases.size(); ++index) {
-      if (!arm.runs(index)) continue;
+      if (!arm.runs(index) || index == plan.train_case()) continue;
       const PlannedCase& planned = plan.cases[index];
       const double seconds = trial_seconds(plan, arm, index, roof);
       (planned.deterministic ? once : round) += seconds;
@@ -87,6 +88,11 @@ Estimate estimate(const Plan& plan, const RoofProbe& roof) {
       all.kv_bytes = most_kv_bytes;
       all.largest_arm = arm.arm.name;
     }
+  }
+  for (const PlannedTraining& training : plan.trainings) {
+    const double seconds = training_seconds(plan.arms[plan.groups[training.group].arms.front()], roof);
+    all.least_seconds += kStartSeconds + seconds;
+    all.most_seconds += kStartSeconds + seconds;
   }
   return all;
 }

@@ -14,6 +14,7 @@
 #include "report/read/format.h"
 #include "study/cost_apart.h"
 #include "study/estimate.h"
+#include "study/train_workload.h"
 
 namespace attnlab::experiment {
 namespace {
@@ -72,9 +73,16 @@ void refuse_if_none_is_left(PlannedArm& arm) {
 
 // Each case by itself: one that is impossible for the arm is refused, and the others run.
 void check_cases(PlannedArm& arm, const Plan& plan, const model::Decoder& decoder) {
+  ModelTexts own_model(*arm.source);
   for (const PlannedCase& planned : plan.cases) {
     ArmCase& one = arm.cases.emplace_back();
+    if (is_train(plan.kind_of(planned)) && arm.trained == nullptr) {
+      one.refused = "the arm is not trained";
+      one.is_absent = true;
+      continue;
+    }
     try {
+      if (!arm.arm.model.is_null()) (void)plan.workload_of(planned).size(planned.index, own_model);
       if (const auto warning = decoder.check_length(planned.size.longest)) one.notes.push_back(*warning);
     } catch (const Error& error) {
       one.refused = error.problems().front().text();
@@ -106,10 +114,11 @@ void check_memory(PlannedArm& arm, const Plan& plan) {
 
 // Makes the arm's model without reading weights, and notes what it says about itself.
 void check_model(PlannedArm& arm, const Plan& plan) {
-  model::Decoder decoder = build_decoder(arm.resolved, *plan.source, *plan.registry,
+  model::Decoder decoder = build_decoder(arm.resolved, *arm.source, *plan.registry,
                                          {.seed = static_cast<std::uint64_t>(plan.spec.seed),
                                           .allow_nonfinite = plan.allow_nonfinite,
-                                          .check_only = true});
+                                          .check_only = true,
+                                          .widen = arm.trained != nullptr});
   arm.weight_bytes = decoder.weight_bytes();
   check_cases(arm, plan, decoder);
   if (!arm.refused.empty()) return;
@@ -124,6 +133,8 @@ void check_model(PlannedArm& arm, const Plan& plan) {
   arm.cost = cost_apart(decoder, length);
   const std::vector<std::string>& of_weights = decoder.notes();
   arm.notes = arm.resolved.notes;
+  if (!plan.spec.train.is_null() && arm.trained == nullptr && arm.source->is_random())
+    arm.notes.emplace_back("it is not trained: its weights are random");
   const std::vector<std::string> idle = idle_notes(arm.resolved, decoder, session);
   arm.notes.insert(arm.notes.end(), idle.begin(), idle.end());
   arm.notes.insert(arm.notes.end(), of_weights.begin(), of_weights.end());
@@ -132,14 +143,28 @@ void check_model(PlannedArm& arm, const Plan& plan) {
   check_memory(arm, plan);
 }
 
-void plan_arms(Plan& plan) {
+// Arms that differ in their caches only are tried once.
+void try_its_training(PlannedArm& arm, const Plan& plan) {
+  const auto like = std::ranges::find_if(
+      plan.arms, [&](const PlannedArm& other) { return other.tried && share_training(other, arm); });
+  arm.tried = like == plan.arms.end() ? try_training(plan, arm) : like->tried;
+  arm.failed = arm.tried->failed;
+  for (const Problem& problem : arm.tried->refused)
+    arm.refused += (arm.refused.empty() ? "" : "; ") + Problem{"", problem.what, problem.remedy}.text();
+}
+
+void plan_arms(Plan& plan, const std::vector<std::shared_ptr<const TrainedAs>>& trained) {
   std::vector<Problem> problems;
   std::vector<Error> model_errors;
   std::size_t running = 0;
   for (const Arm& arm : plan.spec.arms) {
     PlannedArm planned{.arm = arm};
     planned.threads = arm.threads > 0 ? arm.threads : plan.threads;
-    planned.resolved = resolve_arm(arm, plan.source->config(), *plan.registry);
+    planned.source = arm.model.is_null()
+                         ? plan.source
+                         : std::make_shared<ModelSource>(plan.source->with_keys(model_entries(arm.model)));
+    planned.trained = trained[static_cast<std::size_t>(&arm - plan.spec.arms.data())];
+    planned.resolved = resolve_arm(arm, planned.source->config(), *plan.registry);
     if (plan.source->constructed() == model::kConstructedRecall && planned.resolved.conflicts.empty())
       if (std::string conflict = recall_conflict(planned.resolved, plan.source->config()); !conflict.empty())
         planned.resolved.conflicts.push_back(std::move(conflict));
@@ -147,6 +172,11 @@ void plan_arms(Plan& plan) {
     if (planned.refused.empty()) {
       try {
         check_model(planned, plan);
+        if (planned.refused.empty() && planned.trained != nullptr) try_its_training(planned, plan);
+        if (planned.tried && !planned.tried->refused.empty() && !arm.from_grid) {
+          problems.insert(problems.end(), planned.tried->refused.begin(), planned.tried->refused.end());
+          continue;
+        }
       } catch (const OptionError& error) {
         planned.refused = error.problems().front().text();
         if (!arm.from_grid) {
@@ -199,7 +229,31 @@ void check_weights(const Plan& plan) {
   }
 }
 
+// The rows of trainings come first, and texts are cut as those that the model is trained on.
+void add_train_case(Plan& plan, const std::vector<std::shared_ptr<const TrainedAs>>& trained) {
+  const auto first = std::ranges::find_if(trained, [](const auto& one) { return one != nullptr; });
+  if (first == trained.end()) return;
+  std::vector<ChosenWorkload>& workloads = plan.spec.workloads;
+  workloads.insert(workloads.begin(), train_workload(*first));
+  if (const std::filesystem::path& tokenizer = (*first)->facts.tokenizer; !tokenizer.empty())
+    plan.source = std::make_shared<ModelSource>(plan.source->with_tokenizer(tokenizer));
+}
+
+ArmDefaults defaults_of(const std::shared_ptr<const ModelSource>& source) {
+  ArmDefaults defaults = arm_defaults(source->config());
+  defaults.changed_attention = [source](const config::Node& model) {
+    return arm_defaults(source->with_keys(model_entries(model)).config()).attention;
+  };
+  return defaults;
+}
+
 }  // namespace
+
+std::optional<std::size_t> Plan::train_case() const {
+  const auto found =
+      std::ranges::find_if(cases, [&](const PlannedCase& planned) { return is_train(kind_of(planned)); });
+  return found == cases.end() ? std::nullopt : std::optional(static_cast<std::size_t>(found - cases.begin()));
+}
 
 Plan make_plan(const std::filesystem::path& file, const PlanOptions& options) {
   SpecDocument document = open_spec(file, options.overrides);
@@ -214,7 +268,7 @@ Plan make_plan(const std::filesystem::path& file, const PlanOptions& options) {
       plan.source =
           std::make_shared<ModelSource>(document.constructed.empty() ? ModelSource::open(document.model.path)
                                                                      : ModelSource::from_code(document.constructed));
-      defaults = arm_defaults(plan.source->config());
+      defaults = defaults_of(plan.source);
     } catch (const Error& error) {
       document.problems.add(document.model.where, error);
     }
@@ -226,8 +280,10 @@ Plan make_plan(const std::filesystem::path& file, const PlanOptions& options) {
   plan.threads = options.threads > 0     ? options.threads
                  : plan.spec.threads > 0 ? plan.spec.threads
                                          : available_processors();
+  const std::vector<std::shared_ptr<const TrainedAs>> trained = read_trainings(plan);
+  add_train_case(plan, trained);
   size_cases(plan);
-  plan_arms(plan);
+  plan_arms(plan, trained);
   check_compression(plan);
   for (std::size_t index = 0; index < plan.cases.size(); ++index)
     plan.cases[index].limit_seconds =
@@ -236,6 +292,7 @@ Plan make_plan(const std::filesystem::path& file, const PlanOptions& options) {
     plan.warnings.push_back(
         fmt::format("the baseline {} is refused, so nothing is compared with it", baseline.arm.name));
   check_weights(plan);
+  plan_trainings(plan);
   identify(plan);
   int most = 0;
   for (const PlannedArm& arm : plan.arms) most = std::max(most, arm.threads);

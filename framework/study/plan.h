@@ -19,6 +19,7 @@
 #include "base/file_hashes.h"
 #include "registry/registry.h"
 #include "study/spec.h"
+#include "study/trainings.h"
 
 namespace attnlab::experiment {
 
@@ -32,6 +33,7 @@ struct PlanOptions {
 /// One arm in one case, where there is something to say of it alone.
 struct ArmCase {
   std::string refused;             // why this case is not run; empty: it is
+  bool is_absent = false;          // refused, and no row says so: a training of an arm that has none
   std::vector<std::string> notes;  // a length beyond the trained one
   std::vector<KeptRows> kept;      // [layers] what the caches of its sessions keep at most
   double state_bytes = 0;          // of one sequence's states and summaries
@@ -39,17 +41,20 @@ struct ArmCase {
 
 struct PlannedArm {
   Arm arm;
+  std::shared_ptr<const ModelSource> source;  // the study's, with what the arm has otherwise
   ResolvedArm resolved;
-  std::string refused;                     // why it does not run; empty: it runs
-  std::string failed;                      // why its model cannot be made; empty: it can
-  std::vector<std::string> notes;          // what the report has to say of all its cases: converted heads
-  std::vector<ArmCase> cases;              // as many as the plan has
-  std::optional<Compression> compression;  // what its caches do to rows; none: every row stays as it is and is read
+  std::shared_ptr<const TrainedAs> trained;  // null pointer: it is measured as it is
+  std::string refused;                       // why it does not run; empty: it runs
+  std::string failed;                        // why its model cannot be made; empty: it can
+  std::vector<std::string> notes;            // what the report has to say of all its cases: converted heads
+  std::vector<ArmCase> cases;                // as many as the plan has
+  std::optional<Compression> compression;    // what its caches do to rows; none: every row stays as it is and is read
   std::size_t weight_bytes = 0;
   int threads = 1;
   int kv_heads = 0;  // as the model has them in the end; 0: none, or not the same in every layer
   ArmCost cost;
-  std::string identity;  // a hash of the arm with all its options, and of its plugins' files
+  std::optional<TrainingTrial> tried;  // of its training, where it has one
+  std::string identity;                // a hash of the arm with all its options, and of its plugins' files
 
   [[nodiscard]] bool runs(std::size_t planned_case) const {
     return refused.empty() && cases[planned_case].refused.empty();
@@ -77,6 +82,8 @@ struct Plan {
   std::shared_ptr<ModelSource> source;
   std::vector<PlannedArm> arms;
   std::vector<PlannedCase> cases;
+  std::vector<TrainingGroup> groups;
+  std::vector<PlannedTraining> trainings;  // in the order in which they run
   std::vector<std::string> warnings;
   std::string identity;               // a hash of what all trials share: weights, threads, this build
   std::shared_ptr<FileHashes> files;  // of all that the plan looked at
@@ -84,6 +91,8 @@ struct Plan {
   [[nodiscard]] const Workload& workload_of(const PlannedCase& planned) const {
     return *spec.workloads[planned.workload].workload;
   }
+  /// The case that trainings are the rows of; none where nothing is trained.
+  [[nodiscard]] std::optional<std::size_t> train_case() const;
   [[nodiscard]] const WorkloadKind& kind_of(const PlannedCase& planned) const {
     return *spec.workloads[planned.workload].kind;
   }
@@ -98,7 +107,7 @@ struct Plan {
 /// plan.yaml: everything resolved, defaults included.
 [[nodiscard]] ATTNLAB_API nlohmann::ordered_json plan_json(const Plan& plan);
 
-/// Fills in the identities of plan, arms and cases; make_plan has done it.
+/// Fills in the identities of plan, arms, cases and trainings; make_plan has done it.
 ATTNLAB_API void identify(Plan& plan);
 
 /// What identifies a trial: a hash of all that its outcome may depend on.

@@ -35,10 +35,23 @@ std::string cases_text(const Plan& plan, const PlannedArm& arm) {
   for (std::size_t index = 0; index < plan.cases.size(); ++index) {
     const ArmCase& one = arm.cases[index];
     const std::string name = plan.cases[index].workload_name + " " + plan.cases[index].label;
-    if (!one.refused.empty()) text += fmt::format("    {}: refused: {}\n", name, one.refused);
+    if (!one.refused.empty() && !one.is_absent) text += fmt::format("    {}: refused: {}\n", name, one.refused);
     if (!one.notes.empty()) text += fmt::format("    {}: {}\n", name, joined(one.notes));
   }
   return text;
+}
+
+// "  train mha/rope/full (and 2 more arms): 1.2 M parameters, 3000 steps, 3 seeds x 2 learning rates"
+std::string training_text(const Plan& plan, const TrainingGroup& group) {
+  const PlannedArm& arm = plan.arms[group.arms.front()];
+  const TrainedAs& trained = *arm.trained;
+  const std::size_t others = group.arms.size() - 1;
+  return fmt::format(
+      "  train {}{}: {} parameters, {}, {} seed{} x {} learning rate{}\n", arm.arm.name,
+      others == 0 ? "" : fmt::format(" (and {} more arm{})", others, others == 1 ? "" : "s"), group.parameters,
+      trained.steps ? fmt::format("{} steps", *trained.steps) : report::format_duration(trained.choice.length.count),
+      plan.spec.seeds.size(), plan.spec.seeds.size() == 1 ? "" : "s", trained.rates().size(),
+      trained.rates().size() == 1 ? "" : "s");
 }
 
 nlohmann::ordered_json cases_json(const Plan& plan, const PlannedArm& arm) {
@@ -46,7 +59,7 @@ nlohmann::ordered_json cases_json(const Plan& plan, const PlannedArm& arm) {
   for (std::size_t index = 0; index < plan.cases.size(); ++index) {
     const ArmCase& one = arm.cases[index];
     nlohmann::ordered_json said;
-    if (!one.refused.empty()) said["refused"] = one.refused;
+    if (!one.refused.empty() && !one.is_absent) said["refused"] = one.refused;
     if (!one.notes.empty()) said["notes"] = one.notes;
     if (!said.is_null()) json[plan.cases[index].workload_name + " " + plan.cases[index].label] = std::move(said);
   }
@@ -88,6 +101,7 @@ std::string describe_plan(const Plan& plan) {
     if (arm.refused.empty()) text += cases_text(plan, arm);
   }
   for (const PlannedCase& planned : plan.cases) text += fmt::format("  {} {}\n", planned.workload_name, planned.label);
+  for (const TrainingGroup& group : plan.groups) text += training_text(plan, group);
   text += fmt::format("a trial may take {}{}\n", limits_text(plan),
                       plan.spec.limits.seconds > 0 ? "" : " (limits: {seconds: ...} sets another bound)");
   for (const std::string& warning : plan.warnings) text += fmt::format("warning: {}\n", warning);
@@ -121,6 +135,9 @@ nlohmann::ordered_json plan_json(const Plan& plan) {
     one["name"] = arm.arm.name;
     if (!arm.arm.tags.empty()) one["tags"] = arm.arm.tags;
     if (arm.threads != plan.threads) one["threads"] = arm.threads;
+    if (const nlohmann::ordered_json model = arm.source->changed_keys(); !model.empty()) one["model"] = model;
+    if (!arm.arm.train.is_null())
+      one["train"] = arm.trained == nullptr ? nlohmann::ordered_json("none") : describe(*arm.trained);
     const nlohmann::ordered_json described = describe_arm(arm.resolved);
     for (const auto& [kind, component] : described.items()) one[kind] = component;
     if (!arm.refused.empty()) one["refused"] = arm.refused;
@@ -135,6 +152,11 @@ nlohmann::ordered_json plan_json(const Plan& plan) {
         {"workload", planned.workload_name}, {"case", planned.label}, {"limit_seconds", planned.limit_seconds}};
     plan.workload_of(planned).describe(one, plan.spec.seed);
     json["cases"].push_back(std::move(one));
+  }
+  for (const PlannedTraining& training : plan.trainings) {
+    nlohmann::ordered_json one{{"id", training.id}, {"seed", training.seed}, {"learning_rate", training.rate}};
+    for (const std::size_t arm : plan.groups[training.group].arms) one["arms"].push_back(plan.arms[arm].arm.name);
+    json["trainings"].push_back(std::move(one));
   }
   return json;
 }

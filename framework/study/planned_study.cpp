@@ -71,6 +71,22 @@ report::ArmLayout layout_of(const PlannedArm& arm) {
   layout.numbers = numbers_of(layout.resolved);
   if (arm.kv_heads > 0) layout.numbers["kv_heads"] = arm.kv_heads;
   if (arm.arm.threads > 0) layout.numbers["threads"] = arm.threads;
+  const ordered_json changed = arm.source->changed_keys();
+  for (const auto& [key, value] : changed.items())
+    if (const auto number = number_in(value)) layout.numbers["model." + key] = *number;
+  return layout;
+}
+
+report::TrainingLayout layout_of(const Plan& plan, const PlannedTraining& training) {
+  const TrainingGroup& group = plan.groups[training.group];
+  const TrainedAs& trained = *plan.arms[group.arms.front()].trained;
+  report::TrainingLayout layout{.id = training.id,
+                                .seed = training.seed,
+                                .learning_rate = training.rate,
+                                .is_searched = trained.rates().size() > 1,
+                                .parameters = group.parameters,
+                                .steps = trained.steps.value_or(0)};
+  for (const std::size_t arm : group.arms) layout.arms.push_back(plan.arms[arm].arm.name);
   return layout;
 }
 
@@ -90,6 +106,7 @@ report::StudyLayout layout_of(const Plan& plan, int rounds) {
   layout.baseline = plan.arms[plan.spec.baseline].arm.name;
   layout.warnings = plan.warnings;
   for (const PlannedArm& arm : plan.arms) layout.arms.push_back(layout_of(arm));
+  for (const PlannedTraining& training : plan.trainings) layout.trainings.push_back(layout_of(plan, training));
   for (const PlannedCase& planned : plan.cases)
     layout.cases.push_back({planned.workload_name, planned.label, plan.workload_of(planned).numbers(planned.index),
                             plan.workload_of(planned).data(*plan.files, plan.spec.seeds)});
@@ -98,7 +115,7 @@ report::StudyLayout layout_of(const Plan& plan, int rounds) {
     for (std::size_t index = 0; index < plan.cases.size(); ++index) {
       const PlannedCase& planned = plan.cases[index];
       if (!arm.runs(index)) {  // one row says so
-        layout.trials.push_back(trial_id(plan, arm, planned, plan.spec.seed, 0));
+        if (!arm.cases[index].is_absent) layout.trials.push_back(trial_id(plan, arm, planned, plan.spec.seed, 0));
         continue;
       }
       for (const std::int64_t seed : plan.spec.seeds)

@@ -13,7 +13,9 @@
 #include "config/named_path.h"
 #include "config/scalars.h"
 #include "config/set_override.h"
+#include "study/merged_train.h"
 #include "study/spec_keys.h"
+#include "training/read_train.h"
 
 namespace attnlab::experiment {
 namespace {
@@ -138,6 +140,21 @@ std::vector<std::size_t> find_compared(const Node& node, const ExperimentSpec& s
   return found;
 }
 
+// What is wrong with the experiment's `train:`, and with those of arms beyond it.
+void check_trains(const ExperimentSpec& spec, ProblemList& problems) {
+  const std::size_t before = problems.size();
+  if (!spec.train.is_null()) (void)training::read_train(spec.train, problems);
+  const bool is_sound = problems.size() == before;
+  for (const Arm& arm : spec.arms) {
+    if (!arm.train.is_map()) continue;
+    if (spec.train.is_null())
+      problems.add(arm.train.mark(), "train: the experiment has none, of which an arm could have keys otherwise",
+                   "write train: at the top of the experiment");
+    else if (is_sound)
+      (void)training::read_train(merged_train(spec.train, arm.train), problems);
+  }
+}
+
 }  // namespace
 
 std::vector<std::filesystem::path> SpecDocument::plugin_paths() const {
@@ -232,8 +249,10 @@ ExperimentSpec read_spec(const SpecDocument& document, const ComponentLookup& lo
   if (const Node* others = reader.find("compare_with"); others != nullptr && of_arms.empty() && arms != nullptr)
     spec.compare_with = find_compared(*others, spec, lookup, of_arms);
   problems.add(of_arms);
-  if (const Node* workloads = reader.find("workloads"))
-    spec.workloads = read_workloads(*workloads, document.file.parent_path(), problems);
+  if (const Node* train = reader.find("train")) spec.train = *train;
+  check_trains(spec, problems);
+  const Node* workloads = spec.train.is_null() ? reader.require("workloads") : reader.find("workloads");
+  if (workloads != nullptr) spec.workloads = read_workloads(*workloads, document.file.parent_path(), problems);
   reader.finish();
   problems.throw_if_any();
   return spec;

@@ -72,6 +72,7 @@ struct ATTNLAB_API ExperimentSpec {
   Limits limits;
   bool stops_on_error = false;   // the first trial that is not ok ends the run
   bool allow_nonfinite = false;  // take weights that hold NaN or Inf
+  config::Node train;            // as it was written; null: nothing is trained
   std::vector<Arm> arms;
   std::size_t baseline = 0;               // index of an arm
   bool declares_baseline = false;         // else it is the first arm

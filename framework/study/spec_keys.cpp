@@ -20,6 +20,8 @@ Key form(std::string_view name, std::string_view definition, std::string_view do
   return {.name = name, .type = KeyType::form, .doc = doc, .required = required, .form = definition};
 }
 
+const Key kModelChange =
+    form("model", "model_keys", "Keys of the model YAML that the arm has otherwise; of random weights alone.");
 const Key kAttention = form("attention", "attention", "Attention variant; default: the model's own.");
 const std::string kOfPosition = fmt::format("Positional scheme; default: {} as the model has it.", kPlainPosition);
 const std::string kOfCache = fmt::format("Cache policy, with its storage; default: {}.", kPlainCache);
@@ -53,11 +55,12 @@ const KeyTable& experiment_keys() {
        .doc = "Whether the run goes on after a trial that is not ok; default continue.",
        .choices = {"continue", "stop"}},
       {.name = "allow_nonfinite", .type = KeyType::boolean, .doc = "Take weights that hold NaN or Inf."},
+      form("train", "train", "How every arm is trained before it is measured; default: it is measured as it is."),
       form("arms", "arms", "What is compared.", true),
       form("baseline", "baseline", "The arm that the others are compared with; default: the first."),
       form("compare_with", "compare_with",
            "Further arms that all arms are compared with; intervals hold for all at once."),
-      form("workloads", "workloads", "What is measured of every arm.", true)};
+      form("workloads", "workloads", "What is measured of every arm; required where nothing is trained.")};
   return keys;
 }
 
@@ -110,7 +113,8 @@ const KeyTable& arms_keys() {
 }
 
 const KeyTable& grid_keys() {
-  static const KeyTable keys = {form("attention", "attention_axis", "Attention variants."),
+  static const KeyTable keys = {form("model", "model_axis", "Keys of the model YAML that arms have otherwise."),
+                                form("attention", "attention_axis", "Attention variants."),
                                 form("position", "position_axis", "Positional schemes."),
                                 form("cache", "cache_axis", "Cache policies."),
                                 {.name = "tags", .type = KeyType::texts, .doc = "Tags of all arms of the grid."}};
@@ -126,6 +130,8 @@ const KeyTable& arm_keys() {
        .doc = "Threads of this arm; default: the experiment's, with which the roof is measured.",
        .min = 1,
        .max = 4096},
+      form("train", "arm_train", "Keys of `train` that the arm has otherwise; none: it is not trained."),
+      kModelChange,
       kAttention,
       kPosition,
       kCache};
@@ -133,7 +139,7 @@ const KeyTable& arm_keys() {
 }
 
 const KeyTable& pattern_keys() {
-  static const KeyTable keys = {kAttention, kPosition, kCache};
+  static const KeyTable keys = {kModelChange, kAttention, kPosition, kCache};
   return keys;
 }
 

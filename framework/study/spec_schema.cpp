@@ -11,6 +11,8 @@
 #include "config/json_schema.h"
 #include "config/ranges.h"
 #include "study/spec_keys.h"
+#include "tasks/task_schema.h"
+#include "training/train_schema.h"
 #include "workloads/prefill.h"
 #include "workloads/workload.h"
 
@@ -115,6 +117,8 @@ void add_storages(const Registry& registry, Json& definitions) {
 void add_arms(Json& definitions) {
   definitions["arms"] = any_of({schema_reference("arm_list"), schema_of(arms_keys())});
   definitions["arm_list"] = {{"type", "array"}, {"items", schema_of(arm_keys())}};
+  definitions["model_keys"] = {{"type", "object"}, {"minProperties", 1}};
+  definitions["model_axis"] = one_or_list({{"type", {"object", "null"}}});
   definitions["grid"] = schema_of(grid_keys());
   definitions["grid"]["minProperties"] = 1;
   const auto pattern = [](bool ranges) {
@@ -162,6 +166,7 @@ Json root(const config::KeyTable& keys) {
   Json schema = schema_of(keys);
   Json including{{"properties", Json::object()}};
   Json alone{{"properties", Json::object()}, {"required", schema["required"]}};
+  alone["anyOf"] = {{{"required", {"workloads"}}}, {{"required", {"train"}}}};
   for (const config::Key& key : keys) {
     const std::string name(key.name);
     including["properties"][name] = any_of({schema["properties"][name], {{"type", "null"}}});
@@ -192,6 +197,8 @@ Json experiment_schema(const Registry& registry) {
   definitions["repeats"] =
       any_of({{{"type", "integer"}, {"minimum", 1}, {"maximum", kMaxRepeats}}, schema_of(repeats_keys())});
   definitions["limits"] = schema_of(limits_keys());
+  tasks::define_tasks(definitions);
+  training::define_train(definitions);
   add_arms(definitions);
   add_components(registry, definitions);
   add_storages(registry, definitions);

@@ -24,13 +24,18 @@ constexpr std::string_view kTokenizerFiles[] = {
     "vocab.json",     "merges.txt"};
 
 std::map<std::string, double> shape_of(const model::ModelConfig& config) {
-  return {{"hidden_size", config.hidden_dim},
-          {"num_hidden_layers", config.layers},
-          {"intermediate_size", config.intermediate_dim},
-          {"num_attention_heads", config.heads},
-          {"num_key_value_heads", config.kv_heads},
-          {"head_dim", config.head_dim},
-          {"vocab_size", config.vocab_size}};
+  std::map<std::string, double> shape{{"hidden_size", config.hidden_dim},
+                                      {"num_hidden_layers", config.layers},
+                                      {"intermediate_size", config.intermediate_dim},
+                                      {"num_attention_heads", config.heads},
+                                      {"num_key_value_heads", config.kv_heads},
+                                      {"head_dim", config.head_dim},
+                                      {"vocab_size", config.vocab_size}};
+  // Kinds by their numbers, of bodies that are not a Llama's.
+  if (config.norm != NormKind::rms) shape["norm"] = static_cast<double>(config.norm);
+  if (config.mlp != model::MlpKind::gated) shape["mlp"] = static_cast<double>(config.mlp);
+  if (config.activation != Activation::silu) shape["activation"] = static_cast<double>(config.activation);
+  return shape;
 }
 
 // With the attention of the model itself: an arm may have more or less.
@@ -111,6 +116,17 @@ report::ModelIdentity model_identity(const Plan& plan) {
   } else {
     add_checkpoint(source, *plan.files, model);
   }
+  if (plan.trainings.empty()) return model;
+  // What comes out of the trainings is told by where they start and what they are.
+  model.weights = "training";
+  std::set<std::string> trainings;  // whatever the seeds
+  for (const TrainingGroup& group : plan.groups) {
+    const TrainedAs& trained = *plan.arms[group.arms.front()].trained;
+    trainings.insert(training::describe_train(trained.choice).dump() + trained.task_digest);
+  }
+  std::string all = source.is_random() ? model.config_sha256 : model.weights_sha256;
+  for (const std::string& training : trainings) all += training;
+  model.weights_sha256 = sha256_of_text(all);
   return model;
 }
 

@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 // The facts stand among the tensors, as bytes of JSON. Another form of state is another name.
-constexpr const char* kFactsName = "attnlab.training.1";
+constexpr const char* kFactsName = "attnlab.training.2";
 constexpr const char* kRemedy = "begin anew without --resume, or resume the training that it belongs to";
 
 std::string digest(std::span<const std::byte> bytes) {

@@ -17,6 +17,7 @@
 
 #include "config/node.h"
 #include "config/scalars.h"
+#include "model/checkpoints/checkpoint.h"
 #include "model/checkpoints/checkpoint_folder.h"
 #include "model/checkpoints/safetensors.h"
 
@@ -200,6 +201,13 @@ void write_checkpoint(const fs::path& folder, const CheckpointParts& parts, std:
   if (!parts.tokenizer.is_null()) write_json(unfinished.path() / "tokenizer.json", parts.tokenizer);
   write_weights(unfinished.path(), tensors, parts.shard_bytes);
   unfinished.take_place();
+}
+
+bool is_whole_checkpoint(const fs::path& folder) try {
+  (void)model::read_config_json(folder);
+  return !model::Checkpoint::open(folder).names().empty();
+} catch (const Error&) {
+  return false;
 }
 
 }  // namespace attnlab::training

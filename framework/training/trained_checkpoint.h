@@ -42,4 +42,7 @@ struct CheckpointParts {
 ATTNLAB_API void write_checkpoint(const std::filesystem::path& folder, const CheckpointParts& parts,
                                   std::span<const TrainedTensor> tensors);
 
+/// Whether the folder has a config and weights whose headers are whole.
+[[nodiscard]] ATTNLAB_API bool is_whole_checkpoint(const std::filesystem::path& folder);
+
 }  // namespace attnlab::training

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cmath>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include <attnlab/error.h>
@@ -24,6 +25,7 @@ namespace {
 constexpr double kSecondsBetweenStates = 1;
 constexpr double kTimesOfWriting = 20;
 constexpr std::int64_t kManySteps = 1'000'000'000;
+constexpr std::int64_t kLeastStepsAbove = 10;  // fewer may be the noise of batches
 
 using Clock = std::chrono::steady_clock;
 
@@ -65,11 +67,15 @@ class Loop {
   }
 
   TrainingResult run(const std::function<void(const TrainingProgress&)>& progress) {
-    check_derivatives();
-    std::error_code fault;
-    std::filesystem::create_directories(plan_.folder, fault);
-    if (fault) throw Error(plan_.folder.string(), "the folder cannot be made: " + fault.message());
-    csv_.emplace(plan_.resumes ? restore() : TrainingCsv::begin(plan_.folder / "training.csv"));
+    for (const std::filesystem::path& file : {plan_.files.curve, plan_.files.state, plan_.files.checkpoint}) {
+      std::error_code fault;
+      std::filesystem::create_directories(file.parent_path(), fault);
+      if (fault) throw Error(file.parent_path().string(), "the folder cannot be made: " + fault.message());
+    }
+    if (plan_.resumes)
+      csv_.emplace(restore());
+    else
+      begin_files();
     began_ = kept_ = Clock::now();
     Clock::time_point told = began_;
     while (result_.end == TrainingEnd::finished && !is_over()) {
@@ -78,7 +84,7 @@ class Loop {
       if (result_.end == TrainingEnd::diverged) return result_;
       const Clock::time_point now = Clock::now();
       // The end of a training is no state to go on from.
-      if (result_.end == TrainingEnd::finished &&
+      if (result_.end == TrainingEnd::finished && !is_over() &&
           seconds_between(kept_, now) >= std::max(kSecondsBetweenStates, kTimesOfWriting * seconds_to_keep_))
         keep();
       if (seconds_between(told, now) >= 1) {
@@ -86,12 +92,13 @@ class Loop {
         progress({result_.steps, estimated_steps(), result_.loss, seconds_left()});
       }
     }
-    if (above_first_ >= std::max<std::int64_t>(2, result_.steps / 10)) result_.end = TrainingEnd::diverged;
+    if (above_first_ >= std::max(kLeastStepsAbove, result_.steps / 10)) result_.end = TrainingEnd::diverged;
     if (result_.end == TrainingEnd::diverged) return result_;
     if (choice_.evaluate && plan_.task.examples(tasks::Split::validation) > 0 && !is_evaluated_) look_at_held_out();
+    if (result_.end == TrainingEnd::diverged) return result_;
     (void)csv_->sync();
-    write_checkpoint(plan_.folder / "checkpoint", plan_.checkpoint, tensors_);
-    std::filesystem::remove(state_file());
+    write_checkpoint(plan_.files.checkpoint, plan_.checkpoint, tensors_);
+    std::filesystem::remove(plan_.files.state);
     return result_;
   }
 
@@ -106,7 +113,6 @@ class Loop {
     return std::chrono::duration<double>(last - first).count();
   }
   [[nodiscard]] double seconds() const { return seconds_before_ + seconds_between(began_, Clock::now()); }
-  [[nodiscard]] std::filesystem::path state_file() const { return plan_.folder / "state.safetensors"; }
   [[nodiscard]] bool is_over() const {
     if (result_.steps == 0) return false;
     if (plan_tokens_ > 0) return static_cast<double>(result_.tokens) >= plan_tokens_;
@@ -155,6 +161,7 @@ class Loop {
     model_.write_back();
     result_.steps = step;
     result_.tokens += batch_.predicted;
+    result_.fed += batch_.tokens;
     result_.learning_rate = optimiser_->learning_rate(factor);
     csv_->add({step, result_.loss, norm, result_.learning_rate, result_.tokens, seconds()});
     watch_divergence();
@@ -168,16 +175,17 @@ class Loop {
     above_first_ = result_.loss > first_loss_ ? above_first_ + 1 : 0;
   }
 
-  // A component without a derivative is refused before a file is there.
-  void check_derivatives() {
-    (void)model_.accumulate(std::span(batch_.sequences).first(1), 1);
-    model_.parameters().clear_gradients();
-  }
-
   void look_at_held_out() {
     if (plan_.task.examples(tasks::Split::validation) == 0) return;
     result_.held_out = evaluate(model_, plan_.task, choice_.batch, choice_.evaluate->batches);
     is_evaluated_ = true;
+    if (!std::isfinite(result_.held_out->loss)) {
+      result_.loss = result_.held_out->loss;
+      result_.end = TrainingEnd::diverged;
+      return;
+    }
+    evaluations_.push_back({result_.steps, result_.held_out->loss, result_.held_out->accuracy});
+    write_evaluations(plan_.files.held_out, evaluations_);
     if (!choice_.stop) return;
     const bool is_reached = (choice_.stop->accuracy && result_.held_out->accuracy >= *choice_.stop->accuracy) ||
                             (choice_.stop->loss && result_.held_out->loss <= *choice_.stop->loss);
@@ -189,39 +197,51 @@ class Loop {
     StateWriter writer;
     for (const TrainedTensor& tensor : tensors_) writer.add("parameter " + tensor.name, tensor.values);
     optimiser_->save(writer);
-    writer.write(state_file(), {.belongs_to = plan_.belongs_to,
-                                .step = result_.steps,
-                                .csv_bytes = csv_->sync(),
-                                .loop = {{"tokens", result_.tokens},
-                                         {"seconds", seconds()},
-                                         {"loss", result_.loss},
-                                         {"learning_rate", result_.learning_rate},
-                                         {"first_loss", first_loss_},
-                                         {"above_first", above_first_}}});
+    writer.write(plan_.files.state, {.belongs_to = plan_.belongs_to,
+                                     .step = result_.steps,
+                                     .csv_bytes = csv_->sync(),
+                                     .loop = {{"tokens", result_.tokens},
+                                              {"fed", result_.fed},
+                                              {"seconds", seconds()},
+                                              {"loss", result_.loss},
+                                              {"learning_rate", result_.learning_rate},
+                                              {"first_loss", first_loss_},
+                                              {"above_first", above_first_},
+                                              {"evaluations", evaluations_}}});
     kept_ = Clock::now();
     seconds_to_keep_ = seconds_between(begins, kept_);
   }
 
+  void begin_files() {
+    std::error_code ignored;
+    std::filesystem::remove(plan_.files.held_out, ignored);  // of a training that was here before
+    csv_.emplace(TrainingCsv::begin(plan_.files.curve));
+  }
+
   TrainingCsv restore() {
-    if (!std::filesystem::exists(state_file())) {
-      if (std::filesystem::exists(plan_.folder / "checkpoint"))
-        throw Error(plan_.folder.string(), "this training has ended: its checkpoint is there, and no state",
-                    "train into another folder");
-      return TrainingCsv::begin(plan_.folder / "training.csv");  // killed before the first state
+    if (!std::filesystem::exists(plan_.files.state)) {
+      if (std::filesystem::exists(plan_.files.checkpoint))
+        throw Error(plan_.files.checkpoint.parent_path().string(),
+                    "this training has ended: its checkpoint is there, and no state", "train into another folder");
+      begin_files();  // killed before the first state
+      return *std::exchange(csv_, std::nullopt);
     }
-    const StateReader reader = StateReader::open(state_file(), plan_.belongs_to);
+    const StateReader reader = StateReader::open(plan_.files.state, plan_.belongs_to);
     for (const TrainedTensor& tensor : tensors_) reader.read("parameter " + tensor.name, tensor.values);
     optimiser_->restore(reader);
     model_.write_back();
     const StateFacts& facts = reader.facts();
     result_.steps = facts.step;
     result_.tokens = facts.loop.at("tokens");
+    result_.fed = facts.loop.at("fed");
     result_.loss = facts.loop.at("loss");
     result_.learning_rate = facts.loop.at("learning_rate");
     first_loss_ = facts.loop.at("first_loss");
     above_first_ = facts.loop.at("above_first");
     seconds_before_ = facts.loop.at("seconds");
-    return TrainingCsv::resume(plan_.folder / "training.csv", facts.csv_bytes);
+    evaluations_ = facts.loop.at("evaluations").get<std::vector<EvaluationRow>>();
+    if (!evaluations_.empty()) write_evaluations(plan_.files.held_out, evaluations_);
+    return TrainingCsv::resume(plan_.files.curve, facts.csv_bytes);
   }
 
   TrainedModel& model_;
@@ -231,6 +251,7 @@ class Loop {
   std::unique_ptr<Optimiser> optimiser_;
   std::optional<Clipping> clipping_;
   std::optional<TrainingCsv> csv_;
+  std::vector<EvaluationRow> evaluations_;
   Batch batch_;
   std::optional<std::int64_t> steps_;          // none: the seconds end the run
   double plan_seconds_ = 0, plan_tokens_ = 0;  // 0: something else ends the run
@@ -264,6 +285,14 @@ HeldOut evaluate(TrainedModel& model, const tasks::Task& task, std::int64_t batc
   HeldOut held{.loss = all.sum / predicted, .accuracy = static_cast<double>(all.correct) / predicted};
   if (task.facts().knows_optimum) held.above_optimum = held.loss - optimum / predicted;
   return held;
+}
+
+bool can_resume(const TrainingFiles& files, const Belonging& belongs_to) try {
+  const StateReader reader = StateReader::open(files.state, belongs_to);
+  (void)TrainingCsv::resume(files.curve, reader.facts().csv_bytes);
+  return true;
+} catch (const Error&) {
+  return false;
 }
 
 TrainingResult train(TrainedModel& model, const TrainingPlan& plan,

@@ -13,6 +13,8 @@
 #include <attnlab/error.h>
 #include <fmt/format.h>
 
+#include "report/read/text_file.h"
+
 namespace attnlab::training {
 namespace {
 
@@ -42,6 +44,20 @@ bool ends_with_a_row(const fs::path& path, std::uintmax_t bytes) {
 }
 
 }  // namespace
+
+void to_json(nlohmann::json& json, const EvaluationRow& row) {
+  json = {row.step, row.loss, row.accuracy};
+}
+
+void from_json(const nlohmann::json& json, EvaluationRow& row) {
+  row = {json.at(0), json.at(1), json.at(2)};
+}
+
+void write_evaluations(const fs::path& path, const std::vector<EvaluationRow>& rows) {
+  std::string text = "step,loss,accuracy\n";
+  for (const EvaluationRow& row : rows) text += fmt::format("{},{},{}\n", row.step, row.loss, row.accuracy);
+  report::write_atomically(path, text);
+}
 
 TrainingCsv::TrainingCsv(fs::path path, int descriptor, std::uintmax_t bytes)
     : path_(std::move(path)), descriptor_(descriptor), bytes_(bytes) {}

@@ -4,6 +4,9 @@
 #include <cstdint>
 #include <filesystem>
 #include <string_view>
+#include <vector>
+
+#include <nlohmann/json.hpp>
 
 #include <attnlab/api.h>
 
@@ -17,6 +20,18 @@ struct TrainingRow {
   std::int64_t tokens = 0;  // predicted so far, this step's included
   double seconds = 0;       // so far
 };
+
+/// A row of the evaluations beside a curve, in nats a prediction.
+struct EvaluationRow {
+  std::int64_t step = 0;
+  double loss = 0;
+  double accuracy = 0;
+};
+void to_json(nlohmann::json& json, const EvaluationRow& row);
+void from_json(const nlohmann::json& json, EvaluationRow& row);
+
+/// step,loss,accuracy: all rows, in place of a file that is there. Error where it cannot be written.
+ATTNLAB_API void write_evaluations(const std::filesystem::path& path, const std::vector<EvaluationRow>& rows);
 
 /// Every row is handed to the system whole as it is added: also after a kill the file holds whole rows.
 class ATTNLAB_API TrainingCsv {

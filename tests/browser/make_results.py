@@ -43,6 +43,7 @@ class Study:
         self.random = random.Random(seed)
         self.name, self.question, self.rounds = name, question, rounds
         self.arms, self.cases, self.trials, self.warnings = [], [], [], []
+        self.seeds, self.trainings, self.curves = [1], [], {}
         self.environment = json.loads(json.dumps(ENVIRONMENT))
         # Round 1 was disturbed and went well when repeated, round 3 was disturbed both times.
         self.environment["rounds"] = [
@@ -79,11 +80,14 @@ class Study:
         folder = Path(folder)
         (folder / "trials").mkdir(parents=True)
         study = {"name": self.name, "question": self.question, "arms": self.arms, "cases": self.cases,
-                 "baseline": self.baseline or self.arms[0]["name"], "rounds": self.rounds, "seeds": [1],
-                 "warnings": self.warnings, "trials": [trial["id"] for trial in self.trials]}
+                 "baseline": self.baseline or self.arms[0]["name"], "rounds": self.rounds, "seeds": self.seeds,
+                 "trainings": self.trainings, "warnings": self.warnings, "trials": [trial["id"] for trial in self.trials]}
         (folder / "environment.json").write_text(json.dumps({**self.environment, "study": study}))
         for trial in self.trials:
             (folder / "trials" / f"{trial['id']}.json").write_text(json.dumps(trial))
+        for name, text in self.curves.items():
+            (folder / "training").mkdir(exist_ok=True)
+            (folder / "training" / name).write_text(text)
         return folder
 
 
@@ -271,4 +275,57 @@ def policies(windows=120):
             samples, details = decode_samples(study, 110 * study.noise() / (1 + rows / 4000), kv_bytes)
             study.add_trial(arm, decode, round_, samples, details=details)
     study.add_trial(study.arms[-2], text, 0, [], "failed", "signal 11 (segmentation fault)\nlast line of stderr")
+    return study
+
+
+def trained(seeds=3, steps=900, is_live=False):
+    """Two variants, one with two caches, trained with three learning rates; one training diverges. Live: the second
+    variant is at its last seed, and no trial has ended."""
+    study = Study("trained", "Does a state recall as much as rows?", 1)
+    study.seeds = list(range(1, seeds + 1))
+    for attention, cache in (("gqa", "full"), ("gqa", "short"), ("linear", "full")):
+        study.add_arm(f"{attention}/{cache}", attention, cache)
+    train = study.add_case("train", f"recall steps{steps}")
+    speed = study.add_case("speed", "q1s1k", context=1024, new_tokens=1, sequences=1)
+    rates = (0.001, 0.003, 0.01)
+    for seed in study.seeds:
+        for attention in ("gqa", "linear"):
+            arms = [arm for arm in study.arms if arm["attention"] == attention]
+            for index, rate in enumerate(rates):
+                name = f"{attention}-{index}-{seed}"
+                study.trainings.append({"id": name, "arms": [arm["name"] for arm in arms], "seed": seed,
+                                        "learning_rate": rate, "is_searched": True, "parameters": 54321,
+                                        "steps": steps})
+                is_diverged = attention == "linear" and index == 2 and seed == 2
+                is_last = is_live and attention == "linear" and seed == seeds
+                end = (1.1 if attention == "linear" else 0.8) + (0 if index == 1 else 0.2)
+                end += 0.02 * study.random.random()
+                taken = 400 if is_diverged or is_last else steps
+                if is_last and index > 0:
+                    continue
+                losses = [(end + 5 * math.exp(-step / 120)) * study.noise(0.05) for step in range(1, taken + 1)]
+                if is_diverged:
+                    losses[-4:] = [math.nan] * 4
+                rows = [f"{step},{loss!r},0.7,{rate},{step * 64},{step * 0.02!r}"
+                        for step, loss in enumerate(losses, 1)]
+                study.curves[f"{name}.csv"] = "\n".join(
+                    ["step,loss,gradient_norm,learning_rate,tokens,seconds", *rows, "401,1." if is_last else ""])
+                study.curves[f"{name}.held-out.csv"] = "step,loss,accuracy\n" + "".join(
+                    f"{step},{losses[step - 1]!r},{1 - losses[step - 1] / 10!r}\n" for step in range(100, taken, 100))
+                if is_last:
+                    continue
+                samples = [] if is_diverged else [
+                    sample("validation_loss", "nats", "lower", end, True),
+                    sample("accuracy", "share", "higher", 1 - end / 10, True),
+                    sample("train_steps", "", "none", steps, True), sample("train_seconds", "s", "lower", steps * 0.02)]
+                trial = {"id": name, "arm": "", "workload": "train", "round": 0, "status": "ok", "samples": samples}
+                study.curves[f"{name}.json"] = json.dumps({
+                    "id": name, "status": "diverged" if is_diverged else "ok",
+                    "reason": "the loss of step 397 is no number" if is_diverged else "", "learning_rate": rate,
+                    "stopped_early": False, "trial": trial})
+                for arm in arms if index == 1 and not is_live else []:
+                    study.add_trial(arm, train, 0, samples, seed=seed, details={
+                        "training": {"id": name, "learning_rate": rate, "parameters": 54321, "stopped_early": False}})
+                    samples_of_speed, details = decode_samples(study, 100.0, 1000 if arm["cache"] == "short" else 9000)
+                    study.add_trial(arm, speed, 0, samples_of_speed, details=details, seed=seed)
     return study

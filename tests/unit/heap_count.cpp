@@ -24,12 +24,27 @@ HeapCount heap_count() noexcept {
 
 }  // namespace attnlab::test
 
-// The other forms of new and delete call these.
+// The other forms of new and delete call these, but for those that throw nothing: where a sanitizer brings its own, what
+// they give must not come to the delete below.
 void* operator new(std::size_t bytes) {
   return attnlab::test::counted(bytes, __STDCPP_DEFAULT_NEW_ALIGNMENT__);
 }
 void* operator new(std::size_t bytes, std::align_val_t alignment) {
   return attnlab::test::counted(bytes, static_cast<std::size_t>(alignment));
+}
+void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept {
+  try {
+    return operator new(bytes);
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
+}
+void* operator new(std::size_t bytes, std::align_val_t alignment, const std::nothrow_t&) noexcept {
+  try {
+    return operator new(bytes, alignment);
+  } catch (const std::bad_alloc&) {
+    return nullptr;
+  }
 }
 void operator delete(void* memory) noexcept {
   std::free(memory);

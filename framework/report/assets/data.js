@@ -72,7 +72,8 @@ function placesText(failures) {
     .map((failure) => {
       const where = failure.workload ? caseTitle(failure.workload, failure.case) : "before its first case";
       if (failure.status === "refused") return where;
-      return `${where} (${failure.rounds.length === 1 ? "round" : "rounds"} ${failure.rounds.join(", ")})`;
+      const [unit, places] = failure.seeds ? ["seed", failure.seeds] : ["round", failure.rounds];
+      return `${where} (${places.length === 1 ? unit : unit + "s"} ${places.join(", ")})`;
     })
     .join("; ");
 }
@@ -183,6 +184,8 @@ function formatRatio(ratio) {
   if (!isNumber(ratio)) return String(ratio);
   return (Math.abs(ratio) < 0.01 ? general(ratio, 2) : ratio.toFixed(Math.abs(ratio) < 10 ? 3 : 1)) + " ×";
 }
+// Of a figure that has no ratio, paired by seed.
+const formatDifference = (value) => (value < 0 ? "−" : "+") + general(Math.abs(value), 3);
 function betterText(better) {
   return better === "higher" ? "↑ more is better" : better === "lower" ? "↓ less is better" : "";
 }

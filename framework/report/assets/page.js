@@ -29,7 +29,10 @@ function tradeoffSection() {
     "Quality against cost",
     "A curve joins arms that differ in numbers only, over the bytes that were measured; its band is their interval. " +
       "Filled points joined by the dotted line are the Pareto front: no other arm is as good in both and better in " +
-      "one. Lines through points are intervals.",
+      "one. Lines through points are intervals" +
+      (data.tradeoffs.some((one) => one.points.some((point) => point.quality_seeds_low !== undefined))
+        ? "; broad pale bars reach from the least to the greatest seed."
+        : "."),
     el(
       "div",
       { class: "pair" },
@@ -44,9 +47,10 @@ function familyNote(entry, metric) {
     (one) => one.workload === entry.workload && one.case === entry.case && one.metric === metric.name,
   );
   if (!family) return "";
-  const unit = family.of_text ? "window of text" : family.of_examples ? "example" : "round";
-  const units = unit === "window of text" ? "windows of text" : unit + "s";
-  return `Nothing can be marked: ${count(family.rounds, unit, units)}, ${family.rounds_needed} would be needed.`;
+  const there = count(family.rounds, ...familyUnit(family));
+  if (family.of_seeds)
+    return `${there} ${family.rounds === 1 ? "is" : "are"} too few for a verdict, ${family.rounds_needed} would do.`;
+  return `Nothing can be marked: ${there}, ${family.rounds_needed} would be needed.`;
 }
 
 function metricsSection() {
@@ -288,6 +292,7 @@ const contents = {
   table: "Table",
   comparisons: "Further comparisons",
   tradeoffs: "Quality and cost",
+  trainings: "Training",
   metrics: "Metrics",
   axes: "Along a number",
   traces: "Rounds",
@@ -312,6 +317,7 @@ const sections = [
   tableSection,
   comparisonsSection,
   tradeoffSection,
+  trainingSection,
   metricsSection,
   axesSection,
   tracesSection,

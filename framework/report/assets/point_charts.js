@@ -11,6 +11,8 @@ function drawTradeoff(tradeoff, width) {
     point.quality,
     point.quality_low ?? point.quality,
     point.quality_high ?? point.quality,
+    point.quality_seeds_low ?? point.quality,
+    point.quality_seeds_high ?? point.quality,
   ]);
   const xScale = numericScale(xs, cost.unit);
   const yScale = numericScale(ys, quality.unit, 20);
@@ -27,6 +29,10 @@ function drawTradeoff(tradeoff, width) {
   const describe = (point) =>
     `${labelOf(point.arm)}\n${metricOf.get(quality.metric).heading} ${formatValue(point.quality, quality.unit)}\n` +
     `${metricOf.get(cost.metric).heading} ${formatValue(point.cost, cost.unit)}` +
+    (point.quality_seeds_low === undefined
+      ? ""
+      : `\nseeds: ${formatValue(point.quality_seeds_low, quality.unit)} to ` +
+        formatValue(point.quality_seeds_high, quality.unit)) +
     (point.front ? "\non the Pareto front" : "");
   const isSmall = width < 520;
   const svg = plot(width, {
@@ -84,6 +90,18 @@ function drawTradeoff(tradeoff, width) {
         strokeDasharray: "1 3",
         ariaDescription: "Pareto front",
       }),
+      Plot.ruleX(
+        points.filter((point) => point.quality_seeds_low !== undefined),
+        {
+          x,
+          y1: "quality_seeds_low",
+          y2: "quality_seeds_high",
+          stroke: (point) => colourOf(point.arm),
+          strokeOpacity: 0.3,
+          strokeWidth: 8,
+          ariaDescription: "seeds",
+        },
+      ),
       Plot.ruleX(
         points.filter((point) => point.quality_low !== undefined),
         {

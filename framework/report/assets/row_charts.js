@@ -156,8 +156,16 @@ function drawByArm(entry, metric, asRatio, width) {
       row.arm,
       formatValue(row.median, metric.unit),
       formatInterval(row.low, row.high, row.coverage, (number) => formatValue(number, metric.unit)),
-      isNumber(row.ratio) ? formatRatio(row.ratio) : row.no_verdict ? "no verdict" : "",
-      formatInterval(row.ratio_low, row.ratio_high, row.ratio_coverage, formatRatio),
+      isNumber(row.ratio)
+        ? formatRatio(row.ratio)
+        : isNumber(row.difference)
+          ? "Δ " + formatDifference(row.difference)
+          : row.no_verdict
+            ? "no verdict"
+            : "",
+      isNumber(row.ratio)
+        ? formatInterval(row.ratio_low, row.ratio_high, row.ratio_coverage, formatRatio)
+        : formatInterval(row.difference_low, row.difference_high, row.difference_coverage, formatDifference),
       row.n,
     ]),
     numeric: [1, 3, 5],

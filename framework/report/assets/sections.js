@@ -5,11 +5,21 @@ const percent = (share) => (share * 100).toFixed(share < 0.1 ? 1 : 0) + " %";
 
 // A case that is impossible for an arm is refused, and the arm runs in the others.
 const refusedCases = data.failures.filter((failure) => failure.status === "refused");
-const failedTrials = data.failures.filter((failure) => failure.status !== "refused");
+const divergedTrainings = data.failures.filter((failure) => failure.status === "diverged");
+const failedTrials = data.failures.filter((failure) => !["refused", "diverged"].includes(failure.status));
 const failedArms = [...new Set(failedTrials.map((failure) => failure.arm))];
+const divergedArms = [...new Set(divergedTrainings.map((failure) => failure.arm))];
 const refusedArms = data.arms.filter((arm) => arm.refused);
 const compared = data.summary.filter((row) => row.ratio !== undefined && row.arm !== baseline);
 const unmarkable = data.families.filter((family) => family.rounds < family.rounds_needed);
+
+// What a family counts: one, and several of them.
+function familyUnit(family) {
+  if (family.of_text) return ["window of text", "windows of text"];
+  return family.of_examples ? ["example"] : family.of_seeds ? ["seed"] : ["round"];
+}
+
+const familyUnits = (family) => familyUnit(family)[1] ?? familyUnit(family)[0] + "s";
 
 function tile(href, title, value, detail) {
   return el(
@@ -31,6 +41,7 @@ function verdictSection() {
     refusedArms.length && `${refusedArms.length} refused`,
     refusedCases.length && `${count(refusedCases.length, "case")} refused`,
     failedArms.length && `${failedArms.length} with failures`,
+    divergedArms.length && `${divergedArms.length} diverged in training`,
     data.missing.length && `${count(data.missing.length, "case")} not run yet`,
   ].filter(Boolean);
   return section(
@@ -60,7 +71,7 @@ function verdictSection() {
             "How sure",
             `${marked.length} of ${inFamilies.length}`,
             unmarkable.length > 0
-              ? "differences are significant; some need more rounds"
+              ? `differences are significant; some need more ${[...new Set(unmarkable.map(familyUnits))].join(" or ")}`
               : "differences to the baseline are significant",
           )
         : "",
@@ -107,7 +118,7 @@ function troublesBox() {
   return el(
     "div",
     { class: "troubles", role: "note" },
-    el("h3", {}, "Failed or refused"),
+    el("h3", {}, divergedArms.length > 0 ? "Failed, diverged or refused" : "Failed or refused"),
     el("ul", {}, entries.slice(0, 8)),
     rest.length > 0 ? el("details", {}, el("summary", {}, `${rest.length} more`), el("ul", {}, rest)) : "",
     el("p", { class: "note" }, el("a", { href: "#failures" }, "Everything that they reported")),
@@ -152,7 +163,13 @@ function failuresSection() {
   if (failedTrials.length > 0)
     parts.push(
       el("h3", {}, "Failed trials"),
-      articles((status) => status !== "refused"),
+      articles((status) => !["refused", "diverged"].includes(status)),
+    );
+  if (divergedTrainings.length > 0)
+    parts.push(
+      el("h3", {}, "Diverged trainings"),
+      el("p", { class: "note" }, "Their loss was no number, or stayed above its start: they have no figures."),
+      articles((status) => status === "diverged"),
     );
   if (refusedCases.length > 0)
     parts.push(
@@ -247,15 +264,15 @@ function methodSection() {
     data.method.map((paragraph) => el("p", {}, paragraph)),
     unmarkable.length > 0
       ? [
-          el("h3", {}, "Too few rounds to mark anything"),
+          el("h3", {}, "Too few to mark anything"),
           plainTable(
-            ["case", "metric", "arms", "rounds", "rounds needed"],
+            ["case", "metric", "arms", "there are", "needed"],
             unmarkable.map((one) => [
               caseTitle(one.workload, one.case),
               metricOf.get(one.metric)?.heading ?? one.metric,
               one.arms,
-              one.rounds + (one.of_text ? " windows" : one.of_examples ? " examples" : ""),
-              one.rounds_needed + (one.of_text ? " windows" : one.of_examples ? " examples" : ""),
+              count(one.rounds, ...familyUnit(one)),
+              count(one.rounds_needed, ...familyUnit(one)),
             ]),
             [2, 3, 4],
           ),

@@ -54,7 +54,8 @@ function headCell(key, text, hint, isBetterHigh, attributes = {}) {
 
 function ratioClass(row, metric) {
   if (!row.marked || metric.better === "none") return "ratio";
-  return "ratio marked " + (row.ratio > 1 === (metric.better === "higher") ? "better" : "worse");
+  const isMore = isNumber(row.ratio) ? row.ratio > 1 : row.difference > 0;
+  return "ratio marked " + (isMore === (metric.better === "higher") ? "better" : "worse");
 }
 
 function valueCell(arm, { entry, metric }) {
@@ -66,8 +67,10 @@ function valueCell(arm, { entry, metric }) {
   }
   const format = (value) => formatValue(value, metric.unit);
   const interval = formatInterval(row.low, row.high, row.coverage, format);
-  const showsRatio = arm !== baseline && isNumber(row.ratio);
-  const ratios = formatInterval(row.ratio_low, row.ratio_high, row.ratio_coverage, (value) => value.toFixed(3));
+  const showsRatio = arm !== baseline && (isNumber(row.ratio) || isNumber(row.difference));
+  const ratios = isNumber(row.ratio)
+    ? formatInterval(row.ratio_low, row.ratio_high, row.ratio_coverage, (value) => value.toFixed(3))
+    : formatInterval(row.difference_low, row.difference_high, row.difference_coverage, formatDifference);
   const kind = ratioClass(row, metric);
   return el(
     "td",
@@ -79,7 +82,9 @@ function valueCell(arm, { entry, metric }) {
           "span",
           { class: kind },
           kind.endsWith("better") ? "✓ " : kind.endsWith("worse") ? "✗ " : "",
-          formatRatio(row.ratio) + (row.unstable ? "†" : ""),
+          isNumber(row.ratio)
+            ? formatRatio(row.ratio) + (row.unstable ? "†" : "")
+            : "Δ " + formatDifference(row.difference),
           ratios ? " " + ratios : "",
         )
       : "",

@@ -89,6 +89,15 @@ void draw_mark(Drawing& drawing, Place place, const ArmSeries& series, bool is_f
   }
 }
 
+void draw_seeds(Drawing& drawing, Place from, Place to, int colour) {
+  constexpr double kHalf = 4, kPale = 0.3;
+  const bool is_across = from.y == to.y;
+  const double dx = is_across ? 0 : kHalf, dy = is_across ? kHalf : 0;
+  drawing.outline(
+      {{from.x - dx, from.y - dy}, {to.x - dx, to.y - dy}, {to.x + dx, to.y + dy}, {from.x + dx, from.y + dy}}, true,
+      {.fill = colour_of(colour), .opacity = kPale});
+}
+
 Drawing begin_chart(const ChartStyle& style, double height, const std::string& title) {
   Drawing drawing(style.width, height, title, style.points_per_pixel);
   if (!style.has_title) return drawing;

@@ -64,6 +64,12 @@ void draw_x_axis(Drawing& drawing, const AxisScale& scale, double left, double r
                                 const std::vector<const SummaryRow*>& rows, const std::vector<ArmSeries>& series);
 [[nodiscard]] Drawing point_chart(const ChartStyle& style, const std::string& title, const Tradeoff& tradeoff,
                                   const std::string& baseline, const std::vector<ArmSeries>& series);
+/// Groups must have a loss that is a number among their curves.
+[[nodiscard]] Drawing curve_chart(const ChartStyle& style, const std::string& title,
+                                  const std::vector<TrainingGroup>& groups, const std::vector<ArmSeries>& series);
+
+/// The spread over seeds beside an interval: a broad pale bar from one place to the other, straight across or down.
+void draw_seeds(Drawing& drawing, Place from, Place to, int colour);
 
 /// "perplexity", "decode tokens/s of speed q1s1k"
 [[nodiscard]] std::string measure_title(const Measure& measure);

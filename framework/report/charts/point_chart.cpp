@@ -107,6 +107,7 @@ Drawing point_chart(const ChartStyle& style, const std::string& title, const Tra
     if (has_width(point.cost_interval)) xs.insert(xs.end(), {point.cost_interval->low, point.cost_interval->high});
     if (has_width(point.quality_interval))
       ys.insert(ys.end(), {point.quality_interval->low, point.quality_interval->high});
+    if (has_width(point.quality_seeds)) ys.insert(ys.end(), {point.quality_seeds->low, point.quality_seeds->high});
     if (point.is_on_front) front.push_back(&point);
   }
   std::ranges::sort(front, {}, [](const TradeoffPoint* point) { return point->cost; });
@@ -156,6 +157,8 @@ Drawing point_chart(const ChartStyle& style, const std::string& title, const Tra
     const ArmSeries& look = series_of(series, point.arm);
     const Place at = place(point);
     const Ink ink{.stroke = colour_of(look.colour), .width = 2};
+    if (has_width(point.quality_seeds))
+      draw_seeds(drawing, {at.x, y(point.quality_seeds->low)}, {at.x, y(point.quality_seeds->high)}, look.colour);
     if (has_width(point.cost_interval))
       drawing.line(x(point.cost_interval->low), at.y, x(point.cost_interval->high), at.y, ink);
     if (has_width(point.quality_interval))

@@ -29,6 +29,7 @@ Drawing row_chart(const ChartStyle& style, const std::string& title, const std::
     values.push_back(row->estimate.median);
     if (has_width(row->estimate.interval))
       values.insert(values.end(), {row->estimate.interval->low, row->estimate.interval->high});
+    if (has_width(row->over_seeds)) values.insert(values.end(), {row->over_seeds->low, row->over_seeds->high});
   }
   const SummaryRow& first = *rows.front();
   const double left = longest + 32;
@@ -50,10 +51,13 @@ Drawing row_chart(const ChartStyle& style, const std::string& title, const std::
     const double x = scale(row.estimate.median);
     if (row.is_baseline && row.no_verdict.empty())
       drawing.line(x, top - 4, x, bottom, {.stroke = kQuiet, .dashes = {3, 3}});
+    if (has_width(row.over_seeds))
+      draw_seeds(drawing, {scale(row.over_seeds->low), middle}, {scale(row.over_seeds->high), middle}, look.colour);
     if (has_width(row.estimate.interval))
       drawing.line(scale(row.estimate.interval->low), middle, scale(row.estimate.interval->high), middle,
                    {.stroke = colour_of(look.colour), .width = 2});
-    const bool is_filled = row.no_verdict.empty() && (row.is_baseline || row.is_marked || !row.ratio);
+    const bool is_filled =
+        row.no_verdict.empty() && (row.is_baseline || row.is_marked || (!row.ratio && !row.difference));
     draw_mark(drawing, {x, middle}, look, is_filled, row.is_baseline);
     double line_y = middle + 4 - kLine * static_cast<double>(names[i].size() - 1) / 2;
     for (const std::string& line : names[i]) {

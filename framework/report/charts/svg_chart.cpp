@@ -48,6 +48,19 @@ std::vector<Rows> rows_of_charts(const Results& results) {
   return charts;
 }
 
+// Those of arms of the study that have a loss to draw.
+std::vector<TrainingGroup> drawn_groups(const Trainings& trainings, const std::vector<ArmSeries>& series) {
+  std::vector<TrainingGroup> groups = shown_groups(trainings);
+  std::erase_if(groups, [&](const TrainingGroup& group) {
+    if (group.arms.empty() || std::ranges::find(series, group.arms.front(), &ArmSeries::arm) == series.end())
+      return true;
+    return std::ranges::none_of(group.seeds, [](const Training* training) {
+      return std::ranges::any_of(training->curve, [](const CurvePoint& point) { return std::isfinite(point.loss); });
+    });
+  });
+  return groups;
+}
+
 }  // namespace
 
 std::vector<StaticChart> static_charts(const Results& results, const ChartStyle& style) {
@@ -65,6 +78,8 @@ std::vector<StaticChart> static_charts(const Results& results, const ChartStyle&
                     case_title(tradeoff.cost.entry), tradeoff.cost.metric),
         point_chart(style, title, tradeoff, results.layout.baseline, series));
   }
+  if (const std::vector<TrainingGroup> groups = drawn_groups(results.trainings, series); !groups.empty())
+    add("learning-curves", curve_chart(style, "Learning curves", groups, series));
   for (const Rows& rows : rows_of_charts(results)) {
     const CaseLayout entry{rows.front()->workload, rows.front()->case_name};
     const std::string title = fmt::format("{}, {}", metric_heading(rows.front()->metric), case_title(entry));
@@ -81,7 +96,9 @@ std::string chart_links(const Results& results) {
   return "## Charts\n\nColour: the policy, or what else differs; a curve joins arms that differ in numbers only, its "
          "band "
          "is their interval. Bold with a dark edge: the baseline. Filled: a marked difference, or on the Pareto front "
-         "(dotted). Lines through points: 95 % intervals.\n\n" +
+         "(dotted). Lines through points: 95 % intervals; broad pale bars: from the least to the greatest seed. "
+         "Learning "
+         "curves: thin for a seed, thick for their median.\n\n" +
          text;
 }
 

@@ -38,6 +38,8 @@ std::string interval_text(const ComparedRow& row) {
   if (!row.why_not.empty()) return {};
   if (row.interval) return fmt::format("[{:.4g}, {:.4g}]", row.interval->low, row.interval->high);
   if (row.is_exact) return "exact";
+  if (row.few_seeds >= 0)
+    return fmt::format("{} {} too few", row.few_seeds, row.few_seeds == 1 ? "seed is" : "seeds are");
   return row.n_a < 2 || row.n_b < 2 ? "one sample" : "";
 }
 

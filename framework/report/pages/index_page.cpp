@@ -28,13 +28,17 @@ struct Run {
   std::string name, question, verdict, damage;
   std::string model, revision, threads;  // what tells runs apart
   std::vector<std::string> arm_names;
-  std::size_t arms = 0, refused = 0, failed = 0;  // arms; with failed trials
+  std::size_t arms = 0, refused = 0, failed = 0, diverged = 0;  // arms; with failed trials, diverged trainings
 };
 
 std::string failure_text(const Run& run) {
   std::string text;
-  if (run.failed > 0) text = fmt::format("{} failed", run.failed);
-  if (run.refused > 0) text += fmt::format("{}{} refused", text.empty() ? "" : ", ", run.refused);
+  const auto add = [&](std::size_t arms, const char* what) {
+    if (arms > 0) text += fmt::format("{}{} {}", text.empty() ? "" : ", ", arms, what);
+  };
+  add(run.failed, "failed");
+  add(run.diverged, "diverged");
+  add(run.refused, "refused");
   return text;
 }
 
@@ -62,10 +66,11 @@ Run read_run(const FoundRun& found, const fs::path& index) {
     if (results.layout.model.is_known()) run.model = model_words(results.layout.model);
     run.revision = string_at(results.environment, "/build/git_revision");
     run.threads = string_at(results.environment, "/threads");
-    std::set<std::string> failed;
+    std::set<std::string> failed, diverged;
     for (const TrialResult& trial : results.trials)
-      if (!trial.is_ok()) failed.insert(trial.arm);
+      if (!trial.is_ok()) (trial.status == "diverged" ? diverged : failed).insert(trial.arm);
     run.failed = failed.size();
+    run.diverged = diverged.size();
     run.refused = static_cast<std::size_t>(
         std::ranges::count_if(results.layout.arms, [](const ArmLayout& arm) { return !arm.refused.empty(); }));
   } catch (const std::exception& error) {  // whatever a damaged folder does, the others are listed

@@ -10,6 +10,7 @@
 
 #include "report/charts/svg_chart.h"
 #include "report/pages/method_words.h"
+#include "report/pages/training_words.h"
 #include "report/pages/verdict_words.h"
 #include "report/read/format.h"
 #include "report/read/metrics.h"
@@ -89,6 +90,8 @@ std::string results_section(const Results& results) {
   const bool has_unstable = std::ranges::any_of(results.summary.rows, &SummaryRow::is_unstable) ||
                             std::ranges::any_of(results.summary.further, &FurtherRatio::is_unstable);
   if (has_unstable) text += fmt::format(" {} {}.", kUnstableMark, kUnstableWords);
+  if (std::ranges::any_of(results.summary.rows, [](const SummaryRow& row) { return row.difference.has_value(); }))
+    text += " Δ is a difference to the baseline, paired by seed, where a figure of 0 or below has no ratio.";
   text += "\n\n" + unmarkable_words(results);
   for (const VerdictTable& table : tables) {
     text += "### " + markdown_text(case_title(table.entry)) + "\n\n";
@@ -122,6 +125,28 @@ std::string further_section(const Results& results) {
   return text.empty() ? "" : "## Further comparisons\n\n" + text + "\n";
 }
 
+std::string table_text(const WordsTable& table) {
+  std::string text;
+  for (const std::vector<std::string>& line : table) {
+    std::vector<std::string> fields;
+    for (const std::string& field : line) fields.push_back(markdown_text(field));
+    text += text.empty() ? table_head(fields) : table_line(fields);
+  }
+  return text;
+}
+
+std::string trainings_section(const Results& results) {
+  const WordsTable table = trainings_table(results);
+  if (table.empty()) return {};
+  std::string text = "## Trainings\n\n";
+  if (const std::string progress = training_progress(results); !progress.empty())
+    text += markdown_text(progress) + "\n\n";
+  text += table_text(table) + "\n";
+  if (const WordsTable search = search_table(results); !search.empty())
+    text += fmt::format("### Search for the learning rate\n\n{}\n\n{}\n", kSearchWords, table_text(search));
+  return text;
+}
+
 std::string warnings_section(const Results& results) {
   std::vector<std::string> warnings = results.layout.warnings;
   warnings.insert(warnings.end(), results.summary.warnings.begin(), results.summary.warnings.end());
@@ -132,12 +157,12 @@ std::string failures_section(const Results& results) {
   std::string text;
   for (const SummaryRow& row : results.summary.rows) {
     if (row.is_ok()) continue;
-    const std::string rounds = row.estimate.n > 0 ? std::to_string(row.estimate.n) : "–";
-    text += table_line({markdown_text(row.arm), markdown_text(case_title({row.workload, row.case_name})), rounds,
+    const std::string trials = row.estimate.n > 0 ? std::to_string(row.estimate.n) : "–";
+    text += table_line({markdown_text(row.arm), markdown_text(case_title({row.workload, row.case_name})), trials,
                         markdown_text(row.status)});
   }
   if (text.empty()) return text;
-  return "## Refused and failed\n\n" + table_head({"arm", "case", "rounds", "why"}) + text + "\n";
+  return "## Refused, failed and diverged\n\n" + table_head({"arm", "case", "trials", "why"}) + text + "\n";
 }
 
 // Arms that were to run and have no trial in a case: what an interrupted run still owes.
@@ -149,7 +174,8 @@ std::string missing_section(const Results& results) {
   for (const ArmLayout& arm : results.layout.arms) {
     if (!arm.refused.empty() || seen.contains(arm.name)) continue;
     for (const CaseLayout& entry : results.layout.cases)
-      if (!seen.contains(arm.name + "\n" + entry.workload + "\n" + entry.case_name))
+      if (results.layout.expects(arm, entry) &&
+          !seen.contains(arm.name + "\n" + entry.workload + "\n" + entry.case_name))
         missing.push_back(arm.name + ", " + case_title(entry));
   }
   return missing.empty() ? "" : "## Not run yet\n\n" + bullets(missing);
@@ -186,7 +212,8 @@ std::string seeds_section(const Results& results) {
   }
   if (text.empty()) return text;
   return "## Spread over seeds\n\nEach seed's median over its rounds: the least, the median and the greatest of them. "
-         "The intervals above are about rounds, not about seeds.\n\n" +
+         "The intervals above are about rounds, not about seeds; those of trainings, which have no rounds, are about "
+         "seeds.\n\n" +
          table_head({"arm", "case", "metric", "least", "median", "greatest"}) + text + "\n";
 }
 
@@ -283,7 +310,7 @@ std::string report_markdown(const Results& results) {
   text += inputs_section(results);
   if (const std::vector<std::string> sentences = verdict(results); !sentences.empty()) text += bullets(sentences);
   text += warnings_section(results) + results_section(results) + further_section(results) + seeds_section(results) +
-          predictions_section(results);
+          trainings_section(results) + predictions_section(results);
   text += chart_links(results);
   text += failures_section(results) + missing_section(results);
   text += generated_section(results) + method_section(results) + EnvironmentTable(results.environment).text();

@@ -9,6 +9,7 @@
 #include "report/read/format.h"
 #include "report/statistics/block_bootstrap.h"
 #include "report/statistics/example_shares.h"
+#include "report/statistics/paired_seeds.h"
 #include "report/statistics/sign_flips.h"
 
 namespace attnlab::report {
@@ -103,6 +104,19 @@ std::string quality_words() {
       kLeastWindows, kLeastExamples);
 }
 
+std::string training_words(const Results& results) {
+  if (!results.layout.trains()) return {};
+  return fmt::format(
+      "Trainings: every arm is trained once with each seed; arms that differ in their caches only share a training. "
+      "Seeds are the pairs: the same start where shapes agree, the same batches. Differences are judged by Student's t "
+      "on the paired log ratios (on differences where a figure is 0 or below), with Bonferroni over the arms, from {0} "
+      "seeds on; fewer are too few for a verdict. Perplexity, recall and other quality of trained arms is marked only "
+      "where the seeds and the text both allow it: its interval holds both. Points of learning curves are means of {1} "
+      "{2}.",
+      kLeastSeedsForMarks, results.trainings.steps_a_point,
+      results.trainings.steps_a_point == 1 ? "step" : "steps each");
+}
+
 }  // namespace
 
 std::vector<std::string> method(const Results& results) {
@@ -111,6 +125,7 @@ std::vector<std::string> method(const Results& results) {
                                          disturbance_words(results),
                                          interval_words(),
                                          quality_words(),
+                                         training_words(results),
                                          "All samples are in samples.csv, all medians in summary.csv, all ratios in "
                                          "comparisons.csv, every arm fully resolved in plan.yaml."};
   std::erase(paragraphs, std::string());

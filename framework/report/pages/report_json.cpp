@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "report/pages/method_words.h"
+#include "report/pages/trainings_json.h"
 #include "report/pages/verdict_words.h"
 #include "report/read/format.h"
 #include "report/read/metrics.h"
@@ -144,6 +145,11 @@ Json row_json(const SummaryRow& row) {
     add_interval(json, row.ratio->interval, "ratio_");
     if (row.ratio->interval) json["ratio_coverage"] = row.ratio->interval->coverage;
   }
+  if (row.difference) {
+    json["difference"] = number(row.difference->median);
+    add_interval(json, row.difference->interval, "difference_");
+    if (row.difference->interval) json["difference_coverage"] = row.difference->interval->coverage;
+  }
   if (row.quotient) json["quotient"] = number(*row.quotient);
   if (row.is_marked) json["marked"] = true;
   if (row.is_unstable) json["unstable"] = true;
@@ -188,6 +194,7 @@ Json families_json(const Summary& summary) {
                         {"rounds_needed", family.rounds_needed}});
     if (family.is_of_text) families.back()["of_text"] = true;
     if (family.is_of_examples) families.back()["of_examples"] = true;
+    if (family.is_of_seeds) families.back()["of_seeds"] = true;
   }
   return families;
 }
@@ -208,6 +215,7 @@ Json tradeoffs_json(const Results& results) {
       Json json = {{"arm", point.arm}, {"cost", point.cost}, {"quality", point.quality}};
       add_interval(json, point.cost_interval, "cost_");
       add_interval(json, point.quality_interval, "quality_");
+      add_interval(json, point.quality_seeds, "quality_seeds_");
       if (point.is_on_front) json["front"] = true;
       points.push_back(std::move(json));
     }
@@ -257,6 +265,7 @@ void for_every_cell(const Results& results, const Use& use) {
 using Trials = std::vector<const TrialResult*>;
 
 void add_series(Json& all, const ArmLayout& arm, const CaseLayout& entry, const Trials& trials, bool has_seeds) {
+  if (entry.workload == kTrain) return;  // has no rounds
   std::vector<std::string> order;
   std::map<std::string, Json> of_metric;
   for (const TrialResult* trial : trials) {
@@ -310,12 +319,14 @@ void add_latency(Json& rows, const ArmLayout& arm, const CaseLayout& entry, cons
 void add_failures(Json& all, const ArmLayout& arm, const CaseLayout& entry, const Trials& trials) {
   std::map<std::pair<std::string, std::string>, Json> rounds;
   for (const TrialResult* trial : trials)
-    if (!trial->is_ok()) rounds[{trial->status, trial->reason}].push_back(trial->round);
+    if (!trial->is_ok())
+      rounds[{trial->status, trial->reason}].push_back(entry.workload == kTrain ? trial->seed
+                                                                                : std::int64_t{trial->round});
   for (auto& [what, of] : rounds) {
     Json json = place(arm.name, entry.workload, entry.case_name);
     json["status"] = what.first;
     json["reason"] = what.second;
-    json["rounds"] = std::move(of);
+    json[entry.workload == kTrain ? "seeds" : "rounds"] = std::move(of);
     all.push_back(std::move(json));
   }
 }
@@ -373,6 +384,7 @@ Json report_json(const Results& results) {
   for (const TrialResult& trial : results.trials)
     if (trial.workload.empty()) broken.insert(trial.arm);
   for_every_cell(results, [&](const ArmLayout& arm, const CaseLayout& entry, const Trials& trials) {
+    if (!results.layout.expects(arm, entry)) return;
     if (trials.empty() && !entry.workload.empty() && arm.refused.empty() && !broken.contains(arm.name))
       missing.push_back(place(arm.name, entry.workload, entry.case_name));
   });
@@ -398,6 +410,7 @@ Json report_json(const Results& results) {
           {"series", series},
           {"latency", {{"probabilities", probabilities()}, {"rows", latency}}},
           {"predictions", predictions_json(results)},
+          {"trainings", trainings_json(results)},
           {"failures", failures},
           {"missing", missing},
           {"generated", generated_json(results)},

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "report/pages/training_words.h"
 #include "report/pages/verdict_words.h"
 #include "report/read/format.h"
 #include "report/summary/input_words.h"
@@ -77,6 +78,10 @@ std::string terminal_table(const Results& results) {
     text += one_line(case_title(table.entry)) + "\n" + aligned(lines, 1) + "\n";
   }
   text += further_tables(results, seen);
+  if (const WordsTable table = trainings_table(results); !table.empty())
+    text += "trainings\n" + aligned(table, 1) + "\n";
+  if (const WordsTable table = search_table(results); !table.empty())
+    text += "search for the learning rate, by validation loss\n" + aligned(table, 1) + "\n";
   if (seen.ratio) text += "× median of paired ratios to " + one_line(results.layout.baseline) + "\n";
   if (seen.marked) text += "* more than chance, all arms at once (95 %)\n";
   if (seen.unstable) text += fmt::format("{} {}\n", kUnstableMark, kUnstableWords);

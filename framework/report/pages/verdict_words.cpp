@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "report/pages/training_words.h"
 #include "report/read/format.h"
 #include "report/read/metrics.h"
 #include "report/summary/verdict_table.h"
@@ -82,6 +83,7 @@ class Verdict {
   }
 
   std::vector<std::string> sentences() {
+    add(training_progress(results_));
     if (rows_.empty()) return add_without_verdict(), add_failures(), std::move(sentences_);
     if (arms_.empty())
       add(alone(results_.layout.baseline));
@@ -286,6 +288,7 @@ class Verdict {
     if (decoding.empty()) clauses.push_back(memory);
     clauses.push_back(quality(arm));
     clauses.push_back(recall(arm));
+    clauses.push_back(trained_words(results_, arm));
     std::erase(clauses, std::string());
     if (clauses.empty()) return {};
     // "gqa decodes ...", but "gqa: no difference ...".
@@ -311,6 +314,7 @@ class Verdict {
     add_figure(decode_ != nullptr ? decode_ : prefill_, kKvBytes);
     add_figure(perplexity_, kPerplexity);
     add_figure(recall_, kRecallAccuracy);
+    if (const std::string trained = trained_figure(results_, arm); !trained.empty()) clauses.push_back(trained);
     return clauses.empty() ? "" : fmt::format("{}: {}", one_line(arm), fmt::join(clauses, "; "));
   }
 
@@ -344,6 +348,7 @@ class Verdict {
       add(fmt::format("KV bytes against {}{}: {}", baseline_, exactly(memory), ends_words(memory, bytes_words)));
     add_quality();
     add_recall();
+    add(trained_ranges(results_));
   }
 
   void add_recall() {
@@ -481,22 +486,32 @@ class Verdict {
   }
 
   void add_what_cannot_be_marked() {
-    for (const bool is_of_text : {false, true}) {
-      std::set<std::string> names;
+    struct Unit {
+      const char *one, *many;  // as Family::unit()
+    };
+    for (const auto& [one, many] :
+         {Unit{"round", "rounds"}, {"window of text", "windows of text"}, {"seed", "seeds"}}) {
+      const bool is_of_seeds = std::string_view(many) == "seeds";
+      std::vector<std::string> names;
       const Family* first = nullptr;
       for (const Family& family : results_.summary.families) {
-        if (family.can_mark() || family.is_of_text != is_of_text) continue;
-        const bool is_headline = family.metric == kDecode || family.metric == kPrefill || family.metric == kPerplexity;
+        if (family.can_mark() || std::string_view(family.unit()) != many) continue;
+        const bool is_headline = family.metric == kDecode || family.metric == kPrefill ||
+                                 family.metric == kPerplexity || (is_of_seeds && is_quality(family.metric));
         if (!is_headline) continue;
-        names.insert(std::string(metric_heading(family.metric)));
+        if (const std::string name(metric_heading(family.metric)); std::ranges::find(names, name) == names.end())
+          names.push_back(name);
         if (first == nullptr || family.rounds < first->rounds) first = &family;
       }
       if (first == nullptr) continue;
-      const char* many = is_of_text ? "windows of text" : "rounds";
-      const char* one = is_of_text ? "window of text" : "round";
-      add(fmt::format("with {} no difference in {} can be marked, however large; {} {} would do",
-                      count_words(static_cast<std::size_t>(first->rounds), one, many), fmt::join(names, " or "),
-                      first->rounds_needed, many));
+      std::ranges::sort(names);
+      const std::string count = count_words(static_cast<std::size_t>(first->rounds), one, many);
+      if (is_of_seeds)
+        add(fmt::format("{} {} too few for a verdict on {}; {} would do", count, first->rounds == 1 ? "is" : "are",
+                        fmt::join(names, " or "), first->rounds_needed));
+      else
+        add(fmt::format("with {} no difference in {} can be marked, however large; {} {} would do", count,
+                        fmt::join(names, " or "), first->rounds_needed, many));
     }
   }
 
@@ -504,12 +519,17 @@ class Verdict {
     std::set<std::string> refused;
     std::set<std::string> refused_in_cases;
     std::set<std::string> failed;
+    std::set<std::string> diverged;
     for (const SummaryRow& row : results_.summary.rows) {
       if (row.is_ok()) continue;
       std::set<std::string>& of_cases = row.workload.empty() ? refused : refused_in_cases;
-      (row.status.starts_with("refused") ? of_cases : failed).insert(row.arm);
+      std::set<std::string>& others = row.status.starts_with("diverged") ? diverged : failed;
+      (row.status.starts_with("refused") ? of_cases : others).insert(row.arm);
     }
     std::vector<std::string> parts;
+    if (!diverged.empty())
+      parts.push_back(count_words(diverged.size(), "arm diverged in training with at least one seed",
+                                  "arms diverged in training with at least one seed"));
     if (!failed.empty())
       parts.push_back(count_words(failed.size(), "arm failed at least once", "arms failed at least once"));
     if (!refused.empty()) parts.push_back(count_words(refused.size(), "arm was refused", "arms were refused"));

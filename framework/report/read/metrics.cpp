@@ -26,6 +26,15 @@ constexpr std::array kMetrics = {
     MetricInfo{kSameBits, "same bits", Headline::report},
     MetricInfo{kRecallAccuracy, "recall", Headline::everywhere},
     MetricInfo{kRecallPredicted, "recall predicted", Headline::everywhere},
+    MetricInfo{kTrainLoss, "train loss"},
+    MetricInfo{kValidationLoss, "validation loss", Headline::everywhere},
+    MetricInfo{kBitsPerByte, "bits per byte", Headline::everywhere},
+    MetricInfo{kAccuracy, "accuracy", Headline::everywhere},
+    MetricInfo{kAboveOptimum, "above optimum", Headline::everywhere},
+    MetricInfo{kLearningRate, "learning rate", Headline::report},
+    MetricInfo{kTrainSteps, "steps", Headline::report},
+    MetricInfo{kTrainSeconds, "training time", Headline::report},
+    MetricInfo{kTrainTokensPerSecond, "trained tokens/s", Headline::everywhere},
     MetricInfo{kTokensScored, "tokens scored", Headline::everywhere},
     MetricInfo{"kv_bytes_mean", "KV mean", Headline::everywhere},
     MetricInfo{"kv_bytes_peak", "KV peak"},
@@ -57,7 +66,8 @@ bool is_measured_against_an_arm(std::string_view metric) {
 
 bool is_quality(std::string_view metric) {
   return metric == kNllPerToken || metric == kPerplexity || metric == kRecallAccuracy || metric == kRecallPredicted ||
-         is_measured_against_an_arm(metric);
+         metric == kTrainLoss || metric == kValidationLoss || metric == kBitsPerByte || metric == kAccuracy ||
+         metric == kAboveOptimum || is_measured_against_an_arm(metric);
 }
 
 }  // namespace attnlab::report

@@ -48,6 +48,18 @@ inline constexpr std::string_view kSameTopToken = "same_top_token";
 inline constexpr std::string_view kSameBits = "same_bits_as_baseline";
 inline constexpr std::string_view kRecallPredicted = "recall_predicted";
 inline constexpr std::string_view kRecallAccuracy = "recall_accuracy";
+/// The workload of trainings: one trial for each arm and seed, so that its figures vary with the seed alone.
+inline constexpr std::string_view kTrain = "train";
+/// Of workload `train`.
+inline constexpr std::string_view kTrainLoss = "train_loss";
+inline constexpr std::string_view kValidationLoss = "validation_loss";
+inline constexpr std::string_view kBitsPerByte = "bits_per_byte";
+inline constexpr std::string_view kAccuracy = "accuracy";
+inline constexpr std::string_view kAboveOptimum = "nats_above_optimum";
+inline constexpr std::string_view kTrainTokensPerSecond = "train_tokens_per_second";
+inline constexpr std::string_view kTrainSeconds = "train_seconds";
+inline constexpr std::string_view kTrainSteps = "train_steps";
+inline constexpr std::string_view kLearningRate = "learning_rate";
 
 /// What depends on weights and data, not on speed or size.
 [[nodiscard]] bool is_quality(std::string_view metric);

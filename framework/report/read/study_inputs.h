@@ -23,7 +23,7 @@ struct FileIdentity {
 
 struct ModelIdentity {
   std::string path;          // as the experiment reaches it, or the name of a model that code makes; empty: not known
-  std::string weights;       // where they come from: "checkpoint", "seed" or "code"
+  std::string weights;       // where they come from: "checkpoint", "seed", "code"; "training": of the study itself
   std::string architecture;  // "LlamaForCausalLM"
   std::map<std::string, double> shape;  // "hidden_size", "num_hidden_layers" ...: keys as in config.json
   std::int64_t parameters = 0;          // 0: not known

@@ -28,6 +28,7 @@ void to_json(nlohmann::json& json, const StudyLayout& layout) {
           {"until", layout.until},  {"stopped", layout.stopped},           {"warnings", layout.warnings},
           {"trials", layout.trials}};
   json["compare_with"] = layout.compare_with;
+  if (!layout.trainings.empty()) json["trainings"] = layout.trainings;
   if (layout.model.is_known()) json["model"] = layout.model;
 }
 
@@ -59,6 +60,7 @@ void from_json(const nlohmann::json& json, StudyLayout& layout) {
   layout.until = json.value("until", 0.0);
   layout.stopped = json.value("stopped", "");
   layout.warnings = json.value("warnings", std::vector<std::string>());
+  layout.trainings = json.value("trainings", std::vector<TrainingLayout>());
   layout.trials = json.value("trials", std::vector<std::string>());
 }
 

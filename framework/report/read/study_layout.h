@@ -2,6 +2,7 @@
 // key "study" of environment.json, so that reports need nothing but the results folder (plan.yaml is for people).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -10,7 +11,9 @@
 #include <attnlab/api.h>
 #include <nlohmann/json.hpp>
 
+#include "report/read/metrics.h"
 #include "report/read/study_inputs.h"
+#include "report/read/training_record.h"
 #include "report/read/trial_result.h"
 
 namespace attnlab::report {
@@ -62,8 +65,22 @@ struct StudyLayout {
   double until = 0;                       // and until every interval of interest is so narrow (a share); 0: fixed
   std::string stopped;                    // a sentence: on what the rounds ended; empty where they were fixed
   std::vector<std::string> warnings;
+  std::vector<TrainingLayout> trainings = {};  // seed by seed, in the order in which they run
   std::vector<std::string> trials;  // ids of all that was planned; other files in trials/ are of an earlier plan and do
                                     // not count. Empty: every file counts
+
+  /// Whether its weights are trained before they are measured.
+  [[nodiscard]] bool trains() const {
+    return !trainings.empty() || std::ranges::find(cases, kTrain, &CaseLayout::workload) != cases.end();
+  }
+
+  /// Whether a trial of the arm in the case is to come: an arm that is measured as it is has no training.
+  [[nodiscard]] bool expects(const ArmLayout& arm, const CaseLayout& entry) const {
+    return entry.workload != kTrain || trainings.empty() ||
+           std::ranges::any_of(trainings, [&](const TrainingLayout& training) {
+             return std::ranges::find(training.arms, arm.name) != training.arms.end();
+           });
+  }
 
   friend bool operator==(const StudyLayout&, const StudyLayout&) = default;
 };

@@ -30,7 +30,8 @@ struct TrialResult {
   std::string case_name;      // "case" in the files; the batch of `speed`
   int round = 0;              // trials of one round and seed are pairs
   std::int64_t seed = 0;      // of the weights and of what is drawn; a study may have several
-  std::string status = "ok";  // "ok", "failed", "timed_out", "refused", "wrong"; all but the first have no samples
+  std::string status = "ok";  // "ok", "failed", "timed_out", "refused", "wrong", "diverged" (the training of its arm);
+                              // all but the first have no samples
   std::string reason;         // where the status is not ok
   std::vector<Sample> samples;
   /// Free. The reports know: "prompt" and "text" (what `generate` wrote), "notes" (sentences on the arm in this case),
@@ -39,11 +40,17 @@ struct TrialResult {
   /// "threads" (where they are not those of the study, whose roof is no bound then),
   /// "windows" ({"tokens", "nll", "kl", "same_top"}, one number per text window, sums over its counted tokens; the last
   /// two only where there was a baseline to compare with), "examples" of recall ({"queries", "right"}, counts by
-  /// example), "token_latencies_s" (at most 512, in the order of time).
+  /// example), "token_latencies_s" (at most 512, in the order of time), "training" of workload `train` ({"id",
+  /// "learning_rate", "parameters", "stopped_early"}: the training that the arm keeps for this seed).
   nlohmann::json details = nlohmann::json::object();
 
   [[nodiscard]] bool is_ok() const { return status == "ok"; }
 };
+
+/// Whether a trial that ended so should have ended otherwise: what is refused, or diverges, is a finding.
+[[nodiscard]] inline bool is_fault(const std::string& status) {
+  return status != "ok" && status != "refused" && status != "diverged";
+}
 
 /// Doubles in full; NaN and infinities as the strings "nan", "inf", "-inf".
 ATTNLAB_API void to_json(nlohmann::json& json, const TrialResult& trial);

@@ -7,11 +7,12 @@
 #include <tuple>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 #include <boost/math/distributions/students_t.hpp>
+#include <nlohmann/json.hpp>
 
 #include "report/read/format.h"
 #include "report/read/metrics.h"
+#include "report/statistics/paired_seeds.h"
 #include "report/summary/comparable_inputs.h"
 #include "report/summary/text_windows.h"
 #include "report/summary/verdict_table.h"
@@ -38,6 +39,14 @@ struct Series {
     std::vector<double> all;
     for (const auto& [key, values] : samples) all.push_back(median(values));
     return all;
+  }
+  // One value a seed: the median of its rounds.
+  [[nodiscard]] std::map<std::int64_t, double> of_seeds() const {
+    std::map<std::int64_t, std::vector<double>> all;
+    for (const auto& [key, values] : samples) all[key.second].push_back(median(values));
+    std::map<std::int64_t, double> seeds;
+    for (const auto& [seed, values] : all) seeds[seed] = median(values);
+    return seeds;
   }
   // The same in every round, for each seed.
   [[nodiscard]] bool is_exact() const {
@@ -144,6 +153,35 @@ std::optional<LogRatio> over_windows(const std::string& metric, const WindowSums
   return found;
 }
 
+// Seeds that both runs have, as pairs; with how many there are.
+std::pair<std::optional<LogRatio>, int> over_seeds(const std::map<std::int64_t, double>& a,
+                                                   const std::map<std::int64_t, double>& b) {
+  std::vector<double> logs;
+  int pairs = 0;
+  for (const auto& [seed, value] : a) {
+    const auto other = b.find(seed);
+    if (other == b.end()) continue;
+    ++pairs;
+    if (all_positive({value, other->second})) logs.push_back(std::log(other->second / value));
+  }
+  if (pairs < kLeastSeedsForMarks || static_cast<int>(logs.size()) < pairs) return {std::nullopt, pairs};
+  const Moments of_logs = moments(logs);
+  return {LogRatio{of_logs.mean, std::sqrt(of_logs.error2), static_cast<double>(pairs - 1)}, pairs};
+}
+
+// Whether the seeds that both have say that one is larger, by their differences.
+bool differ_by_seed(const std::map<std::int64_t, double>& a, const std::map<std::int64_t, double>& b) {
+  std::vector<double> differences;
+  for (const auto& [seed, value] : a)
+    if (const auto other = b.find(seed); other != b.end()) differences.push_back(other->second - value);
+  const Moments found = moments(differences);
+  const double error = std::sqrt(found.error2);
+  if (!std::isfinite(found.mean) || !std::isfinite(error)) return false;
+  if (error == 0) return found.mean != 0;
+  const boost::math::students_t_distribution<double> student(static_cast<double>(differences.size() - 1));
+  return std::abs(found.mean) / error > boost::math::quantile(boost::math::complement(student, (1 - kCovered) / 2));
+}
+
 Interval interval_of(const LogRatio& found, int intervals) {
   const boost::math::students_t_distribution<double> student(found.freedom);
   const double beyond = (1 - kCovered) / 2 / intervals;
@@ -186,7 +224,10 @@ class Comparer {
       for (const ArmLayout& arm : a_.layout.arms) add_cell(arm.name, entry);
     for (std::size_t i = 0; i < comparison_.rows.size(); ++i) {
       ComparedRow& row = comparison_.rows[i];
-      if (found_[i]) row.interval = interval_of(*found_[i], comparison_.intervals);
+      for (const LogRatio& found : found_[i]) {
+        const Interval interval = interval_of(found, comparison_.intervals);
+        row.interval = row.interval ? hull_of(*row.interval, interval) : interval;
+      }
       row.change = row.why_not.empty() ? change_of(row) : Change::not_comparable;
     }
     comparison_.inputs = inputs_.differences();
@@ -235,16 +276,40 @@ class Comparer {
       return;
     }
     row.ratio = plain_ratio(row.a, row.b);
-    std::optional<LogRatio> found =
-        row.is_exact ? over_windows(metric, series_a.windows, series_b.windows) : welch(a, b);
+    const bool is_training = entry.workload == kTrain;
+    std::vector<LogRatio> found;
+    if (const std::optional<LogRatio> one =
+            row.is_exact ? over_windows(metric, series_a.windows, series_b.windows) : welch(a, b);
+        one && !is_training)
+      found.push_back(*one);
+    if (is_training || (is_quality(metric) && (a_.layout.trains() || b_.layout.trains())))
+      add_seeds(row, series_a, series_b, is_training, found);
     // A share is a rate by the roof of its own run; what is to be compared is the rate.
-    if (metric == kShareOfFmaPeak || metric == kShareOfReadBandwidth) found.reset();
-    if (found) {
-      row.ratio = std::exp(found->value);
+    if (metric == kShareOfFmaPeak || metric == kShareOfReadBandwidth) found.clear();
+    if (!found.empty()) {
+      row.ratio = std::exp(found.front().value);
       ++comparison_.intervals;
     }
     comparison_.rows.push_back(std::move(row));
-    found_.push_back(found);
+    found_.push_back(std::move(found));
+  }
+
+  // Of what the seed decides too: figures that are not the same differ by chance, until enough seeds say otherwise.
+  static void add_seeds(ComparedRow& row, const Series& a, const Series& b, bool is_training,
+                        std::vector<LogRatio>& found) {
+    const std::map<std::int64_t, double> mine = a.of_seeds(), theirs = b.of_seeds();
+    row.is_exact = row.is_exact && mine == theirs;
+    if (row.is_exact) return found.clear();
+    const auto& [seeds, pairs] = over_seeds(mine, theirs);
+    // Of figures at 0 or below a ratio says nothing: a difference of all seeds is then compared as what is exact.
+    if (!seeds && pairs >= kLeastSeedsForMarks && differ_by_seed(mine, theirs)) {
+      row.is_exact = true;
+      return found.clear();
+    }
+    const bool is_whole = seeds && (is_training || !found.empty());
+    if (!is_whole) found.clear();
+    if (pairs < kLeastSeedsForMarks) row.few_seeds = pairs;
+    if (is_whole) found.push_back(*seeds);
   }
 
   static bool has_other_windows(const Cell& a, const Cell& b) {
@@ -320,7 +385,7 @@ class Comparer {
   const Results &a_, &b_;
   const ComparableInputs inputs_;
   std::map<CaseKey, Cell> cells_a_, cells_b_;
-  std::vector<std::optional<LogRatio>> found_;  // by row
+  std::vector<std::vector<LogRatio>> found_;  // by row: what its interval holds
   Comparison comparison_;
 };
 

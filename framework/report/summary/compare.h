@@ -3,8 +3,10 @@
 // rows of the comparison at once (Bonferroni). What is the same in every round by construction is compared exactly;
 // quality window by window over the same text (recall: over the same examples) from a hundred on, so that its interval
 // is that of the text.
-// Figures of different models or different data are never compared: the row says why (comparable_inputs.h).
-// Not here: other differences between the runs; a change of the machine appears as a difference of the arms.
+// Trainings, and what trained weights are worth, are compared seed by seed from kLeastSeedsForMarks common seeds on
+// (the latter with the interval of the text as well); with fewer, all that can be said is that they are exactly the
+// same. Figures of different models or different data are never compared: the row says why (comparable_inputs.h). Not
+// here: other differences between the runs; a change of the machine appears as a difference of the arms.
 #pragma once
 
 #include <optional>
@@ -33,6 +35,7 @@ struct ComparedRow {
   std::string metric, unit, better;
   double a = 0, b = 0;               // medians
   int n_a = 0, n_b = 0;              // rounds and seeds
+  int few_seeds = -1;                // so many common seeds, which are too few to tell; -1: they are no matter here
   bool is_exact = false;             // no noise: the same in every round by construction
   std::optional<double> ratio;       // of the geometric means; none where there is no finite or infinite one
   std::optional<Interval> interval;  // simultaneous over all rows; none for exact figures and single samples

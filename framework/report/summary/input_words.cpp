@@ -17,6 +17,7 @@ double number_of(const ModelIdentity& model, const char* key) {
 
 std::string weights_words(const ModelIdentity& model) {
   if (model.is_random()) return "random weights from a seed";
+  if (model.weights == "training") return "trained by the study";
   if (model.weights == "code") return "weights set by hand";
   return "weights of a checkpoint";
 }

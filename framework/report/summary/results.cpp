@@ -80,6 +80,7 @@ Results read_results(const fs::path& results_folder, const std::string& baseline
   results.layout = completed(std::move(layout), results.trials);
   if (!baseline.empty()) choose_baseline(results.layout, baseline);
   results.summary = summarise(results.layout, results.trials);
+  results.trainings = read_trainings(results_folder, results.layout, results.trials);
   return results;
 }
 

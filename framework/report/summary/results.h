@@ -12,6 +12,7 @@
 #include "report/read/study_layout.h"
 #include "report/read/trial_result.h"
 #include "report/summary/summary.h"
+#include "report/summary/trainings.h"
 
 namespace attnlab::report {
 
@@ -20,6 +21,7 @@ struct Results {
   StudyLayout layout;          // completed()
   std::vector<TrialResult> trials;
   Summary summary;
+  Trainings trainings;
 };
 
 /// Throws Error naming what is missing or damaged. `baseline`: the arm that all ratios are to, where it is not to be

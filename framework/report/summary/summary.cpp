@@ -5,6 +5,7 @@
 #include <limits>
 #include <map>
 #include <optional>
+#include <set>
 #include <tuple>
 
 #include <fmt/format.h>
@@ -14,6 +15,7 @@
 #include "report/statistics/block_bootstrap.h"
 #include "report/statistics/example_shares.h"
 #include "report/statistics/paired_ratios.h"
+#include "report/statistics/paired_seeds.h"
 #include "report/summary/text_windows.h"
 #include "report/summary/verdict_table.h"
 
@@ -49,6 +51,15 @@ struct Series {
   }
 
   [[nodiscard]] bool counts_once() const { return is_deterministic && is_steady(); }
+
+  // One value a seed: the median of its rounds.
+  [[nodiscard]] PairedValues of_seeds() const {
+    std::map<std::int64_t, std::vector<double>> rounds;
+    for (const auto& [key, value] : pairs()) rounds[key.seed].push_back(value);
+    PairedValues seeds;
+    for (const auto& [seed, values] : rounds) seeds[{seed, 0}] = median(values);
+    return seeds;
+  }
 
   // What counts once, once for each seed, whichever round it is from.
   [[nodiscard]] PairedValues once() const {
@@ -196,23 +207,40 @@ class Summariser {
       warn(row, "is above 100 %: the roof was measured too low, so no share of it is valid");
 
     row.over_seeds = spread_over_seeds(pairs);
+    if (row.workload == kTrain) {
+      row.estimate = over_trainings(series);
+      return;
+    }
     if (!series.counts_once()) {
       row.estimate = estimate_over_seeds(pairs);
       return;
     }
     const PairedValues once = series.once();
     row.estimate = {static_cast<int>(once.size()), median_over_seeds(once), std::nullopt};
-    const std::vector<WindowSums> text = series.text();
-    if (row.metric == kRecallAccuracy) {
-      if (!text.empty()) row.estimate.interval = share_interval(joined(text));
-      return;
-    }
-    if (text.empty() || text.front().sums.size() < kLeastWindows) return;
-    row.estimate.interval = bootstrap(text.front().sums.size()).interval(text);
-    if (row.metric == kPerplexity) {
-      row.estimate.interval->low = std::exp(row.estimate.interval->low);
-      row.estimate.interval->high = std::exp(row.estimate.interval->high);
-    }
+    row.estimate.interval = interval_of_text(row.metric, series.text());
+    if (!row.estimate.interval || !depends_on_training(row.metric)) return;
+    if (const std::optional<Interval> seeds = over_trainings(series).interval)
+      row.estimate.interval = hull_of(*row.estimate.interval, *seeds);
+  }
+
+  // Seeds are all that a training varies with.
+  static Estimate over_trainings(const Series& series) {
+    std::vector<double> values;
+    for (const auto& [key, value] : series.of_seeds()) values.push_back(value);
+    return {static_cast<int>(values.size()), median(values), median_interval(values)};
+  }
+
+  // What is measured on weights that the study trained.
+  [[nodiscard]] bool depends_on_training(const std::string& metric) const {
+    return layout_.trains() && is_quality(metric);
+  }
+
+  std::optional<Interval> interval_of_text(const std::string& metric, const std::vector<WindowSums>& text) {
+    if (metric == kRecallAccuracy) return text.empty() ? std::nullopt : share_interval(joined(text));
+    if (text.empty() || text.front().sums.size() < kLeastWindows) return std::nullopt;
+    Interval interval = bootstrap(text.front().sums.size()).interval(text);
+    if (metric == kPerplexity) interval = {std::exp(interval.low), std::exp(interval.high), interval.coverage};
+    return interval;
   }
 
   // Ratios of all arms to the baseline, and to each further arm that the study compares with, metric by metric.
@@ -223,8 +251,8 @@ class Summariser {
     for (const std::string& reference : references)
       if (const auto cell = cells_.find({reference, entry.workload, entry.case_name}); cell != cells_.end())
         for (const std::string& metric : cell->second.metrics)
-          if (metric != kTokensScored && std::ranges::find(metrics, metric) == metrics.end())
-            metrics.push_back(metric);  // how many tokens were looked at is no outcome
+          if (metric != kTokensScored && metric != kLearningRate && std::ranges::find(metrics, metric) == metrics.end())
+            metrics.push_back(metric);  // how many tokens were looked at, and a rate that was set, are no outcome
     for (const std::string& metric : metrics) {
       Compared all;
       for (std::size_t i = 0; i < summary_.rows.size(); ++i) {
@@ -249,6 +277,11 @@ class Summariser {
             compare_with_itself(summary_.rows[*theirs], *all.series[place]);
         }
       }
+      if (entry.workload == kTrain) {
+        varying.pairs.insert(varying.pairs.end(), once.pairs.begin(), once.pairs.end());
+        compare_trainings(varying);
+        continue;
+      }
       compare_rounds(varying);
       compare_texts(once);
     }
@@ -267,6 +300,71 @@ class Summariser {
     if (row.ratio) row.ratio->interval.reset();
   }
 
+  // Seeds, which are the pairs of trainings: the same start, the same batches.
+  void compare_trainings(const Compared& compared) {
+    std::vector<PairedValues> values;
+    for (const Series* series : compared.series) values.push_back(series->of_seeds());
+    // Arms that share a training are one comparison, and with each other none.
+    std::set<std::pair<std::string, std::string>> trainings;
+    for (const ArmPair& pair : compared.pairs) {
+      const std::string of_arm = trained_with(compared, pair.arm),
+                        of_reference = trained_with(compared, pair.reference);
+      if (of_arm != of_reference) trainings.emplace(of_arm, of_reference);
+    }
+    const int comparisons = std::max(1, static_cast<int>(trainings.size()));
+    int most = 0, count = 0;
+    for (const ArmPair& pair : compared.pairs) {
+      const std::optional<SeedsEstimate> found = paired_seeds(values[pair.arm], values[pair.reference], comparisons);
+      if (!found) continue;
+      most = std::max(most, found->estimate.n);
+      ++count;
+      if (found->is_ratio)
+        add_ratio(compared, pair, found->estimate);
+      else
+        add_difference(compared, pair, found->estimate);
+    }
+    add_family({.arms = count, .rounds = most, .rounds_needed = kLeastSeedsForMarks, .is_of_seeds = true}, compared);
+  }
+
+  // The first of the arms that share the training of this one; the arm itself where none is planned.
+  [[nodiscard]] std::string trained_with(const Compared& compared, std::size_t index) const {
+    const std::string& arm = summary_.rows[compared.rows[index]].arm;
+    for (const TrainingLayout& training : layout_.trainings)
+      if (std::ranges::find(training.arms, arm) != training.arms.end()) return training.arms.front();
+    return arm;
+  }
+
+  // Of further references there are ratios alone.
+  void add_difference(const Compared& compared, const ArmPair& pair, const Estimate& difference) {
+    SummaryRow& mine = summary_.rows[compared.rows[pair.arm]];
+    if (!summary_.rows[compared.rows[pair.reference]].is_baseline) return;
+    const std::optional<Interval>& interval = difference.interval;
+    mine.difference = difference;
+    mine.is_marked = interval && interval->is_confident() && (interval->low > 0 || interval->high < 0);
+  }
+
+  // What trained weights give on a text: the interval holds that of the seeds too. True where seeds are too few.
+  bool widen_by_seeds(const Compared& compared, std::vector<std::optional<Estimate>>& ratios) {
+    if (compared.pairs.empty() || !depends_on_training(summary_.rows[compared.rows.front()].metric)) return false;
+    int most = 0, count = 0;
+    for (std::size_t i = 0; i < ratios.size(); ++i) {
+      if (!ratios[i] || !ratios[i]->interval) continue;
+      most = std::max(most, ratios[i]->n);
+      ++count;
+      const ArmPair& pair = compared.pairs[i];
+      const std::optional<SeedsEstimate> seeds = paired_seeds(
+          compared.series[pair.arm]->once(), compared.series[pair.reference]->once(), static_cast<int>(ratios.size()));
+      const bool is_known = seeds && seeds->estimate.interval;
+      if (is_known && seeds->is_ratio)
+        ratios[i]->interval = hull_of(*ratios[i]->interval, *seeds->estimate.interval);
+      else if (!is_known || (seeds->estimate.interval->low <= 0 && seeds->estimate.interval->high >= 0))
+        ratios[i]->interval->coverage = 0;  // of one seed, nobody knows what another would have given
+    }
+    if (count == 0 || most >= kLeastSeedsForMarks) return false;
+    add_family({.arms = count, .rounds = most, .rounds_needed = kLeastSeedsForMarks, .is_of_seeds = true}, compared);
+    return true;
+  }
+
   void compare_rounds(const Compared& compared) {
     if (compared.pairs.empty()) return;
     std::vector<PairedValues> values;
@@ -279,7 +377,7 @@ class Summariser {
       ++count;
       add_ratio(compared, compared.pairs[i], *ratios[i]);
     }
-    add_family(compared, count, most, kLeastRoundsForMarks, false);
+    add_family({.arms = count, .rounds = most, .rounds_needed = kLeastRoundsForMarks}, compared);
   }
 
   void compare_texts(const Compared& compared) {
@@ -310,10 +408,15 @@ class Summariser {
           bootstrap(windows).ratio_intervals(texts, of_text, is_perplexity ? RatioOf::perplexities : RatioOf::means);
       for (std::size_t i = 0; i < of_text.size(); ++i) ratios[place_of_text[i]]->interval = intervals[i];
     }
+    const bool has_few_seeds = widen_by_seeds(compared, ratios);
     for (std::size_t i = 0; i < ratios.size(); ++i)
       if (ratios[i]) add_ratio(compared, compared.pairs[i], *ratios[i]);
-    if (!of_text.empty())
-      add_family(compared, static_cast<int>(of_text.size()), static_cast<int>(windows), kLeastWindows, true);
+    if (!has_few_seeds)
+      add_family({.arms = static_cast<int>(of_text.size()),
+                  .rounds = static_cast<int>(windows),
+                  .rounds_needed = kLeastWindows,
+                  .is_of_text = true},
+                 compared);
   }
 
   // Those of recall, which are independent of each other: no blocks of them follow on each other as windows do.
@@ -324,10 +427,12 @@ class Summariser {
     for (std::size_t i = 0; i < of_examples.size(); ++i)
       ratios[places[i]]->interval =
           share_ratio_interval(joined(examples[of_examples[i].reference]), joined(examples[of_examples[i].arm]), count);
+    const bool has_few_seeds = widen_by_seeds(compared, ratios);
     for (std::size_t i = 0; i < ratios.size(); ++i)
       if (ratios[i]) add_ratio(compared, compared.pairs[i], *ratios[i]);
     const int rounds = static_cast<int>(joined(examples[of_examples.front().arm]).sums.size());
-    add_family(compared, count, rounds, kLeastExamples, false, true);
+    if (!has_few_seeds)
+      add_family({.arms = count, .rounds = rounds, .rounds_needed = kLeastExamples, .is_of_examples = true}, compared);
   }
 
   void add_ratio(const Compared& compared, const ArmPair& pair, const Estimate& ratio) {
@@ -354,18 +459,13 @@ class Summariser {
     return is_outside && std::abs(quotient - ratio.median) > kSeenInThreeDigits * std::abs(ratio.median);
   }
 
-  void add_family(const Compared& compared, int count, int rounds, int rounds_needed, bool is_of_text,
-                  bool is_of_examples = false) {
-    if (count == 0) return;
+  void add_family(Family family, const Compared& compared) {
+    if (family.arms == 0) return;
     const SummaryRow& row = summary_.rows[compared.rows.front()];
-    summary_.families.push_back({.workload = row.workload,
-                                 .case_name = row.case_name,
-                                 .metric = row.metric,
-                                 .arms = count,
-                                 .rounds = rounds,
-                                 .rounds_needed = rounds_needed,
-                                 .is_of_text = is_of_text,
-                                 .is_of_examples = is_of_examples});
+    family.workload = row.workload;
+    family.case_name = row.case_name;
+    family.metric = row.metric;
+    summary_.families.push_back(std::move(family));
   }
 
   static Estimate to_itself(int n) { return {n, 1, n > 1 ? std::optional(Interval{1, 1, 1}) : std::nullopt}; }

@@ -1,6 +1,8 @@
 // From the samples of all trials to one row per arm, case and metric; and both as CSV.
 // Medians are over rounds; ratios to the baseline are paired by round, and their intervals hold for all arms of a
-// family at once (see statistics.h).
+// family at once (see statistics.h). Trainings have no rounds: theirs are over seeds, and paired by seed
+// (paired_seeds.h). What trained weights are worth on a text has both sources of chance: its intervals hold that of the
+// text and that of the seeds, and mark nothing below kLeastSeedsForMarks seeds.
 #pragma once
 
 #include <optional>
@@ -21,8 +23,10 @@ struct SummaryRow {
   std::string metric, unit, better;  // empty where the status is not ok
   Estimate estimate;                 // n: rounds that gave a value, 1 for a deterministic metric; or rounds that failed
   std::optional<Estimate> ratio;     // to the baseline arm in the same case; its interval is simultaneous
-  bool is_baseline = false;          // then the ratio is 1
-  bool is_marked = false;            // the simultaneous interval of the ratio excludes 1
+  /// Of a training's figure that has no ratio, as some values are 0 or below: mine less the baseline's.
+  std::optional<Estimate> difference;
+  bool is_baseline = false;  // then the ratio is 1
+  bool is_marked = false;    // the simultaneous interval of the ratio excludes 1, that of a difference 0
   /// Of the two medians beside the ratio, which is no such quotient but the median of paired ratios.
   std::optional<double> quotient;
   bool is_unstable = false;            // the quotient lies outside the ratio's interval: rounds differ too much
@@ -46,14 +50,15 @@ struct FurtherRatio {
 struct Family {
   std::string workload, case_name, metric;
   int arms = 0;           // comparisons: of every arm with the baseline, and with each further arm that was asked for
-  int rounds = 0;         // pairs of the arm that has the most; windows of text where `is_of_text`, examples of recall
+  int rounds = 0;         // pairs of the arm that has the most; windows of text where `is_of_text`, examples, seeds
   int rounds_needed = 0;  // more than `rounds`: nothing can be marked before
   bool is_of_text = false;
   bool is_of_examples = false;
+  bool is_of_seeds = false;  // trainings, and what their weights are worth where too few of them are all that lacks
 
   /// What is counted in `rounds`.
   [[nodiscard]] const char* unit() const {
-    return is_of_text ? "windows of text" : is_of_examples ? "examples" : "rounds";
+    return is_of_text ? "windows of text" : is_of_examples ? "examples" : is_of_seeds ? "seeds" : "rounds";
   }
   [[nodiscard]] bool can_mark() const { return rounds >= rounds_needed; }
 };

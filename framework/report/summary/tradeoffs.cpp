@@ -5,6 +5,7 @@
 #include <cmath>
 #include <functional>
 #include <map>
+#include <set>
 
 #include "report/read/metrics.h"
 #include "report/summary/arm_series.h"
@@ -12,7 +13,8 @@
 namespace attnlab::report {
 namespace {
 
-constexpr std::array kQualities = {kPerplexity, kKlToBaseline, kRecallAccuracy};
+constexpr std::array kQualities = {kPerplexity,  kKlToBaseline, kRecallAccuracy, kValidationLoss,
+                                   kBitsPerByte, kAccuracy,     kAboveOptimum};
 constexpr std::string_view kOwnBytes = "kv_bytes_mean";
 
 struct Column {
@@ -89,7 +91,8 @@ void add(std::vector<Tradeoff>& all, const StudyLayout& layout, const std::vecto
     if (y == quality.rows.end() || x == cost.rows.end()) continue;
     const Estimate& worth = y->second->estimate;
     const Estimate& price = x->second->estimate;
-    tradeoff.points.push_back({arm.name, price.median, worth.median, price.interval, worth.interval});
+    tradeoff.points.push_back(
+        {arm.name, price.median, worth.median, price.interval, worth.interval, y->second->over_seeds});
   }
   if (tradeoff.points.size() < 2) return;
   mark_front(tradeoff);
@@ -98,6 +101,23 @@ void add(std::vector<Tradeoff>& all, const StudyLayout& layout, const std::vecto
     point.is_on_front = point.is_on_front && !quality.rows.at(point.arm)->evicted_nothing;
   if (cost.measure.unit == "bytes") tradeoff.curves = curves_of(tradeoff, series);
   all.push_back(std::move(tradeoff));
+}
+
+// Of every set of arms that share a training all but the one with the most bytes; the first where they are the same.
+std::set<std::string> without_training_of_their_own(const StudyLayout& layout, const std::vector<Column>& bytes) {
+  const auto bytes_of = [&](const std::string& arm) {
+    for (const Column& column : bytes)
+      if (const auto row = column.rows.find(arm); row != column.rows.end()) return row->second->estimate.median;
+    return 0.0;
+  };
+  std::set<std::string> others;
+  for (const TrainingLayout& training : layout.trainings) {
+    if (training.arms.empty()) continue;
+    const std::string& largest = *std::ranges::max_element(training.arms, {}, bytes_of);
+    for (const std::string& arm : training.arms)
+      if (arm != largest) others.insert(arm);
+  }
+  return others;
 }
 
 }  // namespace
@@ -109,13 +129,18 @@ std::vector<Tradeoff> tradeoffs(const Results& results) {
     add(all, results.layout, series, quality, cost);
   };
   const std::vector<Column> bytes_of_cases = columns_of(results, kKvBytes);
+  // A training has no cache of its own, so it takes the bytes that other workloads have, whichever there are.
+  const std::vector<Column> bytes_of_any = bytes_of_cases.empty() ? columns_of(results, kOwnBytes) : bytes_of_cases;
+  const std::set<std::string> sharing = without_training_of_their_own(results.layout, bytes_of_any);
   const std::vector<Column> speeds = columns_of(results, kDecode);
   for (std::string_view metric : kQualities)
-    for (const Column& quality : columns_of(results, metric)) {
+    for (Column& quality : columns_of(results, metric)) {
+      const bool is_of_training = quality.measure.entry.workload == kTrain;
+      if (is_of_training) std::erase_if(quality.rows, [&](const auto& row) { return sharing.contains(row.first); });
       if (const std::optional<Column> own = column_of(results, quality.measure.entry, kOwnBytes)) {
         add_pair(quality, *own);
       } else {
-        for (const Column& bytes : bytes_of_cases) add_pair(quality, bytes);
+        for (const Column& bytes : is_of_training ? bytes_of_any : bytes_of_cases) add_pair(quality, bytes);
       }
       for (const Column& speed : speeds) add_pair(quality, speed);
     }

@@ -22,6 +22,7 @@ struct TradeoffPoint {
   std::string arm;
   double cost = 0, quality = 0;  // medians
   std::optional<Interval> cost_interval, quality_interval;
+  std::optional<Interval> quality_seeds;  // the least and the greatest of the seeds' medians, from two seeds on
   bool is_on_front = false;  // no other arm is at least as good in both and better in one, and its cache evicted rows
                              // if it is one that does
 };
@@ -40,7 +41,8 @@ struct Tradeoff {
 
 /// One for every pair that at least two arms have; rows without a verdict have no point. Bytes are those of the
 /// quality's own case where it has them, else of every case that knows its cache; speeds are those of every case that
-/// decodes.
+/// decodes. A training uses no cache, so of the arms that share one only the arm with the most bytes is a point of its
+/// quality: the others would seem to have smaller caches for nothing.
 [[nodiscard]] ATTNLAB_API std::vector<Tradeoff> tradeoffs(const Results& results);
 
 }  // namespace attnlab::report

@@ -34,6 +34,11 @@ VerdictCell cell_of(const SummaryRow& row, bool is_baseline) {
     cell.ratio_interval = interval_text(*row.ratio, [](double ratio) { return fmt::format("{:.3f}", ratio); });
     cell.is_marked = row.is_marked;
     cell.is_unstable = row.is_unstable;
+  } else if (row.difference) {
+    const auto signed_value = [](double value) { return fmt::format("{:+.3g}", value); };
+    cell.ratio = "Δ " + signed_value(row.difference->median);
+    cell.ratio_interval = interval_text(*row.difference, signed_value);
+    cell.is_marked = row.is_marked;
   }
   return cell;
 }
@@ -65,8 +70,10 @@ VerdictRow row_of(const ArmLayout& arm, const Rows& rows, const std::vector<std:
   for (const SummaryRow* row : rows) {
     const auto column = std::ranges::find(columns, row->metric);
     if (!row->is_ok())
-      add_once(verdict.notes,
-               row->estimate.n > 0 ? fmt::format("{} (rounds: {})", row->status, row->estimate.n) : row->status);
+      add_once(verdict.notes, row->estimate.n > 0
+                                  ? fmt::format("{} ({}: {})", row->status,
+                                                row->workload == kTrain ? "seeds" : "rounds", row->estimate.n)
+                                  : row->status);
     else if (column != columns.end())
       verdict.cells[static_cast<std::size_t>(column - columns.begin())] = cell_of(*row, is_baseline);
     if (row->evicted_nothing) add_once(verdict.notes, "evicted nothing");

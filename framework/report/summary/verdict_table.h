@@ -13,7 +13,7 @@ namespace attnlab::report {
 struct VerdictCell {
   std::string value;     // "12.3 k"; empty where there is none
   std::string interval;  // "[12.1 k, 12.5 k]" from 95 % on, "(12.1 k to 12.5 k)" for a range, or empty
-  std::string ratio;     // "1.31 ×", empty for the baseline itself
+  std::string ratio;     // "1.31 ×", empty for the baseline itself; "Δ -0.021" where there is a difference instead
   std::string ratio_interval;
   bool is_marked = false;    // more than chance: the simultaneous interval of the ratio excludes 1
   bool is_unstable = false;  // the two medians beside the ratio say something else

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "study/arms.h"
+#include "study/merged_train.h"
 #include "unit/spec_samples.h"
 
 namespace attnlab::experiment {
@@ -119,7 +120,7 @@ TEST(Arms, AnExclusionThatFindsNothingIsAMistake) {
   EXPECT_EQ(arms_error(yaml + "exclude: [{attention: gqa}]\n"),
             "f.yaml:2:11: exclude: no arm of the grid is like this");
   EXPECT_EQ(arms_error(yaml + "exclude: [{}]\n"),
-            "f.yaml:2:11: exclude: names nothing; name attention, position or cache");
+            "f.yaml:2:11: exclude: names nothing; name model, attention, position or cache");
   EXPECT_EQ(arms_error(yaml + "exclude: [{atention: mha}]\n"),
             "f.yaml:2:12: unknown key \"atention\" of exclude; did you mean \"attention\"?");
   EXPECT_EQ(arms_error(yaml + "exclude: {attention: mha}\n"), "f.yaml:2:10: exclude: expected a list, got a map");
@@ -140,7 +141,7 @@ TEST(Arms, EveryProblemIsReportedAtOnce) {
             "f.yaml:2:33: unknown option \"kv_head\" of \"gqa\"; did you mean \"kv_heads\"?\n"
             "f.yaml:2:64: kv_heads: 0 is less than 1\n"
             "f.yaml:3:26: sinks: must be smaller than window\n"
-            "f.yaml:4:3: unknown key \"labels\" of the grid; known keys: attention, position, cache, tags\n"
+            "f.yaml:4:3: unknown key \"labels\" of the grid; known keys: model, attention, position, cache, tags\n"
             "f.yaml:6:5: an arm: expected a map, got text \"mha\"; write {attention: NAME, cache: NAME}\n"
             "f.yaml:7:6: unknown key \"cach\" of an arm; did you mean \"cache\"?\n"
             "f.yaml:8:12: name: expected text, got 3; put it in quotes\n"
@@ -149,7 +150,7 @@ TEST(Arms, EveryProblemIsReportedAtOnce) {
 
 TEST(Arms, ThereMustBeSomeButNotTooMany) {
   EXPECT_EQ(arms_error("[]"), "f.yaml:1:1: no arm is left to run; give arms a grid or a list");
-  EXPECT_EQ(arms_error("grid:\n"), "f.yaml:1:1: the grid is empty; name attention, position or cache");
+  EXPECT_EQ(arms_error("grid:\n"), "f.yaml:1:1: the grid is empty; name model, attention, position or cache");
   EXPECT_EQ(arms_error("grid: {cache: []}"), "f.yaml:1:15: cache: the list is empty");
   EXPECT_EQ(arms_error("x: 1\n"), "f.yaml:1:1: unknown key \"x\" of arms; known keys: grid, list, exclude");
   std::string list = "[mha";
@@ -342,6 +343,56 @@ TEST(Layers, WhatWasWrittenIsKept) {
   EXPECT_EQ(cache_of("{sink: {window: 8, sinks: 4}}").written().dump(), R"({"sink":{"window":8,"sinks":4}})");
   EXPECT_EQ(cache_of("{layers: {2-: {window: {window: 8}}, 0: window}, full: {}}").written().dump(),
             R"({"full":{},"layers":{"2-":{"window":{"window":8}},"0":"window"}})");
+}
+
+TEST(Arms, AModelIsAnAxisWhoseKeysAreInTheName) {
+  const std::string two =
+      "grid: {model: [{hidden_size: 32, head_dim: 8}, {hidden_size: 64, head_dim: 8}], cache: full}";
+  EXPECT_EQ(names_of(two), (Names{"mha/rope/full/model(hidden_size=32)", "mha/rope/full/model(hidden_size=64)"}));
+  EXPECT_EQ(names_of("grid: {model: [{}, {hidden_size: 64}]}"), (Names{"mha/rope/full", "mha/rope/full/model"}));
+  EXPECT_EQ(names_of("{grid: {model: [{hidden_size: 32}, {hidden_size: 64}]}, exclude: [{model: {hidden_size: 64}}]}"),
+            (Names{"mha/rope/full/model"}));
+  const std::vector<Arm> listed =
+      arms_of("[{model: {hidden_size: 32}, train: {steps: 3}}, {train: none, cache: full}]");
+  EXPECT_EQ(listed[0].name, "mha/rope/full/model/train");
+  EXPECT_EQ(listed[1].name, "mha/rope/full/train=none");
+  EXPECT_EQ(listed[0].model.find("hidden_size")->text(), "32");
+  EXPECT_TRUE(listed[1].model.is_null());
+}
+
+TEST(Arms, AModelThatIsChangedMayHaveAnotherAttention) {
+  const ArmDefaults defaults{.attention = "gqa", .changed_attention = [](const config::Node& model) -> std::string {
+                               if (model.find("bad") != nullptr) throw Error(model.mark().text(), "it is bad");
+                               return "mqa";
+                             }};
+  const std::vector<Arm> arms = arms_of("grid: {model: [{}, {num_key_value_heads: 1}]}", defaults);
+  EXPECT_EQ(arms[0].name, "gqa/rope/full");
+  EXPECT_EQ(arms[1].name, "mqa/rope/full/model");
+  EXPECT_EQ(error_of([&] { (void)arms_of("[{model: {bad: 1}}]", defaults); }), "f.yaml:1:10: it is bad");
+}
+
+TEST(Arms, WhatIsNoModelAndNoTrainingIsRefused) {
+  EXPECT_EQ(arms_error("[{model: 3}]"),
+            "f.yaml:1:10: model: expected keys of the model, got 3; write {hidden_size: 64}");
+  EXPECT_EQ(arms_error("grid: {model: []}"), "f.yaml:1:15: model: the list is empty");
+  EXPECT_EQ(
+      arms_error("[{train: soon}]"),
+      "f.yaml:1:10: train: expected keys of train, got text \"soon\"; write {steps: 500}, or none for an arm that is "
+      "not trained");
+}
+
+TEST(Arms, KeysOfAnArmsTrainingTakeThePlaceOfTheExperiments) {
+  const auto keys = [](const std::string& of_experiment, const std::string& of_arm) {
+    const config::Node merged =
+        merged_train(config::parse_text(of_experiment, "f.yaml"), config::parse_text(of_arm, "f.yaml"));
+    std::string text;
+    for (const auto& entry : merged.entries()) text += entry.key + "=" + entry.value.text() + " ";
+    return text;
+  };
+  EXPECT_EQ(keys("{batch: 8, steps: 100, clip: 1}", "{clip: 0, dropout: 0.1}"),
+            "batch=8 steps=100 clip=0 dropout=0.1 ");
+  EXPECT_EQ(keys("{batch: 8, steps: 100}", "{tokens: 5M}"), "batch=8 tokens=5M ") << "one length of a run";
+  EXPECT_EQ(keys("{batch: 8, clip: 1}", "{clip: ~}"), "batch=8 ") << "a key without a value is not there";
 }
 
 }  // namespace

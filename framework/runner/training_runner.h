@@ -1,0 +1,49 @@
+// Runs the trainings of a study, a process at a time, before anything is measured: the weights that arms are measured
+// with, a row for every arm and seed, and of several learning rates the best. What an earlier run has finished is not
+// trained again, and what it had begun goes on from its last kept state.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "report/read/training_record.h"
+#include "runner/progress.h"
+#include "runner/trial_runner.h"
+#include "study/plan.h"
+
+namespace attnlab::experiment {
+
+class TrainingRunner {
+ public:
+  /// `results`: the folder of the run. Rows and weights are handed to `trials`.
+  TrainingRunner(const Plan& plan, std::filesystem::path results, TrialRunner& trials, Progress& progress);
+
+  /// Trials that are shown as still to come.
+  void expect();
+  /// Until all are done, or the run has to stop.
+  void run();
+
+ private:
+  [[nodiscard]] bool is_done(const PlannedTraining& training) const;
+  // Leaves a record, unless the run is interrupted.
+  void train(std::size_t training);
+  void show_step(const PlannedTraining& training);
+  // The rows of arms whose model cannot be made.
+  void keep_failed_arms();
+  [[nodiscard]] bool can_settle(const TrainingGroup& group) const;
+  // Of trainings that have ended: the rate that is kept, the rows of its arms, their weights.
+  void settle(const TrainingGroup& group);
+  [[nodiscard]] double best_rate(const TrainingGroup& group) const;
+  [[nodiscard]] report::TrialResult row_of(std::size_t arm, const PlannedTraining& training,
+                                           const report::TrainingRecord& record) const;
+
+  const Plan& plan_;
+  std::filesystem::path results_;
+  TrialRunner& trials_;
+  Progress& progress_;
+  std::map<std::string, report::TrainingRecord> records_;  // by id
+};
+
+}  // namespace attnlab::experiment
