@@ -145,8 +145,9 @@ void check_model(PlannedArm& arm, const Plan& plan) {
 
 // Arms that differ in their caches only are tried once.
 void try_its_training(PlannedArm& arm, const Plan& plan) {
+  arm.training_key = training_key(arm);
   const auto like = std::ranges::find_if(
-      plan.arms, [&](const PlannedArm& other) { return other.tried && share_training(other, arm); });
+      plan.arms, [&](const PlannedArm& other) { return other.tried && other.training_key == arm.training_key; });
   arm.tried = like == plan.arms.end() ? try_training(plan, arm) : like->tried;
   arm.failed = arm.tried->failed;
   for (const Problem& problem : arm.tried->refused)

@@ -53,6 +53,7 @@ struct PlannedArm {
   int threads = 1;
   int kv_heads = 0;  // as the model has them in the end; 0: none, or not the same in every layer
   ArmCost cost;
+  std::string training_key;            // equal in arms that share one; empty: it is not trained
   std::optional<TrainingTrial> tried;  // of its training, where it has one
   std::string identity;                // a hash of the arm with all its options, and of its plugins' files
 

@@ -79,17 +79,6 @@ void check_tokenizers(const std::vector<std::shared_ptr<const TrainedAs>>& all, 
   }
 }
 
-// What of an arm its training depends on, but for files and seed.
-ordered_json key_of(const PlannedArm& arm) {
-  const ordered_json described = describe_arm(arm.resolved);
-  return {{"attention", described.at("attention")},
-          {"position", described.at("position")},
-          {"model", arm.source->changed_keys()},
-          {"threads", arm.threads},
-          {"train", training::describe_train(arm.trained->choice)},
-          {"task", arm.trained->task_digest}};
-}
-
 ordered_json problem_json(const Problem& problem) {
   return {problem.where, problem.what, problem.remedy};
 }
@@ -170,8 +159,15 @@ TrainingTrial try_training(const Plan& plan, const PlannedArm& arm) {
   return trial;
 }
 
-bool share_training(const PlannedArm& one, const PlannedArm& other) {
-  return one.trained == other.trained && one.trained != nullptr && key_of(one) == key_of(other);
+std::string training_key(const PlannedArm& arm) {
+  const ordered_json described = describe_arm(arm.resolved);
+  return ordered_json{{"attention", described.at("attention")},
+                      {"position", described.at("position")},
+                      {"model", arm.source->changed_keys()},
+                      {"threads", arm.threads},
+                      {"train", training::describe_train(arm.trained->choice)},
+                      {"task", arm.trained->task_digest}}
+      .dump();
 }
 
 void plan_trainings(Plan& plan) {
@@ -179,7 +175,7 @@ void plan_trainings(Plan& plan) {
   for (std::size_t index = 0; index < plan.arms.size(); ++index) {
     const PlannedArm& arm = plan.arms[index];
     if (!arm.refused.empty() || !arm.failed.empty() || arm.trained == nullptr) continue;
-    const auto [found, is_new] = groups.try_emplace(key_of(arm).dump(), plan.groups.size());
+    const auto [found, is_new] = groups.try_emplace(arm.training_key, plan.groups.size());
     if (is_new) plan.groups.push_back({.parameters = arm.tried->parameters});
     plan.groups[found->second].arms.push_back(index);
   }

@@ -78,8 +78,8 @@ struct TrainingTrial {
 /// To be called while no threads run.
 [[nodiscard]] TrainingTrial try_training(const Plan& plan, const PlannedArm& arm);
 
-/// Whether one training does for both: they differ in their caches only.
-[[nodiscard]] bool share_training(const PlannedArm& one, const PlannedArm& other);
+/// What of an arm its training depends on, but for files and seed: the same in arms that differ in their caches only.
+[[nodiscard]] std::string training_key(const PlannedArm& arm);
 
 /// Groups and trainings of the arms that run, without ids: those come with the plan's identity.
 void plan_trainings(Plan& plan);
