@@ -1,7 +1,6 @@
 #include "runner/trial_worker.h"
 
 #include <malloc.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -18,6 +17,7 @@
 
 #include "base/plugin_call.h"
 #include "conformance/arm_check.h"
+#include "machine/data_limit.h"
 #include "parallel/parallel.h"
 #include "report/read/format.h"
 #include "runner/run_training.h"
@@ -36,26 +36,6 @@ double peak_rss() {
   return 0;
 }
 
-// While it lives the process can have no more private memory than the limit, so that what needs more fails where it
-// asks, and can still say so. What is mapped from files is watched by the parent.
-class MemoryLimit {
- public:
-  explicit MemoryLimit(std::uint64_t bytes) {
-    if (bytes == 0 || getrlimit(RLIMIT_DATA, &before_) != 0) return;
-    const rlimit tight{std::min<rlim_t>(bytes, before_.rlim_max), before_.rlim_max};
-    is_set_ = setrlimit(RLIMIT_DATA, &tight) == 0;
-  }
-  ~MemoryLimit() {
-    if (is_set_) setrlimit(RLIMIT_DATA, &before_);
-  }
-  MemoryLimit(const MemoryLimit&) = delete;
-  MemoryLimit& operator=(const MemoryLimit&) = delete;
-
- private:
-  rlimit before_{};
-  bool is_set_ = false;
-};
-
 class Worker {
  public:
   Worker(const Plan& plan, const TrialStart& start)
@@ -70,7 +50,7 @@ class Worker {
   report::TrialResult answer(const TrialRequest& request) {
     report::TrialResult result = trial_frame(plan_, arm_, request.planned_case, seed_, static_cast<int>(request.round));
     try {
-      const MemoryLimit limit(plan_.spec.limits.memory);
+      const DataLimit limit(plan_.spec.limits.memory);
       switch (request.what) {
         case TrialRequest::What::prepare:
           prepare();

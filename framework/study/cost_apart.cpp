@@ -1,12 +1,10 @@
 #include "study/cost_apart.h"
 
 #include <fcntl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
-#include <algorithm>
-
 #include "base/line_process.h"
+#include "machine/data_limit.h"
 #include "machine/memory.h"
 #include "parallel/parallel.h"
 
@@ -15,15 +13,9 @@ namespace {
 
 constexpr double kMostSeconds = 10;  // of all passes; they take milliseconds
 
-// What a plugin says, and what it takes: nothing of it is the plan's.
-void keep_to_itself(const model::Decoder& decoder) {
+// What a plugin says: nothing of it is the plan's.
+void keep_to_itself() {
   set_threads(1);  // those of the parent are not there
-  const rlim_t most = static_cast<rlim_t>(memory_limit_bytes()) + decoder.weight_bytes();
-  rlimit limit{};
-  if (getrlimit(RLIMIT_DATA, &limit) == 0) {
-    limit.rlim_cur = std::min(most, limit.rlim_max);
-    (void)setrlimit(RLIMIT_DATA, &limit);
-  }
   const int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
   for (const int stream : {STDOUT_FILENO, STDERR_FILENO})
     if (nowhere >= 0) dup2(nowhere, stream);
@@ -33,7 +25,8 @@ void keep_to_itself(const model::Decoder& decoder) {
 
 ArmCost cost_apart(model::Decoder& decoder, int length) {
   LineProcess process([&](const LineProcess::Send& send) {
-    keep_to_itself(decoder);
+    keep_to_itself();
+    const DataLimit limit(memory_limit_bytes() + decoder.weight_bytes());
     send(nlohmann::json(cost_of(decoder, length)).dump());
   });
   if (const auto line = process.next(kMostSeconds)) try {
