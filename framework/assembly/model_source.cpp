@@ -105,10 +105,14 @@ model::WeightStore ModelSource::weights(std::uint64_t seed, bool allow_nonfinite
   return {model::Checkpoint::open(path_), config_, allow_nonfinite};
 }
 
+fs::path ModelSource::text_folder() const {
+  if (!tokenizer_.empty()) return tokenizer_;
+  return byte_vocabulary_ > 0 || is_random_ ? fs::path() : path_;
+}
+
 std::unique_ptr<model::Tokenizer> ModelSource::tokenizer() const {
-  if (!tokenizer_.empty()) return model::load_tokenizer(tokenizer_);
-  if (byte_vocabulary_ > 0) return model::byte_tokenizer(byte_vocabulary_);
-  return path_.empty() || is_random_ ? model::byte_tokenizer(config_.vocab_size) : model::load_tokenizer(path_);
+  if (const fs::path folder = text_folder(); !folder.empty()) return model::load_tokenizer(folder);
+  return model::byte_tokenizer(byte_vocabulary_ > 0 ? byte_vocabulary_ : config_.vocab_size);
 }
 
 }  // namespace attnlab::experiment

@@ -51,7 +51,9 @@ class ATTNLAB_API ModelSource {
   [[nodiscard]] const std::filesystem::path& tokenizer_folder() const noexcept { return tokenizer_; }
   /// What with_keys changed: {"hidden_size": 64}.
   [[nodiscard]] nlohmann::ordered_json changed_keys() const;
-  /// Of the folder; one token per byte for other models.
+  /// The folder whose tokenizer cuts the model's text; empty: its ids are bytes.
+  [[nodiscard]] std::filesystem::path text_folder() const;
+  /// Of that folder; one token per byte for other models.
   [[nodiscard]] std::unique_ptr<model::Tokenizer> tokenizer() const;
 
  private:

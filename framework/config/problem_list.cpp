@@ -30,6 +30,12 @@ void ProblemList::add(const ProblemList& others) {
   entries_.insert(entries_.end(), others.entries_.begin(), others.entries_.end());
 }
 
+ProblemList ProblemList::without(const Mark& mark) const {
+  ProblemList others = *this;
+  std::erase_if(others.entries_, [&](const Entry& entry) { return entry.mark == mark; });
+  return others;
+}
+
 std::vector<Problem> ProblemList::sorted() const {
   std::vector<std::string> files;
   const auto order = [&](const Entry& entry) {

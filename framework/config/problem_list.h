@@ -19,6 +19,8 @@ class ATTNLAB_API ProblemList {
   void add(const Mark& mark, const Error& error);
   void add(const ProblemList& others);
 
+  /// Those of other places.
+  [[nodiscard]] ProblemList without(const Mark& mark) const;
   [[nodiscard]] bool empty() const noexcept { return entries_.empty(); }
   [[nodiscard]] std::size_t size() const noexcept { return entries_.size(); }
   /// Sorted by line and column, files in the order of their first problem, the same line only once.

@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <optional>
 
+#include "base/sha256.h"
 #include "study/study_inputs.h"
 
 namespace attnlab::experiment {
@@ -72,6 +73,12 @@ report::ArmLayout layout_of(const PlannedArm& arm) {
   if (arm.kv_heads > 0) layout.numbers["kv_heads"] = arm.kv_heads;
   if (arm.arm.threads > 0) layout.numbers["threads"] = arm.threads;
   const ordered_json changed = arm.source->changed_keys();
+  layout.but_for_cache = sha256_of_text(ordered_json{
+      {"attention", layout.resolved.at("attention")},
+      {"position", layout.resolved.at("position")},
+      {"model", changed},
+      {"threads", arm.threads},
+      {"training", arm.training_key}}.dump());
   for (const auto& [key, value] : changed.items())
     if (const auto number = number_in(value)) layout.numbers["model." + key] = *number;
   return layout;

@@ -12,6 +12,7 @@
 
 #include "base/file_hashes.h"
 #include "base/sha256.h"
+#include "model/tokenizers/tokenizer.h"
 #include "study/plan.h"
 #include "training/trained_checkpoint.h"
 
@@ -42,7 +43,7 @@ ordered_json model_identity(const ModelSource& source, FileHashes& files) {
 // Where texts are not cut as the model's own folder says.
 ordered_json tokenizer_identity(const ModelSource& source, FileHashes& files) {
   std::vector<std::string> hashes;
-  for (const std::filesystem::path& file : training::tokenizer_files(source.tokenizer_folder()))
+  for (const std::filesystem::path& file : model::tokenizer_files(source.tokenizer_folder()))
     hashes.push_back(files.quick(file));
   return hashes;
 }

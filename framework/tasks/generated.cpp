@@ -102,6 +102,7 @@ std::vector<TokenId> draw_distinct(TokenId first, TokenId end, int count, SplitM
 
 void ask(std::span<const TokenId> answer, TokenId marker, Feed feed, TokenId blank, Example& to) {
   to.targets.assign(to.input.size(), kNoTarget);
+  to.question = std::ssize(to.input);
   to.input.push_back(marker);
   if (feed == Feed::blank) to.targets.push_back(kNoTarget);
   for (std::size_t i = 0; i < answer.size(); ++i) {

@@ -16,11 +16,12 @@ namespace attnlab::tasks {
 namespace {
 
 constexpr std::int64_t kBlock = 1000;
-constexpr std::string_view kShare = "share";
+constexpr std::string_view kShare = "share", kWeight = "weight";
 
 struct MixPart {
   std::unique_ptr<Task> task;
   double share = 0;
+  double weight = 1;
   std::int64_t first = 0, end = 0;  // of a block
 };
 
@@ -56,6 +57,7 @@ class MixTask final : public Task {
     SplitMix64 own(seed, static_cast<std::uint64_t>(part - parts_.begin()));
     const std::uint64_t own_seed = own.next();
     part->task->example(own_seed, split, example_index(*part->task, own_seed, split, number), to);
+    to.weight *= part->weight;
   }
 
  private:
@@ -65,20 +67,25 @@ class MixTask final : public Task {
 
 // A task and its share; no task where a problem was added.
 MixPart read_part(const config::Node& item, const TaskReading& reading) {
-  const auto refuse = [&](const config::Mark& where) {
-    reading.problems.add(where, "mix: a task needs a share above 0", "write {TASK: {OPTION: VALUE}, share: 0.5}");
+  const auto refuse = [&](const config::Mark& where, std::string_view key) {
+    reading.problems.add(where, fmt::format("mix: a task needs a {} above 0", key),
+                         key == kShare ? "write {TASK: {OPTION: VALUE}, share: 0.5}"
+                                       : "write {TASK: {OPTION: VALUE}, share: 0.5, weight: 10}");
   };
   MixPart part;
-  if (const config::Node* share = item.find(kShare); share == nullptr)
-    refuse(item.mark());
-  else if (const auto read = config::as_real(*share, kShare, reading.problems, 0, 1e9); read == 0.0)
-    refuse(share->mark());
-  else
-    part.share = read.value_or(0);
+  const auto read_positive = [&](std::string_view key, double& to) {
+    const config::Node* written = item.find(key);
+    if (written == nullptr) return false;
+    to = config::as_real(*written, key, reading.problems, 0, 1e9).value_or(1);
+    if (to == 0.0) refuse(written->mark(), key);
+    return true;
+  };
+  if (!read_positive(kShare, part.share)) refuse(item.mark(), kShare);
+  read_positive(kWeight, part.weight);
   std::vector<config::Node::Entry> others = item.entries();
-  std::erase_if(others, [](const config::Node::Entry& entry) { return entry.key == kShare; });
+  std::erase_if(others, [](const config::Node::Entry& entry) { return entry.key == kShare || entry.key == kWeight; });
   const config::Node task = item.is_map() ? config::Node::map(item.mark(), std::move(others)) : item;
-  part.task = read_task(task, reading.problems, reading.base);
+  part.task = read_task(task, reading.problems, reading.base, reading.tokenizer);
   return part;
 }
 
@@ -114,6 +121,7 @@ TaskFacts mixed_facts(TaskFacts facts, const std::vector<MixPart>& parts, const 
     facts.files.insert(facts.files.end(), of.files.begin(), of.files.end());
     nlohmann::ordered_json item = of.resolved;
     item[std::string(kShare)] = part.share;
+    if (part.weight != 1) item[std::string(kWeight)] = part.weight;
     facts.resolved[facts.name].push_back(std::move(item));
     if (!of.ids_are_bytes && of.tokenizer.empty()) continue;
     if (text != nullptr && text->tokenizer != of.tokenizer)
@@ -152,15 +160,28 @@ nlohmann::ordered_json mix_item() {
   nlohmann::ordered_json item = one_task();
   item["properties"][std::string(kShare)] = {
       {"description", "Of all examples, relative to the other shares."}, {"type", "number"}, {"exclusiveMinimum", 0}};
+  item["properties"][std::string(kWeight)] = {
+      {"description",
+       "Of each of its targets in the loss, relative to 1 of the others: so that few answers count beside "
+       "many tokens of a text."},
+      {"type", "number"},
+      {"exclusiveMinimum", 0}};
+  // One task, whether it has a weight or not.
   item["required"] = {kShare};
-  item["minProperties"] = item["maxProperties"] = 2;
+  item.erase("minProperties");
+  item.erase("maxProperties");
+  item["if"] = {{"required", {kWeight}}};
+  item["then"] = {{"minProperties", 3}, {"maxProperties", 3}};
+  item["else"] = {{"minProperties", 2}, {"maxProperties", 2}};
   return item;
 }
 
-const RegisteredTask kMix{{.name = "mix",
-                           .doc = "Shares of other tasks: a list of {TASK: {OPTION: VALUE}, share: NUMBER}.",
-                           .make = make_mix,
-                           .item_schema = mix_item}};
+const RegisteredTask kMix{
+    {.name = "mix",
+     .doc = "Shares of other tasks: a list of {TASK: {OPTION: VALUE}, share: NUMBER}; `weight` beside the "
+            "share: of its targets in the loss.",
+     .make = make_mix,
+     .item_schema = mix_item}};
 
 }  // namespace
 }  // namespace attnlab::tasks

@@ -74,7 +74,10 @@ std::string question_of(const std::vector<std::string>& asked, int values) {
 class NeedleTexts {
  public:
   NeedleTexts(const NeedleOptions& options, std::shared_ptr<const TextTokenizer> tokenizer)
-      : options_(options), tokenizer_(std::move(tokenizer)), grammar_(english(kMostWords, 0.2)) {}
+      : options_(options),
+        tokenizer_(std::move(tokenizer)),
+        before_(tokenizer_->before_text()),
+        grammar_(english(kMostWords, 0.2)) {}
 
   // Tokens of the longest example without any filler, and of one sentence of it.
   int least_length() const {
@@ -84,7 +87,7 @@ class NeedleTexts {
     const std::vector<std::string> asked(options_.queries, "mountain");
     const int number = options_.digits + 2;
     const int needles = options_.keys + options_.queries * (options_.values - 1);
-    return needles * (key + number) + tokens(question_of(asked, options_.values)) +
+    return static_cast<int>(before_.size()) + needles * (key + number) + tokens(question_of(asked, options_.values)) +
            options_.queries * options_.values * number + 2 * filler;
   }
 
@@ -99,7 +102,7 @@ class NeedleTexts {
     const std::vector<double> depths = draw_depths(hidden.size(), draws);
     // What a tokenizer makes of the whole may be a little less, or more, than of its sentences.
     for (bool has_grown = false;;) {
-      const std::string text = hide(hidden, depths, filler) + question;
+      const std::string context = hide(hidden, depths, filler), text = context + question;
       const std::vector<TokenId> prompt = tokenizer_->encode(text);
       const auto asked = static_cast<std::ptrdiff_t>(prompt.size());
       std::vector<TokenId> ids = tokenizer_->encode(text + answer);
@@ -109,7 +112,7 @@ class NeedleTexts {
         const std::vector<TokenId> answers = tokenizer_->encode(answer);
         ids.insert(ids.end(), answers.begin(), answers.end());
       }
-      const auto surplus = static_cast<std::ptrdiff_t>(ids.size()) - 1 - options_.length;
+      const auto surplus = static_cast<std::ptrdiff_t>(before_.size() + ids.size()) - 1 - options_.length;
       if (surplus < 0) {
         filler.push_back(source.next());
         has_grown = true;
@@ -117,7 +120,10 @@ class NeedleTexts {
         filler.pop_back();
       } else {
         ids.erase(ids.begin(), ids.begin() + surplus);
-        fill(ids, asked - surplus, to);
+        ids.insert(ids.begin(), before_.begin(), before_.end());
+        const std::ptrdiff_t moved = std::ssize(before_) - surplus;
+        fill(ids, asked + moved, to);
+        to.question = std::min<std::int64_t>(asked, tokens(context)) + moved;
         return;
       }
     }
@@ -205,11 +211,17 @@ class NeedleTexts {
     to.targets.assign(to.input.size(), kNoTarget);
     to.optimum.assign(to.input.size(), 0.0);
     for (auto at = static_cast<std::size_t>(first); at < ids.size(); ++at)
-      if (tokenizer_->has_digit(ids[at])) to.targets[at - 1] = ids[at];
+      if (tokenizer_->has_digit(ids[at])) {
+        // Two numbers may stand in tokens side by side, of which the second has the blank: " 5678".
+        if (to.targets[at - 2] != kNoTarget && !tokenizer_->begins_with_digit(ids[at]))
+          to.next_answers.push_back(static_cast<std::int64_t>(at) - 1);
+        to.targets[at - 1] = ids[at];
+      }
   }
 
   NeedleOptions options_;
   std::shared_ptr<const TextTokenizer> tokenizer_;
+  std::vector<TokenId> before_;  // every text
   Grammar grammar_;
 };
 

@@ -58,9 +58,11 @@ void check_across(const TaskReading& reading) {
 }
 
 std::unique_ptr<Task> make_task(const TaskKind& kind, const Node& options, const config::Mark& where,
-                                const std::filesystem::path& base, ProblemList& problems) {
+                                const std::filesystem::path& base, const std::filesystem::path& tokenizer,
+                                ProblemList& problems) {
   const std::size_t before = problems.size();
-  TaskReading reading{.kind = kind, .node = options, .where = where, .base = base, .problems = problems};
+  TaskReading reading{
+      .kind = kind, .node = options, .where = where, .base = base, .problems = problems, .tokenizer = tokenizer};
   if (!kind.is_list()) {
     std::vector<std::string> keys;
     for (const config::Key& key : kind.keys) keys.emplace_back(key.name);
@@ -73,15 +75,16 @@ std::unique_ptr<Task> make_task(const TaskKind& kind, const Node& options, const
 
 }  // namespace
 
-std::unique_ptr<Task> read_task(const Node& node, ProblemList& problems, const std::filesystem::path& base) {
+std::unique_ptr<Task> read_task(const Node& node, ProblemList& problems, const std::filesystem::path& base,
+                                const std::filesystem::path& tokenizer) {
   if (const Node::Entry* entry = list_entry(node)) {
     const TaskKind* kind = find_task(entry->key, entry->key_mark, problems);
-    return make_task(*kind, entry->value, entry->key_mark, base, problems);
+    return make_task(*kind, entry->value, entry->key_mark, base, tokenizer, problems);
   }
   const auto choice = config::read_choice(node, "task", problems);
   if (!choice) return nullptr;
   const TaskKind* kind = find_task(choice->id, choice->where, problems);
-  return kind == nullptr ? nullptr : make_task(*kind, choice->options, choice->where, base, problems);
+  return kind == nullptr ? nullptr : make_task(*kind, choice->options, choice->where, base, tokenizer, problems);
 }
 
 std::unique_ptr<Task> read_task(const Node& node) {

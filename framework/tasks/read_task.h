@@ -13,9 +13,11 @@
 namespace attnlab::tasks {
 
 /// Null pointer where a problem was added, each with its place. Files are read here, so it takes as long as they are.
-/// Paths are relative to the file that the node stands in, else to `base`.
+/// Paths are relative to the file that the node stands in, else to `base`. `tokenizer`: a folder that cuts the texts of
+/// tasks which name none; empty: they are bytes.
 [[nodiscard]] ATTNLAB_API std::unique_ptr<Task> read_task(const config::Node& node, config::ProblemList& problems,
-                                                          const std::filesystem::path& base = {});
+                                                          const std::filesystem::path& base = {},
+                                                          const std::filesystem::path& tokenizer = {});
 /// The same; Error with all problems.
 [[nodiscard]] ATTNLAB_API std::unique_ptr<Task> read_task(const config::Node& node);
 

@@ -36,6 +36,7 @@ std::unique_ptr<Task> make_recall(const RecallOptions& options, const TaskReadin
                      to.input = std::move(example.tokens);
                      to.targets.assign(to.input.size(), kNoTarget);
                      to.optimum.assign(to.input.size(), 0.0);
+                     to.question = shape.prompt();
                      for (const RecallQuery& query : example.queries) to.targets[query.position] = query.value;
                    });
 }

@@ -33,10 +33,18 @@ struct Example {
   std::vector<TokenId> targets;  // [tokens]: the token asked for after input[i], or kNoTarget
   std::vector<double> optimum;   // [tokens]: -ln p(targets[i]) of the best predictor that sees input[0..i], 0 without
                                  // a target; empty where that is not known
+  std::int64_t question = 0;     // tokens before the question, which asks for what stands in them; 0: it has none
+  /// Indices of targets with which an answer begins that follows another one at once; all other answers begin where the
+  /// token before has no target.
+  std::vector<std::int64_t> next_answers;
+  double weight = 1;  // of each of its targets in a loss, which is their weighted mean
   void clear() noexcept {
     input.clear();
     targets.clear();
     optimum.clear();
+    next_answers.clear();
+    question = 0;
+    weight = 1;
   }
 };
 

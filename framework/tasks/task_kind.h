@@ -30,9 +30,10 @@ struct TaskReading {
   const config::Mark& where;          // of the task's name
   const std::filesystem::path& base;  // what paths are relative to that stand in no file
   config::ProblemList& problems;
-  OptionValues values;                    // those that were written, checked against the declarations
-  std::int64_t examples = kEndless;       // of the training split, where the kind takes the key
-  [[nodiscard]] TaskFacts facts() const;  // name, place, resolved options; the rest is the maker's
+  const std::filesystem::path& tokenizer;  // of texts that say no other; empty: bytes
+  OptionValues values;                     // those that were written, checked against the declarations
+  std::int64_t examples = kEndless;        // of the training split, where the kind takes the key
+  [[nodiscard]] TaskFacts facts() const;   // name, place, resolved options; the rest is the maker's
 };
 
 /// Everything about a task that is known without an entry of it.

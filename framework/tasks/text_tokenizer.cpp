@@ -43,6 +43,12 @@ bool TextTokenizer::has_digit(TokenId id) const {
   return std::ranges::any_of(tokenizer_->decode({&id, 1}), is_digit);
 }
 
+bool TextTokenizer::begins_with_digit(TokenId id) const {
+  if (is_bytes()) return is_digit(static_cast<char>(id));
+  const std::string text = tokenizer_->decode({&id, 1});
+  return !text.empty() && is_digit(text.front());
+}
+
 IdText::IdText(const TextTokenizer& tokenizer, std::string_view text)
     : text_bytes_(static_cast<std::int64_t>(text.size())) {
   if (tokenizer.is_bytes())
@@ -68,18 +74,25 @@ void IdText::append_to(std::vector<TokenId>& to, std::int64_t first, std::int64_
 config::Key tokenizer_key() {
   return {.name = "tokenizer",
           .type = config::KeyType::path,
-          .doc = "bytes, where id i is the byte i, or a folder with a tokenizer. Default: bytes."};
+          .doc =
+              "bytes, where id i is the byte i, or a folder with a tokenizer. Default: bytes; in the workload answers "
+              "the model's."};
 }
 
 std::shared_ptr<const TextTokenizer> read_tokenizer(const TaskReading& reading) {
   const config::Node* node = reading.node.find(tokenizer_key().name);
-  if (node == nullptr || node->text() == kBytes) return std::make_shared<TextTokenizer>();
-  const auto folder = config::read_path(*node, "tokenizer", reading.base, config::PathKind::any, reading.problems);
-  if (!folder) return nullptr;
+  std::filesystem::path folder = reading.tokenizer;
+  if (node != nullptr) {
+    if (node->text() == kBytes) return std::make_shared<TextTokenizer>();
+    const auto named = config::read_path(*node, "tokenizer", reading.base, config::PathKind::any, reading.problems);
+    if (!named) return nullptr;
+    folder = *named;
+  }
+  if (folder.empty()) return std::make_shared<TextTokenizer>();
   try {
-    return std::make_shared<TextTokenizer>(*folder);
+    return std::make_shared<TextTokenizer>(folder);
   } catch (const Error& error) {
-    add_found(error, *folder, node->mark(), reading.problems);
+    add_found(error, folder, node != nullptr ? node->mark() : reading.where, reading.problems);
     return nullptr;
   }
 }

@@ -29,6 +29,7 @@ class TextTokenizer {
   /// What a folder's tokenizer puts before a text; nothing before bytes.
   [[nodiscard]] std::vector<TokenId> before_text() const;
   [[nodiscard]] bool has_digit(TokenId id) const;
+  [[nodiscard]] bool begins_with_digit(TokenId id) const;
   /// Ids of texts of ASCII are below.
   [[nodiscard]] int vocab_size() const { return is_bytes() ? 128 : tokenizer_->vocab_size(); }
 

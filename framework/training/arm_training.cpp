@@ -1,4 +1,5 @@
 #include "training/arm_training.h"
+#include "model/tokenizers/tokenizer.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -65,7 +66,8 @@ std::string digest_of(const tasks::Task& task) {
   std::string data = task.facts().resolved.dump();
   for (const fs::path& path : task.facts().files) data += experiment::sha256_of_file(path);
   if (!task.facts().tokenizer.empty())
-    for (const fs::path& path : tokenizer_files(task.facts().tokenizer)) data += experiment::sha256_of_file(path);
+    for (const fs::path& path : model::tokenizer_files(task.facts().tokenizer))
+      data += experiment::sha256_of_file(path);
   return sha256_of_text(data);
 }
 
@@ -131,11 +133,11 @@ CheckpointParts ArmTraining::checkpoint() {
   // Whose ids the model was trained on, else that of the start.
   const tasks::TaskFacts& facts = input_.task.facts();
   if (!facts.tokenizer.empty())
-    parts.tokenizer_files = tokenizer_files(facts.tokenizer);
+    parts.tokenizer_files = model::tokenizer_files(facts.tokenizer);
   else if (facts.ids_are_bytes)
     parts.tokenizer = byte_tokenizer_json(config.vocab_size);
   else if (fs::is_directory(input_.source.path()))
-    parts.tokenizer_files = tokenizer_files(input_.source.path());
+    parts.tokenizer_files = model::tokenizer_files(input_.source.path());
   return parts;
 }
 

@@ -30,11 +30,6 @@ using nlohmann::ordered_json;
 constexpr const char* kEmbedding = "model.embed_tokens.weight";
 constexpr const char* kHead = "lm_head.weight";
 
-// generation_config.json says which tokens end a text.
-constexpr std::array kTokenizerFiles{"tokenizer.json",    "tokenizer.model",     "tokenizer_config.json",
-                                     "added_tokens.json", "vocab.json",          "special_tokens_map.json",
-                                     "merges.txt",        "chat_template.jinja", "generation_config.json"};
-
 [[noreturn]] void fail_writing_to(const fs::path& path, const std::error_code& code) {
   throw Error(path.string(), "cannot be written: " + code.message(),
               code == std::errc::no_space_on_device ? "free some space there" : "");
@@ -183,13 +178,6 @@ ordered_json config_of_start(const fs::path& start, model::Architecture architec
   if (config.contains("dtype")) config["dtype"] = "float32";  // its newer name
   for (const auto& [key, value] : changed.items()) config[key] = value;
   return config;
-}
-
-std::vector<fs::path> tokenizer_files(const fs::path& folder) {
-  std::vector<fs::path> files;
-  for (const char* name : kTokenizerFiles)
-    if (fs::is_regular_file(folder / name)) files.push_back(folder / name);
-  return files;
 }
 
 void write_checkpoint(const fs::path& folder, const CheckpointParts& parts, std::span<const TrainedTensor> tensors) {

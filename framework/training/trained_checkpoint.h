@@ -34,9 +34,6 @@ struct CheckpointParts {
                                                                  std::span<const TrainedTensor> tensors,
                                                                  const nlohmann::ordered_json& changed = {});
 
-/// The files of a folder that say how its model's text is cut, and how it is continued; none where it has none.
-[[nodiscard]] ATTNLAB_API std::vector<std::filesystem::path> tokenizer_files(const std::filesystem::path& folder);
-
 /// Writes the folder under another name beside `folder`, then renames. A kill at any instant leaves the checkpoint that
 /// was there, or the new one. Error where it cannot be written; what was there stays.
 ATTNLAB_API void write_checkpoint(const std::filesystem::path& folder, const CheckpointParts& parts,

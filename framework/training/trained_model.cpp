@@ -87,6 +87,7 @@ BatchLoss TrainedModel::run(std::span<const TrainingSequence> batch, double weig
       tokens += std::ssize(batch[end++].input);
     const BatchLoss part = run_part(batch.subspan(first, end - first), weight, with_gradients);
     all.sum += part.sum;
+    all.weights += part.weights;
     all.predicted += part.predicted;
     all.correct += part.correct;
     first = end;
@@ -97,11 +98,12 @@ BatchLoss TrainedModel::run(std::span<const TrainingSequence> batch, double weig
 BatchLoss TrainedModel::run_part(std::span<const TrainingSequence> part, double weight, bool with_gradients) {
   std::vector<int> capacities;
   std::vector<model::SequenceTokens> input;
-  std::vector<model::TokenId> targets;
+  Targets targets;
   for (const TrainingSequence& sequence : part) {
     input.push_back({static_cast<int>(capacities.size()), sequence.input, Phase::last_prefill});
     capacities.push_back(static_cast<int>(sequence.input.size()));
-    targets.insert(targets.end(), sequence.targets.begin(), sequence.targets.end());
+    targets.tokens.insert(targets.tokens.end(), sequence.targets.begin(), sequence.targets.end());
+    targets.weights.insert(targets.weights.end(), sequence.targets.size(), sequence.weight);
   }
   // Batches are mostly alike: the caches keep their memory.
   if (!session_ || capacities != capacities_) session_.emplace(decoder_.make_session(capacities));
@@ -133,13 +135,13 @@ void TrainedModel::check_reached() const {
                   "its derivative is missing: the parameter would stay as it is");
 }
 
-BatchLoss TrainedModel::head(TensorView<const float, 2> hidden, std::span<const model::TokenId> targets, double weight,
+BatchLoss TrainedModel::head(TensorView<const float, 2> hidden, const Targets& targets, double weight,
                              TensorView<float, 2> of_hidden) {
   const std::int64_t vocab = decoder_.config().vocab_size, width = hidden.extent(1);
   const bool with_gradients = of_hidden.data() != nullptr;
   std::vector<std::int64_t> asked;
-  for (std::int64_t row = 0; row < std::ssize(targets); ++row)
-    if (targets[row] != kNoTarget) asked.push_back(row);
+  for (std::int64_t row = 0; row < std::ssize(targets.tokens); ++row)
+    if (targets.tokens[row] != kNoTarget) asked.push_back(row);
   BatchLoss all{.predicted = std::ssize(asked)};
   const std::int64_t most = std::max<std::int64_t>(1, kLogits / vocab);
   const TrainedMatrix matrix = parameters_.matrix(decoder_.head());
@@ -153,12 +155,14 @@ BatchLoss TrainedModel::head(TensorView<const float, 2> hidden, std::span<const 
     std::vector<RowLoss> losses(static_cast<std::size_t>(count));
     parallel_for(static_cast<int>((count + kRowsOfTask - 1) / kRowsOfTask), [&](int task, WorkerSlot) {
       for (std::int64_t i = task * kRowsOfTask; i < std::min((task + 1) * kRowsOfTask, count); ++i)
-        losses[i] = row_loss(std::span(logits).subspan(i * vocab, vocab), targets[asked[first + i]],
-                             static_cast<float>(weight), with_gradients);
+        losses[i] = row_loss(std::span(logits).subspan(i * vocab, vocab), targets.tokens[asked[first + i]],
+                             static_cast<float>(weight * targets.weights[asked[first + i]]), with_gradients);
     });
-    for (const RowLoss& loss : losses) {
-      all.sum += loss.loss;
-      all.correct += loss.is_correct ? 1 : 0;
+    for (std::int64_t i = 0; i < count; ++i) {
+      const double of_row = targets.weights[asked[first + i]];
+      all.sum += of_row * losses[i].loss;
+      all.weights += of_row;
+      all.correct += losses[i].is_correct ? 1 : 0;
     }
     if (!with_gradients) continue;
     DenseProduct product{.a = logits.data(),

@@ -22,11 +22,13 @@ using tasks::kNoTarget;
 struct TrainingSequence {
   std::span<const model::TokenId> input;
   std::span<const model::TokenId> targets;
+  double weight = 1;  // of each of its targets in the loss
 };
 
 /// What a batch came to.
 struct BatchLoss {
-  double sum = 0;              // of -ln p(target)
+  double sum = 0;              // of weight x -ln p(target)
+  double weights = 0;          // of all targets
   std::int64_t predicted = 0;  // targets
   std::int64_t correct = 0;    // of them: the token whose logit is larger than every other
 };
@@ -56,11 +58,15 @@ class ATTNLAB_API TrainedModel {
 
  private:
   static constexpr std::int64_t kTokens = 8192;
+  struct Targets {
+    std::vector<model::TokenId> tokens;  // [rows of the part]
+    std::vector<double> weights;         // [rows of the part]
+  };
 
   BatchLoss run(std::span<const TrainingSequence> batch, double weight, bool with_gradients);
   BatchLoss run_part(std::span<const TrainingSequence> part, double weight, bool with_gradients);
   // The loss of hidden states [tokens, hidden_dim]; of_hidden, where it has data, is added to.
-  BatchLoss head(TensorView<const float, 2> hidden, std::span<const model::TokenId> targets, double weight,
+  BatchLoss head(TensorView<const float, 2> hidden, const Targets& targets, double weight,
                  TensorView<float, 2> of_hidden);
   void check_reached() const;
 

@@ -35,21 +35,24 @@ struct Batch {
   std::vector<TrainingSequence> sequences;
   std::int64_t predicted = 0;
   std::int64_t tokens = 0;
+  double weights = 0;  // of what is predicted
   double optimum = 0;  // summed, where it is known
 
   void draw(const tasks::Task& task, std::uint64_t seed, tasks::Split split, std::int64_t first, std::int64_t count) {
     examples.resize(static_cast<std::size_t>(count));
     sequences.clear();
     predicted = tokens = 0;
-    optimum = 0;
+    weights = optimum = 0;
     for (std::int64_t i = 0; i < count; ++i) {
       tasks::Example& example = examples[i];
       example.clear();
       task.example(seed, split, tasks::example_index(task, seed, split, first + i), example);
-      sequences.push_back({example.input, example.targets});
+      sequences.push_back({example.input, example.targets, example.weight});
       tokens += std::ssize(example.input);
-      predicted += std::ssize(example.targets) - std::ranges::count(example.targets, kNoTarget);
-      for (const double nats : example.optimum) optimum += nats;
+      const std::int64_t asked = std::ssize(example.targets) - std::ranges::count(example.targets, kNoTarget);
+      predicted += asked;
+      weights += example.weight * static_cast<double>(asked);
+      for (const double nats : example.optimum) optimum += example.weight * nats;
     }
   }
 };
@@ -146,9 +149,9 @@ class Loop {
     const std::int64_t part = (choice_.batch + choice_.accumulate - 1) / choice_.accumulate;
     for (std::int64_t first = 0; first < choice_.batch; first += part) {
       const auto of_part = std::span(batch_.sequences).subspan(first, std::min(part, choice_.batch - first));
-      loss.sum += model_.accumulate(of_part, 1.0 / static_cast<double>(batch_.predicted)).sum;
+      loss.sum += model_.accumulate(of_part, 1.0 / batch_.weights).sum;
     }
-    result_.loss = loss.sum / static_cast<double>(batch_.predicted);
+    result_.loss = loss.sum / batch_.weights;
     const double norm = clipping_->clip(tensors_);
     if (!std::isfinite(result_.loss) || !std::isfinite(norm)) {
       result_.steps = step;  // which is not made
@@ -277,13 +280,15 @@ HeldOut evaluate(TrainedModel& model, const tasks::Task& task, std::int64_t batc
     drawn.draw(task, seed, tasks::Split::validation, first, std::min(batch, wanted - first));
     const BatchLoss loss = model.evaluate(drawn.sequences);
     all.sum += loss.sum;
+    all.weights += loss.weights;
     all.predicted += loss.predicted;
     all.correct += loss.correct;
     optimum += drawn.optimum;
   }
-  const auto predicted = static_cast<double>(std::max<std::int64_t>(1, all.predicted));
-  HeldOut held{.loss = all.sum / predicted, .accuracy = static_cast<double>(all.correct) / predicted};
-  if (task.facts().knows_optimum) held.above_optimum = held.loss - optimum / predicted;
+  if (all.predicted == 0) return {};
+  HeldOut held{.loss = all.sum / all.weights,
+               .accuracy = static_cast<double>(all.correct) / static_cast<double>(all.predicted)};
+  if (task.facts().knows_optimum) held.above_optimum = held.loss - optimum / all.weights;
   return held;
 }
 

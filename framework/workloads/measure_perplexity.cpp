@@ -149,9 +149,12 @@ std::int64_t run_window(model::Decoder& decoder, const std::vector<TokenId>& win
   scores.start_window();
   feed_prompt(decoder, session, 0, prompt, kPrefillChunk, [&](int first, TensorView<const float, 2> hidden) {
     if (whole) {
-      each_logits(decoder, hidden, [&](int row, std::span<const float> of_row) {
-        const std::size_t next = static_cast<std::size_t>(first + row) + 1;
-        if (next >= first_counted && next < window.size()) scores.count(of_row, window[next]);
+      // Where windows overlap, most rows predict what an earlier window has scored.
+      const std::int64_t from = std::max<std::int64_t>(0, static_cast<std::int64_t>(first_counted) - 1 - first);
+      if (from >= hidden.extent(0)) return;
+      each_logits(decoder, hidden.slice(from, hidden.extent(0) - from), [&](int row, std::span<const float> of_row) {
+        const std::size_t next = static_cast<std::size_t>(first + from + row) + 1;
+        if (next < window.size()) scores.count(of_row, window[next]);
       });
     } else if (first + hidden.extent(0) == static_cast<std::int64_t>(prompt.size())) {
       decoder.logits(hidden.slice(hidden.extent(0) - 1, 1), {logits.data(), {1, decoder.config().vocab_size}});
@@ -178,7 +181,7 @@ Measured measure_perplexity(model::Decoder& decoder, const model::Tokenizer& tok
                             const std::optional<Compression>& compression) {
   const int vocab = decoder.config().vocab_size;
   const TextWindows windows =
-      read_text_windows(workload.text, tokenizer, vocab, workload.context, workload.max_windows);
+      read_text_windows(workload.text, tokenizer, vocab, workload.context, workload.stride, workload.max_windows);
   Scores scores(baseline, identity_of(windows.all, vocab, workload.prefill));
   CacheUse use;
   std::int64_t read = 0;

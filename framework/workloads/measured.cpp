@@ -36,6 +36,7 @@ void Measured::add_cache(const CacheUse& use) {
 void Measured::add_scored(std::int64_t tokens, std::int64_t read, const CacheUse& use,
                           const std::optional<Compression>& compression) {
   add(std::string(report::kTokensScored), "", "none", static_cast<double>(tokens), true);
+  if (!compression && use.evicted == 0) details["keeps_every_row"] = true;
   if (compression && compression->drops_rows && use.evicted == 0) {
     details["evicted_nothing"] = true;
     details["notes"].push_back("evicted nothing");

@@ -31,8 +31,22 @@ ReadWorkload read_perplexity(MapReader& reader, const WorkloadReading& reading) 
   perplexity.prefill = prefill.value_or(perplexity.context);
   perplexity.says_prefill = reader.find("prefill") != nullptr;
   perplexity.max_windows = reader.count("max_windows").value_or(0);
+  perplexity.stride = reader.count("stride").value_or(0);
+  if (context && perplexity.stride >= *context)
+    reading.problems.add(reader.find("stride")->mark(),
+                         fmt::format("stride: {} is not less than the context of {}", perplexity.stride, *context),
+                         "windows without it stand side by side");
+  else if (prefill && *prefill < perplexity.context && perplexity.stride > perplexity.context - *prefill)
+    reading.problems.add(
+        reader.find("stride")->mark(),
+        fmt::format("stride: of {} tokens those of the prompt are never scored: a context of {} less "
+                    "a prefill of {} is {}",
+                    perplexity.stride, perplexity.context, *prefill, perplexity.context - *prefill),
+        fmt::format("give a stride of at most {}, a shorter prefill, or prefill: {}", perplexity.context - *prefill,
+                    kWholePrefill));
   std::string label = fmt::format("{}_context{}", perplexity.text.stem().string(), perplexity.context);
   if (perplexity.says_prefill) label += prefill_label(perplexity.prefill, perplexity.context);
+  if (perplexity.stride > 0) label += fmt::format("_stride{}", perplexity.stride);
   if (perplexity.max_windows > 0) label += fmt::format("_windows{}", perplexity.max_windows);
   return {{std::move(label)}, std::move(read)};
 }
@@ -50,6 +64,10 @@ const RegisteredWorkload kRegistered{
                   "Tokens of the window that are the prompt; the rest is fed one at a time, and only the rest is "
                   "scored. Required where a cache may drop or round rows; else, by default, the whole window is the "
                   "prompt and is scored."),
+              count_key(
+                  "stride",
+                  "Tokens from one window to the next, less than the context; only so many at the end of each are "
+                  "scored, so that all have a long context before them. Default: the windows stand side by side."),
               count_key("max_windows", "Windows at most; default: all of the text.")},
      .is_deterministic = true,
      .against_baseline = report::kKlToBaseline,
@@ -59,7 +77,7 @@ const RegisteredWorkload kRegistered{
 
 CaseSize PerplexityWorkload::size(std::size_t, ModelTexts& model) const {
   const TextWindows windows =
-      read_text_windows(text, model.tokenizer(), model.config().vocab_size, context, max_windows);
+      read_text_windows(text, model.tokenizer(), model.config().vocab_size, context, stride, max_windows);
   return {.longest = context, .windows = static_cast<std::int64_t>(windows.all.size())};
 }
 
@@ -77,7 +95,9 @@ Measured PerplexityWorkload::measure(std::size_t, const TrialContext& trial) con
 }
 
 std::map<std::string, double> PerplexityWorkload::numbers(std::size_t) const {
-  return {{"context", context}, {"prefill", prefill}};
+  std::map<std::string, double> numbers{{"context", context}, {"prefill", prefill}};
+  if (stride > 0) numbers["stride"] = stride;
+  return numbers;
 }
 
 std::map<std::string, std::string> PerplexityWorkload::data(FileHashes& files, const std::vector<std::int64_t>&) const {
@@ -93,6 +113,7 @@ void PerplexityWorkload::identify(nlohmann::ordered_json& identity, FileHashes& 
 
 void PerplexityWorkload::describe(nlohmann::ordered_json& planned, std::int64_t) const {
   planned.update({{"context", context}, {"prefill", prefill}});
+  if (stride > 0) planned["stride"] = stride;
 }
 
 // A quality of a smaller cache is that of tokens that read it. Without `prefill` a window is one prompt, which is

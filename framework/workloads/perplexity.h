@@ -18,6 +18,7 @@ class ATTNLAB_API PerplexityWorkload final : public Workload {
   int context = 0;  // tokens of a window, BOS included
   int prefill = 0;  // of these, the prompt; only what follows it is scored. `context`: the whole window is, but for BOS
   bool says_prefill = false;  // it was written; where a cache may drop or round rows it has to be
+  int stride = 0;             // from one window to the next, of which the last so many tokens are scored; 0: context
   int max_windows = 0;        // 0: all of the text
   std::string where;          // file:line:column, for what only the arms can tell
 

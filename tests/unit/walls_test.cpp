@@ -126,7 +126,7 @@ const std::vector<std::pair<std::string, std::set<std::string>>> kRooms{
      {"training", "assembly", "choices", "model", "registry", "core", "rows", "steps", "parallel", "base"}},
     {"study",
      {"workloads", "training", "tasks", "assembly", "choices", "machine", "model", "model/checkpoints", "model/config",
-      "registry", "config", "core", "parallel", "base", "report/read"}},
+      "model/tokenizers", "registry", "config", "core", "parallel", "base", "report/read"}},
     {"runner",
      {"study", "workloads", "training", "tasks", "conformance", "machine", "config", "parallel", "base", "report/read",
       "report/statistics", "report/summary", "report/pages"}},

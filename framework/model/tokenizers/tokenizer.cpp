@@ -1,6 +1,7 @@
 // Which tokenizer a folder has, and the one that needs no folder.
 #include "model/tokenizers/tokenizer.h"
 
+#include <array>
 #include <cstdio>
 #include <system_error>
 
@@ -17,6 +18,11 @@ namespace attnlab::model {
 using namespace tokenizer_parts;
 
 namespace {
+
+// generation_config.json says which tokens end a text.
+constexpr std::array kTokenizerFiles{"tokenizer.json",    "tokenizer.model",     "tokenizer_config.json",
+                                     "added_tokens.json", "vocab.json",          "special_tokens_map.json",
+                                     "merges.txt",        "chat_template.jinja", "generation_config.json"};
 
 constexpr TokenId kByteBos = 256;
 constexpr TokenId kByteEos = 257;
@@ -122,6 +128,13 @@ std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& folder) {
     if (auto tokenizer = load_sentencepiece_tokenizer_of(sentencepiece, json, files)) return tokenizer;
     throw;
   }
+}
+
+std::vector<std::filesystem::path> tokenizer_files(const std::filesystem::path& folder) {
+  std::vector<std::filesystem::path> files;
+  for (const char* name : kTokenizerFiles)
+    if (std::filesystem::is_regular_file(folder / name)) files.push_back(folder / name);
+  return files;
 }
 
 std::unique_ptr<Tokenizer> byte_tokenizer(int vocab_size) {

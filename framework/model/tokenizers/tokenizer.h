@@ -68,6 +68,9 @@ class ATTNLAB_API Tokenizer {
 /// Throws attnlab::Error with the file's path for what is missing, malformed or of a kind that is not supported.
 [[nodiscard]] ATTNLAB_API std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& folder);
 
+/// The files of a folder that say how its model's text is cut, and how it is continued; none where it has none.
+[[nodiscard]] ATTNLAB_API std::vector<std::filesystem::path> tokenizer_files(const std::filesystem::path& folder);
+
 /// One token per byte: ids 0 .. 255 are the bytes, 256 is BOS, 257 is EOS, each if vocab_size allows; higher ids
 /// have no meaning and decode to U+FFFD. With fewer than 256 ids, encode() throws attnlab::Error for a byte that
 /// has none (128 ids are enough for ASCII). vocab_size must be positive, else attnlab::Error.

@@ -36,7 +36,7 @@ std::string rounds_words(const Results& results) {
   if (layout.seeds.size() > 1) text += fmt::format("Seeds: {}. ", fmt::join(layout.seeds, ", "));
   text +=
       "Every round runs every arm once, in shuffled order, in a process that is started for that arm and round. What "
-      "is the same in every round by construction (bytes, perplexity, recall) is measured once.";
+      "is the same in every round by construction (bytes, perplexity, right answers) is measured once.";
   return text;
 }
 
@@ -99,7 +99,8 @@ std::string quality_words() {
       "Intervals of perplexity, NLL, KL and the same top token are from a bootstrap over the windows of the text, "
       "drawn "
       "alike for all arms: BCa for a figure, studentised max-T over all arms for the ratios. Fewer than {} windows get "
-      "no interval. Recall is a share over its examples: Wilson's interval with the examples' effective number of "
+      "no interval. Recall and right answers are shares over examples: Wilson's interval with the examples' effective "
+      "number of "
       "queries, and ratios paired by example, from {} examples on.",
       kLeastWindows, kLeastExamples);
 }

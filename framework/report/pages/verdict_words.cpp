@@ -1,6 +1,7 @@
 #include "report/pages/verdict_words.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <map>
 #include <set>
@@ -19,8 +20,9 @@ namespace {
 constexpr std::size_t kMostSentences = 8;
 constexpr std::size_t kMostArmsOneByOne = 5;
 // A sentence that begins with one of these, and not with the name of an arm, begins with a capital letter.
-constexpr const char* kOwnWords[] = {"with ",    "none of ", "perplexity against ", "decode speed ", "prefill speed ",
-                                     "recall: ", "the ",     "no verdict "};
+constexpr const char* kOwnWords[] = {"with ",           "none of ",       "perplexity against ",
+                                     "decode speed ",   "prefill speed ", "recall: ",
+                                     "right answers: ", "the ",           "no verdict "};
 constexpr double kOneStory = 0.05;             // cases whose ratios are as close tell the same
 constexpr double kLeastShownChange = 0.00005;  // below, a change is written as none
 
@@ -61,6 +63,15 @@ std::string count_words(std::size_t count, const char* one, const char* many) {
   return count == 1 ? fmt::format("1 {}", one) : fmt::format("{} {}", count, many);
 }
 
+// Shares of right answers, and how sentences name them.
+struct Answered {
+  std::string_view metric;
+  const char* noun;
+  const char* verb;
+};
+constexpr std::array kAnswered = {Answered{kRecallAccuracy, "recall", "recalled"},
+                                  Answered{kAnswerAccuracy, "right answers", "answered"}};
+
 bool is_better_row(const SummaryRow* row) {
   return row->is_marked && (row->better == "higher") == (row->ratio->median > 1);
 }
@@ -79,7 +90,7 @@ class Verdict {
     decode_ = headline_case(kDecode);
     prefill_ = headline_case(kPrefill);
     perplexity_ = headline_case(kPerplexity);
-    recall_ = headline_case(kRecallAccuracy);
+    for (const Answered& one : kAnswered) answered_.push_back(headline_case(one.metric));
   }
 
   std::vector<std::string> sentences() {
@@ -262,20 +273,23 @@ class Verdict {
            (cases.size() < rows.size() ? fmt::format(" ({})", fmt::join(cases, ", ")) : std::string());
   }
 
-  [[nodiscard]] std::string recall(const std::string& arm) const {
+  [[nodiscard]] std::string answered(const std::string& arm, std::size_t index) const {
+    const std::string_view metric = kAnswered[index].metric;
+    const char* noun = kAnswered[index].noun;
+    const CaseLayout* headline = answered_[index];
     const auto words = [&](const SummaryRow& mine) {
       const CaseLayout entry{mine.workload, mine.case_name};
-      const SummaryRow* theirs = row(results_.layout.baseline, &entry, kRecallAccuracy);
+      const SummaryRow* theirs = row(results_.layout.baseline, &entry, metric);
       return fmt::format("{} against {}", format_value(mine.estimate.median, "share"),
                          theirs == nullptr ? "none" : format_value(theirs->estimate.median, "share"));
     };
-    const Rows rows = over_cases(arm, kRecallAccuracy);
-    const SummaryRow* mine = row(arm, recall_, kRecallAccuracy);
+    const Rows rows = over_cases(arm, metric);
+    const SummaryRow* mine = row(arm, headline, metric);
     if (mine != nullptr && (rows.empty() || is_one_story(rows)) &&
-        row(results_.layout.baseline, recall_, kRecallAccuracy) != nullptr)
-      return fmt::format("recall {}{}{}", words(*mine), where(*recall_, kRecallAccuracy),
+        row(results_.layout.baseline, headline, metric) != nullptr)
+      return fmt::format("{} {}{}{}", noun, words(*mine), where(*headline, metric),
                          idle_words(rows.empty() ? Rows{mine} : rows));
-    return rows.empty() ? "" : "recall " + range_words(rows, words) + idle_words(rows);
+    return rows.empty() ? "" : fmt::format("{} {}{}", noun, range_words(rows, words), idle_words(rows));
   }
 
   [[nodiscard]] std::string compared(const std::string& arm) const {
@@ -287,7 +301,7 @@ class Verdict {
     clauses.push_back(speed(arm, prefill_, kPrefill, "prefills", "prefill"));
     if (decoding.empty()) clauses.push_back(memory);
     clauses.push_back(quality(arm));
-    clauses.push_back(recall(arm));
+    for (std::size_t i = 0; i < kAnswered.size(); ++i) clauses.push_back(answered(arm, i));
     clauses.push_back(trained_words(results_, arm));
     std::erase(clauses, std::string());
     if (clauses.empty()) return {};
@@ -313,7 +327,7 @@ class Verdict {
     add_figure(prefill_, kPrefill);
     add_figure(decode_ != nullptr ? decode_ : prefill_, kKvBytes);
     add_figure(perplexity_, kPerplexity);
-    add_figure(recall_, kRecallAccuracy);
+    for (std::size_t i = 0; i < kAnswered.size(); ++i) add_figure(answered_[i], kAnswered[i].metric);
     if (const std::string trained = trained_figure(results_, arm); !trained.empty()) clauses.push_back(trained);
     return clauses.empty() ? "" : fmt::format("{}: {}", one_line(arm), fmt::join(clauses, "; "));
   }
@@ -347,22 +361,22 @@ class Verdict {
     if (!memory.empty())
       add(fmt::format("KV bytes against {}{}: {}", baseline_, exactly(memory), ends_words(memory, bytes_words)));
     add_quality();
-    add_recall();
+    for (const Answered& one : kAnswered) add_answered(one);
     add(trained_ranges(results_));
   }
 
-  void add_recall() {
-    const Rows all = all_rows(kRecallAccuracy);
+  void add_answered(const Answered& one) {
+    const Rows all = all_rows(one.metric);
     Rows recalls = all;
     // An arm that evicted nothing says nothing of what a smaller cache forgets.
     std::erase_if(recalls, [](const SummaryRow* row) { return row->evicted_nothing; });
     if (recalls.empty()) {
-      if (!all.empty()) add("recall: " + idle_arms_words(all, ""));
+      if (!all.empty()) add(fmt::format("{}: {}", one.noun, idle_arms_words(all, "")));
       return;
     }
     add(fmt::format(
-        "recall: {} (arms and cases in which as much is recalled as by {}, or more: {} of {}){}",
-        ends_words(recalls, [](const SummaryRow& row) { return format_value(row.estimate.median, "share"); }),
+        "{}: {} (arms and cases in which as much is {} as by {}, or more: {} of {}){}", one.noun,
+        ends_words(recalls, [](const SummaryRow& row) { return format_value(row.estimate.median, "share"); }), one.verb,
         baseline_, std::ranges::count_if(recalls, [](const SummaryRow* row) { return row->ratio->median >= 1; }),
         recalls.size(), idle_arms_words(all, "; ")));
   }
@@ -546,7 +560,7 @@ class Verdict {
   const CaseLayout* decode_ = nullptr;
   const CaseLayout* prefill_ = nullptr;
   const CaseLayout* perplexity_ = nullptr;
-  const CaseLayout* recall_ = nullptr;
+  std::vector<const CaseLayout*> answered_;  // the headline case of each of kAnswered
   std::vector<std::string> sentences_;
 };
 

@@ -26,6 +26,8 @@ constexpr std::array kMetrics = {
     MetricInfo{kSameBits, "same bits", Headline::report},
     MetricInfo{kRecallAccuracy, "recall", Headline::everywhere},
     MetricInfo{kRecallPredicted, "recall predicted", Headline::everywhere},
+    MetricInfo{kAnswerAccuracy, "right answers", Headline::everywhere},
+    MetricInfo{kTokenAccuracy, "right tokens", Headline::report},
     MetricInfo{kTrainLoss, "train loss"},
     MetricInfo{kValidationLoss, "validation loss", Headline::everywhere},
     MetricInfo{kBitsPerByte, "bits per byte", Headline::everywhere},
@@ -64,8 +66,12 @@ bool is_measured_against_an_arm(std::string_view metric) {
   return metric == kKlToBaseline || metric == kSameTopToken || metric == kSameBits;
 }
 
+bool is_share_of_answers(std::string_view metric) {
+  return metric == kRecallAccuracy || metric == kAnswerAccuracy || metric == kTokenAccuracy;
+}
+
 bool is_quality(std::string_view metric) {
-  return metric == kNllPerToken || metric == kPerplexity || metric == kRecallAccuracy || metric == kRecallPredicted ||
+  return metric == kNllPerToken || metric == kPerplexity || is_share_of_answers(metric) || metric == kRecallPredicted ||
          metric == kTrainLoss || metric == kValidationLoss || metric == kBitsPerByte || metric == kAccuracy ||
          metric == kAboveOptimum || is_measured_against_an_arm(metric);
 }

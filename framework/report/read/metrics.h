@@ -48,6 +48,8 @@ inline constexpr std::string_view kSameTopToken = "same_top_token";
 inline constexpr std::string_view kSameBits = "same_bits_as_baseline";
 inline constexpr std::string_view kRecallPredicted = "recall_predicted";
 inline constexpr std::string_view kRecallAccuracy = "recall_accuracy";
+inline constexpr std::string_view kAnswerAccuracy = "answer_accuracy";
+inline constexpr std::string_view kTokenAccuracy = "token_accuracy";
 /// The workload of trainings: one trial for each arm and seed, so that its figures vary with the seed alone.
 inline constexpr std::string_view kTrain = "train";
 /// Of workload `train`.
@@ -63,6 +65,8 @@ inline constexpr std::string_view kLearningRate = "learning_rate";
 
 /// What depends on weights and data, not on speed or size.
 [[nodiscard]] bool is_quality(std::string_view metric);
+/// A share of questions or tokens that were answered, whose examples are compared one by one.
+[[nodiscard]] bool is_share_of_answers(std::string_view metric);
 /// KL, the same top token, the same bits: distances from the predictions of one arm.
 [[nodiscard]] bool is_measured_against_an_arm(std::string_view metric);
 

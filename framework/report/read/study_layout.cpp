@@ -17,6 +17,7 @@ void to_json(nlohmann::json& json, const StudyLayout& layout) {
                     {"refused", arm.refused},
                     {"tags", arm.tags},
                     {"numbers", arm.numbers},
+                    {"but_for_cache", arm.but_for_cache},
                     {"resolved", nlohmann::json(arm.resolved)}});
   nlohmann::json cases = nlohmann::json::array();
   for (const CaseLayout& entry : layout.cases)
@@ -45,6 +46,7 @@ void from_json(const nlohmann::json& json, StudyLayout& layout) {
                            .refused = arm.value("refused", ""),
                            .tags = arm.value("tags", std::vector<std::string>()),
                            .numbers = arm.value("numbers", std::map<std::string, double>()),
+                           .but_for_cache = arm.value("but_for_cache", ""),
                            .resolved = arm.value("resolved", nlohmann::json())});
   for (const nlohmann::json& entry : json.at("cases"))
     layout.cases.push_back({entry.at("workload"), entry.value("case", ""),

@@ -27,6 +27,8 @@ struct ArmLayout {
   /// Numeric options that are the same in every layer ("attention.kv_heads", "cache.window": kind.option), and
   /// "kv_heads" as the model has them in the end: what a chart can put on an axis.
   std::map<std::string, double> numbers;
+  /// Equal in arms that differ in their caches alone; empty: not known.
+  std::string but_for_cache = {};
   nlohmann::ordered_json resolved;  // {"attention": {...}, "position": ..., "cache": ...}, defaults included; or null
 
   friend bool operator==(const ArmLayout&, const ArmLayout&) = default;
@@ -38,7 +40,8 @@ struct CaseLayout {
   /// "context", "new_tokens", "sequences", "prefill", "length", "pairs", where the workload has them.
   std::map<std::string, double> numbers = {};
   /// What it is measured on, which the names do not tell: "text" (a path), "text_sha256" and "text_bytes";
-  /// "prompt_sha256"; "examples", "vocab", "seed" ... Two studies with other data measured something else.
+  /// "prompt_sha256"; "examples", "vocab", "seed" ...; "kind": of what else than its numbers a line of a chart is. Two
+  /// studies with other data measured something else.
   std::map<std::string, std::string> data = {};
 
   /// The numbers follow from the names; cases of one study differ in their names.

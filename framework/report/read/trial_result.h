@@ -36,12 +36,14 @@ struct TrialResult {
   std::vector<Sample> samples;
   /// Free. The reports know: "prompt" and "text" (what `generate` wrote), "notes" (sentences on the arm in this case),
   /// "no_verdict" (a sentence: why nothing may be concluded from the figures, which are shown and compared with none),
+  /// "keeps_every_row" (true: of a quality that was measured through a cache that neither drops nor rounds rows),
   /// "evicted_nothing" (true: a cache that may drop rows dropped none, so the figures say nothing of what that costs),
   /// "threads" (where they are not those of the study, whose roof is no bound then),
   /// "windows" ({"tokens", "nll", "kl", "same_top"}, one number per text window, sums over its counted tokens; the last
-  /// two only where there was a baseline to compare with), "examples" of recall ({"queries", "right"}, counts by
-  /// example), "token_latencies_s" (at most 512, in the order of time), "training" of workload `train` ({"id",
-  /// "learning_rate", "parameters", "stopped_early"}: the training that the arm keeps for this seed).
+  /// two only where there was a baseline to compare with), "examples" of recall and answers ({"queries", "right"},
+  /// counts by example), "asked" of answers ({"tokens", "right"}, the same of single tokens), "token_latencies_s" (at
+  /// most 512, in the order of time), "training" of workload `train`
+  /// ({"id", "learning_rate", "parameters", "stopped_early"}: the training that the arm keeps for this seed).
   nlohmann::json details = nlohmann::json::object();
 
   [[nodiscard]] bool is_ok() const { return status == "ok"; }

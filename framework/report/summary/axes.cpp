@@ -60,6 +60,7 @@ Axis case_axis(const StudyLayout& layout, const std::string& workload, const std
     std::string rest;
     for (const auto& [other, number] : entry.numbers)
       if (other != name) rest += fmt::format("{} {}, ", other, number_text(number, x));
+    if (const auto kind = entry.data.find("kind"); kind != entry.data.end()) rest += kind->second + ", ";
     for (const ArmLayout& arm : layout.arms)
       if (arm.refused.empty()) maker.add(arm.name + "\n" + rest, arm.name + "\n" + rest, {x, arm.name, entry});
   }

@@ -16,6 +16,7 @@
 #include "report/statistics/example_shares.h"
 #include "report/statistics/paired_ratios.h"
 #include "report/statistics/paired_seeds.h"
+#include "report/summary/discrimination.h"
 #include "report/summary/text_windows.h"
 #include "report/summary/verdict_table.h"
 
@@ -85,7 +86,7 @@ struct Cell {
   std::vector<std::string> metrics;  // in the order of the tables
   std::map<std::string, Series> series;
   std::string no_verdict;  // of the first that has none
-  bool evicted_nothing = false;
+  bool keeps_every_row = false, evicted_nothing = false;
   int failed = 0;
   std::string failure;  // of the first that failed
 };
@@ -99,6 +100,7 @@ Cell collect(const Trials& trials) {
     }
     if (const std::vector<std::string> reasons = detail_strings(*trial, "no_verdict"); cell.no_verdict.empty())
       cell.no_verdict = reasons.empty() ? "" : one_line(reasons.front());
+    cell.keeps_every_row |= trial->details.is_object() && trial->details.value("keeps_every_row", false);
     cell.evicted_nothing |= trial->details.is_object() && trial->details.value("evicted_nothing", false);
     for (const Sample& sample : trial->samples) {
       Series& series = cell.series[sample.metric];
@@ -148,6 +150,7 @@ class Summariser {
       add_cell(arm, {});  // what went wrong before any case
       for (const CaseLayout& entry : layout_.cases) add_cell(arm, entry);
     }
+    mark_undiscriminating(layout_, summary_.rows);
     for (const CaseLayout& entry : layout_.cases) compare(entry);
     return std::move(summary_);
   }
@@ -189,6 +192,7 @@ class Summariser {
       SummaryRow row = row_of(arm, entry);
       row.metric = metric;
       row.no_verdict = cell.no_verdict;
+      row.keeps_every_row = cell.keeps_every_row;
       row.evicted_nothing = cell.evicted_nothing;
       add_figures(row, cell.series.at(metric));
       summary_.rows.push_back(std::move(row));
@@ -236,7 +240,7 @@ class Summariser {
   }
 
   std::optional<Interval> interval_of_text(const std::string& metric, const std::vector<WindowSums>& text) {
-    if (metric == kRecallAccuracy) return text.empty() ? std::nullopt : share_interval(joined(text));
+    if (is_share_of_answers(metric)) return text.empty() ? std::nullopt : share_interval(joined(text));
     if (text.empty() || text.front().sums.size() < kLeastWindows) return std::nullopt;
     Interval interval = bootstrap(text.front().sums.size()).interval(text);
     if (metric == kPerplexity) interval = {std::exp(interval.low), std::exp(interval.high), interval.coverage};
@@ -397,7 +401,7 @@ class Summariser {
       place_of_text.push_back(ratios.size() - 1);
       of_text.push_back(pair);
     }
-    if (!of_text.empty() && summary_.rows[compared.rows.front()].metric == kRecallAccuracy) {
+    if (!of_text.empty() && is_share_of_answers(summary_.rows[compared.rows.front()].metric)) {
       compare_examples(compared, texts, of_text, place_of_text, ratios);
       return;
     }

@@ -31,6 +31,7 @@ struct SummaryRow {
   std::optional<double> quotient;
   bool is_unstable = false;            // the quotient lies outside the ratio's interval: rounds differ too much
   std::optional<Interval> over_seeds;  // the least and the greatest of the seeds' medians, from two seeds on
+  bool keeps_every_row = false;        // of a quality that is measured through a cache: as it came, to the end
   bool evicted_nothing = false;        // its cache drops rows, and dropped none: no winner among those that did
   std::string no_verdict;              // why the figure is shown and compared with none; empty: it is compared
   std::string status = "ok";           // else "<status>: <reason>", on one line

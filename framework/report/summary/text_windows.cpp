@@ -21,7 +21,8 @@ struct Place {
 constexpr std::array kPlaces = {
     Place{kNllPerToken, "windows", "nll", "tokens"},        Place{kPerplexity, "windows", "nll", "tokens"},
     Place{kKlToBaseline, "windows", "kl", "tokens"},        Place{kSameTopToken, "windows", "same_top", "tokens"},
-    Place{kRecallAccuracy, "examples", "right", "queries"},
+    Place{kRecallAccuracy, "examples", "right", "queries"}, Place{kAnswerAccuracy, "examples", "right", "queries"},
+    Place{kTokenAccuracy, "asked", "right", "tokens"},
 };
 
 // Trials write NaN as a string; what is no array of numbers has no interval.
@@ -85,6 +86,7 @@ std::vector<WindowValue> window_values(const TrialResult& trial) {
   if (!trial.details.is_object()) return values;
   add_values(values, trial.details, "windows", "tokens", "window_");
   add_values(values, trial.details, "examples", "queries", "example_");
+  add_values(values, trial.details, "asked", "tokens", "asked_");
   return values;
 }
 

@@ -13,8 +13,8 @@
 namespace attnlab::report {
 namespace {
 
-constexpr std::array kQualities = {kPerplexity,  kKlToBaseline, kRecallAccuracy, kValidationLoss,
-                                   kBitsPerByte, kAccuracy,     kAboveOptimum};
+constexpr std::array kQualities = {kPerplexity,     kKlToBaseline, kRecallAccuracy, kAnswerAccuracy,
+                                   kValidationLoss, kBitsPerByte,  kAccuracy,       kAboveOptimum};
 constexpr std::string_view kOwnBytes = "kv_bytes_mean";
 
 struct Column {

@@ -77,7 +77,8 @@ VerdictRow row_of(const ArmLayout& arm, const Rows& rows, const std::vector<std:
     else if (column != columns.end())
       verdict.cells[static_cast<std::size_t>(column - columns.begin())] = cell_of(*row, is_baseline);
     if (row->evicted_nothing) add_once(verdict.notes, "evicted nothing");
-    if (row->over_seeds && (row->metric == kPerplexity || row->metric == kRecallAccuracy) &&
+    if (!row->no_verdict.empty()) add_once(verdict.notes, "no verdict: " + row->no_verdict);
+    if (row->over_seeds && (row->metric == kPerplexity || is_share_of_answers(row->metric)) &&
         row->over_seeds->low != row->over_seeds->high)  // the others have their own table in report.md
       add_once(verdict.notes, fmt::format("over seeds {}: {} to {}", metric_heading(row->metric),
                                           format_value(row->over_seeds->low, row->unit),

@@ -159,6 +159,37 @@ TEST(Summary, WhatHasNoVerdictIsNeitherComparedNorComparedWith) {
   EXPECT_FALSE(row_of(summary_of(study, trials), arm("c"), "recall_accuracy").ratio) << "the baseline has none";
 }
 
+TEST(Summary, WhereTheFullCacheFailsSmallerOnesHaveNoVerdict) {
+  const ArmLayout whole{.name = "whole", .cache = "full", .but_for_cache = "mha, hidden 32"};
+  const ArmLayout half{.name = "half", .cache = "h2o(heavy=4)", .but_for_cache = "mha, hidden 32"};
+  const ArmLayout other{.name = "other", .cache = "h2o(heavy=4)", .but_for_cache = "mha, hidden 64"};
+  const StudyLayout study = layout({whole, half, other});
+  const auto trials = [&](double ceiling) {
+    std::vector<TrialResult> all;
+    for (const ArmLayout& one : study.arms) {
+      all.push_back(trial(one, 0,
+                          {{"answer_accuracy", "share", "higher", one.name == "whole" ? ceiling : 0.5, true},
+                           {"token_accuracy", "share", "higher", 0.95, true},
+                           {"kv_bytes_mean", "bytes", "lower", 10, true}}));
+      if (one.name == "whole") all.back().details["keeps_every_row"] = true;
+      all.back().details["examples"] = {{"right", std::vector<double>(12, 5)},
+                                        {"queries", std::vector<double>(12, 10)}};
+    }
+    return all;
+  };
+  const Summary failing = summary_of(study, trials(0.85));
+  const SummaryRow& marked = row_of(failing, half, "answer_accuracy");
+  EXPECT_EQ(marked.no_verdict, "not discriminative: with every row in the cache less than 90.0 % are right");
+  EXPECT_FALSE(marked.ratio);
+  EXPECT_FALSE(row_of(failing, half, "token_accuracy").no_verdict.empty()) << "answers decide for their tokens";
+  EXPECT_TRUE(row_of(failing, half, "kv_bytes_mean").no_verdict.empty()) << "bytes are compared all the same";
+  EXPECT_TRUE(row_of(failing, other, "answer_accuracy").no_verdict.empty()) << "its own full cache is not there";
+  EXPECT_TRUE(row_of(failing, whole, "answer_accuracy").no_verdict.empty());
+  const Summary standing = summary_of(study, trials(0.9));
+  EXPECT_TRUE(row_of(standing, half, "answer_accuracy").no_verdict.empty());
+  EXPECT_TRUE(row_of(standing, half, "answer_accuracy").ratio);
+}
+
 TEST(Summary, DistancesFromAnArmStayThoseFromItWhateverTheBaseline) {
   std::vector<TrialResult> trials = three_arms(1);
   for (std::size_t i = 0; i < trials.size(); ++i)

@@ -285,7 +285,8 @@ TEST_F(Spec, ABaselineIsTheFirstArmThatIsLikeIt) {
             "mqa/rope/window");
   EXPECT_EQ(error(yaml + "baseline: mqa/rope/ful\n"),
             "f.yaml:5:11: baseline: no arm is like this; did you mean \"mqa/rope/full\"?");
-  EXPECT_EQ(error(yaml + "baseline: {}\n"), "f.yaml:5:11: baseline: names nothing; name model, attention, position or cache");
+  EXPECT_EQ(error(yaml + "baseline: {}\n"),
+            "f.yaml:5:11: baseline: names nothing; name model, attention, position or cache");
   EXPECT_EQ(error(yaml + "baseline: {atention: mha}\n"),
             "f.yaml:5:12: unknown key \"atention\" of baseline; did you mean \"attention\"?");
 }
@@ -430,28 +431,29 @@ TEST_F(Spec, SpeedIsABatchOrAPrompt) {
 }
 
 TEST_F(Spec, WorkloadsAreCheckedWhereTheyStand) {
-  EXPECT_EQ(error(kHead + "workloads:\n"
-                          "  - perplexity: {text: gone.txt, context: 1, prefill: 0}\n"
-                          "  - perplexity: {text: models, context: 64, prefill: 65, windows: 3}\n"
-                          "  - generate: {prompt: 5, tokens: 0, temperature: -1, top_k: -1, top_p: 2, seed: x}\n"
-                          "  - generate: {prompt: a, tokens: 1, top_p: 0}\n"
-                          "  - speed\n"
-                          "  - {}\n"),
-            "f.yaml:5:24: text: there is no file \"gone.txt\"\n"
-            "f.yaml:5:43: context: 1 is outside 2..2147483647\n"
-            "f.yaml:5:55: prefill: 0 is outside 1..2147483647\n"
-            "f.yaml:6:24: text: \"models\" is a folder; name a file\n"
-            "f.yaml:6:54: prefill: 65 is more than the context of 64\n"
-            "f.yaml:6:58: unknown key \"windows\" of perplexity; known keys: text, context, prefill, max_windows\n"
-            "f.yaml:7:24: prompt: expected text, got 5; put it in quotes\n"
-            "f.yaml:7:35: tokens: 0 is outside 1..2147483647\n"
-            "f.yaml:7:51: temperature: -1 is less than 0\n"
-            "f.yaml:7:62: top_k: -1 is outside 0..2147483647\n"
-            "f.yaml:7:73: top_p: 2 is outside 0..1\n"
-            "f.yaml:7:82: seed: expected an integer, got text \"x\"\n"
-            "f.yaml:8:45: top_p: 0 is not more than 0\n"
-            "f.yaml:9:5: speed: nothing to measure; give batch, or prompt and generate\n"
-            "f.yaml:10:5: workload: expected a name, got an empty map; write NAME or {NAME: {OPTION: VALUE}}");
+  EXPECT_EQ(
+      error(kHead + "workloads:\n"
+                    "  - perplexity: {text: gone.txt, context: 1, prefill: 0}\n"
+                    "  - perplexity: {text: models, context: 64, prefill: 65, windows: 3}\n"
+                    "  - generate: {prompt: 5, tokens: 0, temperature: -1, top_k: -1, top_p: 2, seed: x}\n"
+                    "  - generate: {prompt: a, tokens: 1, top_p: 0}\n"
+                    "  - speed\n"
+                    "  - {}\n"),
+      "f.yaml:5:24: text: there is no file \"gone.txt\"\n"
+      "f.yaml:5:43: context: 1 is outside 2..2147483647\n"
+      "f.yaml:5:55: prefill: 0 is outside 1..2147483647\n"
+      "f.yaml:6:24: text: \"models\" is a folder; name a file\n"
+      "f.yaml:6:54: prefill: 65 is more than the context of 64\n"
+      "f.yaml:6:58: unknown key \"windows\" of perplexity; known keys: text, context, prefill, stride, max_windows\n"
+      "f.yaml:7:24: prompt: expected text, got 5; put it in quotes\n"
+      "f.yaml:7:35: tokens: 0 is outside 1..2147483647\n"
+      "f.yaml:7:51: temperature: -1 is less than 0\n"
+      "f.yaml:7:62: top_k: -1 is outside 0..2147483647\n"
+      "f.yaml:7:73: top_p: 2 is outside 0..1\n"
+      "f.yaml:7:82: seed: expected an integer, got text \"x\"\n"
+      "f.yaml:8:45: top_p: 0 is not more than 0\n"
+      "f.yaml:9:5: speed: nothing to measure; give batch, or prompt and generate\n"
+      "f.yaml:10:5: workload: expected a name, got an empty map; write NAME or {NAME: {OPTION: VALUE}}");
   EXPECT_EQ(error(kHead + "workloads: {speed: {batch: q1}}\n"),
             "f.yaml:4:12: workloads: expected a list, got a map; write \"- speed: {batch: [q512]}\"");
   EXPECT_EQ(error(kHead + "workloads: []\n"),

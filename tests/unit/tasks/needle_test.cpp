@@ -134,5 +134,33 @@ TEST(NeedleTask, SpeaksTheIdsOfATokenizer) {
   EXPECT_GT(tokenizers, 0);
 }
 
+// However a tokenizer cuts blanks and digits: BOS first, the question's place, and as many answers as numbers.
+TEST(NeedleTask, SaysWhereTheQuestionAndEveryAnswerBegin) {
+  const std::string folder = std::string(ATTNLAB_TEST_DATA_DIR) + "/tokenizer/";
+  for (const std::string& tokenizer : {std::string("bytes"), folder + "metaspace", folder + "bytelevel"}) {
+    SCOPED_TRACE(tokenizer);
+    const std::unique_ptr<model::Tokenizer> own =
+        tokenizer == "bytes" ? model::byte_tokenizer(256) : model::load_tokenizer(tokenizer);
+    const auto task =
+        task_of(fmt::format("needle: {{length: 600, keys: 3, queries: 2, digits: 5, tokenizer: {}}}", tokenizer));
+    for (int index = 0; index < 5; ++index) {
+      const Example example = example_of(*task, index);
+      ASSERT_EQ(example.input.size(), 600U);
+      const std::span<const TokenId> before = own->before_prompt();
+      EXPECT_TRUE(std::equal(before.begin(), before.end(), example.input.begin()));
+      const auto question = std::span(example.input).subspan(static_cast<std::size_t>(example.question));
+      EXPECT_EQ(own->decode(question).find("What are the magic numbers of the "), own->decode(question).find("What"));
+      EXPECT_EQ(own->decode(std::span(example.input).first(static_cast<std::size_t>(example.question))).find("What"),
+                std::string::npos);
+      int answers = 0;
+      for (std::int64_t at = 0; at < std::ssize(example.targets); ++at)
+        if (example.targets[at] != kNoTarget &&
+            (example.targets[at - 1] == kNoTarget || std::ranges::count(example.next_answers, at) > 0))
+          ++answers;
+      EXPECT_EQ(answers, 2);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace attnlab::tasks

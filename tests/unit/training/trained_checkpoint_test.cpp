@@ -60,7 +60,7 @@ TEST_F(TrainedCheckpoint, IsAFolderWithConfigWeightsAndTokenizer) {
   start.write("generation_config.json", "{}");
   start.write("model.safetensors", "not read");
   const CheckpointParts parts{.config = config_of_start(start.path(), model::Architecture::qwen3, tensors_.all()),
-                              .tokenizer_files = tokenizer_files(start.path())};
+                              .tokenizer_files = model::tokenizer_files(start.path())};
   write_checkpoint(folder(), parts, tensors_.all());
   EXPECT_EQ(names_in(folder()),
             (std::vector<std::string>{"config.json", "generation_config.json", "model.safetensors", "tokenizer.json"}));
