@@ -103,6 +103,9 @@ TEST(Train, EndsWithTheSameBitsAfterKills) {
     std::vector<std::string> arguments{"train", "train.yaml", "-o", "killed"};
     if (killed > 0) arguments.emplace_back("--resume");
     Background training(sandbox, arguments);
+    // Without its folder there is nothing to resume; a build with a sanitizer takes seconds to get there.
+    for (int i = 0; i < 3000 && !fs::exists(sandbox / "killed"); ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
     std::this_thread::sleep_for(std::chrono::milliseconds(200 + draws() % 1600));
     const int status = training.end_with(SIGKILL).exit_code;
     if (status == 0) break;  // it was faster
