@@ -97,6 +97,9 @@ int train(const TrainOptions& options) {
       {"the settings", sha256_of_text(training::describe_train(file.train).dump() + std::to_string(file.seed) +
                                       experiment::describe_arm(training.arm()).dump())},
       {"the task", training::digest_of(*task)}};
+  std::error_code fault;
+  std::filesystem::create_directories(options.out, fault);
+  if (fault) throw Error(options.out.string(), "the folder cannot be made: " + fault.message());
   const auto files = training::TrainingFiles::in(options.out);
   return report(training.run(files, belongs_to, options.resumes, [](const training::TrainingProgress& at) {
     fmt::print("step {} of {}, loss {:.4f}, {:.0f} s left\n", at.step, at.steps, at.loss, at.seconds_left);

@@ -36,12 +36,6 @@ std::string attempt_name(const std::string& id, int attempt) {
   return fmt::format("{}.attempt-{}.json", id, attempt);
 }
 
-void make_folder(const fs::path& folder) {
-  std::error_code error;
-  fs::create_directories(folder, error);
-  if (error) throw Error(folder.string(), "the folder cannot be made: " + error.message());
-}
-
 }  // namespace
 
 // One process, started when it is first needed and again when it died.
@@ -214,7 +208,9 @@ void TrialRunner::run(const ProcessTask& task, const std::string& stage) {
 void TrialRunner::run_again(const ProcessTask& task, const std::string& stage) {
   run_each(task, stage, [&](Task& process, std::size_t planned_case) {
     report::TrialResult result = measure(process, task, planned_case);
-    make_folder(superseded_);
+    // One level: a results folder that was removed under way is not made again. What is wrong shows in the writing.
+    std::error_code ignored;
+    fs::create_directory(superseded_, ignored);
     report::write_atomically(superseded_ / attempt_name(result.id, 2), report::json_text(result));
     again_[result.id] = result;
     return result;

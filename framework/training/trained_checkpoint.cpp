@@ -65,7 +65,7 @@ class UnfinishedFolder {
     path_ = target_.parent_path() / fmt::format(".{}.unfinished", target_.filename().string());
     std::error_code code;
     fs::remove_all(path_, code);
-    fs::create_directories(path_, code);
+    fs::create_directory(path_, code);  // the folder that it stands in has to be there
     if (code) fail_writing_to(target_, code);
   }
   UnfinishedFolder(const UnfinishedFolder&) = delete;

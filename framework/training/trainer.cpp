@@ -71,8 +71,9 @@ class Loop {
 
   TrainingResult run(const std::function<void(const TrainingProgress&)>& progress) {
     for (const std::filesystem::path& file : {plan_.files.curve, plan_.files.state, plan_.files.checkpoint}) {
+      // One level: a results folder that was removed under way is not made again.
       std::error_code fault;
-      std::filesystem::create_directories(file.parent_path(), fault);
+      std::filesystem::create_directory(file.parent_path(), fault);
       if (fault) throw Error(file.parent_path().string(), "the folder cannot be made: " + fault.message());
     }
     if (plan_.resumes)

@@ -106,7 +106,7 @@ void write_charts(const fs::path& results_folder, const std::vector<StaticChart>
   std::error_code ignored;
   const fs::path folder = results_folder / kFolder;
   std::set<fs::path> kept;
-  if (!charts.empty()) fs::create_directories(folder, ignored);  // what is wrong shows when a file is written
+  if (!charts.empty()) fs::create_directory(folder, ignored);  // what is wrong shows when a file is written
   for (const StaticChart& chart : charts) {
     const fs::path file = folder / (chart.name + ".svg");
     write_atomically(file, svg_text(chart.drawing));
