@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/sanitizers.h"
 #include "conformance/subject.h"
 #include "registry/registry.h"
 
@@ -44,7 +45,7 @@ struct Verdict {
 [[nodiscard]] std::optional<Finding> options_are_bounded(const Registry& registry, const Descriptor& component);
 
 /// Seconds that a law may take on all combinations of a component: some hundred times what it takes.
-inline constexpr double kLawSeconds = 30;
+inline constexpr double kLawSeconds = 30 * kTimesSlower;
 
 /// Every law on one component, each in a process of its own: one that crashes, ends its process or takes longer than
 /// `seconds` is broken, and the others are tried all the same. What cannot even be made is a verdict too. Forks, so no

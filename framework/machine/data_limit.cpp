@@ -2,16 +2,9 @@
 
 #include <algorithm>
 
+#include "base/sanitizers.h"
+
 namespace attnlab {
-namespace {
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kHasShadow = true;
-#else
-constexpr bool kHasShadow = false;
-#endif
-
-}  // namespace
 
 DataLimit::DataLimit(std::uint64_t bytes) {
   if (kHasShadow || bytes == 0 || getrlimit(RLIMIT_DATA, &before_) != 0) return;
