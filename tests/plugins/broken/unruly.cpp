@@ -111,6 +111,13 @@ __attribute__((no_sanitize("thread"), no_sanitize("undefined"))) void write_nowh
   *static_cast<volatile int*>(nullptr) = 1;
 }
 
+// The thread sanitizer holds back signals from code that calls nothing.
+void let_signals_in() {
+#if defined(__SANITIZE_THREAD__)
+  std::this_thread::sleep_for(std::chrono::milliseconds(1));
+#endif
+}
+
 int deeper(volatile int* count) {
   volatile int here[256] = {};
   here[*count % 256] = ++*count;
@@ -133,8 +140,7 @@ class Ended final : public LayerCache, public TileSelector {
   void end_chunk(const ChunkView& chunk) override { cache_->end_chunk(chunk); }
   void clear(int sequence) override {
     if (kEnding == Ending::hangs_in_clear)
-      for (volatile bool waits = true; waits;) {
-      }
+      for (volatile bool waits = true; waits;) let_signals_in();
     if (kEnding == Ending::dawdles_in_clear) std::this_thread::sleep_for(std::chrono::seconds(1));
     cache_->clear(sequence);
   }
