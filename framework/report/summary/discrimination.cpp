@@ -1,6 +1,5 @@
 #include "report/summary/discrimination.h"
 
-#include <algorithm>
 #include <map>
 #include <string>
 #include <tuple>

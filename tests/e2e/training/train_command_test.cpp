@@ -62,6 +62,36 @@ TEST(Train, LowersTheLossAndLeavesACheckpointThatIsRead) {
   EXPECT_FALSE(fs::exists(sandbox / "out/state.safetensors")) << "a training that has ended is not gone on with";
 }
 
+// A loss is a mean by weights: what all weights have in common changes no bit, one of them alone changes the loss, and
+// parts of a batch add up to it.
+TEST(Train, IsAMeanByTheWeightsOfItsTasks) {
+  const Sandbox sandbox;
+  sandbox.write("model.yaml", kModel);
+  const auto train = [&](const std::string& out, double one, double other, int parts) {
+    sandbox.write(
+        "train.yaml",
+        fmt::format(
+            "model: model.yaml\nseed: 3\ntrain:\n  task:\n    mix:\n"
+            "      - {{sort: {{tokens: 4, vocab: 64}}, share: 1, weight: {}}}\n"
+            "      - {{recall: {{length: 32, pairs: 4, vocab: 64}}, share: 1, weight: {}}}\n"
+            "  batch: 8\n  accumulate: {}\n  steps: 4\n  optimiser: {{adamw: {{lr: 3.0e-3}}}}\n  schedule: constant\n",
+            one, other, parts));
+    const Outcome outcome = sandbox.run({"train", "train.yaml", "-o", out});
+    EXPECT_EQ(outcome.exit_code, 0) << outcome;
+    return curve(sandbox / out);
+  };
+  const auto first_loss = [](const std::vector<std::string>& rows) {
+    return std::stod(rows.at(1).substr(rows.at(1).find(',') + 1));
+  };
+  const std::vector<std::string> heavy = train("heavy", 8, 2, 1), light = train("light", 4, 1, 1);
+  EXPECT_EQ(heavy.size(), 5U);
+  EXPECT_EQ(heavy, light);
+  EXPECT_EQ(read_file(sandbox / "heavy/checkpoint/model.safetensors"),
+            read_file(sandbox / "light/checkpoint/model.safetensors"));
+  EXPECT_NE(train("even", 1, 1, 1), light);
+  EXPECT_NEAR(first_loss(train("parts", 4, 1, 4)), first_loss(light), 1e-6);
+}
+
 // A body that Llama does not have: other programs must not take it for one, and every command of this one reads it.
 TEST(Train, LeavesACheckpointOfItsOwnKindOfBodyThatEveryCommandReads) {
   const Sandbox sandbox;
