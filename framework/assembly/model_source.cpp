@@ -102,7 +102,7 @@ ModelSource ModelSource::from_code(const std::string& name) {
 model::WeightStore ModelSource::weights(std::uint64_t seed, bool allow_nonfinite) const {
   if (!constructed_.empty()) return {model::constructed_recall_tensors(config_), config_};
   if (is_random_) return {seed, config_};
-  return {model::Checkpoint::open(path_), config_, allow_nonfinite};
+  return {model::Checkpoint::open(path_), config_, allow_nonfinite, seed};
 }
 
 fs::path ModelSource::text_folder() const {

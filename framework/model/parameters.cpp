@@ -16,12 +16,13 @@ std::size_t BoundParameters::bytes() const noexcept {
 
 void BoundParameters::load(const ParameterSpec& spec, const std::string& full_name, WeightStore& weights,
                            ParameterSet& set) {
+  const HeadConversion conversion{spec.convert_heads, spec.pooling};
   if (spec.form == ParameterForm::matrix) {
-    matrices_.push_back(weights.matrix(full_name, spec.shape, spec.convert_heads));
+    matrices_.push_back(weights.matrix(full_name, spec.shape, conversion));
     set.add(spec.name, matrices_.back());
     places_.push_back({full_name, spec.shape, &matrices_.back()});
   } else {
-    values_.push_back(weights.values(full_name, spec.shape, spec.convert_heads));
+    values_.push_back(weights.values(full_name, spec.shape, conversion));
     if (weights.is_random() && spec.init != Init::normal)
       std::fill(values_.back().begin(), values_.back().end(), spec.init == Init::ones ? 1.0F : 0.0F);
     set.add(spec.name, values_.back());

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <numeric>
 
@@ -14,6 +15,11 @@
 #include "parallel/parallel.h"
 
 namespace attnlab::model {
+namespace {
+
+constexpr std::array<std::string_view, 3> kPooled{"mean-pooled", "first of each group", "random values"};
+
+}  // namespace
 
 // One tensor as it is stored, and how its rows become the rows that were asked for.
 struct WeightStore::Stored {
@@ -26,12 +32,13 @@ struct WeightStore::Stored {
   std::int64_t head_rows = 0;  // rows of one head; 0: no heads
   std::int64_t stored_heads = 0;
   std::int64_t heads = 0;
+  HeadPooling pooling = HeadPooling::mean;
   [[nodiscard]] bool pools() const noexcept { return heads < stored_heads; }
   [[nodiscard]] bool converts() const noexcept { return heads != stored_heads; }
 };
 
-WeightStore::WeightStore(Checkpoint checkpoint, const ModelConfig& config, bool allow_nonfinite)
-    : checkpoint_(std::move(checkpoint)), config_(config), allow_nonfinite_(allow_nonfinite) {}
+WeightStore::WeightStore(Checkpoint checkpoint, const ModelConfig& config, bool allow_nonfinite, std::uint64_t seed)
+    : checkpoint_(std::move(checkpoint)), config_(config), allow_nonfinite_(allow_nonfinite), seed_(seed) {}
 
 WeightStore::WeightStore(std::uint64_t seed, const ModelConfig& config) : config_(config), seed_(seed) {}
 
@@ -47,8 +54,11 @@ std::string WeightStore::origin() const {
   return checkpoint_ ? checkpoint_->folder().string() : std::string();
 }
 
-WeightStore::Stored WeightStore::find(const std::string& name, std::span<const std::int64_t> shape, int convert_heads) {
+WeightStore::Stored WeightStore::find(const std::string& name, std::span<const std::int64_t> shape,
+                                      HeadConversion conversion) {
+  const int convert_heads = conversion.heads;
   Stored stored;
+  stored.pooling = conversion.pooling;
   stored.name = name;
   stored.rows = shape.front();
   stored.width = std::accumulate(shape.begin() + 1, shape.end(), std::int64_t{1}, std::multiplies<>());
@@ -101,8 +111,9 @@ WeightStore::Stored WeightStore::find(const std::string& name, std::span<const s
                   fmt::format("tensor \"{}\" has {} kv heads, which cannot be converted to {}", name,
                               stored.stored_heads, stored.heads),
                   "one of the two numbers must be a multiple of the other");
-    const std::string note = fmt::format("converted: {} kv heads from {} ({})", stored.heads, stored.stored_heads,
-                                         stored.pools() ? "mean-pooled" : "repeated");
+    const std::string note =
+        fmt::format("converted: {} kv heads from {} ({})", stored.heads, stored.stored_heads,
+                    stored.pools() ? kPooled[static_cast<std::size_t>(stored.pooling)] : std::string_view("repeated"));
     if (std::find(notes_.begin(), notes_.end(), note) == notes_.end()) notes_.push_back(note);
   }
   return stored;
@@ -143,11 +154,15 @@ void WeightStore::read_rows(const Stored& stored, std::int64_t first, std::span<
   } else if (stored.name.find("norm") != std::string::npos) {
     std::fill(rows.begin(), rows.end(), stored.name.ends_with(".bias") ? 0.0F : 1.0F);
   } else {
-    const bool is_of_attention = stored.name.find(".self_attn.") != std::string::npos;
-    const double range = is_of_attention ? config_.attention_initializer_range.value_or(config_.initializer_range)
-                                         : config_.initializer_range;
-    random_values(seed_, stored.name, element, rows, static_cast<float>(range));
+    draw_rows(stored, first, rows);
   }
+}
+
+void WeightStore::draw_rows(const Stored& stored, std::int64_t first, std::span<float> rows) const {
+  const bool is_of_attention = stored.name.find(".self_attn.") != std::string::npos;
+  const double range = is_of_attention ? config_.attention_initializer_range.value_or(config_.initializer_range)
+                                       : config_.initializer_range;
+  random_values(seed_, stored.name, first * stored.width, rows, static_cast<float>(range));
 }
 
 void WeightStore::read_converted_row(const Stored& stored, std::int64_t row, std::span<float> out) const {
@@ -157,8 +172,10 @@ void WeightStore::read_converted_row(const Stored& stored, std::int64_t row, std
     const std::int64_t from = head * stored.stored_heads / stored.heads;
     return read_rows(stored, from * stored.head_rows + in_head, out);
   }
-  // Ainslie et al. 2023: the mean over the group.
+  // Ainslie et al. 2023: the mean over the group, its first head, or no part of what was trained.
+  if (stored.pooling == HeadPooling::random) return draw_rows(stored, row, out);
   const std::int64_t group = stored.stored_heads / stored.heads;
+  if (stored.pooling == HeadPooling::first) return read_rows(stored, head * group * stored.head_rows + in_head, out);
   std::vector<double> sum(out.size());
   for (std::int64_t member = 0; member < group; ++member) {
     read_rows(stored, (head * group + member) * stored.head_rows + in_head, out);
@@ -176,9 +193,9 @@ void WeightStore::take(std::size_t bytes) {
                 "use a smaller model");
 }
 
-Matrix WeightStore::matrix(const std::string& name, std::span<const std::int64_t> shape, int convert_heads) {
+Matrix WeightStore::matrix(const std::string& name, std::span<const std::int64_t> shape, HeadConversion conversion) {
   ATTNLAB_CHECK(shape.size() == 2, "a matrix has two axes");
-  const Stored stored = find(name, shape, convert_heads);
+  const Stored stored = find(name, shape, conversion);
   const bool narrow = stored.tensor && stored.type != ElementType::f32 && !stored.converts();
   const ElementType type = narrow ? stored.type : ElementType::f32;
   take(static_cast<std::size_t>(stored.rows) * stored.width * element_bytes(type));
@@ -208,8 +225,8 @@ Matrix WeightStore::matrix(const std::string& name, std::span<const std::int64_t
 }
 
 std::vector<float> WeightStore::values(const std::string& name, std::span<const std::int64_t> shape,
-                                       int convert_heads) {
-  const Stored stored = find(name, shape, convert_heads);
+                                       HeadConversion conversion) {
+  const Stored stored = find(name, shape, conversion);
   std::vector<float> values(static_cast<std::size_t>(stored.rows * stored.width));
   if (!reads_) return values;
   if (!stored.converts()) {
@@ -223,7 +240,7 @@ std::vector<float> WeightStore::values(const std::string& name, std::span<const 
 }
 
 Pages WeightStore::table(const std::string& name, std::span<const std::int64_t> shape, ElementType& type) {
-  const Stored stored = find(name, shape, 0);
+  const Stored stored = find(name, shape, {});
   type = stored.type;
   const std::size_t row_bytes = static_cast<std::size_t>(stored.width) * element_bytes(type);
   take(row_bytes * stored.rows);

@@ -22,10 +22,16 @@
 
 namespace attnlab::model {
 
+/// The kv heads that a tensor's rows are to become; as in ParameterSpec.
+struct HeadConversion {
+  int heads = 0;  // 0: the rows are no heads
+  HeadPooling pooling = HeadPooling::mean;
+};
+
 class ATTNLAB_API WeightStore {
  public:
-  /// `allow_nonfinite`: NaN and Inf are taken as they are.
-  WeightStore(Checkpoint checkpoint, const ModelConfig& config, bool allow_nonfinite);
+  /// `allow_nonfinite`: NaN and Inf are taken as they are. `seed`: of kv heads that are to be random.
+  WeightStore(Checkpoint checkpoint, const ModelConfig& config, bool allow_nonfinite, std::uint64_t seed);
   /// Values from a seed; every name exists. Weights of norms are 1, their biases 0.
   WeightStore(std::uint64_t seed, const ModelConfig& config);
   WeightStore(HeldTensors held, const ModelConfig& config);
@@ -44,12 +50,13 @@ class ATTNLAB_API WeightStore {
   /// Whether a checkpoint stores both tensors and they differ; false where nothing is read.
   [[nodiscard]] bool holds_different(const std::string& a, const std::string& b) const;
 
-  /// The tensor packed, in its own element type (f32 after a mean over heads). shape [out, in]. Error naming file and
-  /// tensor where it is missing, of another shape or type, or not finite. convert_heads as in ParameterSpec.
-  [[nodiscard]] Matrix matrix(const std::string& name, std::span<const std::int64_t> shape, int convert_heads = 0);
+  /// The tensor packed, in its own element type (f32 after a conversion of heads). shape [out, in]. Error naming file
+  /// and tensor where it is missing, of another shape or type, or not finite.
+  [[nodiscard]] Matrix matrix(const std::string& name, std::span<const std::int64_t> shape,
+                              HeadConversion conversion = {});
   /// The tensor as plain f32, any shape.
   [[nodiscard]] std::vector<float> values(const std::string& name, std::span<const std::int64_t> shape,
-                                          int convert_heads = 0);
+                                          HeadConversion conversion = {});
   /// The tensor's rows as they stand, row after row in its own type; for lookups. shape [rows, width].
   [[nodiscard]] Pages table(const std::string& name, std::span<const std::int64_t> shape, ElementType& type);
 
@@ -59,7 +66,7 @@ class ATTNLAB_API WeightStore {
 
   /// A line of its own among the notes.
   void note(std::string text) { notes_.push_back(std::move(text)); }
-  /// "kv heads of layer N: 8 stored, 2 used (mean-pooled)"; one line for all layers that are alike.
+  /// "converted: 2 kv heads from 8 (mean-pooled)"; one line for all tensors that are alike.
   [[nodiscard]] const std::vector<std::string>& notes() const noexcept { return notes_; }
 
  private:
@@ -67,9 +74,11 @@ class ATTNLAB_API WeightStore {
   void take(std::size_t bytes);
   // Whose weights they are, for messages; empty for those from a seed.
   [[nodiscard]] std::string origin() const;
-  Stored find(const std::string& name, std::span<const std::int64_t> shape, int convert_heads);
+  Stored find(const std::string& name, std::span<const std::int64_t> shape, HeadConversion conversion);
   // Rows first .. first + rows.size() / width of the stored tensor, checked for NaN and Inf.
   void read_rows(const Stored& stored, std::int64_t first, std::span<float> rows) const;
+  // The same rows as they would be of a model without a checkpoint.
+  void draw_rows(const Stored& stored, std::int64_t first, std::span<float> rows) const;
   void read_converted_row(const Stored& stored, std::int64_t row, std::span<float> out) const;
 
   std::optional<Checkpoint> checkpoint_;

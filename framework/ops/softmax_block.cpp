@@ -60,6 +60,7 @@ struct SoftmaxBlock::Parts {
   AttentionModifiers modifiers;
   bool has_rows;  // of its own, and what projects them
   int heads, kv_heads, head_dim, hidden_dim;
+  HeadPooling pooling = HeadPooling::mean;
   float eps;
   float scale;
   CausalMask mask;
@@ -96,6 +97,10 @@ Traits SoftmaxBlock::traits(const AttentionModifiers& modifiers, int kv_heads) {
   return traits;
 }
 
+void SoftmaxBlock::pool_heads(HeadPooling how) noexcept {
+  parts_->pooling = how;
+}
+
 std::vector<ParameterSpec> SoftmaxBlock::parameters() const {
   const Parts& p = *parts_;
   const std::int64_t q_width = static_cast<std::int64_t>(p.heads) * p.head_dim;
@@ -104,7 +109,8 @@ std::vector<ParameterSpec> SoftmaxBlock::parameters() const {
   std::vector<ParameterSpec> specs{{.name = "q_proj.weight", .shape = {q_width, p.hidden_dim}}};
   const auto of_rows = [&](const char* name, std::vector<std::int64_t> shape, ParameterForm form) {
     if (p.has_rows)
-      specs.push_back({.name = name, .shape = std::move(shape), .form = form, .convert_heads = p.kv_heads});
+      specs.push_back(
+          {.name = name, .shape = std::move(shape), .form = form, .convert_heads = p.kv_heads, .pooling = p.pooling});
   };
   of_rows("k_proj.weight", {kv_width, p.hidden_dim}, ParameterForm::matrix);
   of_rows("v_proj.weight", {kv_width, p.hidden_dim}, ParameterForm::matrix);

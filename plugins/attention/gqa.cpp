@@ -7,13 +7,15 @@ namespace {
 
 struct GroupedQueryOptions : attnlab::AttentionModifiers {
   std::int32_t kv_heads = 0;
+  attnlab::HeadPooling pool = attnlab::HeadPooling::mean;
 
   static constexpr auto fields() {
     return std::tuple_cat(
         std::tuple{attnlab::field("kv_heads", &GroupedQueryOptions::kv_heads,
                                   {.min = 0,
                                    .doc = "Key/value heads; a divisor of the query heads. 0: as the model has.",
-                                   .from_model = "num_key_value_heads"})},
+                                   .from_model = "num_key_value_heads"}),
+                   attnlab::pooling_field(&GroupedQueryOptions::pool)},
         attnlab::AttentionModifiers::fields());
   }
 };
@@ -22,7 +24,9 @@ using Options = GroupedQueryOptions;
 class GroupedQuery final : public attnlab::AttentionVariant {
  public:
   GroupedQuery(const Options& options, const attnlab::CreateContext& context)
-      : block_(options, options.kv_heads > 0 ? options.kv_heads : context.kv_heads, context) {}
+      : block_(options, options.kv_heads > 0 ? options.kv_heads : context.kv_heads, context) {
+    block_.pool_heads(options.pool);
+  }
 
   static attnlab::Traits traits(const Options& options) {
     return attnlab::SoftmaxBlock::traits(options, options.kv_heads);

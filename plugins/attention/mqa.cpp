@@ -5,11 +5,21 @@
 
 namespace {
 
-using Options = attnlab::AttentionModifiers;
+struct MultiQueryOptions : attnlab::AttentionModifiers {
+  attnlab::HeadPooling pool = attnlab::HeadPooling::mean;
+
+  static constexpr auto fields() {
+    return std::tuple_cat(std::tuple{attnlab::pooling_field(&MultiQueryOptions::pool)},
+                          attnlab::AttentionModifiers::fields());
+  }
+};
+using Options = MultiQueryOptions;
 
 class MultiQuery final : public attnlab::AttentionVariant {
  public:
-  MultiQuery(const Options& options, const attnlab::CreateContext& context) : block_(options, 1, context) {}
+  MultiQuery(const Options& options, const attnlab::CreateContext& context) : block_(options, 1, context) {
+    block_.pool_heads(options.pool);
+  }
 
   static attnlab::Traits traits(const Options& options) { return attnlab::SoftmaxBlock::traits(options, 1); }
 

@@ -22,6 +22,10 @@ enum class ParameterScope : std::uint8_t { layer, model };
 /// How a parameter is used: as the matrix of a product, or as plain numbers.
 enum class ParameterForm : std::uint8_t { matrix, values };
 
+/// What becomes of the kv heads of a checkpoint that has more of them: the mean of a group, its first, or random values
+/// as of a model without a checkpoint (Ainslie et al. 2023).
+enum class HeadPooling : std::uint8_t { mean, first, random };
+
 /// Values from the seed, where there is no checkpoint: normal with the model's initializer_range, or a constant.
 enum class Init : std::uint8_t { normal, zeros, ones };
 
@@ -31,7 +35,8 @@ struct ParameterSpec {
   ParameterForm form = ParameterForm::matrix;
   ParameterScope scope = ParameterScope::layer;
   int convert_heads = 0;  // > 0: the rows are this many kv heads of equal width; a checkpoint with another number of
-                          // heads is converted (repeated where it has fewer, mean-pooled where it has more)
+                          // heads is converted: repeated where it has fewer, by `pooling` where it has more
+  HeadPooling pooling = HeadPooling::mean;
   Init init = Init::normal;
 };
 

@@ -22,6 +22,17 @@ template <>
 inline constexpr std::array<Choice<Gate>, 3> kChoices<Gate>{
     {{"none", Gate::none}, {"head", Gate::head}, {"element", Gate::element}}};
 
+template <>
+inline constexpr std::array<Choice<HeadPooling>, 3> kChoices<HeadPooling>{
+    {{"mean", HeadPooling::mean}, {"first", HeadPooling::first}, {"random", HeadPooling::random}}};
+
+/// The option of variants that may have fewer kv heads than a checkpoint.
+template <class Options>
+constexpr auto pooling_field(HeadPooling Options::*member) {
+  return field("pool", member,
+               {.doc = "How kv heads are made of a checkpoint that has more: mean or first of a group, or random."});
+}
+
 /// Options that every variant of the family takes, all combinable.
 struct AttentionModifiers {
   std::int32_t window = 0;
@@ -67,6 +78,9 @@ class ATTNLAB_API SoftmaxBlock {
 
   /// What a variant of the family declares. kv_heads 0: as the model has, not known here.
   [[nodiscard]] static Traits traits(const AttentionModifiers& modifiers, int kv_heads);
+
+  /// Said before `parameters`; mean otherwise.
+  void pool_heads(HeadPooling how) noexcept;
 
   [[nodiscard]] std::vector<ParameterSpec> parameters() const;
   void bind(const ParameterSet& parameters);
