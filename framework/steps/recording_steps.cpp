@@ -14,6 +14,15 @@
 #include "parallel/parallel.h"
 
 namespace attnlab {
+namespace {
+
+std::size_t used_bytes(const Scratch& arena) {
+  std::size_t floats = 0;
+  for (const Scratch::Part& part : arena.parts()) floats += part.used;
+  return floats * sizeof(float);
+}
+
+}  // namespace
 
 RecordingSteps::RecordingSteps(Scratch& scratch, TrainedParameters& parameters)
     : ModelSteps(scratch),
@@ -27,6 +36,7 @@ RecordingSteps::RecordingSteps(Scratch& scratch, TrainedParameters& parameters)
 RecordingSteps::~RecordingSteps() = default;
 
 void RecordingSteps::backward() {
+  pass_bytes_ = 2 * used_bytes(scratch_) + used_bytes(saved_);
   for (; !tape_.empty(); tape_.pop_back()) tape_.back()();
   forget();
 }

@@ -38,6 +38,8 @@ class ATTNLAB_API RecordingSteps final : public ModelSteps {
   }
   /// Adds the gradients of the parameters, and forgets the pass. Once for a pass.
   void backward();
+  /// Of the buffers of the last pass that was undone, of their gradients, and of what was copied to undo it.
+  [[nodiscard]] std::size_t pass_bytes() const noexcept { return pass_bytes_; }
   /// Forgets a pass that is not undone.
   void forget();
 
@@ -142,6 +144,7 @@ class ATTNLAB_API RecordingSteps final : public ModelSteps {
   float dropout_ = 0;
   std::uint64_t dropout_key_ = 0;
   std::uint64_t dropped_ = 0;  // buffers of this pass
+  std::size_t pass_bytes_ = 0;
 };
 
 }  // namespace attnlab

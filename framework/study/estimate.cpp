@@ -90,7 +90,9 @@ Estimate estimate(const Plan& plan, const RoofProbe& roof) {
     }
   }
   for (const PlannedTraining& training : plan.trainings) {
-    const double seconds = training_seconds(plan.arms[plan.groups[training.group].arms.front()], roof);
+    const PlannedArm& arm = plan.arms[plan.groups[training.group].arms.front()];
+    const double seconds = training_seconds(arm, roof);
+    all.training_bytes = std::max(all.training_bytes, arm.tried->bytes);
     all.least_seconds += kStartSeconds + seconds;
     all.most_seconds += kStartSeconds + seconds;
   }
@@ -106,12 +108,13 @@ std::string describe_estimate(const Plan& plan) {
   std::string time = report::format_duration(all.least_seconds);
   if (const std::string most = report::format_duration(all.most_seconds); most != time) time += " to " + most;
   return fmt::format(
-      "estimated: {}; {} of memory for \"{}\" (weights {}, caches at their longest case at most {})\n"
+      "estimated: {}; {} of memory for \"{}\" (weights {}, caches at their longest case at most {}){}\n"
       "  An estimate: operations at {:.0f} % of {:.0f} GFLOP/s, bytes at {:.0f} % of {:.1f} GB/s (both probed just "
       "now), "
       "process starts and loading\n",
       time, size(static_cast<double>(all.weight_bytes + all.kv_bytes)), all.largest_arm,
-      size(static_cast<double>(all.weight_bytes)), size(static_cast<double>(all.kv_bytes)), 100 * kShareOfPeak,
+      size(static_cast<double>(all.weight_bytes)), size(static_cast<double>(all.kv_bytes)),
+      plan.trainings.empty() ? "" : fmt::format(", {} for a training", size(all.training_bytes)), 100 * kShareOfPeak,
       roof.fma_flops_per_second / 1e9, 100 * kShareOfBandwidth, roof.read_bytes_per_second / 1e9);
 }
 

@@ -20,6 +20,7 @@ struct Estimate {
   std::size_t weight_bytes = 0;  // of the largest arm's process, weights and caches
   std::size_t kv_bytes = 0;
   std::string largest_arm;
+  double training_bytes = 0;  // of the largest training
 };
 
 [[nodiscard]] ATTNLAB_API Estimate estimate(const Plan& plan, const RoofProbe& roof);

@@ -94,11 +94,16 @@ void check_cases(PlannedArm& arm, const Plan& plan, const model::Decoder& decode
   refuse_if_none_is_left(arm);
 }
 
+// That a trial may take.
+std::uint64_t memory_of(const Plan& plan) {
+  const auto memory = static_cast<std::uint64_t>(memory_limit_bytes());
+  return plan.spec.limits.memory > 0 ? std::min(memory, plan.spec.limits.memory) : memory;
+}
+
 // Rows that need more memory than a trial may take; of the cases that could run otherwise.
 void check_memory(PlannedArm& arm, const Plan& plan) {
   if (!keeps_all_rows(arm, *plan.registry)) return;
-  std::uint64_t memory = static_cast<std::uint64_t>(memory_limit_bytes());
-  if (plan.spec.limits.memory > 0) memory = std::min(memory, plan.spec.limits.memory);
+  const std::uint64_t memory = memory_of(plan);
   for (std::size_t index = 0; index < plan.cases.size(); ++index) {
     ArmCase& one = arm.cases[index];
     if (!one.refused.empty()) continue;
@@ -152,6 +157,12 @@ void try_its_training(PlannedArm& arm, const Plan& plan) {
   arm.failed = arm.tried->failed;
   for (const Problem& problem : arm.tried->refused)
     arm.refused += (arm.refused.empty() ? "" : "; ") + Problem{"", problem.what, problem.remedy}.text();
+  const auto memory = static_cast<double>(memory_of(plan));
+  if (arm.refused.empty() && arm.tried->bytes > memory)
+    arm.refused = fmt::format(
+        "its training needs about {}, more than the {} that a trial may take; a smaller model or "
+        "shorter sequences need less",
+        report::format_bytes(arm.tried->bytes), report::format_bytes(memory));
 }
 
 void plan_arms(Plan& plan, const std::vector<std::shared_ptr<const TrainedAs>>& trained) {

@@ -140,6 +140,7 @@ TrainingTrial try_training(const Plan& plan, const PlannedArm& arm) {
       found["parameters"] = training.parameters();
       try {
         training.check_derivatives();
+        found["bytes"] = training.bytes(arm.trained->length);
       } catch (const Error& error) {
         const Problem& why = error.problems().front();
         found["refused"].push_back(problem_json({arm.arm.where.text(), why.what, why.remedy}));
@@ -152,7 +153,7 @@ TrainingTrial try_training(const Plan& plan, const PlannedArm& arm) {
   const auto line = process.next(kMostTrySeconds);
   if (!line) return {.failed = "a step of its training does not come to its end: " + process.why()};
   const auto found = ordered_json::parse(*line);
-  TrainingTrial trial{.parameters = found.value("parameters", std::int64_t{0})};
+  TrainingTrial trial{.parameters = found.value("parameters", std::int64_t{0}), .bytes = found.value("bytes", 0.0)};
   if (found.contains("refused"))
     for (const auto& problem : found.at("refused"))
       trial.refused.push_back({problem.at(0), problem.at(1), problem.at(2)});

@@ -72,6 +72,7 @@ struct PlannedTraining {
 /// What a try of an arm's training found, in a process of its own: a plugin may crash.
 struct TrainingTrial {
   std::int64_t parameters = 0;
+  double bytes = 0;              // of memory; an estimate
   std::vector<Problem> refused;  // why it cannot be trained: no derivative, a task that does not fit
   std::string failed;            // it crashed, or did not come to its end
 };

@@ -113,6 +113,10 @@ void ArmTraining::check_derivatives() {
   model_.parameters().clear_gradients();
 }
 
+double ArmTraining::bytes(std::int64_t length) const {
+  return model_.bytes(std::max<std::int64_t>(1, input_.choice.batch / input_.choice.accumulate), length);
+}
+
 std::string ArmTraining::start_digest() {
   std::string weights = checkpoint().config.dump();
   for (const TrainedParameter& parameter : model_.parameters().all())

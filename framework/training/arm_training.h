@@ -48,6 +48,8 @@ class ATTNLAB_API ArmTraining {
   [[nodiscard]] std::int64_t parameters();
   /// The backward pass of a few tokens. Error where a component has no derivative, naming it.
   void check_derivatives();
+  /// That a training on sequences of this length takes, once derivatives are checked; an estimate.
+  [[nodiscard]] double bytes(std::int64_t length) const;
 
   /// A digest of the weights as they are and of the configuration that is written.
   [[nodiscard]] std::string start_digest();

@@ -119,6 +119,7 @@ BatchLoss TrainedModel::run_part(std::span<const TrainingSequence> part, double 
     }();
     const BatchLoss loss = head(hidden, targets, weight, steps_->gradient(hidden));
     steps_->backward();
+    bytes_per_token_ = static_cast<double>(steps_->pass_bytes()) / static_cast<double>(hidden.extent(0));
     if (!is_checked_) check_reached();
     is_checked_ = true;
     return loss;
@@ -126,6 +127,16 @@ BatchLoss TrainedModel::run_part(std::span<const TrainingSequence> part, double 
     steps_->forget();
     throw;
   }
+}
+
+double TrainedModel::bytes(std::int64_t batch, std::int64_t length) const {
+  constexpr double kOfParameter = 5 * sizeof(float);  // master, packed copy, gradient, two averages
+  double parameters = 0;
+  for (const TrainedParameter& parameter : parameters_.all())
+    parameters += static_cast<double>(parameter.values.size());
+  // Parts are filled up with what a mixture has of shorter sequences.
+  const std::int64_t tokens = std::max(length, std::min(kTokens, batch * length));
+  return parameters * kOfParameter + static_cast<double>(tokens) * bytes_per_token_;
 }
 
 void TrainedModel::check_reached() const {

@@ -53,11 +53,17 @@ class ATTNLAB_API TrainedModel {
   /// The loss alone.
   BatchLoss evaluate(std::span<const TrainingSequence> batch);
 
+  /// Bytes that training with such batches takes: parameters with their gradients, packed copies and the optimiser's
+  /// averages, and the buffers of the largest part of a batch. Those are estimated from the last pass.
+  [[nodiscard]] double bytes(std::int64_t batch, std::int64_t length) const;
+
   /// After the masters have changed: the decoder's weights follow.
   void write_back();
 
  private:
-  static constexpr std::int64_t kTokens = 8192;
+  // Tokens of a part. On 2 threads of a Zen 4, 2048 were 5 to 12 % faster than 8192 in a model of 4 layers of 192: what
+  // a layer writes is still in the cache where the next one reads it.
+  static constexpr std::int64_t kTokens = 2048;
   struct Targets {
     std::vector<model::TokenId> tokens;  // [rows of the part]
     std::vector<double> weights;         // [rows of the part]
@@ -81,6 +87,7 @@ class ATTNLAB_API TrainedModel {
   double dropout_ = 0;
   std::uint64_t dropout_key_ = 0;
   bool is_checked_ = false;
+  double bytes_per_token_ = 0;  // of the last pass that was undone
 };
 
 }  // namespace attnlab::training

@@ -72,6 +72,39 @@ TEST_F(Plans, NoteWhatTheOptionsOfACacheDoNotHold) {
   EXPECT_EQ(notes("full"), Notes{});
 }
 
+TEST_F(Plans, CountTheMemoryOfATraining) {
+  const auto trained = [&](int context, int batch, const std::string& keys = "", const std::string& more = "") {
+    folder_.write("text.txt", std::string(50000, 'a'));
+    return plan("[speed: {batch: [q8]}]", "train: {task: {text: {files: text.txt, context: " + std::to_string(context) +
+                                              "}}, batch: " + std::to_string(batch) +
+                                              ", steps: 10, optimiser: {adamw: {lr: 1.0e-3}}" + keys + "}\n" + more);
+  };
+  const auto bytes = [&](int context, int batch, const std::string& keys = "") {
+    return estimate(trained(context, batch, keys), kRoof).training_bytes;
+  };
+  const Plan small = trained(256, 1);
+  const double parameters = static_cast<double>(small.groups.at(0).parameters) * 20;
+  const double of_one = bytes(256, 1) - parameters;
+  // What the 2 layers write of a token, and the gradients of that: at least queries, keys, values and three times the
+  // hidden and the MLP's width.
+  const auto& config = small.arms[0].source->config();
+  const double least =
+      256.0 * config.layers * 2 * sizeof(float) * (6.0 * config.hidden_dim + 3.0 * config.intermediate_dim);
+  EXPECT_GT(of_one, least);
+  EXPECT_LT(of_one, 4 * least);
+  EXPECT_DOUBLE_EQ(bytes(256, 4) - parameters, 4 * of_one);
+  EXPECT_DOUBLE_EQ(bytes(256, 4), bytes(256, 8, ", accumulate: 2")) << "a part of a batch counts";
+  EXPECT_DOUBLE_EQ(bytes(256, 64), bytes(256, 16)) << "a batch is fed in parts of so many tokens";
+  EXPECT_DOUBLE_EQ(bytes(4096, 2) - parameters, 16 * of_one) << "at least a whole sequence";
+
+  try {
+    (void)trained(256, 4, "", "limits: {memory: 1MiB}");
+    ADD_FAILURE() << "more than there is was taken";
+  } catch (const Error& error) {
+    expect_parts(error.what(), {"its training needs about ", "1.00 MiB"});
+  }
+}
+
 TEST_F(Plans, TakeLongerWithMoreWork) {
   const auto seconds = [&](const std::string& workloads, const std::string& more = "",
                            const std::string& arms = "[{}]") {
