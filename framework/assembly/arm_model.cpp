@@ -9,6 +9,7 @@
 #include <attnlab/error.h>
 
 #include "assembly/model_defaults.h"
+#include "machine/instructions.h"
 #include "machine/memory.h"
 #include "registry/composition.h"
 
@@ -171,6 +172,10 @@ ResolvedArm resolve_arm(const Arm& choices, const model::ModelConfig& config, co
   const auto position = choices.position.resolve(config.layers);
   const auto cache = choices.cache.resolve(config.layers);
   ResolvedArm arm;
+  arm.weights = choices.weights;
+  arm.compute = choices.compute.value_or(Arithmetic::f32);
+  if (arm.compute == Arithmetic::bf16 && !multiplies_bf16())
+    arm.conflicts.push_back(fmt::format("compute: {}; leave it out, or use f32", kNoBf16));
   for (int layer = 0; layer < config.layers; ++layer) {
     const OptionValues defaults = model_defaults(config, layer);
     ResolvedLayer resolved{.attention = resolve_component(*attention[layer], defaults, config.keys, registry),
@@ -231,6 +236,8 @@ ordered_json describe_arm(const ResolvedArm& arm) {
   kind("attention", [](const ResolvedLayer& layer) -> const ResolvedComponent& { return layer.attention; });
   kind("position", [](const ResolvedLayer& layer) -> const ResolvedComponent& { return layer.position; });
   kind("cache", [](const ResolvedLayer& layer) -> const ResolvedComponent& { return layer.cache; });
+  if (arm.weights) described["weights"] = element_name(*arm.weights);
+  if (arm.compute != Arithmetic::f32) described["compute"] = arithmetic_name(arm.compute);
   return described;
 }
 
@@ -286,6 +293,8 @@ model::Decoder build_decoder(const ResolvedArm& arm, const ModelSource& source, 
   weights.limit_bytes(static_cast<std::size_t>(memory_limit_bytes()));
   if (options.check_only) weights.check_only();
   if (options.widen) weights.widen();
+  if (arm.weights && !options.trains) weights.hold_as(*arm.weights);
+  weights.multiply_in(options.trains ? options.trains_in : arm.compute);
   return {config, std::move(layers), std::move(weights), arm.replaced_attention};
 }
 

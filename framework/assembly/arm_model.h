@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -44,6 +45,8 @@ struct ResolvedLayer {
 
 struct ResolvedArm {
   std::vector<ResolvedLayer> layers;
+  std::optional<ElementType> weights;  // how matrices are held; none: as they are stored
+  Arithmetic compute = Arithmetic::f32;
   bool replaced_attention = false;     // the attention is not the model's own, or has options of its own
   std::vector<std::string> conflicts;  // why the arm cannot run; empty: it can
   std::vector<std::string> notes;      // what the report has to say of the combination
@@ -69,8 +72,10 @@ using SharedSchemes = std::map<std::tuple<const Descriptor*, OptionValues, int>,
 struct BuildOptions {
   std::uint64_t seed = 1;
   bool allow_nonfinite = false;
-  bool check_only = false;  // look at the tensors' names and shapes, read no weights
-  bool widen = false;       // f32, whatever the checkpoint has
+  bool check_only = false;                 // look at the tensors' names and shapes, read no weights
+  bool widen = false;                      // f32, whatever the checkpoint and the arm have
+  bool trains = false;                     // matrices are f32, and multiplied as the training says, not the arm
+  Arithmetic trains_in = Arithmetic::f32;  // where it widens: in place of the arm's own
 };
 
 [[nodiscard]] ATTNLAB_API model::Decoder build_decoder(const ResolvedArm& arm, const ModelSource& source,

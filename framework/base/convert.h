@@ -26,4 +26,18 @@ namespace attnlab {
   return std::bit_cast<float>(sign | std::bit_cast<std::uint32_t>(small));
 }
 
+/// Round to nearest, ties to even; what is too large becomes infinite, NaN stays NaN.
+[[nodiscard]] inline std::uint16_t to_f16(float value) noexcept {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  const auto sign = static_cast<std::uint16_t>(bits >> 16 & 0x8000U);
+  const std::uint32_t magnitude = bits & 0x7fffffffU;
+  if (magnitude > 0x7f800000U) return static_cast<std::uint16_t>(sign | 0x7e00U);
+  if (magnitude >= 0x477ff000U) return static_cast<std::uint16_t>(sign | 0x7c00U);  // 65520, halfway to 2^16, and more
+  if (magnitude < 0x38800000U) {  // below 2^-14: the sum rounds to units of 2^-24, which are the last bits of its own
+    const float sum = std::bit_cast<float>(magnitude) + 0.5F;
+    return static_cast<std::uint16_t>(sign | (std::bit_cast<std::uint32_t>(sum) - std::bit_cast<std::uint32_t>(0.5F)));
+  }
+  return static_cast<std::uint16_t>(sign | ((magnitude - (112U << 23) + 0xfffU + (magnitude >> 13 & 1U)) >> 13));
+}
+
 }  // namespace attnlab

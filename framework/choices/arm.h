@@ -3,11 +3,13 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include <attnlab/api.h>
 
+#include "base/element.h"
 #include "choices/layered_choice.h"
 #include "choices/plain_components.h"
 #include "config/node.h"
@@ -32,7 +34,9 @@ struct ATTNLAB_API Arm {
   LayeredChoice position;
   LayeredChoice cache;
   config::Node train;  // a map of keys of `train:` that the arm has otherwise; a scalar, none: it is not trained
-  int threads = 0;     // 0: as the experiment says
+  std::optional<ElementType> weights;  // how the matrices of the model are held; none: as they are stored
+  std::optional<Arithmetic> compute;   // what products of many tokens multiply; none: f32
+  int threads = 0;                     // 0: as the experiment says
   config::Mark where;
   bool from_grid = false;  // such an arm may be refused without ending the run
 

@@ -6,6 +6,8 @@
 #include <cstdio>
 #include <fstream>
 #include <iterator>
+#include <string>
+#include <vector>
 
 #include <attnlab/error.h>
 
@@ -22,6 +24,12 @@ void ModelOptions::add_to(CLI::App& command, ModelUse use) {
                      fmt::format("Position scheme; default: {} as the model has it", experiment::kPlainPosition));
   if (use == ModelUse::inference)
     command.add_option("--cache", cache_, fmt::format("Cache policy; default: {}", experiment::kPlainCache));
+  if (use == ModelUse::inference)
+    command.add_option("--weights", weights_, "How matrices are held: f32, bf16, int8 or int4; default: as stored")
+        ->check(CLI::IsMember(std::vector<std::string>(kWeightTypes.begin(), kWeightTypes.end())));
+  if (use == ModelUse::inference)
+    command.add_option("--compute", compute_, "What products of many tokens multiply: f32 (the default) or bf16")
+        ->check(CLI::IsMember(std::vector<std::string>(kArithmetics.begin(), kArithmetics.end())));
   command.add_option("--plugin", plugins_, "A plugin file or folder beside those of the build");
   command.add_option("--threads", threads_, "Threads; default: all processors")->check(CLI::Range(1, 1024));
   command.add_option("--weights-seed", seed_, "Seed of the weights of a model YAML");
@@ -42,15 +50,20 @@ ModelOptions::Loaded ModelOptions::load(const std::filesystem::path& model, Mode
   chosen.attention = choice(Kind::attention, attention_, own.attention, "--attention");
   chosen.position = choice(Kind::position, position_, own.position, "--position");
   chosen.cache = choice(Kind::cache, cache_, own.cache, "--cache");
+  chosen.weights = element_type(weights_);
+  chosen.compute = arithmetic_of(compute_);
   const experiment::ResolvedArm arm = experiment::resolve_arm(chosen, source.config(), *registry);
   if (!arm.conflicts.empty()) {
     std::vector<Problem> problems;
     for (const std::string& conflict : arm.conflicts) problems.push_back({"", conflict, ""});
     throw Error(std::move(problems));
   }
-  model::Decoder decoder = experiment::build_decoder(
-      arm, source, *registry,
-      {.seed = seed_, .allow_nonfinite = allow_nonfinite_, .check_only = false, .widen = use == ModelUse::training});
+  model::Decoder decoder = experiment::build_decoder(arm, source, *registry,
+                                                     {.seed = seed_,
+                                                      .allow_nonfinite = allow_nonfinite_,
+                                                      .check_only = false,
+                                                      .widen = use == ModelUse::training,
+                                                      .trains = use == ModelUse::training});
   for (const std::string& note : decoder.notes()) warn(note);
   return {std::move(registry), std::move(source), arm, std::move(decoder)};
 }

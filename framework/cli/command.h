@@ -55,7 +55,7 @@ class ModelOptions {
   [[nodiscard]] bool allows_nonfinite() const noexcept { return allow_nonfinite_; }
 
  private:
-  std::string attention_, position_, cache_;
+  std::string attention_, position_, cache_, weights_, compute_;
   std::vector<std::string> plugins_;
   int threads_ = 0;
   std::uint64_t seed_ = 1;

@@ -196,10 +196,12 @@ void WeightStore::take(std::size_t bytes) {
 Matrix WeightStore::matrix(const std::string& name, std::span<const std::int64_t> shape, HeadConversion conversion) {
   ATTNLAB_CHECK(shape.size() == 2, "a matrix has two axes");
   const Stored stored = find(name, shape, conversion);
-  const bool narrow = stored.tensor && stored.type != ElementType::f32 && !stored.converts();
-  const ElementType type = narrow ? stored.type : ElementType::f32;
-  take(static_cast<std::size_t>(stored.rows) * stored.width * element_bytes(type));
+  const bool is_narrow = stored.tensor && stored.type != ElementType::f32 && !stored.converts();
+  const ElementType type = held_as_.value_or(is_narrow ? stored.type : ElementType::f32);
+  const bool narrow = is_narrow && type == stored.type;  // the bits are what is kept
+  take(packed_bytes(stored.rows, stored.width, type));
   Matrix packed(stored.rows, stored.width, type, room_);
+  packed.set_arithmetic(arithmetic_);
   if (!reads_) return packed;  // its pages are never touched, so they cost nothing
   const int blocks = static_cast<int>((stored.rows + kPanelOutputs - 1) / kPanelOutputs);
   parallel_for(blocks, [&](int block, WorkerSlot) {
@@ -211,7 +213,7 @@ Matrix WeightStore::matrix(const std::string& name, std::span<const std::int64_t
         read_converted_row(stored, first + row, std::span(rows).subspan(row * stored.width, stored.width));
       packed.pack(first, rows);
     } else if (narrow) {
-      read_rows(stored, first, rows);  // for the check; the bits are what is kept
+      read_rows(stored, first, rows);  // for the check
       std::vector<std::uint16_t> bits(rows.size());
       read_bits16(*stored.tensor, first * stored.width, bits);
       packed.pack(first, bits);

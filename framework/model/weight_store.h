@@ -40,6 +40,11 @@ class ATTNLAB_API WeightStore {
   void check_only() noexcept { reads_ = false; }
   /// From now on everything is f32, whatever its type is in the checkpoint.
   void widen() noexcept { widens_ = true; }
+  /// From now on matrices are held in this type, whatever theirs is in the checkpoint; what is no matrix of a product
+  /// stays as it is.
+  void hold_as(ElementType type) noexcept { held_as_ = type; }
+  /// What products with matrices that are made from now on multiply.
+  void multiply_in(Arithmetic arithmetic) noexcept { arithmetic_ = arithmetic; }
   /// More weights than this are an Error before memory is taken for them.
   void limit_bytes(std::size_t limit) noexcept { limit_ = limit; }
 
@@ -87,6 +92,8 @@ class ATTNLAB_API WeightStore {
   bool allow_nonfinite_ = false;
   bool reads_ = true;
   bool widens_ = false;
+  std::optional<ElementType> held_as_;
+  Arithmetic arithmetic_ = Arithmetic::f32;
   std::size_t limit_ = 0;  // 0: none
   std::size_t taken_ = 0;
   std::uint64_t seed_ = 0;

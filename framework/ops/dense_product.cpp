@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "ops/onednn_product.h"
+#include "ops/vector_kernels.h"
 #include "parallel/parallel.h"
 
 namespace attnlab {
@@ -118,6 +119,36 @@ void add_slices(const DenseProduct& p, const float* slices, std::int64_t count) 
   });
 }
 
+// Rows of `columns` floats, rounded to bf16 side by side.
+std::uint16_t* rounded(const float* from, std::int64_t stride, std::int64_t rows, std::int64_t columns,
+                       std::vector<std::uint16_t>& room) {
+  if (room.size() < static_cast<std::size_t>(rows * columns)) room.resize(static_cast<std::size_t>(rows * columns));
+  for (std::int64_t row = 0; row < rows; ++row)
+    vec::narrow_to_bf16({from + row * stride, static_cast<std::size_t>(columns)}, room.data() + row * columns);
+  return room.data();
+}
+
+void bf16_product(const DenseProduct& p) {
+  thread_local std::vector<std::uint16_t> room_of_a, room_of_b;
+  const std::uint16_t* a = p.a_transposed ? rounded(p.a, p.a_stride, p.depth, p.rows, room_of_a)
+                                          : rounded(p.a, p.a_stride, p.rows, p.depth, room_of_a);
+  const std::uint16_t* b = p.b_transposed ? rounded(p.b, p.b_stride, p.columns, p.depth, room_of_b)
+                                          : rounded(p.b, p.b_stride, p.depth, p.columns, room_of_b);
+  onednn_bf16_product({.a = a,
+                       .a_row = p.a_transposed ? 1 : p.depth,
+                       .a_column = p.a_transposed ? p.rows : 1,
+                       .b = b,
+                       .b_row = p.b_transposed ? 1 : p.columns,
+                       .b_column = p.b_transposed ? p.depth : 1,
+                       .out = p.out,
+                       .out_stride = p.out_stride,
+                       .rows = p.rows,
+                       .columns = p.columns,
+                       .depth = p.depth,
+                       .accumulate = p.accumulate,
+                       .is_kept = false});
+}
+
 void check(const DenseProduct& p) {
   ATTNLAB_CHECK(p.rows >= 0 && p.columns >= 0 && p.depth >= 0, "a product of negative size");
   ATTNLAB_CHECK(p.a_stride >= (p.a_transposed ? p.rows : p.depth), "rows of the left side overlap");
@@ -138,7 +169,9 @@ void dense_product(const DenseProduct& p) {
   const Split split = split_of(p);
   thread_local std::vector<float> right_side, slices;
   DenseProduct to = p;
-  if (!p.b_transposed && p.b_stride % kPageFloats == 0 && p.rows >= kRowsWorthACopy) copy_right_side(to, right_side);
+  const bool is_bf16 = p.arithmetic == Arithmetic::bf16;
+  if (!is_bf16 && !p.b_transposed && p.b_stride % kPageFloats == 0 && p.rows >= kRowsWorthACopy)
+    copy_right_side(to, right_side);
   if (split.slices > 1) {
     to.out = at_least(slices, split.slices * p.rows * p.columns);
     to.out_stride = p.columns;
@@ -151,7 +184,10 @@ void dense_product(const DenseProduct& p) {
     const std::int64_t slice = index / (split.column_parts * split.row_parts);
     DenseProduct part = part_of(to, split, row_part, column_part, slice);
     if (split.slices > 1) part.out += slice * p.rows * p.columns;
-    onednn_dense_product(part);
+    if (is_bf16)
+      bf16_product(part);
+    else
+      onednn_dense_product(part);
   });
   if (split.slices > 1) add_slices(p, first_slice, split.slices);
 }

@@ -7,6 +7,8 @@
 
 #include <attnlab/api.h>
 
+#include "base/element.h"
+
 namespace attnlab {
 
 /// out [rows, columns] = op(a) op(b), with op(a) [rows, depth] and op(b) [depth, columns]. A stride counts the floats
@@ -23,6 +25,7 @@ struct DenseProduct {
   std::int64_t out_stride;
   std::int64_t rows, columns, depth;
   bool accumulate;  // out += instead of out =, which does not read out
+  Arithmetic arithmetic = Arithmetic::f32;
 };
 
 /// Runs on all threads: called by one thread, never from a task. Not in place: `out` overlaps neither side. The work is

@@ -2,20 +2,27 @@
 
 #include <omp.h>
 
-#include <array>
+#include <compare>
 #include <dnnl.hpp>
 #include <map>
 #include <mutex>
 #include <shared_mutex>
+
 #include "base/pages.h"
 
 namespace attnlab {
 namespace {
 
-using Shape = std::array<std::int64_t, 6>;  // tokens, in_dim, outputs, three strides
+// Rows, columns, depth; strides from row to row and from column to column of both sides, from row to row of the output.
+struct Shape {
+  std::int64_t rows, columns, depth;
+  std::int64_t a_row, a_column, b_row, b_column, out_row;
+  bool is_bf16, accumulates;
+  auto operator<=>(const Shape&) const = default;
+};
 
 struct Product {
-  dnnl::memory::desc input, weights, out, scratchpad;
+  dnnl::memory::desc a, b, out, scratchpad;
   dnnl::matmul primitive;
 };
 
@@ -32,18 +39,25 @@ struct Products {
     }
     const std::unique_lock lock(mutex);
     if (const auto found = by_shape.find(shape); found != by_shape.end()) return found->second;
-    const auto [tokens, in_dim, outputs, input_stride, panel_stride, out_stride] = shape;
+    return by_shape.emplace(shape, make(shape)).first->second;
+  }
+
+  [[nodiscard]] Product make(const Shape& shape) const {
     const auto f32 = dnnl::memory::data_type::f32;
-    const dnnl::memory::desc input({tokens, in_dim}, f32, dnnl::memory::dims{input_stride, 1});
-    const dnnl::memory::desc weights({in_dim, outputs}, f32, dnnl::memory::dims{panel_stride, 1});
-    const dnnl::memory::desc out({tokens, outputs}, f32, dnnl::memory::dims{out_stride, 1});
+    const auto type = shape.is_bf16 ? dnnl::memory::data_type::bf16 : f32;
+    const dnnl::memory::desc a({shape.rows, shape.depth}, type, dnnl::memory::dims{shape.a_row, shape.a_column});
+    const dnnl::memory::desc b({shape.depth, shape.columns}, type, dnnl::memory::dims{shape.b_row, shape.b_column});
+    const dnnl::memory::desc out({shape.rows, shape.columns}, f32, dnnl::memory::dims{shape.out_row, 1});
     // A scratchpad of the library's own belongs to the thread that made the primitive; ours belongs to the task.
     dnnl::primitive_attr attributes;
     attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-    const dnnl::matmul::primitive_desc description(dnnl::matmul::desc(input, weights, out), attributes, engine);
-    return by_shape
-        .emplace(shape, Product{input, weights, out, description.scratchpad_desc(), dnnl::matmul(description)})
-        .first->second;
+    if (shape.accumulates) {
+      dnnl::post_ops after;
+      after.append_sum(1.0F);
+      attributes.set_post_ops(after);
+    }
+    const dnnl::matmul::primitive_desc description(dnnl::matmul::desc(a, b, out), attributes, engine);
+    return {a, b, out, description.scratchpad_desc(), dnnl::matmul(description)};
   }
 };
 
@@ -62,21 +76,60 @@ dnnl::stream& thread_stream() {
   return stream;
 }
 
-}  // namespace
-
-void onednn_product(const BlockProduct& p) {
+void execute(const Product& product, const void* a, const void* b, float* out) {
   dnnl::stream& stream = thread_stream();
-  const Product& product =
-      products().get({p.tokens, p.in_dim, p.outputs, p.input_stride, p.panel_stride, p.out_stride});
   const dnnl::engine& engine = products().engine;
   thread_local Pages scratchpad;
   if (scratchpad.size() < product.scratchpad.get_size()) scratchpad = Pages(product.scratchpad.get_size());
-  // const_cast: oneDNN's handles are not const; source and weights are only read.
+  // const_cast: oneDNN's handles are not const; both sides are only read.
   product.primitive.execute(stream,
-                            {{DNNL_ARG_SRC, dnnl::memory(product.input, engine, const_cast<float*>(p.input))},
-                             {DNNL_ARG_WEIGHTS, dnnl::memory(product.weights, engine, const_cast<float*>(p.panel))},
-                             {DNNL_ARG_DST, dnnl::memory(product.out, engine, p.out)},
+                            {{DNNL_ARG_SRC, dnnl::memory(product.a, engine, const_cast<void*>(a))},
+                             {DNNL_ARG_WEIGHTS, dnnl::memory(product.b, engine, const_cast<void*>(b))},
+                             {DNNL_ARG_DST, dnnl::memory(product.out, engine, out)},
                              {DNNL_ARG_SCRATCHPAD, dnnl::memory(product.scratchpad, engine, scratchpad.data())}});
+}
+
+}  // namespace
+
+void onednn_product(const BlockProduct& p) {
+  const Shape shape{.rows = p.tokens,
+                    .columns = p.outputs,
+                    .depth = p.in_dim,
+                    .a_row = p.input_stride,
+                    .a_column = 1,
+                    .b_row = p.panel_stride,
+                    .b_column = 1,
+                    .out_row = p.out_stride,
+                    .is_bf16 = false,
+                    .accumulates = false};
+  execute(products().get(shape), p.input, p.panel, p.out);
+}
+
+void onednn_bf16_product(const Bf16Product& p) {
+  const Shape shape{.rows = p.rows,
+                    .columns = p.columns,
+                    .depth = p.depth,
+                    .a_row = p.a_row,
+                    .a_column = p.a_column,
+                    .b_row = p.b_row,
+                    .b_column = p.b_column,
+                    .out_row = p.out_stride,
+                    .is_bf16 = true,
+                    .accumulates = p.accumulate};
+  if (p.is_kept)
+    execute(products().get(shape), p.a, p.b, p.out);
+  else
+    execute(products().make(shape), p.a, p.b, p.out);
+}
+
+bool has_bf16_products() {
+  switch (dnnl::get_effective_cpu_isa()) {
+    case dnnl::cpu_isa::avx512_core_bf16:
+    case dnnl::cpu_isa::avx512_core_amx:
+      return true;
+    default:
+      return false;
+  }
 }
 
 void onednn_dense_product(const DenseProduct& p) {

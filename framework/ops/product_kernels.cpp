@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/convert.h"
+#include "ops/coded_panel.h"
 
 #define HWY_DISABLED_TARGETS HWY_AVX3_DL  // nothing here gains from it, and every target costs build time
 #undef HWY_TARGET_INCLUDE
@@ -95,6 +96,8 @@ void stream_product_target(const PanelProduct& p) {
     case ElementType::f16:
       tokens<hwy::float16_t>(p);
       break;
+    default:
+      break;  // codes: stream_product
   }
 }
 
@@ -123,6 +126,7 @@ HWY_EXPORT(stream_product_target);
 HWY_EXPORT(widen_target);
 
 void stream_product(const PanelProduct& product) {
+  if (is_coded(product.type)) return stream_coded_product(product);
   HWY_DYNAMIC_DISPATCH(stream_product_target)(product);
 }
 void widen(const std::byte* from, ElementType type, std::int64_t count, float* to) {

@@ -15,7 +15,7 @@ struct PanelProduct {
   std::int64_t input_stride;
   int tokens;
   std::int64_t in_dim;
-  const std::byte* panel;  // [in_dim, panel_stride]
+  const std::byte* panel;  // [in_dim, panel_stride], or codes (coded_panel.h)
   ElementType type;
   std::int64_t panel_stride;  // multiple of 16
   float* out;                 // [tokens, outputs]; only `outputs` columns are written

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "ops/coded_panel.h"
 #include "ops/onednn_product.h"
 #include "ops/product_kernels.h"
 #include "ops/vector_kernels.h"
@@ -34,8 +35,51 @@ float* widened_panel(const Matrix& matrix, int panel) {
   thread_local std::vector<float> room;
   const std::size_t count = static_cast<std::size_t>(matrix.in_dim()) * matrix.panel_stride(panel);
   if (room.size() < count) room.resize(count);
-  widen(matrix.panel(panel), matrix.type(), static_cast<std::int64_t>(count), room.data());
+  if (is_coded(matrix.type()))
+    widen_codes({matrix.type(), matrix.in_dim(), matrix.panel_stride(panel)}, matrix.panel(panel), room.data());
+  else
+    widen(matrix.panel(panel), matrix.type(), static_cast<std::int64_t>(count), room.data());
   return room.data();
+}
+
+const float* f32_panel(const Matrix& matrix, int panel) {
+  return matrix.type() == ElementType::f32 ? reinterpret_cast<const float*>(matrix.panel(panel))
+                                           : widened_panel(matrix, panel);
+}
+
+// Room of the running task; it grows and stays.
+std::uint16_t* at_least(std::vector<std::uint16_t>& room, std::int64_t count) {
+  if (room.size() < static_cast<std::size_t>(count)) room.resize(static_cast<std::size_t>(count));
+  return room.data();
+}
+
+// input [tokens, in_dim] times a panel, both rounded to bf16.
+void bf16_panel_product(const float* input, std::int64_t input_stride, std::int64_t tokens, const Matrix& weight,
+                        int panel, float* out, std::int64_t out_stride) {
+  thread_local std::vector<std::uint16_t> room_of_input, room_of_panel;
+  const std::int64_t in_dim = weight.in_dim(), stride = weight.panel_stride(panel);
+  std::uint16_t* rows = at_least(room_of_input, tokens * in_dim);
+  for (std::int64_t token = 0; token < tokens; ++token)
+    vec::narrow_to_bf16({input + token * input_stride, static_cast<std::size_t>(in_dim)}, rows + token * in_dim);
+  const auto* values = reinterpret_cast<const std::uint16_t*>(weight.panel(panel));
+  if (weight.type() != ElementType::bf16) {
+    std::uint16_t* narrow = at_least(room_of_panel, in_dim * stride);
+    vec::narrow_to_bf16({f32_panel(weight, panel), static_cast<std::size_t>(in_dim * stride)}, narrow);
+    values = narrow;
+  }
+  onednn_bf16_product({.a = rows,
+                       .a_row = in_dim,
+                       .a_column = 1,
+                       .b = values,
+                       .b_row = stride,
+                       .b_column = 1,
+                       .out = out,
+                       .out_stride = out_stride,
+                       .rows = tokens,
+                       .columns = weight.panel_outputs(panel),
+                       .depth = in_dim,
+                       .accumulate = false,
+                       .is_kept = true});
 }
 
 // One panel of outputs for the tokens of one block.
@@ -57,14 +101,14 @@ void panel_product(TensorView<const float, 2> input, const Matrix& weight, int p
                     .out = out,
                     .out_stride = out_stride,
                     .outputs = outputs});
+  } else if (multiplied_in(weight, input.extent(0)) == Arithmetic::bf16) {
+    bf16_panel_product(rows, input.stride(0), tokens, weight, panel, out, out_stride);
   } else {
-    const float* values = weight.type() == ElementType::f32 ? reinterpret_cast<const float*>(weight.panel(panel))
-                                                            : widened_panel(weight, panel);
     onednn_product({.input = rows,
                     .input_stride = input.stride(0),
                     .tokens = tokens,
                     .in_dim = weight.in_dim(),
-                    .panel = values,
+                    .panel = f32_panel(weight, panel),
                     .panel_stride = weight.panel_stride(panel),
                     .out = out,
                     .out_stride = out_stride,
@@ -78,6 +122,10 @@ void panel_product(TensorView<const float, 2> input, const Matrix& weight, int p
 }
 
 }  // namespace
+
+Arithmetic multiplied_in(const Matrix& weight, std::int64_t tokens) noexcept {
+  return tokens <= kStreamTokens ? Arithmetic::f32 : weight.arithmetic();
+}
 
 void project(TensorView<const float, 2> input, std::span<const Projection> projections) {
   if (input.extent(0) == 0) return;

@@ -10,6 +10,9 @@
 
 namespace attnlab {
 
+/// What a product of so many tokens with this matrix multiplies: few tokens are bound by memory, and multiply f32.
+[[nodiscard]] ATTNLAB_API Arithmetic multiplied_in(const Matrix& weight, std::int64_t tokens) noexcept;
+
 /// input [tokens, in_dim]. Several products of one input share the parallel region.
 ATTNLAB_API void project(TensorView<const float, 2> input, std::span<const Projection> projections);
 ATTNLAB_API void project(TensorView<const float, 2> input, const Projection& projection);

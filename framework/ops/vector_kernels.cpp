@@ -35,6 +35,21 @@ void add_target(float* to, const float* from, std::size_t count) {
   });
 }
 
+void narrow_to_bf16_target(const float* from, std::uint16_t* to, std::size_t count) {
+  for_each_vector(count, [&](auto d, std::size_t i) {
+    const hn::RebindToUnsigned<decltype(d)> du;
+    const hn::RebindToSigned<decltype(d)> di;
+    const hn::Rebind<std::uint16_t, decltype(d)> half;
+    const auto x = hn::LoadU(d, from + i);
+    const auto bits = hn::BitCast(du, x);
+    const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(du, 1));
+    const auto rounded = hn::ShiftRight<16>(hn::Add(bits, hn::Add(odd, hn::Set(du, 0x7fff))));
+    const auto nan = hn::Or(hn::ShiftRight<16>(bits), hn::Set(du, 0x40));
+    const auto kept = hn::IfThenElse(hn::RebindMask(du, hn::IsNaN(x)), nan, rounded);
+    hn::StoreU(hn::DemoteTo(half, hn::BitCast(di, kept)), half, to + i);
+  });
+}
+
 // The activations: value(d, x), which is NaN for NaN, and slope(d, x), the derivative.
 struct Silu {
   // Clamped: exp(88) is still finite, and x / (1 + exp(88)) is as good as zero.
@@ -333,6 +348,7 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace attnlab {
 HWY_EXPORT(add_target);
+HWY_EXPORT(narrow_to_bf16_target);
 HWY_EXPORT(activate_target);
 HWY_EXPORT(activate_multiply_target);
 HWY_EXPORT(rms_norm_target);
@@ -382,6 +398,9 @@ void activate_multiply_backward(Activation activation, std::span<const float> ga
 }
 void softcap(std::span<float> x, float cap) {
   HWY_DYNAMIC_DISPATCH(softcap_target)(x.data(), x.size(), cap);
+}
+void narrow_to_bf16(std::span<const float> from, std::uint16_t* to) {
+  HWY_DYNAMIC_DISPATCH(narrow_to_bf16_target)(from.data(), to, from.size());
 }
 double log_sum_exp(std::span<const float> x) {
   return HWY_DYNAMIC_DISPATCH(log_sum_exp_target)(x.data(), x.size());

@@ -1,6 +1,7 @@
 // Loops over one row, vectorised. All spans of one call have the same length unless said.
 #pragma once
 
+#include <cstdint>
 #include <span>
 
 #include <attnlab/api.h>
@@ -35,6 +36,8 @@ ATTNLAB_API void activate_multiply_backward(Activation activation, std::span<con
                                             std::span<float> of_gate);
 /// x = cap * tanh(x / cap)
 ATTNLAB_API void softcap(std::span<float> x, float cap);
+/// The nearest bf16 numbers, ties to even; NaN stays NaN.
+ATTNLAB_API void narrow_to_bf16(std::span<const float> from, std::uint16_t* to);
 /// Natural logarithm of the sum of exp(x), in double.
 ATTNLAB_API double log_sum_exp(std::span<const float> x);
 

@@ -80,6 +80,8 @@ Measured run_training(const Plan& plan, const PlannedTraining& training, const f
     add(report::kOperationsPerSecond, "FLOP/s", "higher",
         2 * step_multiply_adds(arm) * static_cast<double>(result.steps) / result.seconds);
   }
+  if (const Arithmetic precision = arm.trained->choice.precision; precision != Arithmetic::f32)
+    measured.details["compute"] = arithmetic_name(precision);
   measured.details["training"] = {{"id", training.id},
                                   {"learning_rate", rate},
                                   {"parameters", group.parameters},

@@ -129,6 +129,8 @@ class Worker {
     measured.add("peak_rss_bytes", "bytes", "lower", peak_rss());
     result.samples = std::move(measured.samples);
     result.details = std::move(measured.details);
+    if (const Arithmetic compute = plan_.arms[arm_].resolved.compute; compute != Arithmetic::f32)
+      result.details["compute"] = arithmetic_name(compute);
     if (plan_.arms[arm_].threads != plan_.threads) result.details["threads"] = plan_.arms[arm_].threads;
   }
 

@@ -7,7 +7,9 @@
 
 #include <fmt/format.h>
 
+#include "base/convert.h"
 #include "ops/matrix.h"
+#include "ops/products.h"
 
 namespace attnlab {
 namespace {
@@ -109,20 +111,25 @@ void CheckingSteps::check_product(const char* step, TensorView<const float, 2> i
 
 namespace {
 
-// One output of a matrix, from the weights as they are stored.
+// One output of a matrix, from the weights as they are stored and the numbers that are multiplied.
 class SlowOutput {
  public:
-  SlowOutput(const Matrix& weight, std::span<const float> bias, std::int64_t output)
-      : weights_(weight.in_dim()), bias_(bias.empty() ? 0 : bias[output]) {
+  SlowOutput(const Matrix& weight, std::span<const float> bias, std::int64_t output, std::int64_t tokens)
+      : arithmetic_(multiplied_in(weight, tokens)), weights_(weight.in_dim()), bias_(bias.empty() ? 0 : bias[output]) {
     weight.copy_output(output, weights_);
   }
   double operator()(TensorView<const float, 2> input, std::int64_t token) const {
     double sum = bias_;
-    for (std::size_t i = 0; i < weights_.size(); ++i) sum += static_cast<double>(weights_[i]) * input(token, i);
+    for (std::size_t i = 0; i < weights_.size(); ++i) sum += multiplied(weights_[i]) * multiplied(input(token, i));
     return sum;
   }
 
  private:
+  [[nodiscard]] double multiplied(float number) const {
+    return arithmetic_ == Arithmetic::f32 ? number : from_bf16(to_bf16(number));
+  }
+
+  Arithmetic arithmetic_;
   std::vector<float> weights_;
   double bias_;
 };
@@ -134,7 +141,7 @@ void CheckingSteps::project(TensorView<const float, 2> input, std::span<const Pr
   for (const Projection& projection : projections)
     check_product(
         "project", input, projection.weight.out_dim(),
-        [&](std::int64_t output) { return SlowOutput(projection.weight, projection.bias, output); },
+        [&](std::int64_t output) { return SlowOutput(projection.weight, projection.bias, output, input.extent(0)); },
         [&](std::int64_t token, std::int64_t output) { return projection.out(token, output); });
 }
 
@@ -144,8 +151,8 @@ void CheckingSteps::gated_project(TensorView<const float, 2> input, const GatedP
   check_product(
       "gated_project", input, halves.gate.out_dim(),
       [&](std::int64_t output) {
-        return [gate = SlowOutput(halves.gate, halves.gate_bias, output),
-                up = SlowOutput(halves.up, halves.up_bias, output),
+        return [gate = SlowOutput(halves.gate, halves.gate_bias, output, input.extent(0)),
+                up = SlowOutput(halves.up, halves.up_bias, output, input.extent(0)),
                 activation = halves.activation](TensorView<const float, 2> from, std::int64_t token) {
           return activated(activation, gate(from, token)) * up(from, token);
         };

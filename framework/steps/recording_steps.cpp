@@ -159,7 +159,8 @@ void RecordingSteps::undo_product(TensorView<const float, 2> input, const Matrix
                  .rows = tokens,
                  .columns = weight.in_dim(),
                  .depth = weight.out_dim(),
-                 .accumulate = true});
+                 .accumulate = true,
+                 .arithmetic = weight.arithmetic()});
   const auto add_to_weight = [&](TensorView<const float, 2> left, TensorView<const float, 2> right) {
     dense_product({.a = left.data(),
                    .a_stride = left.stride(0),
@@ -172,7 +173,8 @@ void RecordingSteps::undo_product(TensorView<const float, 2> input, const Matrix
                    .rows = left.extent(1),
                    .columns = right.extent(1),
                    .depth = tokens,
-                   .accumulate = true});
+                   .accumulate = true,
+                   .arithmetic = weight.arithmetic()});
   };
   if (matrix.is_transposed)
     add_to_weight(input, of_out);

@@ -68,6 +68,8 @@ class ArmReader {
       arm.name = read_name(reader, item);
       arm.tags = reader.texts("tags").value_or(arm.tags);
       arm.threads = reader.count("threads").value_or(arm.threads);
+      if (const auto weights = reader.choice("weights")) arm.weights = element_type(*weights);
+      if (const auto compute = reader.choice("compute")) arm.compute = arithmetic_of(*compute);
       if (const Node* model = reader.find("model")) arm.model = read_model_change(*model, problems_);
       if (const Node* train = reader.find("train")) arm.train = read_train(*train);
       bool complete = true;
@@ -89,7 +91,7 @@ class ArmReader {
     const auto tags = reader.texts("tags");
     reader.finish();
     if (node.entries().empty() && problems_.size() == before)
-      problems_.add(node.mark(), "the grid is empty", "name model, attention, position or cache");
+      problems_.add(node.mark(), "the grid is empty", "name model, attention, position, cache, weights or compute");
     Arm first;
     first.where = node.mark();
     first.from_grid = true;
@@ -104,6 +106,10 @@ class ArmReader {
     for (const Node::Entry& axis : node.entries()) {
       if (axis.key == "model") {
         cells = with_models(axis.value, cells);
+        continue;
+      }
+      if (axis.key == "weights" || axis.key == "compute") {
+        cells = with_names(axis.key, axis.value, cells);
         continue;
       }
       const auto kind = std::ranges::find(kKinds, axis.key, kind_name);
@@ -169,6 +175,31 @@ class ArmReader {
     else
       for (const Arm& cell : cells)
         for (const Node& model : models) product.emplace_back(cell).model = model;
+    return product;
+  }
+
+  // Every cell with each value of a key that is a name of few: a list of them, or one.
+  std::vector<Arm> with_names(const std::string& key, const Node& node, const std::vector<Arm>& cells) {
+    const std::vector<Node> single = {node};
+    std::vector<std::string> names;
+    for (const Node& item : node.is_sequence() ? node.items() : single) {
+      const Node one = Node::map(item.mark(), {{key, item.mark(), item}});
+      if (const auto name = MapReader(one, "the grid", arm_keys(), problems_).choice(key)) names.push_back(*name);
+    }
+    if (node.is_sequence() && node.items().empty()) problems_.add(node.mark(), key + ": the list is empty");
+    if (cells.size() * names.size() > kMaxArms) {
+      problems_.add(node.mark(), fmt::format("the grid has more than {} arms", kMaxArms));
+      return {};
+    }
+    std::vector<Arm> product;
+    for (const Arm& cell : cells)
+      for (const std::string& name : names) {
+        Arm& arm = product.emplace_back(cell);
+        if (key == "weights")
+          arm.weights = element_type(name);
+        else
+          arm.compute = arithmetic_of(name);
+      }
     return product;
   }
 
@@ -247,6 +278,8 @@ bool ArmPattern::matches(const Arm& arm) const {
       const Node* own = arm.model.find(entry.key);
       if (own == nullptr || config::to_json(*own) != config::to_json(entry.value)) return false;
     }
+  if (weights && arm.weights != weights) return false;
+  if (compute && arm.compute.value_or(Arithmetic::f32) != *compute) return false;
   return std::ranges::all_of(kKinds,
                              [&](Kind kind) { return !choice(kind) || arm.choice(kind).matches(*choice(kind)); });
 }
@@ -271,9 +304,13 @@ std::optional<ArmPattern> read_pattern(const Node& node, std::string_view sectio
     any = true;
     pattern.model = read_model_change(*model, problems);
   }
+  if (const auto weights = reader.choice("weights")) pattern.weights = element_type(*weights);
+  if (const auto compute = reader.choice("compute")) pattern.compute = arithmetic_of(*compute);
+  any = any || pattern.weights || pattern.compute;
   reader.finish();
   if (!any && problems.size() == before)
-    problems.add(node.mark(), fmt::format("{}: names nothing", section), "name model, attention, position or cache");
+    problems.add(node.mark(), fmt::format("{}: names nothing", section),
+                 "name model, attention, position, cache, weights or compute");
   return problems.size() == before ? std::optional(pattern) : std::nullopt;
 }
 

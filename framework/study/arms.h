@@ -24,6 +24,8 @@ struct ATTNLAB_API ArmPattern {
   std::optional<LayeredChoice> position;
   std::optional<LayeredChoice> cache;
   std::optional<config::Node> model;  // a map: every key of it is so in the arm's own
+  std::optional<ElementType> weights;
+  std::optional<Arithmetic> compute;
 
   [[nodiscard]] const std::optional<LayeredChoice>& choice(Kind kind) const noexcept;
   [[nodiscard]] bool matches(const Arm& arm) const;

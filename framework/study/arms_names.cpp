@@ -19,7 +19,7 @@ namespace {
 using Options = std::map<std::string, std::string>;
 
 // The components of an arm in one row: attention, its layers, position, its layers, cache, its layers; what it has
-// otherwise of the model and of its training; its threads.
+// otherwise of the model and of its training; how its weights are held and multiplied; its threads.
 struct Piece {
   std::string before;  // what stands between it and the piece before
   std::string id;
@@ -56,6 +56,8 @@ std::vector<Piece> pieces_of(const Arm& arm) {
     for (const config::Node::Entry& entry : node->entries()) keys[entry.key] = value_text(entry.value);
     pieces.push_back({before, node->text().empty() ? "" : "=" + node->text(), std::move(keys), ""});
   }
+  if (arm.weights) pieces.push_back({"/", fmt::format("weights={}", element_name(*arm.weights)), {}, ""});
+  if (arm.compute) pieces.push_back({"/", fmt::format("compute={}", arithmetic_name(*arm.compute)), {}, ""});
   if (arm.threads > 0) pieces.push_back({"/", fmt::format("threads={}", arm.threads), {}, ""});
   return pieces;
 }

@@ -77,6 +77,8 @@ report::ArmLayout layout_of(const PlannedArm& arm) {
       {"attention", layout.resolved.at("attention")},
       {"position", layout.resolved.at("position")},
       {"model", changed},
+      {"weights", layout.resolved.value("weights", "")},
+      {"compute", layout.resolved.value("compute", "")},
       {"threads", arm.threads},
       {"training", arm.training_key}}.dump());
   for (const auto& [key, value] : changed.items())

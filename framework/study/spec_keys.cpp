@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "base/element.h"
 #include "choices/plain_components.h"
 #include "model/constructed_recall.h"
 
@@ -15,6 +16,17 @@ using config::KeyTable;
 using config::KeyType;
 
 constexpr double kMostSeed = 0x1p63;
+
+const Key kWeights{.name = "weights",
+                   .type = KeyType::choice,
+                   .doc =
+                       "How the matrices of the model are held: codes of 8 or 4 bits, in groups of 32. Default: as "
+                       "stored.",
+                   .choices = {kWeightTypes.begin(), kWeightTypes.end()}};
+const Key kCompute{.name = "compute",
+                   .type = KeyType::choice,
+                   .doc = "What products of many tokens multiply; bf16 needs AVX512-BF16 or AMX. Default: f32.",
+                   .choices = {kArithmetics.begin(), kArithmetics.end()}};
 
 Key form(std::string_view name, std::string_view definition, std::string_view doc, bool required = false) {
   return {.name = name, .type = KeyType::form, .doc = doc, .required = required, .form = definition};
@@ -117,6 +129,8 @@ const KeyTable& grid_keys() {
                                 form("attention", "attention_axis", "Attention variants."),
                                 form("position", "position_axis", "Positional schemes."),
                                 form("cache", "cache_axis", "Cache policies."),
+                                form("weights", "weights_axis", "How the matrices of the model are held."),
+                                form("compute", "compute_axis", "What products of many tokens multiply."),
                                 {.name = "tags", .type = KeyType::texts, .doc = "Tags of all arms of the grid."}};
   return keys;
 }
@@ -130,6 +144,8 @@ const KeyTable& arm_keys() {
        .doc = "Threads of this arm; default: the experiment's, with which the roof is measured.",
        .min = 1,
        .max = 4096},
+      kWeights,
+      kCompute,
       form("train", "arm_train", "Keys of `train` that the arm has otherwise; none: it is not trained."),
       kModelChange,
       kAttention,
@@ -139,7 +155,7 @@ const KeyTable& arm_keys() {
 }
 
 const KeyTable& pattern_keys() {
-  static const KeyTable keys = {kModelChange, kAttention, kPosition, kCache};
+  static const KeyTable keys = {kModelChange, kAttention, kPosition, kCache, kWeights, kCompute};
   return keys;
 }
 

@@ -119,6 +119,8 @@ void add_arms(Json& definitions) {
   definitions["arm_list"] = {{"type", "array"}, {"items", schema_of(arm_keys())}};
   definitions["model_keys"] = {{"type", "object"}, {"minProperties", 1}};
   definitions["model_axis"] = one_or_list({{"type", {"object", "null"}}});
+  definitions["weights_axis"] = one_or_list(schema_of(arm_keys())["properties"]["weights"]);
+  definitions["compute_axis"] = one_or_list(schema_of(arm_keys())["properties"]["compute"]);
   definitions["grid"] = schema_of(grid_keys());
   definitions["grid"]["minProperties"] = 1;
   const auto pattern = [](bool ranges) {

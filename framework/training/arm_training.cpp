@@ -13,6 +13,7 @@
 
 #include "base/sha256.h"
 #include "choices/plain_components.h"
+#include "machine/instructions.h"
 #include "tasks/read_task.h"
 #include "training/byte_tokenizer.h"
 
@@ -39,6 +40,8 @@ std::vector<TrainedTensor> tensors_of(TrainedParameters& parameters) {
 }
 
 experiment::ResolvedArm resolve(const ArmTrainingInput& input) {
+  if (input.choice.precision == Arithmetic::bf16 && !experiment::multiplies_bf16())
+    throw Error(input.choice.where.text(), fmt::format("precision: {}", experiment::kNoBf16), "train in f32");
   const experiment::Arm arm = without_cache(input.arm, input.registry);
   experiment::ResolvedArm resolved = experiment::resolve_arm(arm, input.source.config(), input.registry);
   if (resolved.conflicts.empty()) return resolved;
@@ -74,9 +77,12 @@ std::string digest_of(const tasks::Task& task) {
 ArmTraining::ArmTraining(const ArmTrainingInput& input)
     : input_(input),
       arm_(resolve(input)),
-      decoder_(
-          experiment::build_decoder(arm_, input.source, input.registry,
-                                    {.seed = input.seed, .allow_nonfinite = input.allow_nonfinite, .widen = true})),
+      decoder_(experiment::build_decoder(arm_, input.source, input.registry,
+                                         {.seed = input.seed,
+                                          .allow_nonfinite = input.allow_nonfinite,
+                                          .widen = true,
+                                          .trains = true,
+                                          .trains_in = input.choice.precision})),
       model_(decoder_) {
   tasks::check_task(input.task, {.vocab_size = decoder_.config().vocab_size,
                                  .batch = input.choice.batch,

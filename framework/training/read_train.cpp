@@ -251,6 +251,7 @@ TrainChoice read_train(const Node& node, ProblemList& problems) {
   if (const Node* schedule = reader.find("schedule")) train.schedule = read_schedule(*schedule, problems);
   train.clip = reader.real("clip").value_or(train.clip);
   train.dropout = reader.real("dropout").value_or(train.dropout);
+  if (const auto precision = reader.choice("precision")) train.precision = *arithmetic_of(*precision);
   if (const Node* evaluate = reader.find("evaluate")) train.evaluate = read_evaluation(*evaluate, problems);
   if (const Node* stop = reader.find("stop")) train.stop = read_stop(*stop, problems);
   reader.finish();

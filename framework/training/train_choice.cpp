@@ -87,6 +87,7 @@ ordered_json describe_train(const TrainChoice& train) {
                        {"schedule", schedule_json(train.schedule)},
                        {"clip", train.clip},
                        {"dropout", train.dropout}};
+  if (train.precision != Arithmetic::f32) json["precision"] = arithmetic_name(train.precision);
   if (!train.search.empty()) json["search"] = {{"lr", train.search}};
   if (train.evaluate) json["evaluate"] = {{"every", train.evaluate->every}, {"batches", train.evaluate->batches}};
   if (train.stop && train.stop->accuracy) json["stop"] = {{"accuracy", *train.stop->accuracy}};

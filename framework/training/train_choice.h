@@ -11,6 +11,7 @@
 
 #include <attnlab/api.h>
 
+#include "base/element.h"
 #include "config/node.h"
 #include "training/optimiser_choice.h"
 #include "training/schedule.h"
@@ -45,8 +46,9 @@ struct TrainChoice {
   RunLength length;
   OptimiserChoice optimiser;
   Schedule schedule;
-  double clip = 1;             // global norm; 0: off
-  double dropout = 0;          // share of what is dropped
+  double clip = 1;     // global norm; 0: off
+  double dropout = 0;  // share of what is dropped
+  Arithmetic precision = Arithmetic::f32;
   std::vector<double> search;  // rates, of which the best is kept; empty: the optimiser's own
   std::optional<Evaluation> evaluate;
   std::optional<EarlyStop> stop;

@@ -1,5 +1,7 @@
 #include "training/train_keys.h"
 
+#include "base/element.h"
+
 namespace attnlab::training {
 namespace {
 
@@ -79,6 +81,10 @@ const KeyTable& train_keys() {
        .min = 0,
        .max = 1e9},
       share_key("dropout", "Share of activations that is dropped; default 0."),
+      {.name = "precision",
+       .type = KeyType::choice,
+       .doc = "What products multiply, forward and backward; weights, sums and updates are f32. Default f32.",
+       .choices = {kArithmetics.begin(), kArithmetics.end()}},
       form_key("search", "train_search", "rates to try", "Tries several rates; the best by held-out loss is the arm."),
       form_key("evaluate", "train_evaluate", "how often, and how many batches", "Measures on held-out data."),
       form_key("stop", "train_stop", "accuracy or loss", "Ends the run early.")};

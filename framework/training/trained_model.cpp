@@ -187,7 +187,8 @@ BatchLoss TrainedModel::head(TensorView<const float, 2> hidden, const Targets& t
                          .rows = count,
                          .columns = width,
                          .depth = vocab,
-                         .accumulate = false};
+                         .accumulate = false,
+                         .arithmetic = decoder_.head().arithmetic()};
     dense_product(product);
     for (std::int64_t i = 0; i < count; ++i)
       for (std::int64_t j = 0; j < width; ++j) of_hidden(asked[first + i], j) += of_rows[i * width + j];

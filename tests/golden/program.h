@@ -56,7 +56,8 @@ struct Outcome {
 /// What a process gets beside its arguments. `plugin_path` is ATTNLAB_PLUGIN_PATH; that of the caller is not passed on.
 struct Surroundings {
   std::string plugin_path;
-  std::size_t address_space = 0;  // bytes, as ulimit -v; 0: no limit
+  std::size_t address_space = 0;                      // bytes, as ulimit -v; 0: no limit
+  std::map<std::string, std::string> variables = {};  // of the environment
 };
 
 /// An empty folder that goes away, in which the program is run.
@@ -116,6 +117,7 @@ class Sandbox {
         unsetenv("ATTNLAB_PLUGIN_PATH");
       else
         setenv("ATTNLAB_PLUGIN_PATH", surroundings.plugin_path.c_str(), 1);
+      for (const auto& [name, value] : surroundings.variables) setenv(name.c_str(), value.c_str(), 1);
       const rlimit space{surroundings.address_space, surroundings.address_space};
       if (surroundings.address_space > 0 && setrlimit(RLIMIT_AS, &space) != 0) _exit(126);
       const rlimit no_core{0, 0};

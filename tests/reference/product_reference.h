@@ -11,8 +11,7 @@
 
 namespace attnlab {
 inline std::ostream& operator<<(std::ostream& out, ElementType type) {
-  constexpr const char* names[] = {"f32", "bf16", "f16"};
-  return out << names[static_cast<int>(type)];
+  return out << element_name(type);
 }
 }  // namespace attnlab
 

@@ -112,13 +112,13 @@ const std::vector<std::pair<std::string, std::set<std::string>>> kRooms{
     {"report/charts", {"base", "report/read", "report/summary"}},
     {"report/pages", {"base", "report/read", "report/statistics", "report/summary", "report/charts"}},
     {"tasks", {"machine", "model/tokenizers", "report/read", "config", "base"}},
-    {"choices", {"config", "core", "registry"}},
+    {"choices", {"base", "config", "core", "registry"}},
     {"assembly",
      {"choices", "machine", "model", "model/checkpoints", "model/config", "model/tokenizers", "registry", "config",
       "core", "rows", "steps", "base", "report/read"}},
     {"training",
-     {"tasks", "assembly", "choices", "model", "model/checkpoints", "model/config", "model/tokenizers", "steps",
-      "config", "ops", "parallel", "base", "report/read"}},
+     {"tasks", "assembly", "choices", "machine", "model", "model/checkpoints", "model/config", "model/tokenizers",
+      "steps", "config", "ops", "parallel", "base", "report/read"}},
     {"workloads",
      {"tasks", "assembly", "machine", "model", "model/tokenizers", "config", "core", "ops", "steps", "parallel", "base",
       "report/read"}},
@@ -246,7 +246,9 @@ const std::vector<Allowed> kAllowed{
     {"framework/steps/checking_steps.cpp", {"gate", "merge"}},
     {"framework/steps/recording_steps.cpp", {"gate", "merge"}},
     // Keys that the host itself has in experiments and results.
-    {"framework/", {"seed", "none", "page"}},
+    {"framework/", {"seed", "none", "page", "weights"}},
+    // Types of numbers, of which storages have the names.
+    {"framework/base/element.h", {"f32", "bf16", "int8", "int4"}},
     {"framework/config/ranges.cpp", {"factor"}},
     {"framework/training/", {"linear", "decay"}},  // of learning rates
     {"framework/study/spec_schema.cpp", {"factor"}},
@@ -256,7 +258,7 @@ const std::vector<Allowed> kAllowed{
     {"framework/tasks/mix.cpp", {"mix", "share"}},
     {"framework/cli/describe_keys.cpp", {"share"}},
     {"framework/workloads/measure_", {"share"}},
-    {"framework/report/", {"share", "weights"}},
+    {"framework/report/", {"share"}},
     {"framework/runner/run_training.cpp", {"bits"}},
     {"framework/bench/study.cpp", {"share"}},
     {"framework/report/summary/axes.cpp", {"kv_heads"}},
@@ -274,7 +276,7 @@ const std::vector<Allowed> kAllowedInTexts{
     {"framework/tasks/markov.cpp", {"learned"}},            // from a sequence
     {"framework/assembly/compression.cpp", {"full"}},       // a cache that keeps every row
     {"framework/conformance/laws.cpp", {"full"}},           // the same
-    {"framework/report/pages/markdown.cpp", {"f32"}},       // the type of numbers
+    {"framework/", {"f32", "bf16", "int8", "int4"}},        // types of numbers
 };
 
 // The words of a text: letters, digits and underscores.

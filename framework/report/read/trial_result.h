@@ -44,6 +44,7 @@ struct TrialResult {
   /// counts by example), "asked" of answers ({"tokens", "right"}, the same of single tokens), "token_latencies_s" (at
   /// most 512, in the order of time), "training" of workload `train`
   /// ({"id", "learning_rate", "parameters", "stopped_early"}: the training that the arm keeps for this seed).
+  /// "compute": what products multiply, where it is not f32, whose roof the run measures.
   nlohmann::json details = nlohmann::json::object();
 
   [[nodiscard]] bool is_ok() const { return status == "ok"; }

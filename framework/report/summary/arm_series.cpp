@@ -99,6 +99,9 @@ Pieces pieces_of(const ArmLayout& arm) {
   }
   if (const auto threads = arm.numbers.find("threads"); threads != arm.numbers.end())
     pieces.options[kAttention].push_back({"threads", fmt::format("{}", threads->second), true});
+  for (const char* key : {"weights", "compute"})
+    if (arm.resolved.is_object() && arm.resolved.contains(key))
+      pieces.options[kAttention].push_back({key, arm.resolved.at(key).get<std::string>(), false});
   return pieces;
 }
 

@@ -118,6 +118,9 @@ Axis arm_axis(const StudyLayout& layout, const CaseLayout& entry, const std::str
                                      {"position", arm.position},
                                      {"cache", arm.cache}})
         parts.push_back(of == kind ? without_option(text, option, x, keeps_id) : text);
+      for (const char* key : {"weights", "compute"})
+        if (arm.resolved.is_object() && arm.resolved.contains(key))
+          parts.push_back(fmt::format("{}={}", key, arm.resolved.at(key).get<std::string>()));
       return joined(parts);
     };
     const AxisPoint point{x, arm.name, entry};

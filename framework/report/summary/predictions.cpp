@@ -55,6 +55,7 @@ std::vector<Prediction> predictions(const Results& results) {
     const double steps_per_second = rate->estimate.median / bytes;
     const double tokens_per_step = row.estimate.median / steps_per_second;
     const double reading = bytes / bandwidth;
+    // Steps of few tokens multiply f32 whatever the arm says, those of many may be faster than the roof of f32.
     const double computing = peak > 0 ? detail(results, row, "operations_per_step") / peak : 0;
     all.push_back(prediction_of(row, tokens_per_step / std::max(reading, computing)));
     all.back().is_compute_bound = computing > reading;

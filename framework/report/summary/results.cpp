@@ -34,10 +34,11 @@ void add_shares(const nlohmann::json& environment, std::vector<TrialResult>& tri
   const double bandwidth = number("/roof/read_bytes_per_second");
   const double cache = number("/caches/l3_bytes") * kCachesHold;
   for (TrialResult& trial : trials) {
-    if (trial.details.contains("threads")) continue;  // the roof is that of another number of threads
+    if (trial.details.contains("threads")) continue;         // the roof is that of another number of threads
+    const bool is_f32 = !trial.details.contains("compute");  // the roof is that of f32
     std::vector<Sample> shares;
     for (const Sample& sample : trial.samples) {
-      if (sample.metric == kOperationsPerSecond && flops > 0)
+      if (sample.metric == kOperationsPerSecond && flops > 0 && is_f32)
         shares.push_back({std::string(kShareOfFmaPeak), "share", "higher", sample.value / flops, false});
       if (sample.metric == kBytesPerSecond && bandwidth > 0 && trial.details.value("bytes_per_step", 0.0) > cache)
         shares.push_back({std::string(kShareOfReadBandwidth), "share", "higher", sample.value / bandwidth, false});

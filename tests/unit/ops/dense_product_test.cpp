@@ -10,6 +10,9 @@
 
 #include <attnlab/random.h>
 
+#include "base/convert.h"
+#include "ops/onednn_product.h"
+
 #include "parallel/keep_threads.h"
 
 namespace attnlab {
@@ -21,11 +24,13 @@ constexpr float kUntouched = -7.5F;
 struct Form {
   std::int64_t rows, columns, depth;
   bool a_transposed, b_transposed, accumulate;
+  Arithmetic arithmetic = Arithmetic::f32;
 };
 
 std::ostream& operator<<(std::ostream& out, const Form& form) {
   return out << form.rows << " x " << form.columns << " x " << form.depth << (form.a_transposed ? ", a'" : "")
-             << (form.b_transposed ? ", b'" : "") << (form.accumulate ? ", accumulated" : "") << ", seed " << kSeed;
+             << (form.b_transposed ? ", b'" : "") << (form.accumulate ? ", accumulated" : "") << ", "
+             << arithmetic_name(form.arithmetic) << ", seed " << kSeed;
 }
 
 std::vector<float> uniform(std::size_t count, SplitMix64& random) {
@@ -68,7 +73,8 @@ struct Case {
                    .rows = form.rows,
                    .columns = form.columns,
                    .depth = form.depth,
-                   .accumulate = form.accumulate});
+                   .accumulate = form.accumulate,
+                   .arithmetic = form.arithmetic});
     return out;
   }
 
@@ -77,9 +83,13 @@ struct Case {
     for (std::int64_t k = 0; k < form.depth; ++k) {
       const double left = form.a_transposed ? a[k * a_stride + row] : a[row * a_stride + k];
       const double right = form.b_transposed ? b[column * b_stride + k] : b[k * b_stride + column];
-      sum += left * right;
+      sum += multiplied(left) * multiplied(right);
     }
     return sum;
+  }
+  // What the product sees of a number.
+  [[nodiscard]] double multiplied(double number) const {
+    return form.arithmetic == Arithmetic::f32 ? number : from_bf16(to_bf16(static_cast<float>(number)));
   }
 
   Form form;
@@ -93,11 +103,11 @@ constexpr std::int64_t kShapes[][3] = {
     {700, 40, 65},  {130, 530, 70}, {513, 17, 1030},             // several tasks of rows, of columns, of all three
 };
 
-std::vector<Form> all_forms() {
+std::vector<Form> all_forms(Arithmetic arithmetic = Arithmetic::f32) {
   std::vector<Form> forms;
   for (const auto& [rows, columns, depth] : kShapes)
     for (const int bits : {0, 1, 2, 3, 4, 5, 6, 7})
-      forms.push_back({rows, columns, depth, (bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0});
+      forms.push_back({rows, columns, depth, (bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0, arithmetic});
   return forms;
 }
 
@@ -124,6 +134,12 @@ TEST(DenseProduct, AgreesWithTheLoopsInDoubleAndTouchesNothingElse) {
   for (const Form& form : all_forms()) expect_agreement(form);
 }
 
+TEST(DenseProduct, InBf16AgreesWithTheLoopsOverRoundedNumbers) {
+  if (!has_bf16_products()) GTEST_SKIP() << "no AVX512-BF16 and no AMX";
+  for (const Form& form : all_forms(Arithmetic::bf16)) expect_agreement(form);
+  expect_agreement({1100, 40, 67, false, false, true, Arithmetic::bf16}, 1024);
+}
+
 TEST(DenseProduct, AgreesWhereRowsOfTheRightSideAreWholePagesApart) {
   for (const bool accumulate : {false, true}) {
     expect_agreement({1100, 40, 67, false, false, accumulate}, 1024);
@@ -134,7 +150,9 @@ TEST(DenseProduct, AgreesWhereRowsOfTheRightSideAreWholePagesApart) {
 
 TEST(DenseProduct, HasTheSameBitsForEveryNumberOfThreads) {
   const KeepThreads keep;
-  for (const Form& form : all_forms()) {
+  std::vector<Form> forms = all_forms();
+  if (has_bf16_products()) std::ranges::copy(all_forms(Arithmetic::bf16), std::back_inserter(forms));
+  for (const Form& form : forms) {
     const Case c(form);
     set_threads(1);
     const std::vector<float> alone = c.run();

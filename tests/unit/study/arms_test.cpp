@@ -120,7 +120,7 @@ TEST(Arms, AnExclusionThatFindsNothingIsAMistake) {
   EXPECT_EQ(arms_error(yaml + "exclude: [{attention: gqa}]\n"),
             "f.yaml:2:11: exclude: no arm of the grid is like this");
   EXPECT_EQ(arms_error(yaml + "exclude: [{}]\n"),
-            "f.yaml:2:11: exclude: names nothing; name model, attention, position or cache");
+            "f.yaml:2:11: exclude: names nothing; name model, attention, position, cache, weights or compute");
   EXPECT_EQ(arms_error(yaml + "exclude: [{atention: mha}]\n"),
             "f.yaml:2:12: unknown key \"atention\" of exclude; did you mean \"attention\"?");
   EXPECT_EQ(arms_error(yaml + "exclude: {attention: mha}\n"), "f.yaml:2:10: exclude: expected a list, got a map");
@@ -141,7 +141,7 @@ TEST(Arms, EveryProblemIsReportedAtOnce) {
             "f.yaml:2:33: unknown option \"kv_head\" of \"gqa\"; did you mean \"kv_heads\"?\n"
             "f.yaml:2:64: kv_heads: 0 is less than 1\n"
             "f.yaml:3:26: sinks: must be smaller than window\n"
-            "f.yaml:4:3: unknown key \"labels\" of the grid; known keys: model, attention, position, cache, tags\n"
+            "f.yaml:4:3: unknown key \"labels\" of the grid; known keys: model, attention, position, cache, weights, compute, tags\n"
             "f.yaml:6:5: an arm: expected a map, got text \"mha\"; write {attention: NAME, cache: NAME}\n"
             "f.yaml:7:6: unknown key \"cach\" of an arm; did you mean \"cache\"?\n"
             "f.yaml:8:12: name: expected text, got 3; put it in quotes\n"
@@ -150,7 +150,7 @@ TEST(Arms, EveryProblemIsReportedAtOnce) {
 
 TEST(Arms, ThereMustBeSomeButNotTooMany) {
   EXPECT_EQ(arms_error("[]"), "f.yaml:1:1: no arm is left to run; give arms a grid or a list");
-  EXPECT_EQ(arms_error("grid:\n"), "f.yaml:1:1: the grid is empty; name model, attention, position or cache");
+  EXPECT_EQ(arms_error("grid:\n"), "f.yaml:1:1: the grid is empty; name model, attention, position, cache, weights or compute");
   EXPECT_EQ(arms_error("grid: {cache: []}"), "f.yaml:1:15: cache: the list is empty");
   EXPECT_EQ(arms_error("x: 1\n"), "f.yaml:1:1: unknown key \"x\" of arms; known keys: grid, list, exclude");
   std::string list = "[mha";

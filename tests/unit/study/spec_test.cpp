@@ -286,7 +286,7 @@ TEST_F(Spec, ABaselineIsTheFirstArmThatIsLikeIt) {
   EXPECT_EQ(error(yaml + "baseline: mqa/rope/ful\n"),
             "f.yaml:5:11: baseline: no arm is like this; did you mean \"mqa/rope/full\"?");
   EXPECT_EQ(error(yaml + "baseline: {}\n"),
-            "f.yaml:5:11: baseline: names nothing; name model, attention, position or cache");
+            "f.yaml:5:11: baseline: names nothing; name model, attention, position, cache, weights or compute");
   EXPECT_EQ(error(yaml + "baseline: {atention: mha}\n"),
             "f.yaml:5:12: unknown key \"atention\" of baseline; did you mean \"attention\"?");
 }
