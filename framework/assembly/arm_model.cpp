@@ -164,7 +164,7 @@ std::vector<const Descriptor*> ResolvedLayer::descriptors() const {
 }
 
 ArmDefaults arm_defaults(const model::ModelConfig& config) {
-  return {.attention = own_attention(config)};
+  return {.attention = own_attention(config), .position = config.learned_positions ? kLearnedPosition : kPlainPosition};
 }
 
 ResolvedArm resolve_arm(const Arm& choices, const model::ModelConfig& config, const Registry& registry) {

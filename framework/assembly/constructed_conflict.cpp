@@ -40,11 +40,11 @@ std::string recall_conflict(const ResolvedArm& arm, const model::ModelConfig& co
     if (std::ranges::find(kAttentions, id) == kAttentions.end())
       return fmt::format("attention \"{}\" cannot express the constructed recall model; use {}", id,
                          fmt::join(kAttentions, ", "));
-    // What a model's config gives is as it is in this model, and what is on or off adds tensors, which the model has.
-    // Other options change scores or outputs.
+    // Counts that a model's config gives may be others, and what is on or off adds tensors, which the model has. Other
+    // options change scores or outputs.
     for (const OptionSpec& option : attention.descriptor->options)
-      if (option.from_model.empty() && option.type != OptionType::boolean &&
-          value_of(attention, option.name) != option.default_value)
+      if (const bool is_count = option.type == OptionType::integer && !option.from_model.empty();
+          !is_count && option.type != OptionType::boolean && value_of(attention, option.name) != option.default_value)
         return fmt::format("the constructed recall model is made for attention without {}; leave it out", option.name);
     const ResolvedComponent& position = arm.layers[layer].position;
     const bool fits =

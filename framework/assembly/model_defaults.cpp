@@ -12,20 +12,38 @@
 #include "config/option_reader.h"
 #include "config/scalars.h"
 namespace attnlab::experiment {
+namespace {
+
+constexpr double kLatentNormEps = 1e-6;  // of DeepSeek's inner norms, whatever the config says of the others
+
+}  // namespace
 
 OptionValues model_defaults(const model::ModelConfig& config, int layer) {
   OptionValues values;
   values["num_key_value_heads"] = std::int64_t{config.kv_heads};
   values["sliding_window"] =
       config.has_window(layer) ? OptionValue(std::int64_t{*config.sliding_window}) : OptionValue();
-  values["qk_norm"] = config.qk_norm;
+  values["qk_norm"] = config.qk_norm != model::QkNorm::none;
+  values["qk_norm_kind"] = std::string(config.qk_norm == model::QkNorm::whole ? "whole"
+                                       : config.qk_norm == model::QkNorm::own ? "own"
+                                                                              : "heads");
+  if (const double scale = config.scale_of(layer); scale > 0) values["attention_scale"] = scale;
+  values["attention_softcap"] = config.attention_softcap;
+  values["sink_logit"] = config.sink_logit;
   values["qkv_bias"] = config.qkv_bias;
   values["o_bias"] = config.o_bias;
-  values["rope_theta"] = config.rope_theta;
+  const bool has_own_base = config.window_rope_theta.has_value() && config.has_window(layer);
+  const bool is_unrotated =
+      !config.unrotated_layers.empty() && config.unrotated_layers[static_cast<std::size_t>(layer)];
+  values["rope_theta"] = has_own_base ? *config.window_rope_theta : config.rope_theta;
   values["rope_traditional"] = config.rope_traditional;
-  values["partial_rotary_factor"] = config.partial_rotary_factor;
+  values["partial_rotary_factor"] = is_unrotated ? 0.0 : config.partial_rotary_factor;
   for (const auto& [key, width] : config.latent_dims) values[key] = std::int64_t{width};
-  if (!config.rope_scaling) return values;
+  if (config.has_latent_attention) {
+    values["latent_bias"] = config.o_bias;
+    values["latent_norm_eps"] = kLatentNormEps;
+  }
+  if (!config.rope_scaling || has_own_base || is_unrotated) return values;
   const model::RopeScaling& scaling = *config.rope_scaling;
   values["rope_scaling.rope_type"] = scaling.type;
   const auto real = [&](const char* key, const std::optional<double>& value) {
@@ -130,6 +148,7 @@ OptionValues complete_options(const Descriptor& component, const OptionValues& g
 }
 
 std::string own_attention(const model::ModelConfig& config) {
+  if (config.has_latent_attention) return kLatentAttention;
   if (config.kv_heads == config.heads) return kPlainAttention;
   return config.kv_heads == 1 ? kSingleKvHeadAttention : kGroupedAttention;
 }

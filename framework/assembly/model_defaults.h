@@ -9,9 +9,10 @@
 namespace attnlab::experiment {
 
 /// What the host reads of a model, by key, for one layer (a window may begin at a layer; without a window the value is
-/// empty). Keys: num_key_value_heads, sliding_window, qk_norm, qkv_bias, o_bias, rope_theta, rope_traditional,
-/// partial_rotary_factor, rope_scaling.<its keys>, and the widths of latent attention where the model has them. Any
-/// other key of a config is in ModelConfig::keys.
+/// empty; some layers rotate otherwise, or not at all). Keys: num_key_value_heads, sliding_window, qk_norm,
+/// qk_norm_kind, qkv_bias, o_bias, attention_scale (absent: 1 / sqrt(head_dim)), attention_softcap, sink_logit,
+/// rope_theta, rope_traditional, partial_rotary_factor, rope_scaling.<its keys>, and what the
+/// model says of latent attention: its widths, latent_bias, latent_norm_eps. Any other key of a config is in ModelConfig::keys.
 [[nodiscard]] ATTNLAB_API OptionValues model_defaults(const model::ModelConfig& config, int layer);
 
 /// The given values, completed by the model's: by `defaults`, and by the config's own keys for names that are not among
@@ -21,7 +22,7 @@ namespace attnlab::experiment {
                                                         const OptionValues& defaults, const OptionValues& keys,
                                                         const std::string& where);
 
-/// The attention that a checkpoint has by itself: mha, gqa or mqa, by its head counts.
+/// The attention that a checkpoint has by itself: mla, or mha, gqa or mqa by its head counts.
 [[nodiscard]] std::string own_attention(const model::ModelConfig& config);
 
 }  // namespace attnlab::experiment

@@ -9,6 +9,8 @@
 #include "config/path_text.h"
 #include "config/scalars.h"
 #include "model/checkpoints/checkpoint_folder.h"
+#include "model/checkpoints/gguf_file.h"
+#include "model/config/gguf_config.h"
 #include "model/constructed_recall.h"
 
 namespace attnlab::experiment {
@@ -41,13 +43,15 @@ ModelSource ModelSource::open(const fs::path& named) {
   source.path_ = path;
   if (fs::is_directory(path, error)) {
     source.config_ = model::read_config_json(path);
+  } else if (fs::exists(path, error) && model::is_gguf(path)) {
+    source.config_ = model::read_gguf_config(path);
   } else if (fs::exists(path, error)) {
     if (path.extension() != ".yaml" && path.extension() != ".yml")
-      throw Error(path.string(), "is neither a checkpoint folder nor a model YAML");
+      throw Error(path.string(), "is neither a checkpoint folder, nor a GGUF file, nor a model YAML");
     source.is_random_ = true;
     source.config_ = read_model_yaml(path, {});
   } else {
-    throw Error(path.string(), "there is no such model", "name a checkpoint folder or a model YAML");
+    throw Error(path.string(), "there is no such model", "name a checkpoint folder, a GGUF file or a model YAML");
   }
   return source;
 }
@@ -102,7 +106,9 @@ ModelSource ModelSource::from_code(const std::string& name) {
 model::WeightStore ModelSource::weights(std::uint64_t seed, bool allow_nonfinite) const {
   if (!constructed_.empty()) return {model::constructed_recall_tensors(config_), config_};
   if (is_random_) return {seed, config_};
-  return {model::Checkpoint::open(path_), config_, allow_nonfinite, seed};
+  model::Checkpoint checkpoint = model::Checkpoint::open(path_);
+  checkpoint.arrange(model::layout_of(config_));
+  return {std::move(checkpoint), config_, allow_nonfinite, seed};
 }
 
 fs::path ModelSource::text_folder() const {

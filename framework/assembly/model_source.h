@@ -1,4 +1,4 @@
-// MODEL as people name it: a folder in Hugging Face layout, a model YAML whose weights come from a seed, or a model
+// MODEL as people name it: a folder in Hugging Face layout, a GGUF file, a model YAML whose weights come from a seed, or a model
 // that code makes together with its weights.
 #pragma once
 

@@ -25,7 +25,7 @@ struct Stream {
 Stream read_stream(const model::SafetensorsFile& file, const std::string& name) {
   const model::TensorInfo* info = file.find(name);
   if (info == nullptr) throw Error(file.path().string(), fmt::format("tensor \"{}\" is missing", name));
-  const model::StoredTensor tensor{&file, info};
+  const model::StoredTensor tensor{&file.file(), info};
   model::check_weight_dtype(tensor);
   if (info->shape.size() != 3 || info->elements() == 0)
     throw Error(file.path().string(), fmt::format("tensor \"{}\" must have three axes, none of them empty", name));

@@ -9,12 +9,13 @@ namespace attnlab {
 
 /// rms: x / sqrt(mean(x^2) + eps) * weight (Zhang & Sennrich 2019).
 /// layer: (x - mean(x)) / sqrt(variance(x) + eps) * weight + bias (Ba et al. 2016).
-enum class NormKind : std::uint8_t { rms, layer };
+/// none: x.
+enum class NormKind : std::uint8_t { rms, layer, none };
 
 /// Borrowed.
 struct Norm {
   NormKind kind = NormKind::rms;
-  std::span<const float> weight;     // [width]
+  std::span<const float> weight;     // [width]; empty of `none`
   std::span<const float> bias = {};  // [width]; of `layer` only
   float eps = 1e-6F;
 };

@@ -18,6 +18,10 @@ inline constexpr const char* kRoundedStorage = "int8";
 /// A checkpoint's own attention where query heads share kv heads: groups of them, or all one.
 inline constexpr const char* kGroupedAttention = "gqa";
 inline constexpr const char* kSingleKvHeadAttention = "mqa";
+/// Of a checkpoint with one latent row for all heads.
+inline constexpr const char* kLatentAttention = "mla";
+/// A table that is added to the embeddings.
+inline constexpr const char* kLearnedPosition = "learned";
 /// No positions at all.
 inline constexpr const char* kNoPosition = "none";
 

@@ -105,7 +105,7 @@ int generate(const GenerateOptions& options) {
 void add_generate(CLI::App& app, std::function<int()>& run) {
   CLI::App* command = app.add_subcommand("generate", "Continue a prompt");
   auto options = std::make_shared<GenerateOptions>();
-  command->add_option("MODEL", options->model, "Checkpoint folder or model YAML")->required();
+  command->add_option("MODEL", options->model, "Checkpoint folder, GGUF file or model YAML")->required();
   command->add_option("--prompt", options->prompt, "The text to continue")->required();
   command->add_option("-n,--tokens", options->tokens, "Tokens to generate")->check(CLI::Range(1, 1 << 24));
   command->add_option("--temperature", options->sampling.temperature, "0 (greedy) or more")

@@ -48,7 +48,7 @@ int gradients(const GradientsOptions& options) {
 void add_gradients(CLI::App& app, std::function<int()>& run) {
   CLI::App* command = app.add_subcommand("gradients", "Loss of a text and gradients of all parameters, as safetensors");
   auto options = std::make_shared<GradientsOptions>();
-  command->add_option("MODEL", options->model, "Checkpoint folder or model YAML")->required();
+  command->add_option("MODEL", options->model, "Checkpoint folder, GGUF file or model YAML")->required();
   command->add_option("--ids", options->ids, "File with token ids, separated by blanks or commas");
   CLI::Option* prompt = command->add_option("--prompt", options->prompt, "The text");
   command->add_option("-o,--out", options->out, "The file to write")->required();

@@ -58,7 +58,7 @@ int logits(const LogitsOptions& options) {
 void add_logits(CLI::App& app, std::function<int()>& run) {
   CLI::App* command = app.add_subcommand("logits", "Logits of every position of a prompt, as safetensors");
   auto options = std::make_shared<LogitsOptions>();
-  command->add_option("MODEL", options->model, "Checkpoint folder or model YAML")->required();
+  command->add_option("MODEL", options->model, "Checkpoint folder, GGUF file or model YAML")->required();
   command->add_option("--ids", options->ids, "File with token ids, separated by blanks or commas");
   CLI::Option* prompt = command->add_option("--prompt", options->prompt, "The prompt as text");
   command->add_option("--chunk", options->chunk, "Tokens fed at a time; default: all at once")

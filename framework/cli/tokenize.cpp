@@ -5,6 +5,7 @@
 #include <attnlab/error.h>
 
 #include "cli/command.h"
+#include "model/checkpoints/gguf_file.h"
 
 namespace attnlab::cli {
 namespace {
@@ -20,7 +21,7 @@ struct TokenizeOptions {
 std::unique_ptr<model::Tokenizer> tokenizer_of(const std::filesystem::path& named) {
   const std::filesystem::path path = experiment::ModelSource::resolve(named);
   std::error_code error;
-  if (std::filesystem::is_directory(path, error)) return model::load_tokenizer(path);
+  if (std::filesystem::is_directory(path, error) || model::is_gguf(path)) return model::load_tokenizer(path);
   return experiment::ModelSource::open(path).tokenizer();
 }
 
@@ -52,7 +53,7 @@ int tokenize(const TokenizeOptions& options) {
 void add_tokenize(CLI::App& app, std::function<int()>& run) {
   CLI::App* command = app.add_subcommand("tokenize", "Token ids of a text, or the text of token ids");
   auto options = std::make_shared<TokenizeOptions>();
-  command->add_option("MODEL", options->model, "Folder with tokenizer files, or a model YAML")->required();
+  command->add_option("MODEL", options->model, "Folder with tokenizer files, a GGUF file, or a model YAML")->required();
   CLI::Option* text = command->add_option("--text", options->text, "The text");
   command->add_option("--file", options->file, "A file with the text");
   command->add_flag("--special", options->special, "With what the tokenizer adds around a prompt, such as BOS");

@@ -15,18 +15,65 @@ void BodyNorm::load(const ModelConfig& config, const std::string& name, WeightSt
   kind_ = config.norm;
   eps_ = config.rms_norm_eps;
   weight_ = weights.values(name + ".weight", width);
-  if (kind_ == NormKind::layer) bias_ = weights.values(name + ".bias", width);
+  if (kind_ != NormKind::layer) return;
+  has_bias_ = config.norm_bias;
+  bias_ = has_bias_ ? weights.values(name + ".bias", width) : std::vector<float>(weight_.size());
 }
 
 void BodyNorm::add_places(const std::string& name, std::vector<ParameterPlace>& to) {
   add_values(name + ".weight", weight_, to);
-  add_values(name + ".bias", bias_, to);
+  if (has_bias_) add_values(name + ".bias", bias_, to);
 }
 
-void Mlp::load(const ModelConfig& config, const std::string& prefix, WeightStore& weights) {
+template <class Body>
+void LayerNorms::for_each(const ModelConfig& config, bool has_mlp, const Body& body) {
+  switch (config.norm_place) {
+    case NormPlace::before:
+      body(attention_in, "input_layernorm");
+      if (has_mlp && config.residual != Residual::shared_norm) body(mlp_in, "post_attention_layernorm");
+      break;
+    case NormPlace::after:
+      body(attention_out, "post_attention_layernorm");
+      if (has_mlp) body(mlp_out, "post_feedforward_layernorm");
+      break;
+    case NormPlace::both:
+      body(attention_in, "input_layernorm");
+      body(attention_out, "post_attention_layernorm");
+      if (!has_mlp) break;
+      body(mlp_in, "pre_feedforward_layernorm");
+      body(mlp_out, "post_feedforward_layernorm");
+      break;
+  }
+}
+
+void LayerNorms::load(const ModelConfig& config, const std::string& prefix, bool has_mlp, WeightStore& weights) {
+  for_each(config, has_mlp, [&](BodyNorm& norm, const char* name) { norm.load(config, prefix + name, weights); });
+}
+
+void LayerNorms::add_places(const ModelConfig& config, const std::string& prefix, std::vector<ParameterPlace>& to,
+                            bool of_mlp) {
+  for_each(config, true, [&](BodyNorm& norm, const char* name) {
+    if ((&norm == &mlp_in || &norm == &mlp_out) == of_mlp) norm.add_places(prefix + name, to);
+  });
+}
+
+void LayerNorms::add_attention_places(const ModelConfig& config, const std::string& prefix,
+                                      std::vector<ParameterPlace>& to) {
+  add_places(config, prefix, to, false);
+}
+
+void LayerNorms::add_mlp_places(const ModelConfig& config, const std::string& prefix, std::vector<ParameterPlace>& to) {
+  add_places(config, prefix, to, true);
+}
+
+std::size_t LayerNorms::bytes() const noexcept {
+  return attention_in.bytes() + attention_out.bytes() + mlp_in.bytes() + mlp_out.bytes();
+}
+
+void Mlp::load(const ModelConfig& config, int inner_dim, const std::string& prefix, WeightStore& weights) {
   if (config.mlp == MlpKind::none) return;
-  const std::int64_t inward[] = {config.intermediate_dim, config.hidden_dim};
-  const std::int64_t outward[] = {config.hidden_dim, config.intermediate_dim};
+  const std::int64_t inward[] = {inner_dim, config.hidden_dim};
+  const std::int64_t outward[] = {config.hidden_dim, inner_dim};
   activation_ = config.activation;
   const auto matrix = [&](const char* name, std::span<const std::int64_t> shape) {
     return std::make_unique<Matrix>(weights.matrix(prefix + name + ".weight", shape));
@@ -71,13 +118,28 @@ std::size_t Mlp::bytes() const noexcept {
 }
 
 std::int64_t body_parameters(const ModelConfig& config) {
-  const std::int64_t hidden = config.hidden_dim, inner = config.intermediate_dim;
-  const std::int64_t norm = (config.norm == NormKind::layer ? 2 : 1) * hidden;
+  const std::int64_t hidden = config.hidden_dim;
+  const std::int64_t norm = (config.norm == NormKind::layer && config.norm_bias ? 2 : 1) * hidden;
   if (config.mlp == MlpKind::none) return (config.layers + 1) * norm;
   const std::int64_t inward = config.mlp == MlpKind::gated ? 2 : 1;  // products into the MLP
-  std::int64_t layer = 2 * norm + (inward + 1) * hidden * inner;
-  if (config.mlp_bias) layer += inward * inner + hidden;
-  return config.layers * layer + norm;
+  const auto mlp = [&](std::int64_t inner, bool has_bias) {
+    return (inward + 1) * hidden * inner + (has_bias ? inward * inner + hidden : 0);
+  };
+  const std::int64_t norms = config.norm_place == NormPlace::both       ? 4
+                             : config.residual == Residual::shared_norm ? 1
+                                                                        : 2;
+  std::int64_t sum = norm + config.layers * norms * norm;
+  for (int layer = 0; layer < config.layers; ++layer) {
+    if (!config.has_experts(layer)) {
+      sum += mlp(config.intermediate_dim, config.mlp_bias);
+      continue;
+    }
+    const ExpertsConfig& experts = *config.experts;
+    sum += experts.count * (hidden + mlp(experts.inner_dim, experts.has_bias));
+    if (experts.has_bias || experts.has_choice_bias) sum += experts.count;
+    if (experts.shared_dim > 0) sum += mlp(experts.shared_dim, false);
+  }
+  return sum;
 }
 
 }  // namespace attnlab::model

@@ -20,27 +20,46 @@
 
 namespace attnlab::model {
 
-/// `name`.weight and, of a LayerNorm, `name`.bias, both [hidden_dim].
+/// `name`.weight and, of a LayerNorm that has one, `name`.bias, both [hidden_dim]. None until it is loaded.
 class BodyNorm {
  public:
   void load(const ModelConfig& config, const std::string& name, WeightStore& weights);
+  [[nodiscard]] bool is_there() const noexcept { return kind_ != NormKind::none; }
   [[nodiscard]] Norm norm() const noexcept { return {kind_, weight_, bias_, eps_}; }
   void add_places(const std::string& name, std::vector<ParameterPlace>& to);
   [[nodiscard]] std::size_t bytes() const noexcept { return (weight_.size() + bias_.size()) * sizeof(float); }
 
  private:
-  NormKind kind_ = NormKind::rms;
+  NormKind kind_ = NormKind::none;
+  bool has_bias_ = false;
   float eps_ = 0;
   std::vector<float> weight_, bias_;
+};
+
+/// The norms of a layer, those that its config places.
+struct LayerNorms {
+  BodyNorm attention_in, attention_out, mlp_in, mlp_out;
+
+  /// `prefix`: "model.layers.N."; `has_mlp`: whether anything comes after the attention.
+  void load(const ModelConfig& config, const std::string& prefix, bool has_mlp, WeightStore& weights);
+  void add_attention_places(const ModelConfig& config, const std::string& prefix, std::vector<ParameterPlace>& to);
+  void add_mlp_places(const ModelConfig& config, const std::string& prefix, std::vector<ParameterPlace>& to);
+  [[nodiscard]] std::size_t bytes() const noexcept;
+
+ private:
+  void add_places(const ModelConfig& config, const std::string& prefix, std::vector<ParameterPlace>& to, bool of_mlp);
+  // Each norm that is there, by its name: body(norm, name).
+  template <class Body>
+  void for_each(const ModelConfig& config, bool has_mlp, const Body& body);
 };
 
 /// gated: down(activation(gate x) * (up x)); plain: down(activation(up x)); none: no tensors, and no work.
 class Mlp {
  public:
   /// `prefix`: "model.layers.N.mlp."
-  void load(const ModelConfig& config, const std::string& prefix, WeightStore& weights);
+  void load(const ModelConfig& config, int inner_dim, const std::string& prefix, WeightStore& weights);
   [[nodiscard]] bool is_there() const noexcept { return down_ != nullptr; }
-  /// input and out [tokens, hidden_dim]; inner [tokens, intermediate_dim], working memory.
+  /// input and out [tokens, hidden_dim]; inner [tokens, inner_dim], working memory.
   void run(ModelSteps& steps, TensorView<const float, 2> input, TensorView<float, 2> inner,
            TensorView<float, 2> out) const;
   void add_places(const std::string& prefix, std::vector<ParameterPlace>& to);
@@ -52,7 +71,7 @@ class Mlp {
   std::vector<float> gate_bias_, up_bias_, down_bias_;
 };
 
-/// Numbers of the norms and MLPs of all layers, and of the final norm.
+/// Numbers of the norms, MLPs and experts of all layers, and of the final norm.
 [[nodiscard]] ATTNLAB_API std::int64_t body_parameters(const ModelConfig& config);
 
 }  // namespace attnlab::model

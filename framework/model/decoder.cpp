@@ -9,6 +9,7 @@
 #include <attnlab/error.h>
 
 #include "model/decoder_parts.h"
+#include "ops/vector_kernels.h"
 #include "parallel/parallel.h"
 
 namespace attnlab::model {
@@ -30,6 +31,21 @@ bool has_nonfinite(TensorView<const float, 2> rows) {
     if (largest >= 0x7f800000U) found.store(true, std::memory_order_relaxed);
   });
   return found;
+}
+
+TensorView<float, 3> one_head(TensorView<float, 2> rows) {
+  return {rows.data(), {rows.extent(0), 1, rows.extent(1)}, {rows.stride(0), rows.stride(0), 1}};
+}
+
+// Nothing where the factor is 1, as it is in most models.
+void scale_rows(ModelSteps& steps, double factor, TensorView<float, 2> rows) {
+  if (factor == 1) return;
+  const float factors[] = {static_cast<float>(factor), 0};
+  steps.blend(one_head(rows), factors, one_head(rows));
+}
+
+void cap_rows(float cap, TensorView<float, 2> rows) {
+  parallel_for(static_cast<int>(rows.extent(0)), [&](int row, WorkerSlot) { vec::softcap(rows.row(row), cap); });
 }
 
 }  // namespace
@@ -131,10 +147,12 @@ void Decoder::load(WeightStore& weights, bool replaced_attention) {
   for (std::size_t index = 0; index < layers_.size(); ++index) {
     Layer& layer = layers_[index];
     const std::string prefix = fmt::format("model.layers.{}.", index);
-    layer.input_norm.load(config_, prefix + "input_layernorm", weights);
     layer.parameters = bind_parameters(layer.components, prefix + "self_attn.", weights, shared);
-    layer.mlp.load(config_, prefix + "mlp.", weights);
-    if (layer.mlp.is_there()) layer.mlp_norm.load(config_, prefix + "post_attention_layernorm", weights);
+    if (config_.has_experts(static_cast<int>(index)))
+      layer.experts.load(config_, prefix + "mlp.", weights);
+    else
+      layer.mlp.load(config_, config_.intermediate_dim, prefix + "mlp.", weights);
+    layer.norms.load(config_, prefix, layer.has_mlp(), weights);
     if (replaced_attention) ignored.push_back(prefix + "self_attn.");
   }
   final_norm_.load(config_, "model.norm", weights);
@@ -146,7 +164,7 @@ void Decoder::load(WeightStore& weights, bool replaced_attention) {
 std::size_t Decoder::weight_bytes() const noexcept {
   std::size_t sum = embedding_.size() + head_->bytes() + final_norm_.bytes();
   for (const Layer& layer : layers_)
-    sum += layer.input_norm.bytes() + layer.parameters->bytes() + layer.mlp_norm.bytes() + layer.mlp.bytes();
+    sum += layer.norms.bytes() + layer.parameters->bytes() + layer.mlp.bytes() + layer.experts.bytes();
   return sum;
 }
 
@@ -263,9 +281,9 @@ std::vector<ParameterPlace> Decoder::parameters() {
   for (std::size_t index = 0; index < layers_.size(); ++index) {
     Layer& layer = layers_[index];
     const std::string prefix = fmt::format("model.layers.{}.", index);
-    layer.input_norm.add_places(prefix + "input_layernorm", all);
+    layer.norms.add_attention_places(config_, prefix, all);
     for (const ParameterPlace& place : layer.parameters->places()) all.push_back(place);
-    layer.mlp_norm.add_places(prefix + "post_attention_layernorm", all);
+    layer.norms.add_mlp_places(config_, prefix, all);
     layer.mlp.add_places(prefix + "mlp.", all);
   }
   final_norm_.add_places("model.norm", all);
@@ -320,10 +338,13 @@ TensorView<const float, 2> Decoder::forward(Session& session, std::span<const Se
   const Steps::Scope scope(steps);
   const int hidden_dim = config_.hidden_dim;
   auto x = steps.rows(tokens, hidden_dim);       // residual stream
-  auto normed = steps.rows(tokens, hidden_dim);  // input of the next block
-  auto added = steps.rows(tokens, hidden_dim);   // output of the last block, not yet added
+  auto normed = steps.rows(tokens, hidden_dim);  // input of the next branch
+  auto added = steps.rows(tokens, hidden_dim);   // output of the last branch, not yet added
   auto inner = steps.rows(tokens, config_.intermediate_dim);
+  const bool has_more = config_.norm_place != NormPlace::before || config_.residual != Residual::serial;
+  auto more = has_more ? steps.rows(tokens, hidden_dim) : TensorView<float, 2>();
   steps.embed(session.tokens_, embedding(), x);
+  scale_rows(steps, config_.embedding_scale, x);
   steps.add_positions(*layers_.front().components.position, chunk.positions, x);
 
   for (const SequenceTokens& fed : input) session.halfway_[fed.sequence] = 1;
@@ -332,10 +353,18 @@ TensorView<const float, 2> Decoder::forward(Session& session, std::span<const Se
   const auto renew = [&](auto&... buffers) {
     if (steps.records()) ((buffers = steps.rows(buffers.extent(0), buffers.extent(1))), ...);
   };
+  // What a branch has given, as it is added.
+  const auto finish = [&](const BodyNorm& norm) {
+    if (norm.is_there()) {
+      steps.add_norm(added, nullptr, norm.norm(), more);
+      std::swap(added, more);
+    }
+    scale_rows(steps, config_.residual_scale, added);
+  };
   for (std::size_t index = 0; index < layers_.size(); ++index) {
     Layer& layer = layers_[index];
     if (index > 0) renew(normed, added, inner);
-    steps.add_norm(x, delta, layer.input_norm.norm(), normed);
+    steps.add_norm(x, delta, layer.norms.attention_in.norm(), normed);
     const std::int64_t state_floats = static_cast<std::int64_t>(session.states_[index].size()) / sequences;
     run_layer(steps, *layer.components.attention,
               {.chunk = chunk,
@@ -346,12 +375,22 @@ TensorView<const float, 2> Decoder::forward(Session& session, std::span<const Se
                .layer = static_cast<int>(index),
                .histories = session.histories_},
               normed, added);
+    finish(layer.norms.attention_out);
     delta = added.data();
-    if (!layer.mlp.is_there()) continue;
-    renew(normed, added);
-    steps.add_norm(x, delta, layer.mlp_norm.norm(), normed);
-    layer.mlp.run(steps, normed, inner, added);
-    delta = added.data();
+    if (!layer.has_mlp()) continue;
+    if (config_.residual == Residual::serial) {
+      renew(normed, added);
+      steps.add_norm(x, delta, layer.norms.mlp_in.norm(), normed);
+      layer.run_mlp(steps, normed, inner, added);
+      finish(layer.norms.mlp_out);
+      delta = added.data();
+      continue;
+    }
+    if (layer.norms.mlp_in.is_there()) steps.add_norm(x, nullptr, layer.norms.mlp_in.norm(), normed);
+    layer.run_mlp(steps, normed, inner, more);
+    scale_rows(steps, config_.residual_scale, more);
+    constexpr float sum[] = {1, 1};
+    steps.blend(one_head(more), sum, one_head(added));
   }
   hidden_.resize(static_cast<std::size_t>(tokens) * hidden_dim);
   TensorView<float, 2> result(hidden_.data(), {tokens, hidden_dim});
@@ -365,7 +404,10 @@ TensorView<const float, 2> Decoder::forward(Session& session, std::span<const Se
 }
 
 void Decoder::logits(TensorView<const float, 2> hidden, TensorView<float, 2> out) const {
-  work_->current().project(hidden, {*head_, out});
+  ModelSteps& steps = work_->current();
+  steps.project(hidden, {*head_, out});
+  scale_rows(steps, config_.logit_scale, out);
+  if (config_.logit_softcap > 0) cap_rows(static_cast<float>(config_.logit_softcap), out);
 }
 
 }  // namespace attnlab::model

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "model/decoder.h"
+#include "model/experts.h"
 #include "model/parameters.h"
 #include "steps/direct_steps.h"
 
@@ -24,9 +25,16 @@ struct Decoder::Layer {
   int kv_layer = 0;                             // whose rows it reads; its own index where they are its own
   bool ends_rows = true;                        // no later layer reads them
   std::unique_ptr<BoundParameters> parameters;  // of the components
-  BodyNorm input_norm;                          // of the attention's input
-  Mlp mlp;
-  BodyNorm mlp_norm;  // of the MLP's input; empty where there is no MLP
+  LayerNorms norms;
+  Mlp mlp;  // one of the two, or none
+  Experts experts;
+
+  [[nodiscard]] bool has_mlp() const noexcept { return mlp.is_there() || experts.is_there(); }
+  void run_mlp(ModelSteps& steps, TensorView<const float, 2> input, TensorView<float, 2> inner,
+               TensorView<float, 2> out) const {
+    if (experts.is_there()) return experts.run(steps, input, out);
+    mlp.run(steps, input, inner, out);
+  }
 };
 
 }  // namespace attnlab::model

@@ -19,6 +19,8 @@ namespace {
 
 constexpr std::array<std::string_view, 3> kPooled{"mean-pooled", "first of each group", "random values"};
 
+constexpr std::string_view kConvert = "convert the model again";
+
 }  // namespace
 
 // One tensor as it is stored, and how its rows become the rows that were asked for.
@@ -49,6 +51,15 @@ bool WeightStore::has(std::string_view name) const {
   return is_random() || checkpoint_->find(name).has_value();
 }
 
+// As in the file, for messages.
+std::string WeightStore::shown(const std::string& name) const {
+  return checkpoint_ ? checkpoint_->name_in_file(name) : name;
+}
+
+bool WeightStore::is_gguf() const noexcept {
+  return checkpoint_ && checkpoint_->is_gguf_file();
+}
+
 std::string WeightStore::origin() const {
   if (held_) return held_->model;
   return checkpoint_ ? checkpoint_->folder().string() : std::string();
@@ -76,8 +87,10 @@ WeightStore::Stored WeightStore::find(const std::string& name, std::span<const s
       stored.tensor = checkpoint_->find(name);
     }
     if (!stored.tensor && stored.held == nullptr)
-      throw Error(file, fmt::format("tensor \"{}\" is missing", name),
-                  checkpoint_ ? what_is_there(name, checkpoint_->names()) : "");
+      throw Error(file, fmt::format("tensor \"{}\" is missing", shown(name)),
+                  is_gguf()     ? std::string(kConvert)
+                  : checkpoint_ ? what_is_there(name, checkpoint_->names())
+                                : "");
     if (stored.tensor) {
       file = stored.tensor->file->path().string();
       check_weight_dtype(*stored.tensor);
@@ -94,21 +107,22 @@ WeightStore::Stored WeightStore::find(const std::string& name, std::span<const s
     else
       fits = fits && found.front() == shape.front();
     if (!fits || stored.stored_heads < (convert_heads > 0 ? 1 : 0))
-      throw Error(file, fmt::format("tensor \"{}\" has shape [{}]", name, fmt::join(found, ", ")),
+      throw Error(file, fmt::format("tensor \"{}\" has shape [{}]", shown(name), fmt::join(found, ", ")),
                   fmt::format("the model needs [{}]", fmt::join(shape, ", ")));
     // An arm may ask for other heads than the checkpoint has; the checkpoint itself has to know its own.
     if (convert_heads > 0 && stored.stored_heads != config_.kv_heads)
       throw Error(
           file,
-          fmt::format("tensor \"{}\" holds {} kv heads of {}, but the model's config says num_key_value_heads {}", name,
-                      stored.stored_heads, stored.head_rows, config_.kv_heads),
-          fmt::format("correct config.json: num_key_value_heads {}", stored.stored_heads));
+          fmt::format("tensor \"{}\" holds {} kv heads of {}, but the model's config says num_key_value_heads {}",
+                      shown(name), stored.stored_heads, stored.head_rows, config_.kv_heads),
+          is_gguf() ? std::string(kConvert)
+                    : fmt::format("correct config.json: num_key_value_heads {}", stored.stored_heads));
     used_.insert(name);
   }
   if (stored.converts()) {
     if (stored.heads % stored.stored_heads != 0 && stored.stored_heads % stored.heads != 0)
       throw Error(stored.tensor ? stored.tensor->file->path().string() : origin(),
-                  fmt::format("tensor \"{}\" has {} kv heads, which cannot be converted to {}", name,
+                  fmt::format("tensor \"{}\" has {} kv heads, which cannot be converted to {}", shown(name),
                               stored.stored_heads, stored.heads),
                   "one of the two numbers must be a multiple of the other");
     const std::string note =
@@ -145,7 +159,7 @@ void WeightStore::read_rows(const Stored& stored, std::int64_t first, std::span<
     if (!allow_nonfinite_) {
       if (const auto bad = first_nonfinite(*stored.tensor, element, static_cast<std::int64_t>(rows.size())))
         throw Error(stored.tensor->file->path().string(),
-                    fmt::format("tensor \"{}\" holds NaN or Inf at element {}", stored.name, *bad),
+                    fmt::format("tensor \"{}\" holds NaN or Inf at element {}", shown(stored.name), *bad),
                     "weights must be finite, or the experiment must say `allow_nonfinite: true`");
     }
     read_f32(*stored.tensor, element, rows);
@@ -222,7 +236,7 @@ Matrix WeightStore::matrix(const std::string& name, std::span<const std::int64_t
       packed.pack(first, rows);
     }
   });
-  if (stored.tensor) stored.tensor->file->release(*stored.tensor->info);
+  if (stored.tensor) stored.tensor->release();
   return packed;
 }
 
@@ -237,7 +251,7 @@ std::vector<float> WeightStore::values(const std::string& name, std::span<const 
     for (std::int64_t row = 0; row < stored.rows; ++row)
       read_converted_row(stored, row, std::span(values).subspan(row * stored.width, stored.width));
   }
-  if (stored.tensor) stored.tensor->file->release(*stored.tensor->info);
+  if (stored.tensor) stored.tensor->release();
   return values;
 }
 
@@ -260,7 +274,7 @@ Pages WeightStore::table(const std::string& name, std::span<const std::int64_t> 
     else
       read_bits16(*stored.tensor, first * stored.width, {reinterpret_cast<std::uint16_t*>(to), rows.size()});
   });
-  if (stored.tensor) stored.tensor->file->release(*stored.tensor->info);
+  if (stored.tensor) stored.tensor->release();
   return table;
 }
 
@@ -276,8 +290,8 @@ void WeightStore::check_all_used(std::span<const std::string> ignored_prefixes) 
                     [&](const std::string& prefix) { return name.starts_with(prefix); }))
       continue;
     problems.push_back({checkpoint_->find(name)->file->path().string(),
-                        fmt::format("tensor \"{}\" belongs to no part of this model", name),
-                        "remove it, or check config.json"});
+                        fmt::format("tensor \"{}\" belongs to no part of this model", shown(name)),
+                        is_gguf() ? std::string(kConvert) : "remove it, or check config.json"});
   }
   if (!problems.empty()) throw Error(std::move(problems));
 }

@@ -79,6 +79,8 @@ class ATTNLAB_API WeightStore {
   void take(std::size_t bytes);
   // Whose weights they are, for messages; empty for those from a seed.
   [[nodiscard]] std::string origin() const;
+  [[nodiscard]] std::string shown(const std::string& name) const;
+  [[nodiscard]] bool is_gguf() const noexcept;
   Stored find(const std::string& name, std::span<const std::int64_t> shape, HeadConversion conversion);
   // Rows first .. first + rows.size() / width of the stored tensor, checked for NaN and Inf.
   void read_rows(const Stored& stored, std::int64_t first, std::span<float> rows) const;

@@ -44,11 +44,13 @@ void add_norm_rows(TensorView<float, 2> x, const float* delta, const Norm& norm,
   const auto covers = [&](std::span<const float> numbers) {
     return static_cast<std::int64_t>(numbers.size()) == width;
   };
-  ATTNLAB_CHECK(covers(norm.weight) && (norm.kind == NormKind::rms || covers(norm.bias)),
-                "a norm of another width than the rows");
+  ATTNLAB_CHECK(norm.kind == NormKind::none || covers(norm.weight), "a norm of another width than the rows");
+  ATTNLAB_CHECK(norm.kind != NormKind::layer || covers(norm.bias), "a norm of another width than the rows");
   for_each_row(x.extent(0), [&](std::int64_t row) {
     if (delta != nullptr) vec::add(x.row(row), {delta + row * width, static_cast<std::size_t>(width)});
-    if (norm.kind == NormKind::layer)
+    if (norm.kind == NormKind::none)
+      std::ranges::copy(x.row(row), out.row(row).begin());
+    else if (norm.kind == NormKind::layer)
       vec::layer_norm(x.row(row), norm.weight, norm.bias, norm.eps, out.row(row));
     else
       vec::rms_norm(x.row(row), norm.weight, norm.eps, out.row(row));

@@ -41,6 +41,36 @@ class Softcap final : public ScoreHook {
   float cap_;
 };
 
+// LayerNorm of every head, in place, by the weight of the head; no bias.
+void norm_heads(Steps& steps, std::span<const std::span<const float>> weights, float eps, TensorView<float, 3> rows) {
+  const std::vector<float> none(static_cast<std::size_t>(rows.extent(2)));
+  TensorView<float, 3> before = rows;
+  if (steps.records()) {
+    before = steps.rows(rows.extent(0), rows.extent(1), rows.extent(2));
+    std::ranges::copy(all_of(rows), before.data());
+  }
+  for_each_index(static_cast<int>(rows.extent(0)), [&](int token) {
+    for (std::int64_t head = 0; head < rows.extent(1); ++head) {
+      const std::span<float> row(&rows(token, head, 0), none.size());
+      vec::layer_norm(row, weights[head], none, eps, row);
+    }
+  });
+  steps.custom({.reads = {all_of(rows)}, .writes = {all_of(rows)}}, [weights, eps, rows, before, none](Gradients& of) {
+    const TensorView<float, 3> of_rows = of.of(rows);
+    std::vector<float> of_out(none.size()), of_bias(none.size());
+    for (std::int64_t head = 0; head < rows.extent(1); ++head) {
+      const std::span<float> of_weight = of.of_parameter(weights[head]);
+      for (std::int64_t token = 0; token < rows.extent(0); ++token) {
+        const std::span<float> of_row(&of_rows(token, head, 0), none.size());
+        std::ranges::copy(of_row, of_out.begin());
+        std::ranges::fill(of_row, 0.0F);
+        vec::layer_norm_backward({&before(token, head, 0), none.size()}, weights[head], eps, of_out, of_row, of_weight,
+                                 of_bias);
+      }
+    }
+  });
+}
+
 }  // namespace
 
 struct SoftmaxBlock::Parts {
@@ -71,11 +101,34 @@ struct SoftmaxBlock::Parts {
   const Matrix* o_proj = nullptr;     // [hidden_dim, heads * head_dim]
   const Matrix* gate_proj = nullptr;  // [heads or heads * head_dim, hidden_dim]
   std::span<const float> q_bias, k_bias, v_bias, o_bias;
-  std::span<const float> q_norm, k_norm;  // [head_dim]
-  std::span<const float> sinks;           // [heads]
+  std::vector<std::span<const float>> q_norm, k_norm;  // one, or one for each head
+  std::span<const float> sinks;                        // [heads]
+
+  // None without a norm.
+  std::vector<std::string> norm_names(const char* of, int count) const {
+    const std::string name = of + std::string("_norm");
+    if (!modifiers.qk_norm) return {};
+    if (modifiers.qk_norm_kind != QkNormKind::own) return {name + ".weight"};
+    std::vector<std::string> names;
+    for (int head = 0; head < count; ++head) names.push_back(name + "." + std::to_string(head) + ".weight");
+    return names;
+  }
+  std::int64_t norm_width(int count) const {
+    return modifiers.qk_norm_kind == QkNormKind::whole ? std::int64_t{count} * head_dim : head_dim;
+  }
+  void norm(Steps& steps, std::span<const std::span<const float>> weights, TensorView<float, 3> rows) const;
 
   int gate_width() const { return modifiers.gate == Gate::head ? heads : heads * head_dim; }
 };
+
+void SoftmaxBlock::Parts::norm(Steps& steps, std::span<const std::span<const float>> weights,
+                               TensorView<float, 3> rows) const {
+  if (weights.empty()) return;
+  if (modifiers.qk_norm_kind == QkNormKind::heads) return steps.norm(rows, weights.front(), eps, rows);
+  if (modifiers.qk_norm_kind == QkNormKind::own) return norm_heads(steps, weights, eps, rows);
+  const TensorView<float, 3> whole(rows.data(), {rows.extent(0), 1, rows.extent(1) * rows.extent(2)});
+  steps.norm(whole, weights.front(), eps, whole);
+}
 
 SoftmaxBlock::SoftmaxBlock(const AttentionModifiers& modifiers, int kv_heads, const CreateContext& context,
                            BlockRows rows)
@@ -121,10 +174,10 @@ std::vector<ParameterSpec> SoftmaxBlock::parameters() const {
     of_rows("v_proj.bias", {kv_width}, values);
   }
   if (p.modifiers.o_bias) specs.push_back({.name = "o_proj.bias", .shape = {p.hidden_dim}, .form = values});
-  if (p.modifiers.qk_norm) {
-    specs.push_back({.name = "q_norm.weight", .shape = {p.head_dim}, .form = values});
-    if (p.has_rows) specs.push_back({.name = "k_norm.weight", .shape = {p.head_dim}, .form = values});
-  }
+  for (const std::string& name : p.norm_names("q", p.heads))
+    specs.push_back({.name = name, .shape = {p.norm_width(p.heads)}, .form = values});
+  for (const std::string& name : p.has_rows ? p.norm_names("k", p.kv_heads) : std::vector<std::string>())
+    specs.push_back({.name = name, .shape = {p.norm_width(p.kv_heads)}, .form = values});
   if (p.modifiers.sink_logit) specs.push_back({.name = "sinks", .shape = {p.heads}, .form = values});
   if (p.modifiers.gate != Gate::none)
     specs.push_back({.name = "gate_proj.weight", .shape = {p.gate_width(), p.hidden_dim}});
@@ -137,7 +190,7 @@ void SoftmaxBlock::bind(const ParameterSet& parameters) {
   p.o_proj = &parameters.matrix("o_proj.weight");
   if (p.modifiers.qkv_bias) p.q_bias = parameters.values("q_proj.bias");
   if (p.modifiers.o_bias) p.o_bias = parameters.values("o_proj.bias");
-  if (p.modifiers.qk_norm) p.q_norm = parameters.values("q_norm.weight");
+  for (const std::string& name : p.norm_names("q", p.heads)) p.q_norm.push_back(parameters.values(name));
   if (p.has_rows) {
     p.k_proj = &parameters.matrix("k_proj.weight");
     p.v_proj = &parameters.matrix("v_proj.weight");
@@ -145,7 +198,7 @@ void SoftmaxBlock::bind(const ParameterSet& parameters) {
       p.k_bias = parameters.values("k_proj.bias");
       p.v_bias = parameters.values("v_proj.bias");
     }
-    if (p.modifiers.qk_norm) p.k_norm = parameters.values("k_norm.weight");
+    for (const std::string& name : p.norm_names("k", p.kv_heads)) p.k_norm.push_back(parameters.values(name));
   }
   if (p.modifiers.sink_logit) p.sinks = parameters.values("sinks");
   if (p.modifiers.gate != Gate::none) p.gate_proj = &parameters.matrix("gate_proj.weight");
@@ -188,10 +241,8 @@ void SoftmaxBlock::attend(const LayerContext& layer, TensorView<const float, 2> 
   const int tokens = layer.chunk.tokens();
   Steps& steps = layer.steps;
   auto mixed = steps.rows(tokens, p.heads, p.head_dim);
-  if (p.modifiers.qk_norm) {
-    steps.norm(rows.q, p.q_norm, p.eps, rows.q);
-    if (p.has_rows) steps.norm(rows.k, p.k_norm, p.eps, rows.k);
-  }
+  p.norm(steps, p.q_norm, rows.q);
+  p.norm(steps, p.k_norm, rows.k);
   if (p.has_rows) steps.append(rows.k, rows.v, rows.marks);
   thread_local std::vector<const ScoreHook*> all_hooks;
   all_hooks.clear();

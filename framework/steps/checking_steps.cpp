@@ -200,13 +200,13 @@ void CheckingSteps::add_norm(TensorView<float, 2> x, const float* delta, const N
   CallComparison of_sum, of_norm;
   const double* sum = sums.data();
   for (const std::int64_t token : tokens) {
-    const bool is_layer = norm.kind == NormKind::layer;
+    const bool is_layer = norm.kind == NormKind::layer, is_none = norm.kind == NormKind::none;
     const double mean = is_layer ? std::accumulate(sum, sum + width, 0.0) / static_cast<double>(width) : 0;
     const double factor = norm_factor(width, norm.eps, [&](std::int64_t i) { return sum[i] - mean; });
     for (std::int64_t i = 0; i < width; ++i) {
       of_sum.compare(x(token, i), sum[i], token, -1);
-      of_norm.compare(out(token, i), factor * (sum[i] - mean) * norm.weight[i] + (is_layer ? norm.bias[i] : 0), token,
-                      -1);
+      const double normed = is_none ? sum[i] : factor * (sum[i] - mean) * norm.weight[i];
+      of_norm.compare(out(token, i), normed + (is_layer ? norm.bias[i] : 0), token, -1);
     }
     sum += width;
   }

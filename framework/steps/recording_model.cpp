@@ -10,6 +10,11 @@
 #include "steps/recording_steps.h"
 
 namespace attnlab {
+namespace {
+
+constexpr float kSum[] = {1, 1};
+
+}  // namespace
 
 void RecordingSteps::embed(std::span<const std::int32_t> tokens, const Embedding& embedding, TensorView<float, 2> out) {
   write(out);
@@ -57,16 +62,17 @@ void RecordingSteps::add_norm(TensorView<float, 2> x, const float* delta, const 
   keep([this, x, added, whole, norm, out, share, key, input = saved(TensorView<const float, 2>(x))] {
     const TensorView<float, 2> of_x = of_.of(x);
     const TensorView<const float, 2> of_out = of_.of(out);
-    if (norm.kind == NormKind::layer)
+    if (norm.kind == NormKind::none)
+      blend_rows(one_head(of_out), kSum, one_head(of_x));
+    else if (norm.kind == NormKind::layer)
       layer_norm_rows_backward(input, norm.weight, norm.eps, of_out, of_x, of_values(norm.weight),
                                of_values(norm.bias));
     else
       norm_rows_backward(one_head(input), norm.weight, norm.eps, one_head(of_out), one_head(of_x),
                          of_values(norm.weight));
     if (added.data() == nullptr) return;
-    const float one[] = {1.0F, 1.0F};
     const TensorView<float, 2> of_added = of_.of(added);
-    blend_rows(one_head(TensorView<const float, 2>(of_x)), one, one_head(of_added));
+    blend_rows(one_head(TensorView<const float, 2>(of_x)), kSum, one_head(of_added));
     if (share == 0) return;
     drop(of_added, share, key);
     copy_rows(one_head(whole),

@@ -237,7 +237,7 @@ void check_weights(const Plan& plan) {
     const model::StoredTensor tensor = *checkpoint.find(name);
     model::check_weight_dtype(tensor);
     model::check_finite(tensor);
-    tensor.file->release(*tensor.info);
+    tensor.release();
   }
 }
 

@@ -47,7 +47,7 @@ const KeyTable& experiment_keys() {
       {.name = "name", .doc = "Name of the study and of its folder below results/.", .required = true},
       {.name = "question", .doc = "What the study asks; the report begins with it."},
       form("include", "include", "YAML files whose keys hold where this file does not say otherwise."),
-      form("model", "model", "A checkpoint folder, a model YAML, or a model that code makes.", true),
+      form("model", "model", "A checkpoint folder, a GGUF file, a model YAML, or a model that code makes.", true),
       {.name = "plugins", .type = KeyType::paths, .doc = "Plugin files or folders beside those of the build."},
       {.name = "seed",
        .type = KeyType::integers,

@@ -10,6 +10,8 @@
 #include "config/scalars.h"
 #include "model/body.h"
 #include "model/checkpoints/checkpoint.h"
+#include "model/checkpoints/gguf_file.h"
+#include "model/config/gguf_config.h"
 #include "report/read/trial_result.h"
 
 namespace attnlab::experiment {
@@ -45,13 +47,16 @@ std::int64_t parameters_of(const model::ModelConfig& config, bool is_tied) {
   std::int64_t layer = hidden * (2 * q + 2 * kv);
   if (config.qkv_bias) layer += q + 2 * kv;
   if (config.o_bias) layer += hidden;
-  if (config.qk_norm) layer += 2 * width;
+  if (config.qk_norm == model::QkNorm::heads) layer += 2 * width;
+  if (config.qk_norm == model::QkNorm::whole || config.qk_norm == model::QkNorm::own) layer += q + kv;
+  if (config.sink_logit) layer += config.heads;
   return config.layers * layer + model::body_parameters(config) + (is_tied ? 1 : 2) * hidden * config.vocab_size;
 }
 
 // Of keys and values: comments, order and blanks are no other model.
 std::string config_hash(const fs::path& path) {
   nlohmann::json keys = fs::is_directory(path) ? report::read_json(path / "config.json")
+                        : model::is_gguf(path) ? nlohmann::json(model::gguf_config(model::open_gguf(path)))
                                                : nlohmann::json(config::to_json(config::parse_file(path)));
   for (const std::string_view key : kOfTheWriter) keys.erase(std::string(key));
   return sha256_of_text(keys.dump());
@@ -86,7 +91,8 @@ void add_checkpoint(const ModelSource& source, FileHashes& hashes, report::Model
       tokenizer.push_back(identity_of(source.path() / name, hashes));
   model.weights_sha256 = hash_of(weights);
   model.tokenizer_sha256 = hash_of(tokenizer);
-  model.files = {identity_of(source.path() / "config.json", hashes)};
+  if (model::is_gguf(source.path())) model.tokenizer_sha256 = model.weights_sha256;  // one file holds both
+  if (!model::is_gguf(source.path())) model.files = {identity_of(source.path() / "config.json", hashes)};
   model.files.insert(model.files.end(), tokenizer.begin(), tokenizer.end());
   model.files.insert(model.files.end(), weights.begin(), weights.end());
 }

@@ -12,6 +12,7 @@
 
 #include "base/file_hashes.h"
 #include "base/sha256.h"
+#include "model/checkpoints/gguf_file.h"
 #include "model/tokenizers/tokenizer.h"
 #include "study/plan.h"
 #include "training/trained_checkpoint.h"
@@ -32,7 +33,7 @@ std::filesystem::path own_library() {
 
 ordered_json model_identity(const ModelSource& source, FileHashes& files) {
   if (!source.constructed().empty()) return {{"constructed", source.constructed()}};
-  if (source.is_random()) return files.quick(source.path());
+  if (source.is_random() || model::is_gguf(source.path())) return files.quick(source.path());
   std::map<std::string, std::string> hashes;
   for (const auto& entry : std::filesystem::directory_iterator(source.path()))
     if (entry.is_regular_file() && entry.path().extension() != ".md")

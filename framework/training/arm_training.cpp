@@ -14,6 +14,7 @@
 #include "base/sha256.h"
 #include "choices/plain_components.h"
 #include "machine/instructions.h"
+#include "model/checkpoints/gguf_file.h"
 #include "tasks/read_task.h"
 #include "training/byte_tokenizer.h"
 
@@ -37,6 +38,22 @@ std::vector<TrainedTensor> tensors_of(TrainedParameters& parameters) {
   for (TrainedParameter& parameter : parameters.all())
     tensors.push_back({parameter.name, parameter.shape, parameter.values, parameter.gradient});
   return tensors;
+}
+
+const ArmTrainingInput& with_a_start(const ArmTrainingInput& input) {
+  if (const model::Architecture architecture = input.source.config().architecture; !model::can_be_trained(architecture))
+    throw Error(input.source.path().string(),
+                fmt::format("models of {} have no backward pass", model::architecture_name(architecture)),
+                "use a model that a model YAML can describe, or a checkpoint of such a model");
+  if (model::is_gguf(input.source.path()))
+    throw Error(
+        input.source.path().string(), "a GGUF file cannot be the start of a training",
+        "its tokenizer could not be written beside the trained weights; use the Hugging Face files of the model");
+  if (model::is_gguf(input.task.facts().tokenizer))
+    throw Error(
+        input.task.facts().tokenizer.string(), "a GGUF file cannot be the tokenizer of a training",
+        "it could not be written beside the trained weights; name a folder with tokenizer.json or tokenizer.model");
+  return input;
 }
 
 experiment::ResolvedArm resolve(const ArmTrainingInput& input) {
@@ -75,7 +92,7 @@ std::string digest_of(const tasks::Task& task) {
 }
 
 ArmTraining::ArmTraining(const ArmTrainingInput& input)
-    : input_(input),
+    : input_(with_a_start(input)),
       arm_(resolve(input)),
       decoder_(experiment::build_decoder(arm_, input.source, input.registry,
                                          {.seed = input.seed,

@@ -173,7 +173,8 @@ const KeyTable& train_file_keys() {
   static const KeyTable keys = {
       form_key("include", "include", "one path, or several",
                "YAML files whose keys hold where this file does not say otherwise."),
-      form_key("model", "model", "path", "A checkpoint folder, whose weights are the start, or a model YAML.", true),
+      form_key("model", "model", "path",
+               "A checkpoint folder (no GGUF file), whose weights are the start, or a model YAML.", true),
       {.name = "seed",
        .type = KeyType::integer,
        .doc = "Seed of weights and data; default 1.",

@@ -5,6 +5,7 @@
 #include <string>
 
 #include <attnlab/error.h>
+#include <fmt/format.h>
 
 #include "ops/dense_product.h"
 #include "parallel/parallel.h"
@@ -36,7 +37,11 @@ RowLoss row_loss(std::span<float> logits, model::TokenId target, float weight, b
 
 }  // namespace
 
-TrainedModel::TrainedModel(model::Decoder& decoder) : decoder_(decoder), places_(decoder.parameters()) {
+TrainedModel::TrainedModel(model::Decoder& decoder) : decoder_(decoder) {
+  if (const model::Architecture architecture = decoder.config().architecture; !model::can_be_trained(architecture))
+    throw Error("", fmt::format("models of {} have no backward pass", model::architecture_name(architecture)),
+                "use a model that a model YAML can describe, or a checkpoint of such a model");
+  places_ = decoder.parameters();
   for (const model::ParameterPlace& place : places_) {
     if (place.matrix == nullptr) {
       TrainedParameter& parameter = parameters_.add(place.name, place.shape, place.values);

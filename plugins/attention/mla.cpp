@@ -2,7 +2,8 @@
 // rotated key that all heads share; keys and values of the heads are linear in the latent. DeepSeek-V2, 2024.
 // Two forms with the same result: expanded makes keys and values of every head from the cached rows (cheaper where many
 // queries share the work), absorbed moves these matrices to the queries and outputs, so that the heads attend to the
-// rows themselves (cheaper in decode). Not here: DeepSeek's YaRN factor on the scale.
+// rows themselves (cheaper in decode). YaRN's factor on the scores is part of `scale`, which a checkpoint's config
+// gives.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -34,6 +35,9 @@ struct MlaOptions {
   std::int32_t qk_nope_head_dim = 128;
   std::int32_t qk_rope_head_dim = 64;
   std::int32_t v_head_dim = 128;
+  double scale = 0;
+  bool bias = false;
+  double norm_eps = 0;
   Form form = Form::automatic;
 
   static constexpr auto fields() {
@@ -60,6 +64,14 @@ struct MlaOptions {
                .from_model = "qk_rope_head_dim"}),
         field("v_head_dim", &M::v_head_dim,
               {.min = 1, .max = most, .doc = "Channels of a head's value.", .from_model = "v_head_dim"}),
+        field("scale", &M::scale,
+              {.min = 0,
+               .doc = "Factor of the scores; 0: 1/sqrt(qk_nope_head_dim + qk_rope_head_dim).",
+               .from_model = "attention_scale"}),
+        field("bias", &M::bias,
+              {.doc = "Biases on the projections from and to the hidden state.", .from_model = "latent_bias"}),
+        field("norm_eps", &M::norm_eps,
+              {.min = 0, .doc = "Epsilon of the inner norms; 0: the model's.", .from_model = "latent_norm_eps"}),
         field(
             "form", &M::form,
             {.doc = "auto: expanded for a sequence that gets more than one token at once, else absorbed. A cache that "
@@ -217,9 +229,11 @@ class Mla final : public attnlab::AttentionVariant {
               options.v_head_dim},
         q_rank_(options.q_lora_rank),
         hidden_dim_(context.hidden_dim),
-        eps_(context.rms_norm_eps),
+        eps_(options.norm_eps > 0 ? static_cast<float>(options.norm_eps) : context.rms_norm_eps),
+        has_bias_(options.bias),
         form_(options.form),
-        scale_(1.0F / std::sqrt(static_cast<float>(dims_.key()))) {}
+        scale_(options.scale > 0 ? static_cast<float>(options.scale)
+                                 : 1.0F / std::sqrt(static_cast<float>(dims_.key()))) {}
 
   static attnlab::Traits traits(const MlaOptions&) {
     return {
@@ -244,6 +258,10 @@ class Mla final : public attnlab::AttentionVariant {
                      .shape = {std::int64_t{dims_.heads} * dims_.pair(), dims_.latent},
                      .form = values});
     specs.push_back({.name = "o_proj.weight", .shape = {hidden_dim_, std::int64_t{dims_.heads} * dims_.value}});
+    if (!has_bias_) return specs;
+    if (q_rank_ > 0) specs.push_back({.name = "q_a_proj.bias", .shape = {q_rank_}, .form = values});
+    specs.push_back({.name = "kv_a_proj_with_mqa.bias", .shape = {dims_.row()}, .form = values});
+    specs.push_back({.name = "o_proj.bias", .shape = {hidden_dim_}, .form = values});
     return specs;
   }
 
@@ -256,6 +274,11 @@ class Mla final : public attnlab::AttentionVariant {
     kv_a_proj_ = &parameters.matrix("kv_a_proj_with_mqa.weight");
     kv_a_norm_ = parameters.values("kv_a_layernorm.weight");
     o_proj_ = &parameters.matrix("o_proj.weight");
+    if (has_bias_) {
+      if (q_rank_ > 0) q_a_bias_ = parameters.values("q_a_proj.bias");
+      kv_a_bias_ = parameters.values("kv_a_proj_with_mqa.bias");
+      o_bias_ = parameters.values("o_proj.bias");
+    }
     const std::span<const float> kv_b = parameters.values("kv_b_proj.weight");
     if (form_ != Form::absorbed) kv_b_proj_.emplace_back(kv_b, std::int64_t{dims_.heads} * dims_.pair(), dims_.latent);
     for (int head = 0; head < dims_.heads; ++head) {
@@ -292,7 +315,7 @@ class Mla final : public attnlab::AttentionVariant {
     auto mixed = steps.rows(tokens, dims_.heads, dims_.value);
 
     project_queries(steps, hidden, q);
-    steps.project(hidden, {*kv_a_proj_, flat(rows)});
+    steps.project(hidden, {*kv_a_proj_, flat(rows), kv_a_bias_});
     const TensorView<float, 3> latent{rows.data(), {tokens, 1, dims_.latent}, {dims_.row(), dims_.row(), 1}};
     steps.norm(latent, kv_a_norm_, eps_, latent);
     steps.append(rows, latent);
@@ -311,7 +334,7 @@ class Mla final : public attnlab::AttentionVariant {
         attend_absorbed(layer, part.view, of_q, of_mixed);
       first = end;
     }
-    steps.project(flat(mixed), {*o_proj_, out});
+    steps.project(flat(mixed), {*o_proj_, out, o_bias_});
   }
 
  private:
@@ -328,7 +351,7 @@ class Mla final : public attnlab::AttentionVariant {
   void project_queries(attnlab::Steps& steps, TensorView<const float, 2> hidden, TensorView<float, 3> q) const {
     if (q_rank_ == 0) return steps.project(hidden, {*q_proj_, flat(q)});
     auto compressed = steps.rows(hidden.extent(0), 1, q_rank_);
-    steps.project(hidden, {*q_a_proj_, flat(compressed)});
+    steps.project(hidden, {*q_a_proj_, flat(compressed), q_a_bias_});
     steps.norm(compressed, q_a_norm_, eps_, compressed);
     steps.project(flat(compressed), {*q_proj_, flat(q)});
   }
@@ -381,6 +404,7 @@ class Mla final : public attnlab::AttentionVariant {
   int q_rank_;
   int hidden_dim_;
   float eps_;
+  bool has_bias_;
   Form form_;
   float scale_;
   attnlab::CausalMask mask_;
@@ -390,6 +414,9 @@ class Mla final : public attnlab::AttentionVariant {
   const attnlab::Matrix* o_proj_ = nullptr;        // [hidden_dim, heads * value]
   std::span<const float> q_a_norm_;                // [q_rank]
   std::span<const float> kv_a_norm_;               // [latent]
+  std::span<const float> q_a_bias_;                // [q_rank], as the others empty without biases
+  std::span<const float> kv_a_bias_;               // [latent + rope]
+  std::span<const float> o_bias_;                  // [hidden_dim]
   std::vector<attnlab::PackedMatrix> kv_b_proj_;   // one, or none: [heads * (nope + value), latent]
   std::vector<attnlab::PackedMatrix> key_part_;    // [heads] of [latent, nope]
   std::vector<attnlab::PackedMatrix> value_part_;  // [heads] of [value, latent]

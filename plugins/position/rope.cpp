@@ -367,7 +367,10 @@ class Rope final : public attnlab::PositionScheme {
   Rope(const RopeOptions& options, const attnlab::CreateContext& context) : rotary_(options, context) {}
   static attnlab::Traits traits(const RopeOptions& options) {
     attnlab::Traits traits;
-    if (Rotary::by_length(options.scaling)) traits.provides.add(attnlab::Feature::length_dependent_rotation);
+    // With the same factors for short and long sequences the length says nothing.
+    const bool is_one_table = options.scaling == Scaling::longrope && options.short_factor == options.long_factor;
+    if (Rotary::by_length(options.scaling) && !is_one_table)
+      traits.provides.add(attnlab::Feature::length_dependent_rotation);
     return traits;
   }
   const attnlab::Rotation* rotation() const override { return &rotary_; }

@@ -1,4 +1,4 @@
-// The storage hadamard and the merging policy against recorded streams, by fixtures/families/SPEC.md: what is answered,
+// Storages and policies of the families against recorded streams, by fixtures/families/SPEC.md: what is answered,
 // what is kept, and the rows as they are held at the end.
 #include <string>
 #include <vector>
@@ -25,7 +25,7 @@ struct FamilyCase {
 
 std::vector<FamilyCase> every_case() {
   std::vector<FamilyCase> cases;
-  for (const char* folder : {"basic", "rope", "hadamard"}) {
+  for (const char* folder : {"basic", "rope", "hadamard", "fp8"}) {
     const fs::path path = kOwnFixtures / "families" / "cache" / folder;
     const nlohmann::json manifest = read_manifest(path / "manifest.json");
     for (const auto& [name, test] : manifest.at("cases").items()) {
@@ -40,10 +40,12 @@ std::vector<FamilyCase> every_case() {
         one.cache = nlohmann::json{{"merge", options}}.dump();
         one.keys = "k_end";
         one.values = "v_end";
-      } else if (policy == "hadamard") {
-        one.cache = nlohmann::json{{"full", {{"storage", {{"hadamard", options}}}}}}.dump();
+      } else if (policy == "hadamard" || policy == "fp8") {
+        one.cache = nlohmann::json{{"full", {{"storage", {{policy, options}}}}}}.dump();
         one.keys = "k_deq";
         one.values = "v_deq";
+      } else if (policy == "chunkkv" || policy == "lagkv") {
+        one.cache = nlohmann::json{{policy, options}}.dump();
       } else {
         continue;
       }
@@ -83,9 +85,10 @@ INSTANTIATE_TEST_SUITE_P(, EveryFamilyCache, testing::ValuesIn(every_case()), []
   return test_name(golden.parent_path().filename().string() + "_" + golden.stem().string());
 });
 
-// plain in three folders, two merges without positions and one with, two of hadamard.
+// plain in four folders, two merges without positions and one with, two of hadamard and of fp8, one of chunkkv and two
+// of lagkv.
 TEST(FamilyCacheGoldens, AreAllThere) {
-  EXPECT_EQ(every_case().size(), 3U + 3 + 2);
+  EXPECT_EQ(every_case().size(), 4U + 3 + 2 + 2 + 1 + 2);
 }
 
 TEST(Merging, IsRefusedWhereRowsCannotBeReplaced) {

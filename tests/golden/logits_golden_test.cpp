@@ -18,11 +18,12 @@ struct LogitsCase {
   friend std::ostream& operator<<(std::ostream& stream, const LogitsCase& test) { return stream << test.manifest; }
 };
 
-const fs::path kModels[] = {"models", "plugins/models", "families/models"};
+const fs::path kModels[] = {"models", "plugins/models", "families/models", "architectures"};
 
 // A scaling that depends on the length of the sequence is computed for a prompt that is known to its end.
 bool is_at_once_only(const fs::path& manifest) {
-  return manifest.parent_path().filename() == "position-longrope";
+  const std::string model = manifest.parent_path().filename();
+  return model == "position-longrope" || model == "phi3-longrope";
 }
 
 std::vector<LogitsCase> every_case() {
@@ -107,9 +108,10 @@ TEST_P(EveryLogitsGolden, IsReproduced) {
 INSTANTIATE_TEST_SUITE_P(, EveryLogitsGolden, testing::ValuesIn(every_case()), case_name);
 
 // So that a fixture that gets lost is noticed: nine models, and the five goldens of the overrides; 28 models of
-// plugins, one of them with two goldens that are fed at once; twelve families with two goldens each.
+// plugins, one of them with two goldens that are fed at once; twelve families with two goldens each; 15 architectures,
+// one of them with two goldens that are fed at once.
 TEST(LogitsGoldens, AreAllThere) {
-  EXPECT_EQ(every_case().size(), 3U * (9 + 5) + 3U * 27 + 2 + 3U * 12 * 2);
+  EXPECT_EQ(every_case().size(), 3U * (9 + 5) + 3U * 27 + 2 + 3U * 12 * 2 + 3U * 14 + 2);
 }
 
 TEST(LogitsGoldens, WriteSchedulesInOurNotation) {
@@ -121,7 +123,7 @@ TEST(LogitsGoldens, WriteSchedulesInOurNotation) {
 
 TEST(LogitsGoldens, AreCopiesOfTheSharedFixtures) {
   if (!fs::exists(kSharedFixtures)) GTEST_SKIP() << "missing: " << kSharedFixtures.string();
-  for (const char* kind : {"models", "cache", "plugins/models", "families/models", "families/cache"})
+  for (const char* kind : {"models", "cache", "plugins/models", "families/models", "families/cache", "architectures"})
     for (const auto& entry : fs::recursive_directory_iterator(kOwnFixtures / kind)) {
       if (!entry.is_regular_file()) continue;
       const fs::path inside = fs::path(kind) / fs::relative(entry.path(), kOwnFixtures / kind);

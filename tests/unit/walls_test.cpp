@@ -105,6 +105,7 @@ const std::vector<std::pair<std::string, std::set<std::string>>> kRooms{
     {"model/checkpoints", {"base"}},
     {"model/config", {"base", "model/checkpoints"}},
     {"model/tokenizers", {"base", "model/checkpoints"}},
+    {"model/architectures", {"base", "model/checkpoints", "model/config"}},
     {"model", {"model/checkpoints", "model/config", "model/tokenizers", "base", "parallel", "core", "ops", "steps"}},
     {"report/read", {"base"}},
     {"report/statistics", {}},
@@ -235,6 +236,7 @@ const std::vector<Allowed> kAllowed{
     {"framework/policies/", {}},
     // Keys of a checkpoint's config.json, which options take their values from; a tensor of a checkpoint.
     {"framework/model/config/", {}},
+    {"framework/model/architectures/", {}},
     {"framework/assembly/model_defaults.cpp", {}},
     {"framework/assembly/layer_run.cpp", {"kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim"}},
     {"framework/conformance/subject.cpp", {"kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim"}},
@@ -242,11 +244,14 @@ const std::vector<Allowed> kAllowed{
     {"framework/registry/guarded_attention.cpp", {"kv_heads"}},
     // Functions of the SDK, by the names that errors give them.
     {"framework/registry/guarded_storage.cpp", {"residual"}},
+    // Keys and tensors of GGUF files.
+    {"framework/model/checkpoints/gguf_names.cpp", {"bias"}},
+    {"framework/model/tokenizers/gguf_tokenizer.cpp", {"pre"}},
     {"framework/rows/checked_rows.cpp", {"truncate"}},
     {"framework/steps/checking_steps.cpp", {"gate", "merge"}},
     {"framework/steps/recording_steps.cpp", {"gate", "merge"}},
     // Keys that the host itself has in experiments and results.
-    {"framework/", {"seed", "none", "page", "weights"}},
+    {"framework/", {"seed", "none", "page", "weights", "format"}},
     // Types of numbers, of which storages have the names.
     {"framework/base/element.h", {"f32", "bf16", "int8", "int4"}},
     {"framework/config/ranges.cpp", {"factor"}},
@@ -269,14 +274,15 @@ const std::vector<Allowed> kAllowed{
 
 // Names of plugins that texts may hold, since there they are words of English, of the field or of a file format.
 const std::vector<Allowed> kAllowedInTexts{
-    {"framework/", {"none", "window", "random", "merge"}},  // no one; of text or keys; weights; of pieces
-    {"framework/", {"sink"}},                               // the logit, and the row that takes the rest
-    {"framework/sdk/", {"learned"}},                        // a logit that training finds
-    {"framework/training/", {"linear"}},                    // a schedule
-    {"framework/tasks/markov.cpp", {"learned"}},            // from a sequence
-    {"framework/assembly/compression.cpp", {"full"}},       // a cache that keeps every row
-    {"framework/conformance/laws.cpp", {"full"}},           // the same
-    {"framework/", {"f32", "bf16", "int8", "int4"}},        // types of numbers
+    {"framework/", {"none", "window", "random", "merge"}},           // no one; of text or keys; weights; of pieces
+    {"framework/", {"sink"}},                                        // the logit, and the row that takes the rest
+    {"framework/sdk/", {"learned"}},                                 // a logit that training finds
+    {"framework/training/", {"linear"}},                             // a schedule
+    {"framework/model/config/gguf_config.cpp", {"rope", "linear"}},  // keys of GGUF files, and a scaling
+    {"framework/tasks/markov.cpp", {"learned"}},                     // from a sequence
+    {"framework/assembly/compression.cpp", {"full"}},                // a cache that keeps every row
+    {"framework/conformance/laws.cpp", {"full"}},                    // the same
+    {"framework/", {"f32", "bf16", "int8", "int4"}},                 // types of numbers
 };
 
 // The words of a text: letters, digits and underscores.

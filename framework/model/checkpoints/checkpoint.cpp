@@ -7,9 +7,11 @@
 
 #include <attnlab/error.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
 #include "model/checkpoints/checkpoint_folder.h"
+#include "model/checkpoints/gguf_names.h"
 #include "model/checkpoints/strict_json.h"
 
 namespace attnlab::model {
@@ -127,7 +129,19 @@ std::string name_in_model(std::string_view name) {
 
 }  // namespace
 
-Checkpoint Checkpoint::open(const std::filesystem::path& folder) {
+Checkpoint Checkpoint::open(const std::filesystem::path& path) {
+  if (!is_gguf(path)) return open_folder(path);
+  Checkpoint checkpoint;
+  checkpoint.folder_ = path;
+  checkpoint.gguf_ = open_gguf(path);
+  arrange_as_checkpoint(*checkpoint.gguf_);
+  checkpoint.gguf_->keys = nullptr;  // a vocabulary is large
+  for (std::size_t i = 0; i < checkpoint.gguf_->tensors.size(); ++i)
+    checkpoint.add(checkpoint_name(checkpoint.gguf_->tensors[i].name), {0, i});
+  return checkpoint;
+}
+
+Checkpoint Checkpoint::open_folder(const std::filesystem::path& folder) {
   std::error_code failed;
   const auto status = std::filesystem::status(folder, failed);
   if (!std::filesystem::exists(status)) throw Error(folder.string(), "no such folder", "name a checkpoint folder");
@@ -156,10 +170,9 @@ void Checkpoint::add(const std::string& stored, Place place) {
   const std::string name = name_in_model(stored);
   const auto [found, is_new] = places_.emplace(name, place);
   if (is_new) return;
-  const SafetensorsFile& other = files_[found->second.file];
-  throw Error(files_[place.file].path().string(),
-              fmt::format("tensors {} and {} are the same parameter, {}",
-                          in_quotes(other.tensors()[found->second.tensor].name), in_quotes(stored), name),
+  throw Error(path_of(place).string(),
+              fmt::format("tensors {} and {} are the same parameter, {}", in_quotes(tensor_of(found->second).name),
+                          in_quotes(tensor_of(place).name), name),
               "keep one of the two");
 }
 
@@ -169,6 +182,38 @@ void Checkpoint::add_aliases() {
     for (const auto& [alias, kept] : files_[file].metadata())
       if (const auto found = places_.find(name_in_model(kept)); found != places_.end() && found->second.file == file)
         places_.emplace(name_in_model(alias), found->second);
+}
+
+void Checkpoint::arrange(const TensorLayout& layout) {
+  if (!layout.prefix().empty()) {
+    auto kept = std::exchange(places_, {});
+    for (auto& [name, place] : kept)
+      places_.emplace(name.starts_with(layout.prefix()) ? name.substr(layout.prefix().size()) : name, place);
+  }
+  std::erase_if(places_, [&](const auto& place) { return layout.is_ignored(place.first); });
+  std::map<std::string, Place, std::less<>> added;
+  std::set<std::string, std::less<>> used;
+  for (const TensorLayout::Entry& entry : layout.entries()) {
+    stored_names_.emplace(entry.name, entry.stored);
+    const auto found = places_.find(entry.stored);
+    if (found == places_.end()) continue;  // who asks for it says so
+    const TensorInfo& stored = tensor_of(found->second);
+    if (!entry.stored_shape.empty() && stored.shape != entry.stored_shape)
+      throw Error(path_of(found->second).string(),
+                  fmt::format("tensor {} has shape [{}]", in_quotes(stored.name), fmt::join(stored.shape, ", ")),
+                  fmt::format("the model needs [{}]", fmt::join(entry.stored_shape, ", ")));
+    used.insert(entry.stored);
+    TensorInfo arranged = stored;
+    if (!entry.shape.empty()) arranged.shape = entry.shape;
+    if (!entry.shape.empty() || entry.view.added != 0) arranged.view = entry.view;
+    if (entry.shape.empty() && arranged.view && !arranged.shape.empty())
+      arranged.view->row_stride = arranged.elements() / arranged.shape.front();
+    Place place = found->second;
+    place.arranged = &arranged_.emplace_back(std::move(arranged));
+    added.emplace(entry.name, place);
+  }
+  for (const std::string& name : used) places_.erase(name);
+  places_.merge(added);
 }
 
 std::vector<std::string> Checkpoint::names() const {
@@ -181,14 +226,29 @@ bool Checkpoint::is_same(std::string_view a, std::string_view b) const {
   const auto first = places_.find(a);
   const auto second = places_.find(b);
   return first != places_.end() && second != places_.end() && first->second.file == second->second.file &&
-         first->second.tensor == second->second.tensor;
+         first->second.tensor == second->second.tensor && first->second.arranged == second->second.arranged;
 }
 
 std::optional<StoredTensor> Checkpoint::find(std::string_view name) const {
   const auto found = places_.find(name);
   if (found == places_.end()) return std::nullopt;
-  const SafetensorsFile& file = files_[found->second.file];
-  return StoredTensor{&file, &file.tensors()[found->second.tensor]};
+  const Place place = found->second;
+  return StoredTensor{gguf_ ? &gguf_->file : &files_[place.file].file(), &tensor_of(place)};
+}
+
+std::string Checkpoint::name_in_file(std::string_view name) const {
+  if (const auto found = places_.find(name); found != places_.end()) return tensor_of(found->second).name;
+  if (const auto found = stored_names_.find(name); found != stored_names_.end()) return found->second;
+  return gguf_ ? gguf_name(name) : std::string(name);
+}
+
+const std::filesystem::path& Checkpoint::path_of(Place place) const {
+  return gguf_ ? gguf_->file.path() : files_[place.file].path();
+}
+
+const TensorInfo& Checkpoint::tensor_of(Place place) const {
+  if (place.arranged != nullptr) return *place.arranged;
+  return gguf_ ? gguf_->tensors[place.tensor] : files_[place.file].tensors()[place.tensor];
 }
 
 }  // namespace attnlab::model

@@ -3,11 +3,13 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <vector>
 
 #include <attnlab/error.h>
 #include <fmt/format.h>
 
 #include "model/checkpoints/checkpoint.h"
+#include "model/checkpoints/gguf_blocks.h"
 #include "model/checkpoints/strict_json.h"
 
 namespace attnlab::model {
@@ -71,14 +73,110 @@ std::optional<std::int64_t> find_exponent(const std::byte* source, std::int64_t 
   return std::nullopt;
 }
 
-// Where the range begins in memory, after the checks that all readers share.
-const std::byte* range_start(const StoredTensor& tensor, std::int64_t first, std::int64_t count) {
+void check_range(const StoredTensor& tensor, std::int64_t first, std::int64_t count) {
   check_weight_dtype(tensor);
   const std::int64_t elements = tensor.info->elements();
   ATTNLAB_CHECK(first >= 0 && count >= 0 && first <= elements && count <= elements - first,
                 "a range outside its tensor");
+}
+
+// Where a range of plain elements begins in memory.
+const std::byte* range_start(const StoredTensor& tensor, std::int64_t first) {
   const auto width = static_cast<std::size_t>(dtype_bits(tensor.info->dtype) / 8);
-  return tensor.file->bytes(*tensor.info).data() + static_cast<std::size_t>(first) * width;
+  return tensor.bytes().data() + static_cast<std::size_t>(first) * width;
+}
+
+// Whether elements stand in memory one after the other, as numbers.
+bool is_plain(const TensorInfo& info) {
+  return info.block == BlockType::none && info.interleaved_heads == 0 && !info.view;
+}
+
+// The row that is stored in the place of `row`.
+std::int64_t stored_row(const TensorInfo& info, std::int64_t row) {
+  if (info.interleaved_heads == 0) return row;
+  const std::int64_t of_head = info.shape.front() / info.interleaved_heads, half = of_head / 2;
+  const std::int64_t head = row / of_head, m = row % of_head;
+  return head * of_head + (m < half ? 2 * m : 2 * (m - half) + 1);
+}
+
+// The parts of rows that the range [first, first + count) is made of: body(first element in the stored order, where it
+// goes in the range, elements).
+template <class Body>
+void for_each_part(const TensorInfo& info, std::int64_t first, std::int64_t count, const Body& body) {
+  const std::int64_t width = info.shape.empty() ? 1 : info.elements() / info.shape.front();
+  for (std::int64_t done = 0; done < count;) {
+    const std::int64_t row = (first + done) / width, column = (first + done) % width;
+    const std::int64_t part = std::min(width - column, count - done);
+    body(stored_row(info, row) * width + column, done, part);
+    done += part;
+  }
+}
+
+// Elements of whole blocks, of which the first and the last may be needed in part only.
+void read_blocks(const StoredTensor& tensor, std::int64_t first, std::span<float> out) {
+  const BlockShape shape = block_shape(tensor.info->block);
+  float values[kMostBlockElements];
+  for (std::int64_t done = 0; done < std::ssize(out);) {
+    const std::int64_t block = (first + done) / shape.elements, skipped = (first + done) % shape.elements;
+    const std::int64_t part = std::min(shape.elements - skipped, std::ssize(out) - done);
+    read_block(tensor.info->block, tensor.bytes().data() + block * shape.bytes, values);
+    std::copy_n(values + skipped, part, out.begin() + done);
+    done += part;
+  }
+}
+
+void read_plain_f32(const StoredTensor& tensor, std::int64_t first_element, std::span<float> out) {
+  const std::byte* const source = range_start(tensor, first_element);
+  if (tensor.info->dtype == DType::bf16) return widen_bf16(source, out);
+  if (tensor.info->dtype == DType::f16) return widen_f16(source, out);
+  if (!out.empty()) std::memcpy(out.data(), source, out.size_bytes());
+}
+
+void read_plain_bits16(const StoredTensor& tensor, std::int64_t first_element, std::span<std::uint16_t> out) {
+  const std::byte* const source = range_start(tensor, first_element);
+  if (!out.empty()) std::memcpy(out.data(), source, out.size_bytes());
+}
+
+// Elements first .. first + count of a view: body(element of the stored tensor, where it goes in the range).
+template <class Body>
+void for_each_viewed(const TensorInfo& info, std::int64_t first, std::int64_t count, const Body& body) {
+  const std::int64_t width = info.shape.empty() ? 1 : info.elements() / info.shape.front();
+  const ElementView& view = *info.view;
+  for (std::int64_t done = 0; done < count;) {
+    const std::int64_t column = (first + done) % width, part = std::min(width - column, count - done);
+    const std::int64_t from = view.row((first + done) / width) + column * view.column_stride;
+    for (std::int64_t i = 0; i < part; ++i) body(from + i * view.column_stride, done + i);
+    done += part;
+  }
+}
+
+void read_viewed(const StoredTensor& tensor, std::int64_t first, std::span<float> out) {
+  const std::byte* const source = tensor.bytes().data();
+  const auto read = [&](const auto& widened) {
+    for_each_viewed(*tensor.info, first, std::ssize(out),
+                    [&](std::int64_t from, std::int64_t to) { out[static_cast<std::size_t>(to)] = widened(from); });
+  };
+  const auto element = [](std::int64_t index) { return static_cast<std::size_t>(index); };
+  if (tensor.info->dtype == DType::bf16)
+    read([&](std::int64_t i) { return from_bf16(load<std::uint16_t>(source, element(i))); });
+  else if (tensor.info->dtype == DType::f16)
+    read([&](std::int64_t i) { return from_f16(load<std::uint16_t>(source, element(i))); });
+  else
+    read([&](std::int64_t i) { return load<float>(source, element(i)); });
+  if (const float added = tensor.info->view->added; added != 0)
+    for (float& number : out) number += added;
+}
+
+std::optional<std::int64_t> first_nonfinite_read(const StoredTensor& tensor, std::int64_t first, std::int64_t count) {
+  std::vector<float> values(static_cast<std::size_t>(std::min(count, kFiniteBlock)));
+  for (std::int64_t done = 0; done < count; done += kFiniteBlock) {
+    const auto part = std::span(values).first(static_cast<std::size_t>(std::min(kFiniteBlock, count - done)));
+    read_f32(tensor, first + done, part);
+    const auto* const source = reinterpret_cast<const std::byte*>(part.data());
+    if (const auto found = find_exponent<std::uint32_t>(source, std::ssize(part), 0x7f800000u))
+      return first + done + *found;
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -92,10 +190,16 @@ void check_weight_dtype(const StoredTensor& tensor) {
 }
 
 void read_f32(const StoredTensor& tensor, std::int64_t first_element, std::span<float> out) {
-  const std::byte* const source = range_start(tensor, first_element, static_cast<std::int64_t>(out.size()));
-  if (tensor.info->dtype == DType::bf16) return widen_bf16(source, out);
-  if (tensor.info->dtype == DType::f16) return widen_f16(source, out);
-  if (!out.empty()) std::memcpy(out.data(), source, out.size_bytes());
+  check_range(tensor, first_element, std::ssize(out));
+  if (is_plain(*tensor.info)) return read_plain_f32(tensor, first_element, out);
+  if (tensor.info->view) return read_viewed(tensor, first_element, out);
+  for_each_part(*tensor.info, first_element, std::ssize(out), [&](std::int64_t from, std::int64_t to, std::int64_t n) {
+    const std::span<float> part = out.subspan(static_cast<std::size_t>(to), static_cast<std::size_t>(n));
+    if (tensor.info->block == BlockType::none)
+      read_plain_f32(tensor, from, part);
+    else
+      read_blocks(tensor, from, part);
+  });
 }
 
 void read_f32(const StoredTensor& tensor, std::span<float> out) {
@@ -105,13 +209,24 @@ void read_f32(const StoredTensor& tensor, std::span<float> out) {
 
 void read_bits16(const StoredTensor& tensor, std::int64_t first_element, std::span<std::uint16_t> out) {
   ATTNLAB_CHECK(dtype_bits(tensor.info->dtype) == 16, "a tensor whose elements are not 16 bits wide");
-  const std::byte* const source = range_start(tensor, first_element, static_cast<std::int64_t>(out.size()));
-  if (!out.empty()) std::memcpy(out.data(), source, out.size_bytes());
+  check_range(tensor, first_element, std::ssize(out));
+  if (is_plain(*tensor.info)) return read_plain_bits16(tensor, first_element, out);
+  if (tensor.info->view) {
+    ATTNLAB_CHECK(tensor.info->view->added == 0, "bits of numbers that are changed as they are read");
+    return for_each_viewed(*tensor.info, first_element, std::ssize(out), [&](std::int64_t from, std::int64_t to) {
+      out[static_cast<std::size_t>(to)] = load<std::uint16_t>(tensor.bytes().data(), static_cast<std::size_t>(from));
+    });
+  }
+  for_each_part(*tensor.info, first_element, std::ssize(out), [&](std::int64_t from, std::int64_t to, std::int64_t n) {
+    read_plain_bits16(tensor, from, out.subspan(static_cast<std::size_t>(to), static_cast<std::size_t>(n)));
+  });
 }
 
 std::optional<std::int64_t> first_nonfinite(const StoredTensor& tensor, std::int64_t first_element,
                                             std::int64_t count) {
-  const std::byte* const source = range_start(tensor, first_element, count);
+  check_range(tensor, first_element, count);
+  if (!is_plain(*tensor.info)) return first_nonfinite_read(tensor, first_element, count);
+  const std::byte* const source = range_start(tensor, first_element);
   std::optional<std::int64_t> found;
   switch (tensor.info->dtype) {
     case DType::f32:

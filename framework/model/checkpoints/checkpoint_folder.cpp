@@ -95,8 +95,7 @@ std::string what_else_it_is(const fs::path& folder) {
   if (has("params.json"))
     return "the folder is in the layout of the model's makers (params.json): use the Hugging Face files of the same "
            "model";
-  if (!with_ending(names, ".gguf").empty())
-    return "the folder holds GGUF files: use the Hugging Face files (config.json, *.safetensors) of the same model";
+  if (!with_ending(names, ".gguf").empty()) return "the folder holds GGUF files: name the one that is meant";
   if (has("model_index.json"))
     return "the folder is a pipeline (model_index.json): name the language model's folder in it";
   for (const std::string& name : names)
@@ -118,7 +117,8 @@ std::optional<fs::path> weights_file(const fs::path& folder) {
   const std::string other = other_weights(names);
   throw Error(folder.string(),
               fmt::format("holds neither {} nor {}{}", kSingleFile, kIndexFile, other.empty() ? "" : ", but " + other),
-              "weights in other formats must be converted to safetensors");
+              other.ends_with(".gguf") ? "name the GGUF file itself"
+                                       : "weights in other formats must be converted to safetensors");
 }
 
 }  // namespace attnlab::model

@@ -1,18 +1,11 @@
 #include "model/checkpoints/safetensors.h"
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cerrno>
 #include <cstring>
 #include <functional>
 #include <numeric>
-#include <system_error>
 #include <utility>
 
 #include <attnlab/error.h>
@@ -50,16 +43,6 @@ const DTypeRow& row_of(DType dtype) noexcept {
   return *std::ranges::find(kDTypes, dtype, &DTypeRow::dtype);
 }
 
-std::string system_message(int error) {
-  return std::generic_category().message(error);
-}
-
-// Closes at the end of its block: the mapping outlives the descriptor.
-struct Descriptor {
-  int fd;
-  ~Descriptor() { ::close(fd); }
-};
-
 }  // namespace
 
 std::string_view dtype_name(DType dtype) noexcept {
@@ -82,30 +65,15 @@ std::int64_t TensorInfo::elements() const noexcept {
 
 SafetensorsFile SafetensorsFile::open(const std::filesystem::path& path) {
   const std::string where = path.string();
-  // Not blocking: opening a pipe must be refused, not waited for.
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) throw Error(where, "cannot be opened: " + system_message(errno));
-  const Descriptor descriptor{fd};
-
-  struct stat status {};
-  if (::fstat(fd, &status) != 0) throw Error(where, "cannot be read: " + system_message(errno));
-  if (S_ISDIR(status.st_mode)) throw Error(where, "is a folder", "name a safetensors file");
-  if (!S_ISREG(status.st_mode)) throw Error(where, "is no regular file", "name a safetensors file");
-  const auto file_bytes = static_cast<std::size_t>(status.st_size);
-  if (file_bytes == 0) throw Error(where, "is empty", "a safetensors file begins with the length of its header");
+  SafetensorsFile file(MappedFile::open(path, "safetensors"));
+  const std::size_t file_bytes = file.file_.bytes().size();
   if (file_bytes < kLengthBytes) {
     throw Error(where, fmt::format("has {} bytes, too few for a safetensors file", file_bytes));
   }
 
-  void* const address = ::mmap(nullptr, file_bytes, PROT_READ, MAP_PRIVATE, fd, 0);
-  if (address == MAP_FAILED) throw Error(where, "cannot be mapped: " + system_message(errno));
-  SafetensorsFile file;
-  file.path_ = path;
-  file.mapping_ = static_cast<std::byte*>(address);
-  file.mapped_bytes_ = file_bytes;
-
   std::uint64_t header_bytes = 0;
-  std::memcpy(&header_bytes, file.mapping_, kLengthBytes);
+  const std::byte* const data = file.file_.bytes().data();
+  std::memcpy(&header_bytes, data, kLengthBytes);
   if (header_bytes > file_bytes - kLengthBytes) {
     throw Error(where,
                 fmt::format("the header says it has {} bytes, which is longer than the file ({} bytes)", header_bytes,
@@ -116,7 +84,7 @@ SafetensorsFile SafetensorsFile::open(const std::filesystem::path& path) {
     throw Error(
         where, fmt::format("the header has {} bytes, more than the format allows ({})", header_bytes, kMaxHeaderBytes));
   }
-  const std::string_view json(reinterpret_cast<const char*>(file.mapping_) + kLengthBytes, header_bytes);
+  const std::string_view json(reinterpret_cast<const char*>(data) + kLengthBytes, header_bytes);
   const std::size_t data_start = kLengthBytes + header_bytes;
   SafetensorsHeader header = parse_safetensors_header(json, data_start, file_bytes - data_start, where);
   file.tensors_ = std::move(header.tensors);
@@ -127,28 +95,6 @@ SafetensorsFile SafetensorsFile::open(const std::filesystem::path& path) {
   return file;
 }
 
-SafetensorsFile::SafetensorsFile(SafetensorsFile&& other) noexcept
-    : path_(std::move(other.path_)),
-      mapping_(std::exchange(other.mapping_, nullptr)),
-      mapped_bytes_(std::exchange(other.mapped_bytes_, 0)),
-      tensors_(std::move(other.tensors_)),
-      metadata_(std::move(other.metadata_)),
-      by_name_(std::move(other.by_name_)) {}
-
-SafetensorsFile& SafetensorsFile::operator=(SafetensorsFile&& other) noexcept {
-  std::swap(path_, other.path_);
-  std::swap(mapping_, other.mapping_);
-  std::swap(mapped_bytes_, other.mapped_bytes_);
-  std::swap(tensors_, other.tensors_);
-  std::swap(metadata_, other.metadata_);
-  std::swap(by_name_, other.by_name_);
-  return *this;
-}
-
-SafetensorsFile::~SafetensorsFile() {
-  if (mapping_ != nullptr) ::munmap(mapping_, mapped_bytes_);
-}
-
 const TensorInfo* SafetensorsFile::find(std::string_view name) const noexcept {
   const auto name_of = [&](std::uint32_t i) -> std::string_view { return tensors_[i].name; };
   const auto found = std::ranges::lower_bound(by_name_, name, {}, name_of);
@@ -156,16 +102,8 @@ const TensorInfo* SafetensorsFile::find(std::string_view name) const noexcept {
 }
 
 std::span<const std::byte> SafetensorsFile::bytes(const TensorInfo& tensor) const noexcept {
-  ATTNLAB_DCHECK(tensor.offset + tensor.bytes <= mapped_bytes_, "a tensor of another file");
-  return {mapping_ + tensor.offset, tensor.bytes};
-}
-
-void SafetensorsFile::release(const TensorInfo& tensor) const noexcept {
-  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
-  const std::size_t first = (tensor.offset + page - 1) / page * page;
-  const std::size_t end = (tensor.offset + tensor.bytes) / page * page;
-  // Advice only: a refusal costs memory, not correctness.
-  if (first < end) static_cast<void>(::madvise(mapping_ + first, end - first, MADV_DONTNEED));
+  ATTNLAB_DCHECK(tensor.offset + tensor.bytes <= file_.bytes().size(), "a tensor of another file");
+  return file_.bytes().subspan(tensor.offset, tensor.bytes);
 }
 
 }  // namespace attnlab::model

@@ -12,9 +12,12 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <attnlab/api.h>
+
+#include "model/checkpoints/mapped_file.h"
 
 namespace attnlab::model {
 
@@ -49,13 +52,36 @@ enum class DType {
 /// Bits of one element: 4 to 64.
 [[nodiscard]] ATTNLAB_API int dtype_bits(DType dtype) noexcept;
 
+/// Weights that are stored as blocks of codes: of 32 (q8_0, q4_0) or 256 elements of a row, as GGUF has them.
+enum class BlockType { none, q8_0, q4_0, q4_k, q6_k };
+
+/// Where the elements of a tensor [rows, width] stand in another one: row r begins at element first + (r / block) *
+/// block_stride + (r % block) * row_stride, and its elements are column_stride apart.
+struct ElementView {
+  std::int64_t first = 0;
+  std::int64_t row_stride = 1;
+  std::int64_t column_stride = 1;
+  std::int64_t block = 0;  // rows; 0: all of them
+  std::int64_t block_stride = 0;
+  float added = 0;  // to every element
+
+  [[nodiscard]] std::int64_t row(std::int64_t row) const noexcept {
+    return block == 0 ? first + row * row_stride : first + row / block * block_stride + row % block * row_stride;
+  }
+};
+
 /// One tensor of an open file. Its sizes were checked against the file, so they can be trusted.
 struct TensorInfo {
   std::string name;
-  DType dtype;
+  DType dtype;                      // of blocks: f32, as which they are read
   std::vector<std::int64_t> shape;  // empty: one element
   std::size_t offset;               // bytes from the start of the file
   std::size_t bytes;
+  BlockType block = BlockType::none;
+  /// > 0: the rows are this many heads of d rows, and what is row m of a head, m < d / 2, is stored as its row 2 m, and
+  /// row m + d / 2 as row 2 m + 1.
+  int interleaved_heads = 0;
+  std::optional<ElementView> view;  // the shape is that of the view, and bytes are those of the stored tensor
 
   /// Product of the shape. Never overflows: the header was checked.
   [[nodiscard]] ATTNLAB_API std::int64_t elements() const noexcept;
@@ -68,13 +94,8 @@ class ATTNLAB_API SafetensorsFile {
   /// format forbids.
   [[nodiscard]] static SafetensorsFile open(const std::filesystem::path& path);
 
-  SafetensorsFile(SafetensorsFile&& other) noexcept;
-  SafetensorsFile& operator=(SafetensorsFile&& other) noexcept;
-  SafetensorsFile(const SafetensorsFile&) = delete;
-  SafetensorsFile& operator=(const SafetensorsFile&) = delete;
-  ~SafetensorsFile();
-
-  [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
+  [[nodiscard]] const std::filesystem::path& path() const noexcept { return file_.path(); }
+  [[nodiscard]] const MappedFile& file() const noexcept { return file_; }
   /// In the order of their data. The addresses of the elements outlive a move of the file.
   [[nodiscard]] const std::vector<TensorInfo>& tensors() const noexcept { return tensors_; }
   /// The header's `__metadata__`.
@@ -83,16 +104,11 @@ class ATTNLAB_API SafetensorsFile {
   [[nodiscard]] const TensorInfo* find(std::string_view name) const noexcept;
   /// The tensor's data, little-endian, row-major; may be unaligned. `tensor` is one of tensors().
   [[nodiscard]] std::span<const std::byte> bytes(const TensorInfo& tensor) const noexcept;
-  /// Lets go of the whole pages inside the tensor: what was packed need not stay resident as well. Reading it again
-  /// is legal and comes from the file.
-  void release(const TensorInfo& tensor) const noexcept;
 
  private:
-  SafetensorsFile() = default;
+  explicit SafetensorsFile(MappedFile file) : file_(std::move(file)) {}
 
-  std::filesystem::path path_;
-  std::byte* mapping_ = nullptr;
-  std::size_t mapped_bytes_ = 0;
+  MappedFile file_;
   std::vector<TensorInfo> tensors_;
   std::map<std::string, std::string> metadata_;
   std::vector<std::uint32_t> by_name_;  // indices into tensors_, sorted by name

@@ -1,5 +1,4 @@
-// The architectures that are read, as rows of a table: a further one of the family is a row here and a case in
-// read_attention (model_config.cpp). Not public.
+// Which architecture a set of keys is of, and which keys it may have. Not public.
 #pragma once
 
 #include "model/config/config_fields.h"

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "model/checkpoints/strict_json.h"
+#include "model/config/architecture.h"
 
 namespace attnlab::model {
 namespace {
@@ -49,33 +50,33 @@ std::optional<Value> one_of(const ConfigFields& fields, std::string_view key, co
   return value ? value : other;
 }
 
-void read_norm(const ConfigFields& fields, bool is_attnlab, ModelConfig& config) {
+void read_norm(const ConfigFields& fields, ModelConfig& config) {
   // As a float: an epsilon that becomes 0 there is none.
   static const NumberRule kEpsilon{
       [](double value) { return static_cast<float>(value) > 0 && std::isfinite(static_cast<float>(value)); },
       "a small number greater than 0, such as 1e-5"};
   std::optional<double> eps = fields.optional_number("rms_norm_eps", kEpsilon);
-  if (is_attnlab) {
+  if (config.architecture->describes_body) {
     const Names<NormKind> kinds{{"rms", NormKind::rms}, {"layer", NormKind::layer}};
     config.norm = named(fields, "norm", kinds).value_or(NormKind::rms);
     if (fields.has("layer_norm_eps") && config.norm != NormKind::layer)
       fields.problem("layer_norm_eps", ": the norm is rms", "write rms_norm_eps, or norm: layer");
     eps = one_of(fields, "layer_norm_eps", fields.optional_number("layer_norm_eps", kEpsilon), "rms_norm_eps", eps);
   }
-  config.rms_norm_eps = static_cast<float>(eps.value_or(config.norm == NormKind::layer ? 1e-5 : 1e-6));
+  config.rms_norm_eps = static_cast<float>(eps.value_or(config.norm == NormKind::layer ? 1e-5 : config.rms_norm_eps));
 }
 
-void read_activation(const ConfigFields& fields, bool is_attnlab, ModelConfig& config) {
+void read_activation(const ConfigFields& fields, ModelConfig& config) {
   std::optional<Activation> activation = named(fields, "hidden_act", activation_names());
-  if (is_attnlab)
+  if (config.architecture->describes_body)
     activation =
         one_of(fields, "activation", named(fields, "activation", activation_names()), "hidden_act", activation);
-  config.activation = activation.value_or(Activation::silu);
+  config.activation = activation.value_or(config.activation);
 }
 
-void read_mlp(const ConfigFields& fields, bool is_attnlab, ModelConfig& config) {
+void read_mlp(const ConfigFields& fields, ModelConfig& config) {
   const Names<MlpKind> kinds{{"gated", MlpKind::gated}, {"plain", MlpKind::plain}, {"none", MlpKind::none}};
-  if (is_attnlab && fields.has("mlp")) {
+  if (config.architecture->describes_body && fields.has("mlp")) {
     const std::optional<MlpKind> kind = named(fields, "mlp", kinds);
     if (!kind) return;  // what else it needs is not known
     config.mlp = *kind;
@@ -85,9 +86,9 @@ void read_mlp(const ConfigFields& fields, bool is_attnlab, ModelConfig& config) 
       if (fields.has(key)) fields.problem(key, ": there is no MLP (mlp: none)", "remove it");
     return;
   }
-  config.intermediate_dim = fields.required_count("intermediate_size");
-  if (is_attnlab || config.architecture == Architecture::llama) config.mlp_bias = fields.flag("mlp_bias", false);
-  read_activation(fields, is_attnlab, config);
+  config.intermediate_dim = config.intermediate_dim > 0 ? fields.count("intermediate_size", config.intermediate_dim)
+                                                        : fields.required_count("intermediate_size");
+  read_activation(fields, config);
 }
 
 }  // namespace
@@ -98,9 +99,8 @@ const std::vector<std::string>& body_keys() {
 }
 
 void read_body(const ConfigFields& fields, ModelConfig& config) {
-  const bool is_attnlab = config.architecture == Architecture::attnlab;
-  read_norm(fields, is_attnlab, config);
-  read_mlp(fields, is_attnlab, config);
+  read_norm(fields, config);
+  read_mlp(fields, config);
 }
 
 bool has_llama_body(const ModelConfig& config) {

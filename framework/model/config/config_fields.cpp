@@ -34,12 +34,30 @@ const NumberRule kAtLeastOne{[](double value) { return value >= 1; }, "a number 
 const NumberRule kShare{[](double value) { return value > 0 && value <= 1; }, "a number greater than 0 and at most 1"};
 
 ConfigFields::ConfigFields(std::span<const ConfigEntry> entries, std::string prefix, std::string where,
-                           std::vector<Problem>& problems)
-    : entries_(entries), prefix_(std::move(prefix)), where_(std::move(where)), problems_(problems) {}
+                           std::vector<Problem>& problems,
+                           std::span<const std::pair<std::string, std::string>> spellings)
+    : entries_(entries),
+      prefix_(std::move(prefix)),
+      where_(std::move(where)),
+      problems_(problems),
+      spellings_(spellings) {}
+
+// Where the family's own name says nothing, the usual one may.
+std::string_view ConfigFields::spelled(std::string_view key) const {
+  const auto own = std::ranges::find(spellings_, key, &std::pair<std::string, std::string>::first);
+  if (own == spellings_.end()) return key;
+  const ConfigEntry* const by_own = entry_named(own->second);
+  const bool is_usual = (by_own == nullptr || by_own->value.is_null()) && entry_named(key) != nullptr;
+  return is_usual ? key : std::string_view(own->second);
+}
+
+const ConfigEntry* ConfigFields::entry_named(std::string_view name) const {
+  const auto found = std::ranges::find(entries_, name, &ConfigEntry::key);
+  return found == entries_.end() ? nullptr : &*found;
+}
 
 const ConfigEntry* ConfigFields::entry(std::string_view key) const {
-  const auto found = std::ranges::find(entries_, key, &ConfigEntry::key);
-  return found == entries_.end() ? nullptr : &*found;
+  return entry_named(spelled(key));
 }
 
 bool ConfigFields::has(std::string_view key) const {
@@ -53,7 +71,7 @@ std::string ConfigFields::where(std::string_view key) const {
 }
 
 void ConfigFields::problem(std::string_view key, const std::string& what, std::string remedy) const {
-  problems_.push_back({where(key), fmt::format("{}{}{}", prefix_, key, what), std::move(remedy)});
+  problems_.push_back({where(key), fmt::format("{}{}{}", prefix_, spelled(key), what), std::move(remedy)});
 }
 
 int ConfigFields::count(std::string_view key, int absent, int least, int most) const {

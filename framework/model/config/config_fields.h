@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <attnlab/error.h>
@@ -32,8 +33,9 @@ class ConfigFields {
  public:
   /// Borrows everything. `prefix` comes before the keys in messages ("rope_scaling."); `where` is the place of the
   /// whole, for keys that are missing.
+  /// `spellings`: what a key that is asked for is called in these entries, where its family calls it otherwise.
   ConfigFields(std::span<const ConfigEntry> entries, std::string prefix, std::string where,
-               std::vector<Problem>& problems);
+               std::vector<Problem>& problems, std::span<const std::pair<std::string, std::string>> spellings = {});
 
   [[nodiscard]] std::span<const ConfigEntry> entries() const noexcept { return entries_; }
   [[nodiscard]] bool has(std::string_view key) const;  // there, and not null
@@ -57,10 +59,14 @@ class ConfigFields {
   void refuse_unknown(const std::vector<std::string>& allowed, const std::string& of) const;
 
  private:
+  [[nodiscard]] std::string_view spelled(std::string_view key) const;
+  [[nodiscard]] const ConfigEntry* entry_named(std::string_view name) const;
+
   std::span<const ConfigEntry> entries_;
   std::string prefix_;
   std::string where_;
   std::vector<Problem>& problems_;
+  std::span<const std::pair<std::string, std::string>> spellings_;
 };
 
 }  // namespace attnlab::model

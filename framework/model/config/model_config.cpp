@@ -11,6 +11,7 @@
 
 #include "model/checkpoints/checkpoint_folder.h"
 #include "model/checkpoints/strict_json.h"
+#include "model/config/architecture.h"
 #include "model/config/architectures.h"
 #include "model/config/body_config.h"
 #include "model/config/config_fields.h"
@@ -21,9 +22,6 @@ namespace {
 
 constexpr int kMaxLayers = 10'000;
 constexpr double kMaxElements = 35184372088832.0;  // 2^45: with 4 bytes each, all that x86-64 can address
-constexpr int kDefaultWindow = 4096;               // of Mistral and Qwen where the key is absent, as in transformers
-constexpr int kDefaultFullLayers = 28;             // of Qwen where max_window_layers is absent
-constexpr int kQwen3HeadDim = 128;
 constexpr std::size_t kMaxConfigBytes = 10'000'000;
 
 void read_dimensions(const ConfigFields& fields, ModelConfig& config) {
@@ -32,7 +30,7 @@ void read_dimensions(const ConfigFields& fields, ModelConfig& config) {
   config.heads = fields.required_count("num_attention_heads");
   config.vocab_size = fields.required_count("vocab_size");
   config.kv_heads = fields.count("num_key_value_heads", config.heads);
-  config.max_positions = fields.count("max_position_embeddings", 2048);
+  config.max_positions = fields.count("max_position_embeddings", config.max_positions);
   if (config.heads > 0 && config.kv_heads > 0 && config.heads % config.kv_heads != 0) {
     fields.problem("num_key_value_heads",
                    fmt::format(": num_attention_heads {} is not divisible by {}", config.heads, config.kv_heads),
@@ -40,8 +38,8 @@ void read_dimensions(const ConfigFields& fields, ModelConfig& config) {
   }
   if (fields.has("head_dim")) {
     config.head_dim = fields.count("head_dim", 0);
-  } else if (config.architecture == Architecture::qwen3) {
-    config.head_dim = kQwen3HeadDim;
+  } else if (config.head_dim > 0) {
+    return;  // the family's own
   } else if (config.hidden_dim > 0 && config.heads > 0) {
     if (config.hidden_dim % config.heads == 0) {
       config.head_dim = config.hidden_dim / config.heads;
@@ -125,101 +123,11 @@ void refuse_quantised(const ConfigFields& fields) {
   }
 }
 
-// Which layers see everything, by the list that newer configs have: any order of the two types. Empty where there is
-// no list, or a wrong one (noted).
-std::vector<bool> full_layers(const ConfigFields& fields, const ModelConfig& config) {
-  constexpr std::string_view kRemedy = "give \"full_attention\" or \"sliding_attention\" for each layer";
-  if (!fields.has("layer_types")) return {};
-  const nlohmann::json& types = fields.entry("layer_types")->value;
-  if (!types.is_array() || static_cast<std::int64_t>(types.size()) != config.layers) {
-    fields.problem("layer_types", fmt::format(" is no list of {} names", config.layers), std::string(kRemedy));
-    return {};
-  }
-  std::vector<bool> full;
-  for (const nlohmann::json& type : types) {
-    if (type != "full_attention" && type != "sliding_attention") {
-      fields.problem("layer_types", fmt::format(": {} is not supported", shown(type)), std::string(kRemedy));
-      return {};
-    }
-    full.push_back(type == "full_attention");
-  }
-  return full;
-}
-
-// A window that is null or 0 is none.
-std::optional<int> read_window(const ConfigFields& fields) {
-  if (fields.entry("sliding_window") == nullptr) return kDefaultWindow;
-  const int window = fields.count("sliding_window", 0, 0);
-  return window > 0 ? std::optional(window) : std::nullopt;
-}
-
-// A layer that is said to have a window needs one: transformers builds no mask for it, but fails.
-void check_has_window(const ConfigFields& fields, const ModelConfig& config, const std::vector<bool>& full,
-                      std::string_view why_none) {
-  const auto sliding = std::ranges::find(full, false);
-  if (config.sliding_window || sliding == full.end()) return;
-  fields.problem("layer_types",
-                 fmt::format(": layer {} has sliding_attention, but {}", sliding - full.begin(), why_none),
-                 "give the window, or \"full_attention\" for each layer");
-}
-
-// transformers takes a Mistral that has layer_types for a Ministral, whose layers differ.
-void read_mistral_window(const ConfigFields& fields, ModelConfig& config) {
-  config.sliding_window = read_window(fields);
-  std::vector<bool> full = full_layers(fields, config);
-  check_has_window(fields, config, full, "sliding_window gives no length");
-  if (config.sliding_window) config.full_layers = std::move(full);
-}
-
-// layer_types comes before max_window_layers, which only stands for it where there is no list.
-void read_qwen_window(const ConfigFields& fields, ModelConfig& config) {
-  std::vector<bool> full = full_layers(fields, config);
-  const bool is_used = fields.flag("use_sliding_window", false);
-  if (is_used) config.sliding_window = read_window(fields);
-  check_has_window(fields, config, full, is_used ? "sliding_window gives no length" : "use_sliding_window is not true");
-  const int first = fields.has("max_window_layers") ? fields.count("max_window_layers", 0, 0) : kDefaultFullLayers;
-  if (full.empty())
-    for (int layer = 0; layer < config.layers; ++layer) full.push_back(layer < first);
-  if (std::ranges::find(full, false) == full.end()) config.sliding_window.reset();
-  if (config.sliding_window) config.full_layers = std::move(full);
-}
-
-// Llama has no window: a list of layer types may only say so.
-void check_no_window(const ConfigFields& fields, const ModelConfig& config) {
-  const std::vector<bool> full = full_layers(fields, config);
-  if (std::ranges::find(full, false) == full.end()) return;
-  fields.problem("layer_types", fmt::format(": {} has no sliding_attention", architecture_name(config.architecture)),
-                 "give \"full_attention\" for each layer");
-}
-
 // Of any architecture: what a variant that an arm chooses may take from the model.
 void read_latent_dims(const ConfigFields& fields, ModelConfig& config) {
   constexpr int most = 1 << 16;
   for (const std::string key : {"kv_lora_rank", "q_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim"})
     if (fields.has(key)) config.latent_dims[key] = fields.count(key, 0, key == "q_lora_rank" ? 0 : 1, most);
-}
-
-void read_attention(const ConfigFields& fields, ModelConfig& config) {
-  read_latent_dims(fields, config);
-  switch (config.architecture) {
-    case Architecture::llama:
-    case Architecture::attnlab:
-      config.qkv_bias = config.o_bias = fields.flag("attention_bias", false);
-      check_no_window(fields, config);
-      break;
-    case Architecture::mistral:
-      read_mistral_window(fields, config);
-      break;
-    case Architecture::qwen2:
-      config.qkv_bias = true;
-      read_qwen_window(fields, config);
-      break;
-    case Architecture::qwen3:
-      config.qk_norm = true;
-      config.qkv_bias = config.o_bias = fields.flag("attention_bias", false);
-      read_qwen_window(fields, config);
-      break;
-  }
 }
 
 }  // namespace
@@ -253,24 +161,34 @@ OptionValues plain_keys(std::span<const ConfigEntry> entries) {
 
 }  // namespace
 
-ModelConfig model_config(std::span<const ConfigEntry> entries, UnknownKeys unknown_keys, const std::string& where) {
+ModelConfig model_config(std::span<const ConfigEntry> given, UnknownKeys unknown_keys, const std::string& where) {
   std::vector<Problem> problems;
-  const ConfigFields fields(entries, "", where, problems);
   ModelConfig config;
-  config.architecture = read_architecture(fields, unknown_keys);
+  config.max_positions = 2048;
+  config.rms_norm_eps = 1e-6F;
+  config.rope_theta = 10000;
+  config.architecture = read_architecture(ConfigFields(given, "", where, problems), unknown_keys);
+  const ArchitectureSpec& architecture = *config.architecture;
+  std::vector<ConfigEntry> entries(given.begin(), given.end());
+  std::erase_if(entries, [&](const ConfigEntry& entry) {
+    return std::ranges::find(architecture.ignored_keys, entry.key) != architecture.ignored_keys.end();
+  });
+  const ConfigFields fields(entries, "", where, problems, architecture.spellings);
   if (unknown_keys == UnknownKeys::ignored) refuse_quantised(fields);
   check_keys(fields, config.architecture, unknown_keys);
+  if (architecture.defaults != nullptr) architecture.defaults(fields, config);
   read_dimensions(fields, config);
   read_body(fields, config);
   read_numbers(fields, unknown_keys, config);
   read_rope(fields, unknown_keys, config);
-  read_attention(fields, config);
+  read_latent_dims(fields, config);
+  architecture.read(fields, config);
   read_tokens(fields, unknown_keys, config);
   check_sizes(fields, config);
   config.keys = plain_keys(entries);
   // What a YAML that names no architecture is called is what it describes.
   if (unknown_keys == UnknownKeys::refused && !fields.has("architectures"))
-    config.architecture = has_llama_body(config) ? Architecture::llama : Architecture::attnlab;
+    config.architecture = architecture_named(has_llama_body(config) ? "llama" : "attnlab");
   if (!problems.empty()) throw Error(std::move(problems));
   return config;
 }

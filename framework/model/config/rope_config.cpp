@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "model/checkpoints/strict_json.h"
+#include "model/config/architecture.h"
 #include "model/config/rope_keys.h"
 
 namespace attnlab::model {
@@ -12,6 +13,7 @@ namespace {
 
 // What the object with the scaling's keys does not say itself.
 struct RopeSource {
+  const ArchitectureSpec& architecture;
   UnknownKeys unknown_keys;
   int rotary_dim;                             // per head; 0 if not known
   int max_positions;                          // 0 if not known
@@ -19,7 +21,7 @@ struct RopeSource {
 };
 
 // Nothing if the type is not known; the problem is noted.
-std::optional<std::string> read_type(const ConfigFields& fields) {
+std::optional<std::string> read_type(const ConfigFields& fields, const ArchitectureSpec& architecture) {
   const std::optional<std::string> modern = fields.text("rope_type");
   const std::optional<std::string> legacy = fields.text("type");
   if (modern && legacy && *modern != *legacy) {
@@ -33,7 +35,9 @@ std::optional<std::string> read_type(const ConfigFields& fields) {
     fields.problem("rope_type", " is missing", fmt::format("supported are {}", fmt::join(rope_types(), ", ")));
     return std::nullopt;
   }
-  const std::string type = modern ? *modern : *legacy;
+  std::string type = modern ? *modern : *legacy;
+  for (const auto& [own, usual] : architecture.rope_spellings)
+    if (type == own) type = usual;
   if (type == "default" || std::ranges::find(rope_types(), type) != rope_types().end()) return type;
   fields.problem(modern ? "rope_type" : "type", fmt::format(": {} is not supported", in_quotes(type)),
                  fmt::format("supported are {}", fmt::join(rope_types(), ", ")));
@@ -120,7 +124,7 @@ std::optional<double> read_factor(const ConfigFields& fields, const RopeSource& 
 
 // Nothing for type `default`, and where the type is unknown.
 std::optional<RopeScaling> read_rope_scaling(const ConfigFields& fields, const RopeSource& source) {
-  const std::optional<std::string> type = read_type(fields);
+  const std::optional<std::string> type = read_type(fields, source.architecture);
   if (!type) return std::nullopt;
   check_rope_keys(fields, *type, source.unknown_keys, source.max_positions);
   if (*type == "default") return std::nullopt;
@@ -166,31 +170,76 @@ double number_of(std::string_view key, const ConfigFields& fields, std::span<con
   return found.value_or(absent);
 }
 
+bool has_a_map(std::span<const ConfigEntry> entries) {
+  return std::ranges::any_of(entries, [](const ConfigEntry& entry) { return entry.value.is_object(); });
+}
+
+std::vector<ConfigEntry> entries_of(const ConfigEntry& map) {
+  std::vector<ConfigEntry> entries;
+  for (const auto& [name, value] : map.value.items()) entries.push_back({name, value, map.where});
+  return entries;
+}
+
+// Of one map for each type of layers: that of full layers, after the base of layers with a window was read.
+std::vector<ConfigEntry> of_full_layers(const ConfigFields& fields, const std::vector<ConfigEntry>& types,
+                                        ModelConfig& config) {
+  std::vector<ConfigEntry> full;
+  for (const ConfigEntry& type : types) {
+    const bool is_window = type.key == "sliding_attention";
+    if ((!is_window && type.key != "full_attention") || !type.value.is_object()) {
+      fields.problem("rope_parameters", fmt::format(".{} is no map of a type of layers", type.key),
+                     "give full_attention and sliding_attention");
+      continue;
+    }
+    const std::vector<ConfigEntry> entries = entries_of(type);
+    if (!is_window) {
+      full = entries;
+      continue;
+    }
+    const ConfigFields of_window(entries, "rope_parameters.sliding_attention.", type.where, fields.problems());
+    if (of_window.text("rope_type").value_or("default") != "default")
+      of_window.problem("rope_type", ": layers with a window are not scaled", "write default");
+    const std::optional<double> theta = of_window.optional_number("rope_theta", kPositive);
+    if (theta && fields.has("rope_local_base_freq") && *theta != config.window_rope_theta)
+      of_window.problem("rope_theta", fmt::format(": {} contradicts rope_local_base_freq", *theta),
+                        "keep one of the two");
+    if (theta) config.window_rope_theta = theta;
+  }
+  return full;
+}
+
 }  // namespace
 
 void read_rope(const ConfigFields& fields, UnknownKeys unknown_keys, ModelConfig& config) {
   std::vector<Problem>& problems = fields.problems();
-  const std::vector<ConfigEntry> parameter_entries = nested_entries(fields, "rope_parameters");
+  std::vector<ConfigEntry> parameter_entries = nested_entries(fields, "rope_parameters");
+  std::string of_parameters = "rope_parameters.";
+  if (config.architecture->rope_by_layer_type && has_a_map(parameter_entries)) {
+    parameter_entries = of_full_layers(fields, parameter_entries, config);
+    of_parameters += "full_attention.";
+  }
   const std::vector<ConfigEntry> scaling_entries = nested_entries(fields, "rope_scaling");
-  const ConfigFields parameters(parameter_entries, "rope_parameters.", fields.where("rope_parameters"), problems);
+  const ConfigFields parameters(parameter_entries, of_parameters, fields.where("rope_parameters"), problems);
   const ConfigFields scaling(scaling_entries, "rope_scaling.", fields.where("rope_scaling"), problems);
 
-  for (const ConfigEntry& entry : parameter_entries) {  // one set for every kind of layer, as Gemma has it
+  for (const ConfigEntry& entry : parameter_entries) {  // one set for every kind of layer, as Gemma 3 has it
     if (!entry.value.is_object()) continue;
     fields.problem("rope_parameters", fmt::format(".{}: a map of its own is not supported", entry.key),
                    "give one set of rotary parameters for all layers");
     return;
   }
   const ConfigFields* const nested[] = {&parameters, &scaling};
-  config.rope_theta = number_of("rope_theta", fields, nested, 10000, kPositive);
-  config.rope_traditional = fields.flag("rope_traditional", false);
-  config.partial_rotary_factor = number_of("partial_rotary_factor", fields, nested, 1, kShare);
+  config.rope_theta = number_of("rope_theta", fields, nested, config.rope_theta, kPositive);
+  config.rope_traditional = fields.flag("rope_traditional", config.rope_traditional);
+  config.partial_rotary_factor =
+      number_of("partial_rotary_factor", fields, nested, config.partial_rotary_factor, kShare);
   if (config.head_dim > 0 && config.rotary_dim() == 0)
     fields.problem("partial_rotary_factor", fmt::format(": 0 of {} dimensions of a head are rotated", config.head_dim),
                    "give a larger share");
   check_same_scaling(scaling, parameters);
 
-  RopeSource source{.unknown_keys = unknown_keys,
+  RopeSource source{.architecture = *config.architecture,
+                    .unknown_keys = unknown_keys,
                     .rotary_dim = config.rotary_dim(),
                     .max_positions = config.max_positions,
                     .original_max_positions = {}};

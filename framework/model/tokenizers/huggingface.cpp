@@ -149,4 +149,9 @@ std::unique_ptr<Tokenizer> load_huggingface_tokenizer(const std::filesystem::pat
   return std::make_unique<HuggingFaceTokenizer>(JsonNode(tokenizer.root(), file.string()), files);
 }
 
+std::unique_ptr<Tokenizer> huggingface_tokenizer(std::string json, const std::string& where, const SideFiles& files) {
+  const JsonDocument tokenizer(std::move(json), where);
+  return std::make_unique<HuggingFaceTokenizer>(JsonNode(tokenizer.root(), where), files);
+}
+
 }  // namespace attnlab::model::tokenizer_parts

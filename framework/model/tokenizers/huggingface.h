@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <string>
 
 #include "model/tokenizers/side_files.h"
 #include "model/tokenizers/tokenizer.h"
@@ -13,5 +14,7 @@ namespace attnlab::model::tokenizer_parts {
 
 /// `files`: those beside it. Throws attnlab::Error; UnsupportedKind where a part is of a kind that is not known.
 std::unique_ptr<Tokenizer> load_huggingface_tokenizer(const std::filesystem::path& file, const SideFiles& files);
+/// The same for the text of such a file that comes from somewhere else.
+std::unique_ptr<Tokenizer> huggingface_tokenizer(std::string json, const std::string& where, const SideFiles& files);
 
 }  // namespace attnlab::model::tokenizer_parts

@@ -37,28 +37,31 @@ std::optional<TokenId> id_of(const SentencePieceProcessor& processor, const std:
   return id;
 }
 
+std::string read_bytes(const std::filesystem::path& file) {
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(file, ignored)) throw Error(file.string(), "is no regular file");
+  std::ifstream stream(file, std::ios::binary);
+  if (!stream) throw Error(file.string(), "cannot be read");
+  return {std::istreambuf_iterator<char>(stream), {}};
+}
+
 // The model as it is in its file, and the same model without the space that it puts in front of every text.
 class Processors {
  public:
-  explicit Processors(const std::filesystem::path& file) {
-    std::error_code ignored;
-    if (!std::filesystem::is_regular_file(file, ignored)) throw Error(file.string(), "is no regular file");
-    std::ifstream stream(file, std::ios::binary);
-    if (!stream) throw Error(file.string(), "cannot be read");
+  Processors(const std::string& bytes, const std::string& where) {
     const std::string remedy = "fetch the file again";
-    const std::string bytes{std::istreambuf_iterator<char>(stream), {}};
-    if (bytes.empty()) throw Error(file.string(), "is empty", remedy);
+    if (bytes.empty()) throw Error(where, "is empty", remedy);
     const auto status = as_it_is_.LoadFromSerializedProto(bytes);
-    if (!status.ok()) throw Error(file.string(), "is no sentencepiece model" + reason_of(status), remedy);
+    if (!status.ok()) throw Error(where, "is no sentencepiece model" + reason_of(status), remedy);
     for (int id = 0; id < as_it_is_.GetPieceSize(); ++id) {
       if (first_invalid_utf8(as_it_is_.IdToPiece(id))) {
-        throw Error(file.string(), "is damaged: piece " + std::to_string(id) + " is not UTF-8", remedy);
+        throw Error(where, "is damaged: piece " + std::to_string(id) + " is not UTF-8", remedy);
       }
     }
     // Of a field that comes twice protobuf takes the last: normalizer_spec (3) { add_dummy_prefix (3): false }.
     static constexpr char kNoDummyPrefix[] = {3 << 3 | 2, 2, 3 << 3, 0};
     const auto again = without_space_.LoadFromSerializedProto(bytes + std::string(kNoDummyPrefix, 4));
-    if (!again.ok()) throw Error(file.string(), "is no sentencepiece model" + reason_of(again), remedy);
+    if (!again.ok()) throw Error(where, "is no sentencepiece model" + reason_of(again), remedy);
   }
 
   [[nodiscard]] const SentencePieceProcessor& as_it_is() const { return as_it_is_; }
@@ -229,14 +232,19 @@ bool has_the_same_tokens(const JsonNode& json, const SentencePieceProcessor& pro
 }  // namespace
 
 std::unique_ptr<Tokenizer> load_sentencepiece_tokenizer(const std::filesystem::path& file, const SideFiles& files) {
-  return std::make_unique<SentencePieceTokenizer>(std::make_unique<Processors>(file), files, std::nullopt);
+  return sentencepiece_tokenizer(read_bytes(file), file.string(), files);
+}
+
+std::unique_ptr<Tokenizer> sentencepiece_tokenizer(const std::string& bytes, const std::string& where,
+                                                   const SideFiles& files) {
+  return std::make_unique<SentencePieceTokenizer>(std::make_unique<Processors>(bytes, where), files, std::nullopt);
 }
 
 std::unique_ptr<Tokenizer> load_sentencepiece_tokenizer_of(const std::filesystem::path& file,
                                                            const std::filesystem::path& json, const SideFiles& files) {
   const JsonDocument document = JsonDocument::read(json, kMaxTokenizerBytes);
   const JsonNode node(document.root(), json.string());
-  auto processors = std::make_unique<Processors>(file);
+  auto processors = std::make_unique<Processors>(read_bytes(file), file.string());
   if (!has_the_same_tokens(node, processors->as_it_is())) return nullptr;
   return std::make_unique<SentencePieceTokenizer>(std::move(processors), files, node);
 }

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <string>
 
 #include "model/tokenizers/side_files.h"
 #include "model/tokenizers/tokenizer.h"
@@ -12,6 +13,10 @@ namespace attnlab::model::tokenizer_parts {
 
 /// Throws attnlab::Error if the file cannot be read or is no sentencepiece model.
 std::unique_ptr<Tokenizer> load_sentencepiece_tokenizer(const std::filesystem::path& file, const SideFiles& files);
+
+/// The same for the bytes of such a file that come from somewhere else.
+std::unique_ptr<Tokenizer> sentencepiece_tokenizer(const std::string& bytes, const std::string& where,
+                                                   const SideFiles& files);
 
 /// The same where a tokenizer.json of an unsupported kind is beside it, whose added tokens and template still count.
 /// Null if that file's vocabulary is not the model's own: the two would give different ids.

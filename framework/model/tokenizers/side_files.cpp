@@ -93,6 +93,11 @@ SideFiles::SideFiles(const std::filesystem::path& folder)
   added_ = read(folder / "added_tokens.json", added_text_);
 }
 
+SideFiles::SideFiles(std::string config, const std::string& where)
+    : config_text_(std::in_place, std::move(config), where) {
+  config_.emplace(config_text_->root(), where);
+}
+
 std::optional<JsonNode> SideFiles::special_token(const std::string& key) const {
   if (map_) {
     if (const auto field = map_->find(key)) return field;

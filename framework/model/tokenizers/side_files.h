@@ -23,6 +23,8 @@ class SideFiles {
  public:
   /// Throws attnlab::Error for a file that is there but is no JSON.
   explicit SideFiles(const std::filesystem::path& folder);
+  /// What a tokenizer_config.json would say, as text from somewhere else.
+  SideFiles(std::string config, const std::string& where);
   SideFiles(const SideFiles&) = delete;
   SideFiles& operator=(const SideFiles&) = delete;
 

@@ -8,6 +8,8 @@
 #include <attnlab/error.h>
 
 #include "model/checkpoints/checkpoint_folder.h"
+#include "model/checkpoints/gguf_file.h"
+#include "model/tokenizers/gguf_tokenizer.h"
 #include "model/tokenizers/huggingface.h"
 #include "model/tokenizers/sentencepiece.h"
 #include "model/tokenizers/side_files.h"
@@ -109,6 +111,7 @@ bool Tokenizer::adds_bos() const {
 }
 
 std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& folder) {
+  if (is_gguf(folder)) return load_gguf_tokenizer(folder);
   std::error_code ignored;  // a path that cannot be looked at has no tokenizer
   if (!std::filesystem::is_directory(folder, ignored)) {
     throw Error(folder.string(), "is no folder", "expected a model folder with tokenizer.json or tokenizer.model");
@@ -131,6 +134,7 @@ std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& folder) {
 }
 
 std::vector<std::filesystem::path> tokenizer_files(const std::filesystem::path& folder) {
+  if (is_gguf(folder)) return {folder};
   std::vector<std::filesystem::path> files;
   for (const char* name : kTokenizerFiles)
     if (std::filesystem::is_regular_file(folder / name)) files.push_back(folder / name);

@@ -64,7 +64,7 @@ class ATTNLAB_API Tokenizer {
 /// Reads tokenizer.json if the folder has one, else tokenizer.model; with either, tokenizer_config.json,
 /// special_tokens_map.json and added_tokens.json (names of special tokens, add_bos_token, add_eos_token, added tokens).
 /// A tokenizer.json with a part of a kind that is not supported gives way to a tokenizer.model that has its tokens.
-/// No other file of the folder is opened.
+/// No other file of the folder is opened. Of a GGUF file it is the tokenizer that its keys describe.
 /// Throws attnlab::Error with the file's path for what is missing, malformed or of a kind that is not supported.
 [[nodiscard]] ATTNLAB_API std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& folder);
 

@@ -69,7 +69,7 @@ INSTANTIATE_TEST_SUITE_P(
                     BadKey{"intermediate_size", "0"}, BadKey{"rope_theta", "-1.0"}, BadKey{"rms_norm_eps", "\"small\""},
                     BadKey{"rope_scaling", "{\"rope_type\": \"warp\", \"factor\": 2.0}", {"warp"}},
                     BadKey{"hidden_act", "\"mish\"", {"mish", "silu, swish, gelu"}},
-                    BadKey{"architectures", "[\"GPTNeoXForCausalLM\"]", {"GPTNeoXForCausalLM", "LlamaForCausalLM"}}),
+                    BadKey{"architectures", "[\"FalconForCausalLM\"]", {"FalconForCausalLM", "LlamaForCausalLM"}}),
     [](const auto& test) {
       std::string name = test.param.key + "_" + test.param.value;
       std::replace_if(

@@ -30,7 +30,7 @@ json without_mlp(const std::string& changes = "{}") {
 
 TEST(BodyConfig, IsThatOfALlamaWhereNothingIsSaid) {
   for (const ModelConfig& config : {yaml(unnamed()), checkpoint(model_test::llama())}) {
-    EXPECT_EQ(config.architecture, Architecture::llama);
+    EXPECT_EQ(config.architecture, architecture_named("llama"));
     EXPECT_EQ(config.norm, NormKind::rms);
     EXPECT_EQ(config.mlp, MlpKind::gated);
     EXPECT_EQ(config.activation, Activation::silu);
@@ -41,15 +41,15 @@ TEST(BodyConfig, IsThatOfALlamaWhereNothingIsSaid) {
 TEST(BodyConfig, IsNamedAfterWhatItIs) {
   for (const char* of_llama : {R"({"mlp":"gated"})", R"({"norm":"rms"})", R"({"activation":"silu"})",
                                R"({"hidden_act":"swish"})", R"({"mlp":"gated","norm":"rms","activation":"silu"})"})
-    EXPECT_EQ(yaml(unnamed(of_llama)).architecture, Architecture::llama) << of_llama;
+    EXPECT_EQ(yaml(unnamed(of_llama)).architecture, architecture_named("llama")) << of_llama;
   for (const char* of_none :
        {R"({"mlp":"plain"})", R"({"norm":"layer"})", R"({"activation":"gelu"})", R"({"hidden_act":"relu"})"})
-    EXPECT_EQ(yaml(unnamed(of_none)).architecture, Architecture::attnlab) << of_none;
-  EXPECT_EQ(yaml(without_mlp()).architecture, Architecture::attnlab);
-  EXPECT_EQ(architecture_type(Architecture::attnlab), "attnlab");
+    EXPECT_EQ(yaml(unnamed(of_none)).architecture, architecture_named("attnlab")) << of_none;
+  EXPECT_EQ(yaml(without_mlp()).architecture, architecture_named("attnlab"));
+  EXPECT_EQ(architecture_type(architecture_named("attnlab")), "attnlab");
   // One that says its name keeps it: transformers has Llamas of other activations too.
   const ModelConfig named = yaml(of("LlamaForCausalLM", R"({"hidden_act":"gelu"})"));
-  EXPECT_EQ(named.architecture, Architecture::llama);
+  EXPECT_EQ(named.architecture, architecture_named("llama"));
   EXPECT_EQ(named.activation, Activation::gelu);
 }
 

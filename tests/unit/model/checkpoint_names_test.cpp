@@ -64,7 +64,8 @@ TEST(CheckpointFiles, OtherFormatsAreNamed) {
     folder.write("model.bin.index.json", "{}");
     folder.write(file, "x");
     if (file.ends_with(".bin")) folder.write("optimizer.bin", "x");  // sorts first and is no model
-    expect_mentions(open_refusal(folder.path()), {"holds neither model.safetensors", ", but " + file, "converted"});
+    expect_mentions(open_refusal(folder.path()), {"holds neither model.safetensors", ", but " + file,
+                                                  file.ends_with(".gguf") ? "name the GGUF file itself" : "converted"});
   }
 }
 

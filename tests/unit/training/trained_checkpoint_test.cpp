@@ -59,8 +59,9 @@ TEST_F(TrainedCheckpoint, IsAFolderWithConfigWeightsAndTokenizer) {
   start.write("tokenizer.json", "{\"a\": 1}");
   start.write("generation_config.json", "{}");
   start.write("model.safetensors", "not read");
-  const CheckpointParts parts{.config = config_of_start(start.path(), model::Architecture::qwen3, tensors_.all()),
-                              .tokenizer_files = model::tokenizer_files(start.path())};
+  const CheckpointParts parts{
+      .config = config_of_start(start.path(), model::architecture_named("qwen3"), tensors_.all()),
+      .tokenizer_files = model::tokenizer_files(start.path())};
   write_checkpoint(folder(), parts, tensors_.all());
   EXPECT_EQ(names_in(folder()),
             (std::vector<std::string>{"config.json", "generation_config.json", "model.safetensors", "tokenizer.json"}));
@@ -132,7 +133,7 @@ TEST(ConfigOfAStart, OfACheckpointKeepsItsKeysInF32) {
   start.write("config.json", kConfig);
   const SampleTensors tensors;
   const ordered_json config =
-      config_of_start(start.path(), model::Architecture::qwen3, tensors.all(), {{"num_key_value_heads", 2}});
+      config_of_start(start.path(), model::architecture_named("qwen3"), tensors.all(), {{"num_key_value_heads", 2}});
   EXPECT_EQ(config, (ordered_json{{"architectures", {"Qwen3ForCausalLM"}},
                                   {"model_type", "qwen3"},
                                   {"torch_dtype", "float32"},
@@ -149,9 +150,9 @@ TEST(ConfigOfAStart, OfAModelYamlIsReadAsTheSameModel) {
                                     "vocab_size: 50\nmax_position_embeddings: 64\nrms_norm_eps: 1.0e-5\n"
                                     "sliding_window: 8\nrope_traditional: true\n");
   const SampleTensors tied(5, {{"model.embed_tokens.weight", {50, 16}}});
-  place.write("config.json", config_of_start(yaml, model::Architecture::mistral, tied.all()).dump());
+  place.write("config.json", config_of_start(yaml, model::architecture_named("mistral"), tied.all()).dump());
   const model::ModelConfig config = model::read_config_json(place.path());
-  EXPECT_EQ(config.architecture, model::Architecture::mistral);
+  EXPECT_EQ(config.architecture, model::architecture_named("mistral"));
   EXPECT_EQ(config.hidden_dim, 16);
   EXPECT_EQ(config.kv_heads, 2);
   EXPECT_EQ(config.sliding_window, 8);

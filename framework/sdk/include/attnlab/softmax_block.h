@@ -26,6 +26,13 @@ template <>
 inline constexpr std::array<Choice<HeadPooling>, 3> kChoices<HeadPooling>{
     {{"mean", HeadPooling::mean}, {"first", HeadPooling::first}, {"random", HeadPooling::random}}};
 
+/// What q and k are normalised by: RMSNorm of every head with one weight for all (Qwen 3); RMSNorm of all heads of a
+/// token together (OLMo 2); LayerNorm of every head with a weight of its own and no bias (Cohere, StableLM).
+enum class QkNormKind : std::uint8_t { heads, whole, own };
+template <>
+inline constexpr std::array<Choice<QkNormKind>, 3> kChoices<QkNormKind>{
+    {{"heads", QkNormKind::heads}, {"whole", QkNormKind::whole}, {"own", QkNormKind::own}}};
+
 /// The option of variants that may have fewer kv heads than a checkpoint.
 template <class Options>
 constexpr auto pooling_field(HeadPooling Options::*member) {
@@ -39,6 +46,7 @@ struct AttentionModifiers {
   double scale = 0;
   double softcap = 0;
   bool qk_norm = false;
+  QkNormKind qk_norm_kind = QkNormKind::heads;
   bool sink_logit = false;
   Gate gate = Gate::none;
   bool qkv_bias = false;
@@ -52,12 +60,20 @@ struct AttentionModifiers {
                .unit = "tokens",
                .doc = "Newest keys a query sees, its own included; 0: all.",
                .from_model = "sliding_window"}),
-        field("scale", &M::scale, {.min = 0, .doc = "Factor of the scores; 0: 1/sqrt(head_dim)."}),
+        field("scale", &M::scale,
+              {.min = 0, .doc = "Factor of the scores; 0: 1/sqrt(head_dim).", .from_model = "attention_scale"}),
         field("softcap", &M::softcap,
-              {.min = 0, .doc = "Scores become c tanh(s / c), after the position bias (Gemma 2); 0: off."}),
+              {.min = 0,
+               .doc = "Scores become c tanh(s / c), after the position bias (Gemma 2); 0: off.",
+               .from_model = "attention_softcap"}),
         field("qk_norm", &M::qk_norm,
-              {.doc = "RMSNorm of every head of q and k before rotation (Qwen 3).", .from_model = "qk_norm"}),
-        field("sink_logit", &M::sink_logit, {.doc = "One learned logit a head joins the softmax (gpt-oss)."}),
+              {.doc = "Norm of q and k before rotation, of the kind that qk_norm_kind says.", .from_model = "qk_norm"}),
+        field("qk_norm_kind", &M::qk_norm_kind,
+              {.doc = "heads: RMSNorm of every head (Qwen 3); whole: of all heads together (OLMo 2); own: LayerNorm of "
+                      "every head with weights of its own (Cohere).",
+               .from_model = "qk_norm_kind"}),
+        field("sink_logit", &M::sink_logit,
+              {.doc = "One learned logit a head joins the softmax (gpt-oss).", .from_model = "sink_logit"}),
         field("gate", &M::gate, {.doc = "Sigmoid gate on the heads' outputs from the layer's input."}),
         field("qkv_bias", &M::qkv_bias, {.doc = "Biases on the q, k and v projections.", .from_model = "qkv_bias"}),
         field("o_bias", &M::o_bias, {.doc = "Bias on the output projection.", .from_model = "o_bias"})};
