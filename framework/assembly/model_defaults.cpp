@@ -27,7 +27,13 @@ OptionValues model_defaults(const model::ModelConfig& config, int layer) {
   values["qk_norm_kind"] = std::string(config.qk_norm == model::QkNorm::whole ? "whole"
                                        : config.qk_norm == model::QkNorm::own ? "own"
                                                                               : "heads");
-  if (const double scale = config.scale_of(layer); scale > 0) values["attention_scale"] = scale;
+  const double scale = config.scale_of(layer);
+  const bool is_latent = config.has_latent_attention;
+  const auto where = [](bool is_there, auto value) { return is_there ? OptionValue(value) : OptionValue(); };
+  values["attention_scale"] = where(scale > 0 && !is_latent, scale);
+  values["latent_scale"] = where(scale > 0 && is_latent, scale);
+  values["latent_bias"] = where(is_latent, config.o_bias);
+  values["latent_norm_eps"] = where(is_latent, kLatentNormEps);
   values["attention_softcap"] = config.attention_softcap;
   values["sink_logit"] = config.sink_logit;
   values["qkv_bias"] = config.qkv_bias;
@@ -39,10 +45,6 @@ OptionValues model_defaults(const model::ModelConfig& config, int layer) {
   values["rope_traditional"] = config.rope_traditional;
   values["partial_rotary_factor"] = is_unrotated ? 0.0 : config.partial_rotary_factor;
   for (const auto& [key, width] : config.latent_dims) values[key] = std::int64_t{width};
-  if (config.has_latent_attention) {
-    values["latent_bias"] = config.o_bias;
-    values["latent_norm_eps"] = kLatentNormEps;
-  }
   if (!config.rope_scaling || has_own_base || is_unrotated) return values;
   const model::RopeScaling& scaling = *config.rope_scaling;
   values["rope_scaling.rope_type"] = scaling.type;

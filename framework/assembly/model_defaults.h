@@ -10,9 +10,10 @@ namespace attnlab::experiment {
 
 /// What the host reads of a model, by key, for one layer (a window may begin at a layer; without a window the value is
 /// empty; some layers rotate otherwise, or not at all). Keys: num_key_value_heads, sliding_window, qk_norm,
-/// qk_norm_kind, qkv_bias, o_bias, attention_scale (absent: 1 / sqrt(head_dim)), attention_softcap, sink_logit,
-/// rope_theta, rope_traditional, partial_rotary_factor, rope_scaling.<its keys>, and what the
-/// model says of latent attention: its widths, latent_bias, latent_norm_eps. Any other key of a config is in ModelConfig::keys.
+/// qk_norm_kind, qkv_bias, o_bias, attention_scale (empty: 1 / sqrt(head_dim)), attention_softcap, sink_logit,
+/// rope_theta, rope_traditional, partial_rotary_factor, rope_scaling.<its keys>; of latent attention the widths that
+/// the config gives, and latent_scale, latent_bias and latent_norm_eps, which are empty in models without it. Any other
+/// key of a config is in ModelConfig::keys.
 [[nodiscard]] ATTNLAB_API OptionValues model_defaults(const model::ModelConfig& config, int layer);
 
 /// The given values, completed by the model's: by `defaults`, and by the config's own keys for names that are not among

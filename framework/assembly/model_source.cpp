@@ -103,12 +103,16 @@ ModelSource ModelSource::from_code(const std::string& name) {
   return source;
 }
 
+model::Checkpoint ModelSource::checkpoint() const {
+  model::Checkpoint checkpoint = model::Checkpoint::open(path_);
+  checkpoint.arrange(model::layout_of(config_));
+  return checkpoint;
+}
+
 model::WeightStore ModelSource::weights(std::uint64_t seed, bool allow_nonfinite) const {
   if (!constructed_.empty()) return {model::constructed_recall_tensors(config_), config_};
   if (is_random_) return {seed, config_};
-  model::Checkpoint checkpoint = model::Checkpoint::open(path_);
-  checkpoint.arrange(model::layout_of(config_));
-  return {std::move(checkpoint), config_, allow_nonfinite, seed};
+  return {checkpoint(), config_, allow_nonfinite, seed};
 }
 
 fs::path ModelSource::text_folder() const {

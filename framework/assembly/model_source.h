@@ -1,5 +1,5 @@
-// MODEL as people name it: a folder in Hugging Face layout, a GGUF file, a model YAML whose weights come from a seed, or a model
-// that code makes together with its weights.
+// MODEL as people name it: a folder in Hugging Face layout, a GGUF file, a model YAML whose weights come from a seed,
+// or a model that code makes together with its weights.
 #pragma once
 
 #include <cstdint>
@@ -44,6 +44,8 @@ class ATTNLAB_API ModelSource {
   /// Weights from a seed instead of a checkpoint.
   [[nodiscard]] bool is_random() const noexcept { return is_random_; }
 
+  /// The stored weights under the names that decoders ask for. Only of a model that has files of weights.
+  [[nodiscard]] model::Checkpoint checkpoint() const;
   [[nodiscard]] model::WeightStore weights(std::uint64_t seed, bool allow_nonfinite) const;
   /// The weights and the shape of `trained`, whose text is cut as this model's.
   [[nodiscard]] ModelSource with_weights(const std::filesystem::path& trained) const;

@@ -118,28 +118,13 @@ std::size_t Mlp::bytes() const noexcept {
 }
 
 std::int64_t body_parameters(const ModelConfig& config) {
-  const std::int64_t hidden = config.hidden_dim;
-  const std::int64_t norm = (config.norm == NormKind::layer && config.norm_bias ? 2 : 1) * hidden;
+  const std::int64_t hidden = config.hidden_dim, inner = config.intermediate_dim;
+  const std::int64_t norm = (config.norm == NormKind::layer ? 2 : 1) * hidden;
   if (config.mlp == MlpKind::none) return (config.layers + 1) * norm;
   const std::int64_t inward = config.mlp == MlpKind::gated ? 2 : 1;  // products into the MLP
-  const auto mlp = [&](std::int64_t inner, bool has_bias) {
-    return (inward + 1) * hidden * inner + (has_bias ? inward * inner + hidden : 0);
-  };
-  const std::int64_t norms = config.norm_place == NormPlace::both       ? 4
-                             : config.residual == Residual::shared_norm ? 1
-                                                                        : 2;
-  std::int64_t sum = norm + config.layers * norms * norm;
-  for (int layer = 0; layer < config.layers; ++layer) {
-    if (!config.has_experts(layer)) {
-      sum += mlp(config.intermediate_dim, config.mlp_bias);
-      continue;
-    }
-    const ExpertsConfig& experts = *config.experts;
-    sum += experts.count * (hidden + mlp(experts.inner_dim, experts.has_bias));
-    if (experts.has_bias || experts.has_choice_bias) sum += experts.count;
-    if (experts.shared_dim > 0) sum += mlp(experts.shared_dim, false);
-  }
-  return sum;
+  std::int64_t layer = 2 * norm + (inward + 1) * hidden * inner;
+  if (config.mlp_bias) layer += inward * inner + hidden;
+  return config.layers * layer + norm;
 }
 
 }  // namespace attnlab::model

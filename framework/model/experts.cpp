@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <utility>
 
@@ -11,20 +12,31 @@
 namespace attnlab::model {
 namespace {
 
+// The `count` with the largest merits, best first; of equal ones the first.
+void keep_best(std::vector<int>& indices, int count, std::span<const double> merits) {
+  std::ranges::partial_sort(indices, indices.begin() + count,
+                            [&](int a, int b) { return merits[a] > merits[b] || (merits[a] == merits[b] && a < b); });
+  indices.resize(static_cast<std::size_t>(count));
+}
+
 // The groups whose experts may be chosen.
 std::vector<char> open_groups(const ExpertsConfig& config, std::span<const double> merits) {
   const int width = config.count / config.groups;
   std::vector<double> of_group;
   for (int group = 0; group < config.groups; ++group) {
-    std::vector<double> own(merits.begin() + group * width, merits.begin() + (group + 1) * width);
-    std::ranges::sort(own, std::greater{});
-    of_group.push_back(config.groups_by_two_best ? own[0] + own[1] : own[0]);
+    double best = -std::numeric_limits<double>::infinity(), second = best;
+    for (const double merit :
+         merits.subspan(static_cast<std::size_t>(group * width), static_cast<std::size_t>(width))) {
+      second = std::max(second, std::min(best, merit));
+      best = std::max(best, merit);
+    }
+    of_group.push_back(config.groups_by_two_best ? best + second : best);
   }
   std::vector<int> order(static_cast<std::size_t>(config.groups));
   std::iota(order.begin(), order.end(), 0);
-  std::ranges::stable_sort(order, std::greater{}, [&](int group) { return of_group[group]; });
-  std::vector<char> is_open(order.size());
-  for (int i = 0; i < config.chosen_groups; ++i) is_open[order[i]] = 1;
+  keep_best(order, config.chosen_groups, of_group);
+  std::vector<char> is_open(of_group.size());
+  for (const int group : order) is_open[group] = 1;
   return is_open;
 }
 
@@ -61,8 +73,7 @@ std::vector<ExpertShare> choose_experts(const ExpertsConfig& config, std::span<c
     const std::vector<char> is_open = open_groups(config, merits);
     std::erase_if(order, [&](int expert) { return is_open[expert / (config.count / config.groups)] == 0; });
   }
-  std::ranges::stable_sort(order, std::greater{}, [&](int expert) { return merits[expert]; });
-  order.resize(static_cast<std::size_t>(config.chosen));
+  keep_best(order, config.chosen, merits);
   std::vector<double> chosen;
   for (const int expert : order) chosen.push_back(shares[expert]);
   if (config.score == RouterScore::softmax_of_chosen) softmax(chosen);
@@ -109,7 +120,7 @@ void Experts::run_expert(ModelSteps& steps, const Expert& expert, TensorView<con
                          TensorView<float, 2> out) const {
   const Steps::Scope scope(steps);
   const auto inner = steps.rows(rows.extent(0), config_.inner_dim);
-  if (config_.is_clamped) {
+  if (config_.clamp > 0) {
     const auto gates = steps.rows(rows.extent(0), config_.inner_dim);
     const Projection both[] = {{*expert.gate, gates, expert.gate_bias}, {*expert.up, inner, expert.up_bias}};
     steps.project(rows, both);
@@ -125,11 +136,13 @@ void Experts::run(ModelSteps& steps, TensorView<const float, 2> input, TensorVie
   const Steps::Scope scope(steps);
   const auto scores = steps.rows(tokens, config_.count);
   steps.project(input, {*router_, scores, router_bias_});
+  std::vector<std::vector<ExpertShare>> of_token(static_cast<std::size_t>(tokens));
+  for_each_index(static_cast<int>(tokens),
+                 [&](int token) { of_token[token] = choose_experts(config_, scores.row(token), choice_bias_); });
   // [count] the tokens of each expert, and their shares.
   std::vector<std::vector<std::pair<std::int64_t, float>>> of_expert(experts_.size());
   for (std::int64_t token = 0; token < tokens; ++token)
-    for (const ExpertShare& chosen : choose_experts(config_, scores.row(token), choice_bias_))
-      of_expert[chosen.expert].emplace_back(token, chosen.share);
+    for (const ExpertShare& chosen : of_token[token]) of_expert[chosen.expert].emplace_back(token, chosen.share);
   if (shared_) {
     shared_->run(steps, input, steps.rows(tokens, config_.shared_dim), out);
   } else {

@@ -27,8 +27,10 @@ bool contains(const Names& names, const std::string& name) {
   return std::ranges::find(names, name) != names.end();
 }
 
-// GPTQ, AWQ, compressed-tensors, fp8, MLX: the weight itself has another name.
+// GPTQ, AWQ, compressed-tensors, fp8, MLX: the weight itself has another name, or (MXFP4, fp8) the same and an ending.
 std::string quantised_part(const std::string& name, const Names& names) {
+  for (const char* ending : {"_blocks", "_scales", "_scale_inv"})
+    if (contains(names, name + ending)) return name + ending;
   const std::string module = before_last(name, 1);
   for (const char* part : {"qweight", "weight_packed", "weight_scale", "qzeros", "scales"})
     if (contains(names, module + part)) return module + part;

@@ -89,7 +89,7 @@ WeightStore::Stored WeightStore::find(const std::string& name, std::span<const s
     if (!stored.tensor && stored.held == nullptr)
       throw Error(file, fmt::format("tensor \"{}\" is missing", shown(name)),
                   is_gguf()     ? std::string(kConvert)
-                  : checkpoint_ ? what_is_there(name, checkpoint_->names())
+                  : checkpoint_ ? what_is_there(shown(name), checkpoint_->stored_names())
                                 : "");
     if (stored.tensor) {
       file = stored.tensor->file->path().string();
@@ -159,7 +159,8 @@ void WeightStore::read_rows(const Stored& stored, std::int64_t first, std::span<
     if (!allow_nonfinite_) {
       if (const auto bad = first_nonfinite(*stored.tensor, element, static_cast<std::int64_t>(rows.size())))
         throw Error(stored.tensor->file->path().string(),
-                    fmt::format("tensor \"{}\" holds NaN or Inf at element {}", shown(stored.name), *bad),
+                    fmt::format("tensor \"{}\" holds NaN or Inf at element {}", shown(stored.name),
+                                element_in_file(*stored.tensor->info, *bad)),
                     "weights must be finite, or the experiment must say `allow_nonfinite: true`");
     }
     read_f32(*stored.tensor, element, rows);

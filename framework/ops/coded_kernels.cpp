@@ -8,13 +8,11 @@
 #include <hwy/foreach_target.h>  // IWYU pragma: keep
 #include <hwy/highway.h>
 
+#include "ops/streaming-inl.h"
+
 HWY_BEFORE_NAMESPACE();
 namespace attnlab::HWY_NAMESPACE {
-namespace hn = hwy::HWY_NAMESPACE;
-
-using F32 = hn::ScalableTag<float>;
 using I32 = hn::RebindToSigned<F32>;
-using V = hn::Vec<F32>;
 
 V scales(const std::byte* from) {
   const hn::Rebind<hwy::float16_t, F32> half;
@@ -36,100 +34,71 @@ Halves codes_of_4(const std::byte* from) {
   return {hn::ConvertTo(F32(), hn::And(bytes, hn::Set(I32(), 15))), hn::ConvertTo(F32(), hn::ShiftRight<4>(bytes))};
 }
 
-// Tokens x vectors of outputs: the sums of a group stay in registers, those of all groups beside them.
-template <int Tokens, int Vectors, ElementType Type>
-void block(const PanelProduct& p, int first_token, int first_output) {
-  const F32 d;
-  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  const CodedPanel shape{Type, p.in_dim, p.panel_stride};
-  V sums[Tokens][Vectors];
-  for (auto& row : sums)
-    for (V& sum : row) sum = hn::Zero(d);
-  const std::byte* group = p.panel;
-  float padded[Tokens][kCodeGroup];
-  for (std::int64_t first = 0; first < p.in_dim; first += kCodeGroup, group += shape.group_bytes()) {
-    const float* x[Tokens];
-    const std::int64_t left = p.in_dim - first;
-    for (int t = 0; t < Tokens; ++t) {
-      x[t] = p.input + (first_token + t) * p.input_stride + first;
-      if (left >= kCodeGroup) continue;
-      std::fill(std::copy_n(x[t], left, padded[t]), padded[t] + kCodeGroup, 0.0F);
-      x[t] = padded[t];
-    }
-    V of_group[Tokens][Vectors];
-    for (auto& row : of_group)
+template <ElementType Type>
+struct Coded {
+  // Tokens x vectors of outputs: the sums of a group stay in registers, those of all groups beside them.
+  template <int Tokens, int Vectors>
+  static void block(const PanelProduct& p, int first_token, int first_output) {
+    const F32 d;
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+    const CodedPanel shape{Type, p.in_dim, p.panel_stride};
+    V sums[Tokens][Vectors];
+    for (auto& row : sums)
       for (V& sum : row) sum = hn::Zero(d);
-    const std::byte* codes = group + shape.scale_bytes() + first_output;
-    for (std::int64_t row = 0; row < shape.code_rows(); ++row, codes += p.panel_stride) {
-      for (int v = 0; v < Vectors; ++v) {
-        if constexpr (Type == ElementType::int8) {
-          const V w = codes_of_8(codes + v * lanes);
-          for (int t = 0; t < Tokens; ++t) of_group[t][v] = hn::MulAdd(hn::Set(d, x[t][row]), w, of_group[t][v]);
-        } else {
-          const Halves w = codes_of_4(codes + v * lanes);
-          for (int t = 0; t < Tokens; ++t) {
-            of_group[t][v] = hn::MulAdd(hn::Set(d, x[t][row]), w.low, of_group[t][v]);
-            of_group[t][v] = hn::MulAdd(hn::Set(d, x[t][row + kCodeGroup / 2]), w.high, of_group[t][v]);
+    const std::byte* group = p.panel;
+    float padded[Tokens][kCodeGroup];
+    for (std::int64_t first = 0; first < p.in_dim; first += kCodeGroup, group += shape.group_bytes()) {
+      const float* x[Tokens];
+      const std::int64_t left = p.in_dim - first;
+      for (int t = 0; t < Tokens; ++t) {
+        x[t] = p.input + (first_token + t) * p.input_stride + first;
+        if (left >= kCodeGroup) continue;
+        std::fill(std::copy_n(x[t], left, padded[t]), padded[t] + kCodeGroup, 0.0F);
+        x[t] = padded[t];
+      }
+      V of_group[Tokens][Vectors];
+      for (auto& row : of_group)
+        for (V& sum : row) sum = hn::Zero(d);
+      const std::byte* codes = group + shape.scale_bytes() + first_output;
+      for (std::int64_t row = 0; row < shape.code_rows(); ++row, codes += p.panel_stride) {
+        for (int v = 0; v < Vectors; ++v) {
+          if constexpr (Type == ElementType::int8) {
+            const V w = codes_of_8(codes + v * lanes);
+            for (int t = 0; t < Tokens; ++t) of_group[t][v] = hn::MulAdd(hn::Set(d, x[t][row]), w, of_group[t][v]);
+          } else {
+            const Halves w = codes_of_4(codes + v * lanes);
+            for (int t = 0; t < Tokens; ++t) {
+              of_group[t][v] = hn::MulAdd(hn::Set(d, x[t][row]), w.low, of_group[t][v]);
+              of_group[t][v] = hn::MulAdd(hn::Set(d, x[t][row + kCodeGroup / 2]), w.high, of_group[t][v]);
+            }
           }
         }
       }
-    }
-    V below[Tokens];  // codes of 4 bits are stored 8 higher
-    if constexpr (Type == ElementType::int4) {
-      for (int t = 0; t < Tokens; ++t) {
-        float sum = 0;
-        for (std::int64_t i = 0; i < kCodeGroup; ++i) sum += x[t][i];
-        below[t] = hn::Set(d, 8 * sum);
+      V below[Tokens];  // codes of 4 bits are stored 8 higher
+      if constexpr (Type == ElementType::int4) {
+        for (int t = 0; t < Tokens; ++t) {
+          float sum = 0;
+          for (std::int64_t i = 0; i < kCodeGroup; ++i) sum += x[t][i];
+          below[t] = hn::Set(d, 8 * sum);
+        }
+      }
+      for (int v = 0; v < Vectors; ++v) {
+        const V scale = scales(group + 2 * (first_output + v * lanes));
+        for (int t = 0; t < Tokens; ++t) {
+          const V sum = Type == ElementType::int4 ? hn::Sub(of_group[t][v], below[t]) : of_group[t][v];
+          sums[t][v] = hn::MulAdd(scale, sum, sums[t][v]);
+        }
       }
     }
-    for (int v = 0; v < Vectors; ++v) {
-      const V scale = scales(group + 2 * (first_output + v * lanes));
-      for (int t = 0; t < Tokens; ++t) {
-        const V sum = Type == ElementType::int4 ? hn::Sub(of_group[t][v], below[t]) : of_group[t][v];
-        sums[t][v] = hn::MulAdd(scale, sum, sums[t][v]);
-      }
-    }
+    store_block(p, first_token, first_output, sums);
   }
-  for (int t = 0; t < Tokens; ++t) {
-    float* out = p.out + (first_token + t) * p.out_stride + first_output;
-    for (int v = 0; v < Vectors; ++v) {
-      const std::int64_t left = p.outputs - first_output - v * lanes;
-      if (left >= lanes)
-        hn::StoreU(sums[t][v], d, out + v * lanes);
-      else if (left > 0)
-        hn::BlendedStore(sums[t][v], hn::FirstN(d, static_cast<std::size_t>(left)), d, out + v * lanes);
-    }
-  }
-}
-
-template <int Tokens, ElementType Type>
-void columns(const PanelProduct& p, int first_token) {
-  const auto lanes = static_cast<int>(hn::Lanes(F32()));
-  int output = 0;
-  for (; output + 8 * lanes <= p.panel_stride; output += 8 * lanes) block<Tokens, 8, Type>(p, first_token, output);
-  for (; output + 4 * lanes <= p.panel_stride; output += 4 * lanes) block<Tokens, 4, Type>(p, first_token, output);
-  for (; output < p.panel_stride; output += lanes) block<Tokens, 1, Type>(p, first_token, output);
-}
-
-template <ElementType Type>
-void tokens(const PanelProduct& p) {
-  constexpr int most = HWY_MAX_BYTES >= 64 ? 3 : 1;  // by registers, as in the streaming product of plain weights
-  int token = 0;
-  if constexpr (most == 3) {
-    for (; token + 3 <= p.tokens; token += 3) columns<3, Type>(p, token);
-    if (token + 2 == p.tokens) {
-      columns<2, Type>(p, token);
-      token += 2;
-    }
-  }
-  for (; token < p.tokens; ++token) columns<1, Type>(p, token);
-}
+};
 
 void stream_coded_product_target(const PanelProduct& p) {
   if (p.type == ElementType::int8)
-    tokens<ElementType::int8>(p);
+    stream_tokens<Coded<ElementType::int8>>(p);
   else
-    tokens<ElementType::int4>(p);
+    stream_tokens<Coded<ElementType::int4>>(p);
 }
 
 void widen_codes_target(const CodedPanel& shape, const std::byte* panel, float* to) {

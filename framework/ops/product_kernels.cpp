@@ -12,13 +12,10 @@
 #include <hwy/foreach_target.h>  // IWYU pragma: keep
 #include <hwy/highway.h>
 
+#include "ops/streaming-inl.h"
+
 HWY_BEFORE_NAMESPACE();
 namespace attnlab::HWY_NAMESPACE {
-namespace hn = hwy::HWY_NAMESPACE;
-
-using F32 = hn::ScalableTag<float>;
-using V = hn::Vec<F32>;
-
 V load(F32 d, const float* from) {
   return hn::LoadU(d, from);
 }
@@ -31,70 +28,40 @@ V load(F32 d, const hwy::float16_t* from) {
   return hn::PromoteTo(d, hn::LoadU(half, from));
 }
 
-// Tokens x vectors of outputs, all inputs: the sums stay in registers.
-template <int Tokens, int Vectors, class Element>
-void block(const PanelProduct& p, int first_token, int first_output) {
-  const F32 d;
-  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  V sums[Tokens][Vectors];
-  for (auto& row : sums)
-    for (V& sum : row) sum = hn::Zero(d);
-  const float* input = p.input + first_token * p.input_stride;
-  const Element* weights = reinterpret_cast<const Element*>(p.panel) + first_output;
-  for (std::int64_t i = 0; i < p.in_dim; ++i, weights += p.panel_stride) {
-    V x[Tokens];
-    for (int t = 0; t < Tokens; ++t) x[t] = hn::Set(d, input[t * p.input_stride + i]);
-    for (int v = 0; v < Vectors; ++v) {
-      const V w = load(d, weights + v * lanes);
-      for (int t = 0; t < Tokens; ++t) sums[t][v] = hn::MulAdd(x[t], w, sums[t][v]);
-    }
-  }
-  for (int t = 0; t < Tokens; ++t) {
-    float* out = p.out + (first_token + t) * p.out_stride + first_output;
-    for (int v = 0; v < Vectors; ++v) {
-      const std::int64_t left = p.outputs - first_output - v * lanes;
-      if (left >= lanes)
-        hn::StoreU(sums[t][v], d, out + v * lanes);
-      else if (left > 0)
-        hn::BlendedStore(sums[t][v], hn::FirstN(d, static_cast<std::size_t>(left)), d, out + v * lanes);
-    }
-  }
-}
-
-template <int Tokens, class Element>
-void columns(const PanelProduct& p, int first_token) {
-  const auto lanes = static_cast<int>(hn::Lanes(F32()));
-  int output = 0;
-  for (; output + 8 * lanes <= p.panel_stride; output += 8 * lanes) block<Tokens, 8, Element>(p, first_token, output);
-  for (; output + 4 * lanes <= p.panel_stride; output += 4 * lanes) block<Tokens, 4, Element>(p, first_token, output);
-  for (; output < p.panel_stride; output += lanes) block<Tokens, 1, Element>(p, first_token, output);
-}
-
 template <class Element>
-void tokens(const PanelProduct& p) {
-  // With 32 registers three tokens by eight vectors fit; with 16 only one by eight.
-  constexpr int most = HWY_MAX_BYTES >= 64 ? 3 : 1;
-  int token = 0;
-  if constexpr (most == 3) {
-    for (; token + 3 <= p.tokens; token += 3) columns<3, Element>(p, token);
-    if (token + 2 == p.tokens) {
-      columns<2, Element>(p, token);
-      token += 2;
+struct Plain {
+  // Tokens x vectors of outputs, all inputs: the sums stay in registers.
+  template <int Tokens, int Vectors>
+  static void block(const PanelProduct& p, int first_token, int first_output) {
+    const F32 d;
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+    V sums[Tokens][Vectors];
+    for (auto& row : sums)
+      for (V& sum : row) sum = hn::Zero(d);
+    const float* input = p.input + first_token * p.input_stride;
+    const Element* weights = reinterpret_cast<const Element*>(p.panel) + first_output;
+    for (std::int64_t i = 0; i < p.in_dim; ++i, weights += p.panel_stride) {
+      V x[Tokens];
+      for (int t = 0; t < Tokens; ++t) x[t] = hn::Set(d, input[t * p.input_stride + i]);
+      for (int v = 0; v < Vectors; ++v) {
+        const V w = load(d, weights + v * lanes);
+        for (int t = 0; t < Tokens; ++t) sums[t][v] = hn::MulAdd(x[t], w, sums[t][v]);
+      }
     }
+    store_block(p, first_token, first_output, sums);
   }
-  for (; token < p.tokens; ++token) columns<1, Element>(p, token);
-}
+};
 
 void stream_product_target(const PanelProduct& p) {
   switch (p.type) {
     case ElementType::f32:
-      tokens<float>(p);
+      stream_tokens<Plain<float>>(p);
       break;
     case ElementType::bf16:
-      tokens<hwy::bfloat16_t>(p);
+      stream_tokens<Plain<hwy::bfloat16_t>>(p);
       break;
     case ElementType::f16:
-      tokens<hwy::float16_t>(p);
+      stream_tokens<Plain<hwy::float16_t>>(p);
       break;
     default:
       break;  // codes: stream_product

@@ -137,6 +137,11 @@ SoftmaxBlock::SoftmaxBlock(const AttentionModifiers& modifiers, int kv_heads, co
     throw Error("",
                 std::to_string(context.heads) + " heads are not divisible by " + std::to_string(kv_heads) + " kv heads",
                 "kv_heads must be a divisor of " + std::to_string(context.heads));
+  if (modifiers.qk_norm && modifiers.qk_norm_kind == QkNormKind::own && kv_heads != context.kv_heads)
+    throw Error("",
+                "norms of single heads cannot be made from those of " + std::to_string(context.kv_heads) +
+                    " kv heads for " + std::to_string(kv_heads),
+                "keep the model's kv heads, or choose another kind of norm");
 }
 
 SoftmaxBlock::~SoftmaxBlock() = default;
@@ -176,8 +181,12 @@ std::vector<ParameterSpec> SoftmaxBlock::parameters() const {
   if (p.modifiers.o_bias) specs.push_back({.name = "o_proj.bias", .shape = {p.hidden_dim}, .form = values});
   for (const std::string& name : p.norm_names("q", p.heads))
     specs.push_back({.name = name, .shape = {p.norm_width(p.heads)}, .form = values});
-  for (const std::string& name : p.has_rows ? p.norm_names("k", p.kv_heads) : std::vector<std::string>())
-    specs.push_back({.name = name, .shape = {p.norm_width(p.kv_heads)}, .form = values});
+  for (const std::string& name : p.norm_names("k", p.kv_heads)) {
+    if (p.modifiers.qk_norm_kind == QkNormKind::whole)
+      of_rows(name.c_str(), {p.norm_width(p.kv_heads)}, values);
+    else if (p.has_rows)
+      specs.push_back({.name = name, .shape = {p.norm_width(p.kv_heads)}, .form = values});
+  }
   if (p.modifiers.sink_logit) specs.push_back({.name = "sinks", .shape = {p.heads}, .form = values});
   if (p.modifiers.gate != Gate::none)
     specs.push_back({.name = "gate_proj.weight", .shape = {p.gate_width(), p.hidden_dim}});

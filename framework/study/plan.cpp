@@ -232,7 +232,7 @@ void check_compression(const Plan& plan) {
 
 void check_weights(const Plan& plan) {
   if (!plan.source->constructed().empty() || plan.source->is_random() || plan.allow_nonfinite) return;
-  const model::Checkpoint checkpoint = model::Checkpoint::open(plan.source->path());
+  const model::Checkpoint checkpoint = plan.source->checkpoint();
   for (const std::string& name : checkpoint.names()) {
     const model::StoredTensor tensor = *checkpoint.find(name);
     model::check_weight_dtype(tensor);

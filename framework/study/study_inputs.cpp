@@ -48,8 +48,6 @@ std::int64_t parameters_of(const model::ModelConfig& config, bool is_tied) {
   if (config.qkv_bias) layer += q + 2 * kv;
   if (config.o_bias) layer += hidden;
   if (config.qk_norm == model::QkNorm::heads) layer += 2 * width;
-  if (config.qk_norm == model::QkNorm::whole || config.qk_norm == model::QkNorm::own) layer += q + kv;
-  if (config.sink_logit) layer += config.heads;
   return config.layers * layer + model::body_parameters(config) + (is_tied ? 1 : 2) * hidden * config.vocab_size;
 }
 
@@ -77,7 +75,7 @@ report::FileIdentity identity_of(const fs::path& file, FileHashes& hashes) {
 
 void add_checkpoint(const ModelSource& source, FileHashes& hashes, report::ModelIdentity& model) {
   model.weights = "checkpoint";
-  const model::Checkpoint checkpoint = model::Checkpoint::open(source.path());
+  const model::Checkpoint checkpoint = source.checkpoint();
   std::set<fs::path> of_weights;
   for (const std::string& name : checkpoint.names()) {
     const model::StoredTensor tensor = *checkpoint.find(name);

@@ -67,7 +67,7 @@ struct MlaOptions {
         field("scale", &M::scale,
               {.min = 0,
                .doc = "Factor of the scores; 0: 1/sqrt(qk_nope_head_dim + qk_rope_head_dim).",
-               .from_model = "attention_scale"}),
+               .from_model = "latent_scale"}),
         field("bias", &M::bias,
               {.doc = "Biases on the projections from and to the hidden state.", .from_model = "latent_bias"}),
         field("norm_eps", &M::norm_eps,

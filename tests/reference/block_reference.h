@@ -42,6 +42,20 @@ inline void norm(std::vector<double>& rows, const std::vector<float>& weight, do
   }
 }
 
+/// LayerNorm of every head by a weight of its own ("q_norm.3.weight"), without bias.
+inline void norm_own(std::vector<double>& rows, const Layer& layer, const std::string& name, int heads, double eps) {
+  for (std::size_t row = 0, width = layer.values(name + ".0.weight").size(); row < rows.size() / width; ++row) {
+    const std::vector<float>& weight =
+        layer.values(name + "." + std::to_string(row % static_cast<std::size_t>(heads)) + ".weight");
+    double* const of = rows.data() + row * width;
+    double mean = 0, squares = 0;
+    for (std::size_t i = 0; i < width; ++i) mean += of[i] / static_cast<double>(width);
+    for (std::size_t i = 0; i < width; ++i) squares += (of[i] - mean) * (of[i] - mean);
+    for (std::size_t i = 0; i < width; ++i)
+      of[i] = (of[i] - mean) * weight[i] / std::sqrt(squares / static_cast<double>(width) + eps);
+  }
+}
+
 /// hidden [tokens, hidden_dim] -> the same shape. `rules` brings rotation and position bias; mask, softcap, scale and
 /// sinks come from the modifiers. Queries, keys and values are rounded to floats once, as rows are kept.
 inline Answer block_reference(const Block& block, const Layer& layer, const std::vector<float>& hidden_floats,
@@ -56,8 +70,14 @@ inline Answer block_reference(const Block& block, const Layer& layer, const std:
   std::vector<double> q = projected(hidden, layer, "q_proj", hidden_dim);
   std::vector<double> k = projected(hidden, layer, "k_proj", hidden_dim);
   const std::vector<double> v = projected(hidden, layer, "v_proj", hidden_dim);
-  if (m.qk_norm) norm(q, layer.values("q_norm.weight"), block.context.rms_norm_eps);
-  if (m.qk_norm) norm(k, layer.values("k_norm.weight"), block.context.rms_norm_eps);
+  const double eps = block.context.rms_norm_eps;
+  if (m.qk_norm && m.qk_norm_kind == QkNormKind::own) {
+    norm_own(q, layer, "q_norm", heads, eps);
+    norm_own(k, layer, "k_norm", block.kv_heads, eps);
+  } else if (m.qk_norm) {  // of heads, or as wide as all of them
+    norm(q, layer.values("q_norm.weight"), eps);
+    norm(k, layer.values("k_norm.weight"), eps);
+  }
 
   RowLists rows{{.kv_heads = block.kv_heads, .key_dim = width, .value_dim = width}};
   rows.lists.resize(block.kv_heads);

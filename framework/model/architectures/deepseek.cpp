@@ -1,10 +1,14 @@
 // DeepSeek V2 and V3: latent attention, and experts beside an MLP that all tokens go through. DeepSeek-AI 2024.
+#include <algorithm>
 #include <cmath>
+#include <initializer_list>
 #include <utility>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "model/architectures/experts_config.h"
+#include "model/architectures/windows.h"
 #include "model/checkpoints/strict_json.h"
 #include "model/checkpoints/tensor_layout.h"
 #include "model/config/architecture.h"
@@ -13,9 +17,13 @@ namespace attnlab::model {
 namespace {
 
 void defaults(const ConfigFields& fields, ModelConfig& config) {
-  constexpr int most = 1 << 16;
+  config.has_latent_attention = true;
   config.rope_traditional = fields.flag("rope_interleave", true);
-  config.head_dim = fields.required_count("qk_nope_head_dim", most) + fields.required_count("qk_rope_head_dim", most);
+  // Those that are there are checked where all families' are read.
+  for (const std::string_view width : {"qk_nope_head_dim", "qk_rope_head_dim", "kv_lora_rank", "v_head_dim"})
+    if (!fields.has(width)) (void)fields.required_count(width);
+  config.head_dim =
+      fields.known_count("qk_nope_head_dim", kMaxLatentDim) + fields.known_count("qk_rope_head_dim", kMaxLatentDim);
 }
 
 // The heads' width that counts is that of queries; yarn's temperature is on the scores.
@@ -28,11 +36,11 @@ double scale_of_scores(const ModelConfig& config) {
 }
 
 void read_attention(const ConfigFields& fields, ModelConfig& config) {
-  config.has_latent_attention = true;
-  (void)fields.required_count("kv_lora_rank");
-  (void)fields.required_count("v_head_dim");
+  if (fields.has("q_lora_rank") && fields.entry("q_lora_rank")->value == 0)
+    fields.problem("q_lora_rank", ": 0 is no rank", "write null where queries are not compressed");
   config.attention_scale = {scale_of_scores(config)};
   config.qkv_bias = config.o_bias = fields.flag("attention_bias", false);
+  check_no_window(fields, config);
 }
 
 void refuse_others(const ConfigFields& fields, std::string_view key, std::initializer_list<std::string_view> read) {
@@ -53,13 +61,15 @@ void read_experts(const ConfigFields& fields, ModelConfig& config, ExpertsConfig
   const std::int64_t shared = std::int64_t{fields.count("n_shared_experts", 0, 0)} * experts.inner_dim;
   if (shared > kMaxCount) fields.problem("n_shared_experts", " are wider than can be counted", "give smaller sizes");
   experts.shared_dim = shared > kMaxCount ? 0 : static_cast<int>(shared);
-  if (grouped == Grouped::yes) {
-    experts.groups = fields.count("n_group", experts.groups);
-    experts.chosen_groups = fields.count("topk_group", experts.chosen_groups);
+  const int groups = fields.count("n_group", experts.groups);
+  const int chosen_groups = fields.count("topk_group", experts.chosen_groups);
+  if (grouped == Grouped::yes) {  // else they say nothing
+    experts.groups = groups;
+    experts.chosen_groups = chosen_groups;
   }
   const int first = fields.count("first_k_dense_replace", dense_layers, 0);
   for (int layer = 0; layer < config.layers; ++layer) experts.layers.push_back(layer >= first);
-  if (fields.count("moe_layer_freq", 1) != 1)
+  if (fields.count("moe_layer_freq", 1) > 1)
     fields.problem("moe_layer_freq", ": only 1 is supported", "every layer after the dense ones has experts");
   check_experts(fields, experts, "num_experts_per_tok");
   config.experts = std::move(experts);

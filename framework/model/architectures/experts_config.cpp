@@ -1,5 +1,8 @@
 #include "model/architectures/experts_config.h"
 
+#include <algorithm>
+#include <cstdint>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -25,9 +28,11 @@ std::vector<int> list_of_layers(const ConfigFields& fields, std::string_view key
 
 void check_experts(const ConfigFields& fields, const ExpertsConfig& experts, std::string_view chosen_key) {
   if (experts.count == 0 || experts.chosen == 0 || experts.groups == 0 || experts.chosen_groups == 0) return;  // noted
-  if (experts.chosen > experts.count)
+  if (experts.chosen > experts.count) {
     fields.problem(chosen_key, fmt::format(": {} are chosen of {} experts", experts.chosen, experts.count),
                    fmt::format("give a number from 1 to {}", experts.count));
+    return;
+  }
   if (experts.count % experts.groups != 0) {
     fields.problem("n_group", fmt::format(": {} experts are no {} equal groups", experts.count, experts.groups),
                    "give a divisor of the number of experts");

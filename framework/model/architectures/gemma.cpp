@@ -44,9 +44,7 @@ void read_gemma3(const ConfigFields& fields, ModelConfig& config) {
   if (fields.has("attn_logit_softcapping"))
     fields.problem("attn_logit_softcapping", " is given, and transformers ignores it in this architecture",
                    "remove it, or write null");
-  config.sliding_window = read_window(fields, std::nullopt);
-  std::vector<bool> full = full_layers(fields, config);
-  check_has_window(fields, config, full, "sliding_window gives no length");
+  std::vector<bool> full = read_window_and_types(fields, config);
   const char* const key = fields.has("sliding_window_pattern") ? "sliding_window_pattern" : "_sliding_window_pattern";
   const int pattern = fields.count(key, kPattern);
   if (!config.sliding_window || pattern == 0) return;

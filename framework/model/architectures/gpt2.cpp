@@ -1,4 +1,5 @@
 // GPT-2: learned positions, and matrices that are stored as [in, out]. Radford et al. 2019.
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 
@@ -17,12 +18,12 @@ void defaults(const ConfigFields& fields, ModelConfig& config) {
   config.max_positions = 1024;
   config.tie_word_embeddings = true;
   config.learned_positions = true;
-  constexpr int most = kMaxCount / 4;
-  config.intermediate_dim = 4 * fields.count("hidden_size", 0, 1, most);
+  config.intermediate_dim = 4 * fields.known_count("hidden_size", kMaxCount / 4);
 }
 
 void read(const ConfigFields& fields, ModelConfig& config) {
   config.qkv_bias = config.o_bias = config.mlp_bias = true;
+  check_no_window(fields, config);
   const bool is_scaled = fields.flag("scale_attn_weights", true);
   const bool is_by_layer = fields.flag("scale_attn_by_inverse_layer_idx", false);
   if (is_scaled && !is_by_layer) return;

@@ -18,17 +18,24 @@ void defaults(const ConfigFields&, ModelConfig& config) {
   config.rope_theta = 150000;
 }
 
+// Two names of one number.
+std::string_view chosen_key(const ConfigFields& fields) {
+  constexpr std::string_view key = "num_experts_per_tok", other = "experts_per_token";
+  if (fields.has(key) && fields.has(other) && fields.entry(key)->value != fields.entry(other)->value)
+    fields.problem(key, fmt::format(" contradicts {}", other), "keep one of the two");
+  return fields.has(other) && !fields.has(key) ? other : key;
+}
+
 void read(const ConfigFields& fields, ModelConfig& config) {
   config.qkv_bias = config.o_bias = fields.flag("attention_bias", true);
   config.sink_logit = true;
   read_alternating_window(fields, config);
-  const char* const chosen = fields.has("num_experts_per_tok") ? "num_experts_per_tok" : "experts_per_token";
+  const std::string_view chosen = chosen_key(fields);
   ExpertsConfig experts{.count = fields.required_count("num_local_experts"),
                         .chosen = fields.required_count(chosen),
                         .inner_dim = config.intermediate_dim,
                         .score = RouterScore::softmax_of_chosen,
                         .has_bias = true,
-                        .is_clamped = true,
                         .clamp = fields.number("swiglu_limit", kClamp, kPositive),
                         .layers = std::vector<bool>(static_cast<std::size_t>(config.layers), true)};
   check_experts(fields, experts, chosen);

@@ -10,9 +10,7 @@ namespace attnlab::model {
 namespace {
 
 void read(const ConfigFields& fields, ModelConfig& config) {
-  config.sliding_window = read_window(fields, std::nullopt);
-  std::vector<bool> full = full_layers(fields, config);
-  check_has_window(fields, config, full, "sliding_window gives no length");
+  std::vector<bool> full = read_window_and_types(fields, config);
   if (config.sliding_window) config.full_layers = std::move(full);
   if (fields.flag("attention_bias", false))
     fields.problem("attention_bias", ": true is not supported", "models of this architecture have no biases");

@@ -1,5 +1,6 @@
 // Qwen 3: every head of queries and keys is normalised before the rotation; and its mixture of experts.
-#include <fmt/format.h>
+#include <algorithm>
+#include <utility>
 
 #include "model/architectures/experts_config.h"
 #include "model/architectures/windows.h"
@@ -12,15 +13,22 @@ void defaults(const ConfigFields&, ModelConfig& config) {
   config.head_dim = 128;
 }
 
-void read(const ConfigFields& fields, ModelConfig& config) {
+void read_attention(const ConfigFields& fields, ModelConfig& config) {
   config.qk_norm = QkNorm::heads;
   config.qkv_bias = config.o_bias = fields.flag("attention_bias", false);
+}
+
+void read(const ConfigFields& fields, ModelConfig& config) {
+  read_attention(fields, config);
   read_qwen_window(fields, config);
 }
 
-// Sparse is what no list names and no step leaves out.
-void read_experts(const ConfigFields& fields, ModelConfig& config) {
-  read(fields, config);
+// The window holds in every layer, whatever max_window_layers says. Sparse is what no list names and no step leaves
+// out.
+void read_moe(const ConfigFields& fields, ModelConfig& config) {
+  read_attention(fields, config);
+  std::vector<bool> full = read_switched_window(fields, config, kQwenWindow, 0);
+  if (config.sliding_window) config.full_layers = std::move(full);
   ExpertsConfig experts{.count = fields.required_count("num_experts"),
                         .chosen = fields.count("num_experts_per_tok", 8),
                         .inner_dim = fields.required_count("moe_intermediate_size"),
@@ -40,8 +48,7 @@ const DeclaredArchitecture kQwen3({.name = "Qwen3ForCausalLM",
                                    .in_yaml = true,
                                    .defaults = defaults,
                                    .read = read});
-const DeclaredArchitecture kQwen3Moe(
-    {.name = "Qwen3MoeForCausalLM", .model_type = "qwen3_moe", .defaults = defaults, .read = read_experts});
+const DeclaredArchitecture kQwen3Moe({.name = "Qwen3MoeForCausalLM", .model_type = "qwen3_moe", .read = read_moe});
 
 }  // namespace
 }  // namespace attnlab::model

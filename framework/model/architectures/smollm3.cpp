@@ -1,4 +1,5 @@
 // SmolLM3: every fourth layer has no positions. Bakouch et al. 2025.
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -20,8 +21,8 @@ void defaults(const ConfigFields&, ModelConfig& config) {
 // In no_rope_layers, 1 says that a layer is rotated.
 std::vector<bool> unrotated(const ConfigFields& fields, const ModelConfig& config) {
   std::vector<bool> layers;
+  const int interval = fields.count("no_rope_layer_interval", kInterval);  // checked, even where it is not used
   if (!fields.has("no_rope_layers")) {
-    const int interval = fields.count("no_rope_layer_interval", kInterval);
     for (int layer = 0; layer < config.layers && interval > 0; ++layer) layers.push_back((layer + 1) % interval == 0);
     return layers;
   }
@@ -41,10 +42,7 @@ void read(const ConfigFields& fields, ModelConfig& config) {
   config.qkv_bias = config.o_bias = fields.flag("attention_bias", false);
   config.mlp_bias = fields.flag("mlp_bias", false);
   config.unrotated_layers = unrotated(fields, config);
-  std::vector<bool> full = full_layers(fields, config);
-  const bool is_used = fields.flag("use_sliding_window", false);
-  if (is_used) config.sliding_window = read_window(fields, std::nullopt);
-  check_has_window(fields, config, full, is_used ? "sliding_window gives no length" : "use_sliding_window is not true");
+  std::vector<bool> full = read_switched_window(fields, config, std::nullopt);
   if (full.empty())
     for (const bool is_unrotated : config.unrotated_layers) full.push_back(!is_unrotated);
   if (config.sliding_window) config.full_layers = std::move(full);

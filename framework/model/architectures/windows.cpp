@@ -11,8 +11,8 @@
 namespace attnlab::model {
 namespace {
 
-constexpr int kQwenWindow = 4096;       // where the key is absent, as in transformers
 constexpr int kDefaultFullLayers = 28;  // of Qwen where max_window_layers is absent
+constexpr std::string_view kNoLength = "sliding_window gives no length";
 
 }  // namespace
 
@@ -58,20 +58,31 @@ void check_no_window(const ConfigFields& fields, const ModelConfig& config) {
 }
 
 void read_alternating_window(const ConfigFields& fields, ModelConfig& config) {
-  std::vector<bool> full = full_layers(fields, config);
-  config.sliding_window = read_window(fields, std::nullopt);
-  check_has_window(fields, config, full, "sliding_window gives no length");
+  std::vector<bool> full = read_window_and_types(fields, config);
   if (!config.sliding_window) return;
   if (full.empty())
     for (int layer = 0; layer < config.layers; ++layer) full.push_back(layer % 2 == 1);
   config.full_layers = std::move(full);
 }
 
-void read_qwen_window(const ConfigFields& fields, ModelConfig& config) {
+std::vector<bool> read_window_and_types(const ConfigFields& fields, ModelConfig& config) {
+  std::vector<bool> full = full_layers(fields, config);
+  config.sliding_window = read_window(fields, std::nullopt);
+  check_has_window(fields, config, full, kNoLength);
+  return full;
+}
+
+std::vector<bool> read_switched_window(const ConfigFields& fields, ModelConfig& config, std::optional<int> absent,
+                                       int least) {
   std::vector<bool> full = full_layers(fields, config);
   const bool is_used = fields.flag("use_sliding_window", false);
-  if (is_used) config.sliding_window = read_window(fields, kQwenWindow, 0);
-  check_has_window(fields, config, full, is_used ? "sliding_window gives no length" : "use_sliding_window is not true");
+  if (is_used) config.sliding_window = read_window(fields, absent, least);
+  check_has_window(fields, config, full, is_used ? kNoLength : "use_sliding_window is not true");
+  return full;
+}
+
+void read_qwen_window(const ConfigFields& fields, ModelConfig& config) {
+  std::vector<bool> full = read_switched_window(fields, config, kQwenWindow, 0);
   const int first = fields.has("max_window_layers") ? fields.count("max_window_layers", 0, 0) : kDefaultFullLayers;
   if (full.empty())
     for (int layer = 0; layer < config.layers; ++layer) full.push_back(layer < first);

@@ -8,6 +8,8 @@
 
 namespace attnlab::model {
 
+inline constexpr int kQwenWindow = 4096;  // of Qwen where the key is absent, as in transformers
+
 /// Which layers see everything, by `layer_types`: any order of the two types. Empty where there is no list, or a wrong
 /// one (noted).
 [[nodiscard]] std::vector<bool> full_layers(const ConfigFields& fields, const ModelConfig& config);
@@ -18,6 +20,13 @@ namespace attnlab::model {
 /// Notes it where a layer is said to have a window and there is none: transformers builds no mask for it, but fails.
 void check_has_window(const ConfigFields& fields, const ModelConfig& config, const std::vector<bool>& full,
                       std::string_view why_none);
+
+/// The window and the layer types; which layers see everything, empty where no list says it.
+[[nodiscard]] std::vector<bool> read_window_and_types(const ConfigFields& fields, ModelConfig& config);
+
+/// The same of families whose window only counts where use_sliding_window is true; absent and least as of read_window.
+[[nodiscard]] std::vector<bool> read_switched_window(const ConfigFields& fields, ModelConfig& config,
+                                                     std::optional<int> absent, int least = 1);
 
 /// Of families without windows: a list of layer types may only say so.
 void check_no_window(const ConfigFields& fields, const ModelConfig& config);

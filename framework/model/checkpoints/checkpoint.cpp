@@ -167,9 +167,12 @@ Checkpoint Checkpoint::open_folder(const std::filesystem::path& folder) {
 
 // Under the name that models ask for, whatever saved it.
 void Checkpoint::add(const std::string& stored, Place place) {
-  const std::string name = name_in_model(stored);
+  place_once(name_in_model(stored), place);
+}
+
+void Checkpoint::place_once(const std::string& name, Place place) {
   const auto [found, is_new] = places_.emplace(name, place);
-  if (is_new) return;
+  if (is_new || is_same_place(found->second, place)) return;
   throw Error(path_of(place).string(),
               fmt::format("tensors {} and {} are the same parameter, {}", in_quotes(tensor_of(found->second).name),
                           in_quotes(tensor_of(place).name), name),
@@ -184,13 +187,27 @@ void Checkpoint::add_aliases() {
         places_.emplace(name_in_model(alias), found->second);
 }
 
+// A name that only decoders have: whoever wrote such a file meant another model.
+void Checkpoint::refuse_inner_names(const TensorLayout& layout) const {
+  std::set<std::string_view> stored;
+  for (const TensorLayout::Entry& entry : layout.entries()) stored.insert(entry.stored);
+  for (const TensorLayout::Entry& entry : layout.entries()) {
+    const auto found = places_.find(entry.name);
+    if (found == places_.end() || stored.contains(entry.name)) continue;
+    throw Error(path_of(found->second).string(),
+                fmt::format("tensor {} belongs to no part of this model", in_quotes(tensor_of(found->second).name)),
+                fmt::format("models of this architecture store it as {}", in_quotes(entry.stored)));
+  }
+}
+
 void Checkpoint::arrange(const TensorLayout& layout) {
   if (!layout.prefix().empty()) {
     auto kept = std::exchange(places_, {});
     for (auto& [name, place] : kept)
-      places_.emplace(name.starts_with(layout.prefix()) ? name.substr(layout.prefix().size()) : name, place);
+      place_once(name.starts_with(layout.prefix()) ? name.substr(layout.prefix().size()) : name, place);
   }
   std::erase_if(places_, [&](const auto& place) { return layout.is_ignored(place.first); });
+  refuse_inner_names(layout);
   std::map<std::string, Place, std::less<>> added;
   std::set<std::string, std::less<>> used;
   for (const TensorLayout::Entry& entry : layout.entries()) {
@@ -206,14 +223,14 @@ void Checkpoint::arrange(const TensorLayout& layout) {
     TensorInfo arranged = stored;
     if (!entry.shape.empty()) arranged.shape = entry.shape;
     if (!entry.shape.empty() || entry.view.added != 0) arranged.view = entry.view;
-    if (entry.shape.empty() && arranged.view && !arranged.shape.empty())
+    if (entry.shape.empty() && arranged.view && !arranged.shape.empty() && arranged.shape.front() > 0)
       arranged.view->row_stride = arranged.elements() / arranged.shape.front();
     Place place = found->second;
     place.arranged = &arranged_.emplace_back(std::move(arranged));
     added.emplace(entry.name, place);
   }
   for (const std::string& name : used) places_.erase(name);
-  places_.merge(added);
+  for (const auto& [name, place] : added) place_once(name, place);
 }
 
 std::vector<std::string> Checkpoint::names() const {
@@ -222,11 +239,20 @@ std::vector<std::string> Checkpoint::names() const {
   return names;
 }
 
+std::vector<std::string> Checkpoint::stored_names() const {
+  std::set<std::string> names;
+  for (const auto& [name, place] : places_) names.insert(place.arranged == nullptr ? name : stored_names_.at(name));
+  return {names.begin(), names.end()};
+}
+
+bool Checkpoint::is_same_place(Place a, Place b) {
+  return a.file == b.file && a.tensor == b.tensor && a.arranged == b.arranged;
+}
+
 bool Checkpoint::is_same(std::string_view a, std::string_view b) const {
   const auto first = places_.find(a);
   const auto second = places_.find(b);
-  return first != places_.end() && second != places_.end() && first->second.file == second->second.file &&
-         first->second.tensor == second->second.tensor && first->second.arranged == second->second.arranged;
+  return first != places_.end() && second != places_.end() && is_same_place(first->second, second->second);
 }
 
 std::optional<StoredTensor> Checkpoint::find(std::string_view name) const {

@@ -46,13 +46,16 @@ class ATTNLAB_API Checkpoint {
   [[nodiscard]] static Checkpoint open(const std::filesystem::path& path);
 
   /// From now on tensors have the names that a layout gives them, and what it ignores is not there. Error where a
-  /// tensor that it cuts up has another shape. Tensors that it does not name stay as they are. Once.
+  /// tensor that it cuts up has another shape, and where two tensors stand for one parameter. Tensors that it does not
+  /// name stay as they are. Once.
   void arrange(const TensorLayout& layout);
 
   /// As it was opened.
   [[nodiscard]] const std::filesystem::path& folder() const noexcept { return folder_; }
   /// Every tensor's name, sorted.
   [[nodiscard]] std::vector<std::string> names() const;
+  /// The same, but of what a layout has arranged those that it is stored by.
+  [[nodiscard]] std::vector<std::string> stored_names() const;
   [[nodiscard]] std::optional<StoredTensor> find(std::string_view name) const;
   /// What the file calls it, or would if it had it.
   [[nodiscard]] std::string name_in_file(std::string_view name) const;
@@ -72,7 +75,10 @@ class ATTNLAB_API Checkpoint {
   [[nodiscard]] const std::filesystem::path& path_of(Place place) const;
   [[nodiscard]] const TensorInfo& tensor_of(Place place) const;
   void add(const std::string& stored, Place place);
+  void place_once(const std::string& name, Place place);
+  [[nodiscard]] static bool is_same_place(Place a, Place b);
   void add_aliases();
+  void refuse_inner_names(const TensorLayout& layout) const;
 
   std::filesystem::path folder_;
   std::vector<SafetensorsFile> files_;
@@ -96,6 +102,8 @@ ATTNLAB_API void read_bits16(const StoredTensor& tensor, std::int64_t first_elem
 /// Index of the first element in [first_element, first_element + count) that is NaN or infinite.
 [[nodiscard]] ATTNLAB_API std::optional<std::int64_t> first_nonfinite(const StoredTensor& tensor,
                                                                       std::int64_t first_element, std::int64_t count);
+/// Which element of the stored tensor an element of an arranged one is.
+[[nodiscard]] ATTNLAB_API std::int64_t element_in_file(const TensorInfo& info, std::int64_t element);
 /// Error naming the tensor and the element if any element is NaN or infinite.
 ATTNLAB_API void check_finite(const StoredTensor& tensor);
 

@@ -243,13 +243,24 @@ std::optional<std::int64_t> first_nonfinite(const StoredTensor& tensor, std::int
   return found;
 }
 
+std::int64_t element_in_file(const TensorInfo& info, std::int64_t element) {
+  std::int64_t found = element;
+  const auto take = [&](std::int64_t from, auto...) { found = from; };
+  if (info.view)
+    for_each_viewed(info, element, 1, take);
+  else
+    for_each_part(info, element, 1, take);
+  return found;
+}
+
 void check_finite(const StoredTensor& tensor) {
   const auto element = first_nonfinite(tensor, 0, tensor.info->elements());
   if (!element) return;
   float value = 0;
   read_f32(tensor, *element, std::span(&value, 1));
   throw Error(tensor.file->path().string(),
-              fmt::format("tensor {}: element {} is {}", in_quotes(tensor.info->name), *element, value),
+              fmt::format("tensor {}: element {} is {}", in_quotes(tensor.info->name),
+                          element_in_file(*tensor.info, *element), value),
               "weights must be finite unless allow_nonfinite is true");
 }
 

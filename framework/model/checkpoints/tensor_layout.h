@@ -4,6 +4,8 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include <attnlab/api.h>
@@ -15,8 +17,8 @@ namespace attnlab::model {
 class ATTNLAB_API TensorLayout {
  public:
   struct Entry {
-    std::string name;                        // that is asked for
-    std::string stored;                      // in the file
+    std::string name;                             // that is asked for
+    std::string stored;                           // in the file
     std::vector<std::int64_t> stored_shape = {};  // as it must be; empty: any, and the whole tensor is meant
     std::vector<std::int64_t> shape = {};         // of what is asked for
     ElementView view = {};
@@ -52,9 +54,6 @@ class ATTNLAB_API TensorLayout {
   [[nodiscard]] const std::vector<Entry>& entries() const noexcept { return entries_; }
   [[nodiscard]] const std::string& prefix() const noexcept { return prefix_; }
   [[nodiscard]] bool is_ignored(std::string_view stored) const;
-  [[nodiscard]] bool is_empty() const noexcept {
-    return entries_.empty() && ignored_endings_.empty() && ignored_from_ < 0 && prefix_.empty();
-  }
 
  private:
   std::vector<Entry> entries_;

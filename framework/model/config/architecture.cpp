@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <utility>
 
 namespace attnlab::model {
 namespace {
@@ -23,7 +24,8 @@ DeclaredArchitecture::DeclaredArchitecture(ArchitectureSpec spec) {
   Declared& all = declared();
   all.specs.push_back(std::make_unique<const ArchitectureSpec>(std::move(spec)));
   all.sorted.push_back(all.specs.back().get());
-  std::ranges::sort(all.sorted, {}, &ArchitectureSpec::name);
+  std::ranges::sort(all.sorted, {},
+                    [](const ArchitectureSpec* spec) { return std::pair(spec->describes_body, spec->name); });
 }
 
 std::span<const ArchitectureSpec* const> all_architectures() {

@@ -1,6 +1,7 @@
 // What is known of one family of checkpoints: the names that it goes by, its spellings of keys, the body that its keys
-// describe, and where its tensors stand. A family is one file of model/architectures, which declares itself; no other
-// file names it. Not here: the keys that all families have (model_config.cpp), and how a body is run (the decoder).
+// describe, and where its tensors stand. A family is one file of model/architectures, which declares itself, and
+// nothing else needs to know of it. Not here: the keys that all families have (model_config.cpp), and how a body is run
+// (the decoder).
 #pragma once
 
 #include <span>
@@ -45,7 +46,7 @@ struct DeclaredArchitecture {
   explicit DeclaredArchitecture(ArchitectureSpec spec);
 };
 
-/// In the order of their names.
+/// In the order of their names, that whose keys describe its body last.
 [[nodiscard]] std::span<const ArchitectureSpec* const> all_architectures();
 
 }  // namespace attnlab::model

@@ -84,6 +84,12 @@ int ConfigFields::count(std::string_view key, int absent, int least, int most) c
   return 0;
 }
 
+int ConfigFields::known_count(std::string_view key, int most) const {
+  if (!has(key)) return 0;
+  const std::optional<std::int64_t> number = whole_number(entry(key)->value);
+  return number && *number >= 1 && *number <= most ? static_cast<int>(*number) : 0;
+}
+
 int ConfigFields::required_count(std::string_view key, int most) const {
   if (has(key)) return count(key, 0, 1, most);
   problem(key, " is missing", fmt::format("give a whole number from 1 to {}", most));

@@ -15,7 +15,8 @@
 
 namespace attnlab::model {
 
-inline constexpr int kMaxCount = 2147483647;  // counts are int everywhere
+inline constexpr int kMaxCount = 2147483647;   // counts are int everywhere
+inline constexpr int kMaxLatentDim = 1 << 16;  // of each width of latent attention
 
 /// A condition on a number and what to say where it fails.
 struct NumberRule {
@@ -46,6 +47,8 @@ class ConfigFields {
   [[nodiscard]] std::vector<Problem>& problems() const noexcept { return problems_; }
 
   [[nodiscard]] int count(std::string_view key, int absent, int least = 1, int most = kMaxCount) const;
+  /// A count that another reader notes where it is wrong or not there: 0 then.
+  [[nodiscard]] int known_count(std::string_view key, int most = kMaxCount) const;
   [[nodiscard]] int required_count(std::string_view key, int most = kMaxCount) const;
   [[nodiscard]] bool flag(std::string_view key, bool absent) const;
   /// Finite numbers that obey the rule.

@@ -21,6 +21,9 @@ namespace attnlab::model {
 namespace {
 
 constexpr int kMaxLayers = 10'000;
+constexpr int kMaxExperts = 1 << 16;
+constexpr int kMaxOwnNorms = 1 << 16;              // heads that have a norm of their own
+constexpr std::int64_t kMaxAllExperts = 1 << 20;   // of all layers: each has names and buffers of its own
 constexpr double kMaxElements = 35184372088832.0;  // 2^45: with 4 bytes each, all that x86-64 can address
 constexpr std::size_t kMaxConfigBytes = 10'000'000;
 
@@ -51,6 +54,24 @@ void read_dimensions(const ConfigFields& fields, ModelConfig& config) {
   }
 }
 
+void check_experts_size(const ConfigFields& fields, const ModelConfig& config) {
+  const ExpertsConfig& experts = *config.experts;
+  if (experts.count > kMaxExperts || std::int64_t{experts.count} * config.layers > kMaxAllExperts) {
+    fields.problem("num_hidden_layers",
+                   fmt::format(": {} layers of {} experts are more than {}, or than {} in a layer", config.layers,
+                               experts.count, kMaxAllExperts, kMaxExperts),
+                   "give fewer experts");
+    return;
+  }
+  const double layer =
+      3.0 * config.hidden_dim * (static_cast<double>(experts.count) * experts.inner_dim + experts.shared_dim);
+  if (config.layers * layer > kMaxElements)
+    fields.problem(
+        "num_hidden_layers",
+        fmt::format(": {} layers of experts with {:.3g} weights are more than can be addressed", config.layers, layer),
+        "give smaller sizes");
+}
+
 // Memory is never asked for by a size that no machine has. Products are exact enough in double.
 void check_sizes(const ConfigFields& fields, const ModelConfig& config) {
   const double hidden = config.hidden_dim;
@@ -70,10 +91,15 @@ void check_sizes(const ConfigFields& fields, const ModelConfig& config) {
   } else if (hidden * attention > kMaxElements) {
     refuse("num_attention_heads", fmt::format("num_attention_heads {} x head_dim {} x hidden_size {}", config.heads,
                                               config.head_dim, config.hidden_dim));
+  } else if (config.qk_norm == QkNorm::own && config.heads > kMaxOwnNorms) {
+    fields.problem("num_attention_heads",
+                   fmt::format(": {} heads, each with a norm of its own, are more than {}", config.heads, kMaxOwnNorms),
+                   "give fewer heads");
   } else {
     const double layer = hidden * (4 * attention + 3.0 * config.intermediate_dim);
-    if (config.layers * layer + 2 * hidden * config.vocab_size <= kMaxElements) return;
-    refuse("num_hidden_layers", fmt::format("{} layers of {:.3g}", config.layers, layer));
+    if (config.layers * layer + 2 * hidden * config.vocab_size > kMaxElements)
+      return refuse("num_hidden_layers", fmt::format("{} layers of {:.3g}", config.layers, layer));
+    if (config.experts) check_experts_size(fields, config);
   }
 }
 
@@ -125,9 +151,8 @@ void refuse_quantised(const ConfigFields& fields) {
 
 // Of any architecture: what a variant that an arm chooses may take from the model.
 void read_latent_dims(const ConfigFields& fields, ModelConfig& config) {
-  constexpr int most = 1 << 16;
   for (const std::string key : {"kv_lora_rank", "q_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim"})
-    if (fields.has(key)) config.latent_dims[key] = fields.count(key, 0, key == "q_lora_rank" ? 0 : 1, most);
+    if (fields.has(key)) config.latent_dims[key] = fields.count(key, 0, key == "q_lora_rank" ? 0 : 1, kMaxLatentDim);
 }
 
 }  // namespace
@@ -180,8 +205,10 @@ ModelConfig model_config(std::span<const ConfigEntry> given, UnknownKeys unknown
   read_dimensions(fields, config);
   read_body(fields, config);
   read_numbers(fields, unknown_keys, config);
-  read_rope(fields, unknown_keys, config);
   read_latent_dims(fields, config);
+  read_rope(fields, unknown_keys, config);
+  // Only what is tied by default may leave its head out without saying so; a model YAML always has one.
+  if (!architecture.in_yaml && !config.tie_word_embeddings) config.tie_word_embeddings = false;
   architecture.read(fields, config);
   read_tokens(fields, unknown_keys, config);
   check_sizes(fields, config);

@@ -70,10 +70,9 @@ struct ExpertsConfig {
   bool groups_by_two_best = false;  // a group is as good as the sum of its two best; else as its best
   bool has_choice_bias = false;     // a number for each expert that counts when they are chosen, and in no share
   bool has_bias = false;            // router and experts
-  bool is_clamped = false;          // gates and ups of experts are cut off at `clamp`, as in gpt-oss
-  double clamp = 0;
-  int shared_dim = 0;        // inner width of an MLP beside the experts that every token goes through; 0: none
-  std::vector<bool> layers = {};  // [layers] which have experts; the others have the MLP
+  double clamp = 0;                 // gates and ups of experts are cut off at it, as in gpt-oss; 0: they are not
+  int shared_dim = 0;               // inner width of an MLP beside the experts that every token goes through; 0: none
+  std::vector<bool> layers = {};    // [layers] which have experts; the others have the MLP
 };
 
 /// Checked: counts are at least 1, heads are a multiple of kv_heads, no weight is too large to be addressed.
@@ -140,8 +139,13 @@ struct ModelConfig {
   [[nodiscard]] bool has_window(int layer) const noexcept {
     return sliding_window.has_value() && (full_layers.empty() || !full_layers[static_cast<std::size_t>(layer)]);
   }
-  /// Dimensions of a head that are rotated; rope asks for an even number.
-  [[nodiscard]] int rotary_dim() const noexcept { return static_cast<int>(head_dim * partial_rotary_factor); }
+  /// Dimensions of a head that are rotated: of latent attention those that have positions. rope asks for an even
+  /// number.
+  [[nodiscard]] int rotary_dim() const noexcept {
+    const auto latent = latent_dims.find("qk_rope_head_dim");
+    const bool is_latent = has_latent_attention && latent != latent_dims.end();
+    return static_cast<int>((is_latent ? latent->second : head_dim) * partial_rotary_factor);
+  }
   [[nodiscard]] bool has_experts(int layer) const noexcept {
     return experts.has_value() && experts->layers[static_cast<std::size_t>(layer)];
   }

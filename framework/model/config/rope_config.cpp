@@ -181,10 +181,12 @@ std::vector<ConfigEntry> entries_of(const ConfigEntry& map) {
 }
 
 // Of one map for each type of layers: that of full layers, after the base of layers with a window was read.
+// `window_share`: the share of a head that those layers rotate, where it is said.
 std::vector<ConfigEntry> of_full_layers(const ConfigFields& fields, const std::vector<ConfigEntry>& types,
-                                        ModelConfig& config) {
+                                        ModelConfig& config, std::optional<double>& window_share) {
   std::vector<ConfigEntry> full;
   for (const ConfigEntry& type : types) {
+    if (type.value.is_null()) continue;
     const bool is_window = type.key == "sliding_attention";
     if ((!is_window && type.key != "full_attention") || !type.value.is_object()) {
       fields.problem("rope_parameters", fmt::format(".{} is no map of a type of layers", type.key),
@@ -197,8 +199,14 @@ std::vector<ConfigEntry> of_full_layers(const ConfigFields& fields, const std::v
       continue;
     }
     const ConfigFields of_window(entries, "rope_parameters.sliding_attention.", type.where, fields.problems());
-    if (of_window.text("rope_type").value_or("default") != "default")
-      of_window.problem("rope_type", ": layers with a window are not scaled", "write default");
+    if (const std::optional<std::string> scaled = read_type(of_window, *config.architecture)) {
+      if (*scaled == "default")
+        check_rope_keys(of_window, *scaled, UnknownKeys::ignored, config.max_positions);
+      else
+        of_window.problem(of_window.has("rope_type") ? "rope_type" : "type", ": layers with a window are not scaled",
+                          "write default");
+    }
+    window_share = of_window.optional_number("partial_rotary_factor", kShare);
     const std::optional<double> theta = of_window.optional_number("rope_theta", kPositive);
     if (theta && fields.has("rope_local_base_freq") && *theta != config.window_rope_theta)
       of_window.problem("rope_theta", fmt::format(": {} contradicts rope_local_base_freq", *theta),
@@ -214,8 +222,9 @@ void read_rope(const ConfigFields& fields, UnknownKeys unknown_keys, ModelConfig
   std::vector<Problem>& problems = fields.problems();
   std::vector<ConfigEntry> parameter_entries = nested_entries(fields, "rope_parameters");
   std::string of_parameters = "rope_parameters.";
+  std::optional<double> window_share;
   if (config.architecture->rope_by_layer_type && has_a_map(parameter_entries)) {
-    parameter_entries = of_full_layers(fields, parameter_entries, config);
+    parameter_entries = of_full_layers(fields, parameter_entries, config, window_share);
     of_parameters += "full_attention.";
   }
   const std::vector<ConfigEntry> scaling_entries = nested_entries(fields, "rope_scaling");
@@ -233,6 +242,11 @@ void read_rope(const ConfigFields& fields, UnknownKeys unknown_keys, ModelConfig
   config.rope_traditional = fields.flag("rope_traditional", config.rope_traditional);
   config.partial_rotary_factor =
       number_of("partial_rotary_factor", fields, nested, config.partial_rotary_factor, kShare);
+  if (window_share && *window_share != config.partial_rotary_factor)
+    fields.problem("rope_parameters",
+                   fmt::format(".sliding_attention.partial_rotary_factor: {} is not the {} of the other layers",
+                               *window_share, config.partial_rotary_factor),
+                   "all layers rotate the same share of a head");
   if (config.head_dim > 0 && config.rotary_dim() == 0)
     fields.problem("partial_rotary_factor", fmt::format(": 0 of {} dimensions of a head are rotated", config.head_dim),
                    "give a larger share");

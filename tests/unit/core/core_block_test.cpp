@@ -14,8 +14,9 @@ using namespace reference;
 
 constexpr std::uint64_t kSeed = 101;
 
-CreateContext context() {
-  return {.hidden_dim = 40, .heads = 6, .kv_heads = 2, .head_dim = 16, .max_positions = 512, .rms_norm_eps = 1e-5F};
+CreateContext context(int kv_heads = 2) {
+  return {
+      .hidden_dim = 40, .heads = 6, .kv_heads = kv_heads, .head_dim = 16, .max_positions = 512, .rms_norm_eps = 1e-5F};
 }
 
 struct Modified {
@@ -31,6 +32,12 @@ std::vector<Modified> every_modifier() {
                             {"scale", M{.scale = 0.4}, {{"scale", 0.4}}},
                             {"softcap", M{.softcap = 1.5}, {{"softcap", 1.5}}},
                             {"qk_norm", M{.qk_norm = true}, {{"qk_norm", true}}},
+                            {"qk_norm_whole",
+                             M{.qk_norm = true, .qk_norm_kind = QkNormKind::whole},
+                             {{"qk_norm", true}, {"qk_norm_kind", std::string("whole")}}},
+                            {"qk_norm_own",
+                             M{.qk_norm = true, .qk_norm_kind = QkNormKind::own},
+                             {{"qk_norm", true}, {"qk_norm_kind", std::string("own")}}},
                             {"sink_logit", M{.sink_logit = true}, {{"sink_logit", true}}},
                             {"gate_head", M{.gate = Gate::head}, {{"gate", std::string("head")}}},
                             {"gate_element", M{.gate = Gate::element}, {{"gate", std::string("element")}}},
@@ -60,9 +67,18 @@ OptionValues with_kv_heads(OptionValues options, std::int64_t kv_heads) {
 
 class EveryModifier : public testing::TestWithParam<Modified> {
  protected:
+  // Norms of single heads are those of a model with as many kv heads.
   LayerSpec spec(const std::string& attention, const OptionValues& options) const {
-    return {
-        .attention = attention, .attention_options = options, .position = "rope", .context = context(), .seed = kSeed};
+    const auto chosen = options.find("kv_heads");
+    const int kv_heads = attention == "mha"        ? 6
+                         : attention == "mqa"      ? 1
+                         : chosen == options.end() ? 2
+                                                   : static_cast<int>(std::get<std::int64_t>(chosen->second));
+    return {.attention = attention,
+            .attention_options = options,
+            .position = "rope",
+            .context = context(GetParam().modifiers.qk_norm_kind == QkNormKind::own ? kv_heads : 2),
+            .seed = kSeed};
   }
   // Two chunks of a ragged batch through a layer; the answers one after the other.
   static std::vector<float> run(LayerSpec spec) {
@@ -159,7 +175,13 @@ TEST_P(EveryModifier, DeclaresTheParametersThatItBinds) {
   const AttentionModifiers& m = GetParam().modifiers;
   if (m.qkv_bias) right.insert({{"q_proj.bias", {96}}, {"k_proj.bias", {32}}, {"v_proj.bias", {32}}});
   if (m.o_bias) right.insert({"o_proj.bias", {40}});
-  if (m.qk_norm) right.insert({{"q_norm.weight", {16}}, {"k_norm.weight", {16}}});
+  if (m.qk_norm && m.qk_norm_kind == QkNormKind::heads)
+    right.insert({{"q_norm.weight", {16}}, {"k_norm.weight", {16}}});
+  if (m.qk_norm_kind == QkNormKind::whole) right.insert({{"q_norm.weight", {96}}, {"k_norm.weight", {32}}});
+  if (m.qk_norm_kind == QkNormKind::own) {
+    for (int head = 0; head < 6; ++head) right.insert({"q_norm." + std::to_string(head) + ".weight", {16}});
+    for (int head = 0; head < 2; ++head) right.insert({"k_norm." + std::to_string(head) + ".weight", {16}});
+  }
   if (m.sink_logit) right.insert({"sinks", {6}});
   if (m.gate == Gate::head) right.insert({"gate_proj.weight", {6, 40}});
   if (m.gate == Gate::element) right.insert({"gate_proj.weight", {96, 40}});
@@ -184,6 +206,17 @@ TEST(Variants, RefuseKvHeadsThatDoNotDivideTheHeads) {
     } catch (const Error& error) {
       EXPECT_NE(std::string(error.what()).find("6 heads"), std::string::npos) << error.what();
     }
+  }
+}
+
+TEST(Variants, KeepTheKvHeadsThatHaveNormsOfTheirOwn) {
+  const OptionValues own{{"qk_norm", true}, {"qk_norm_kind", std::string("own")}};
+  EXPECT_NO_THROW(static_cast<void>(plugins().attention("gqa", own, context())));
+  try {
+    static_cast<void>(plugins().attention("gqa", with_kv_heads(own, 1), context()));
+    FAIL() << "norms of two heads were taken for one";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("norms of single heads"), std::string::npos) << error.what();
   }
 }
 

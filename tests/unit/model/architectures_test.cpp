@@ -49,6 +49,25 @@ TEST(Architectures, HaveDefaultsOfTheirOwn) {
   EXPECT_EQ(read(of("GptOssForCausalLM", {{"num_local_experts", 4}, {"num_experts_per_tok", 2}})).rope_theta, 150000);
 }
 
+TEST(Architectures, Qwen3MoeDiffersFromQwen3) {
+  const json experts{{"num_experts", 16}, {"moe_intermediate_size", 8}};
+  const auto moe = [&](json more) {
+    more.update(experts);
+    return read(of("Qwen3MoeForCausalLM", more));
+  };
+  EXPECT_EQ(moe({}).head_dim, 16) << "hidden_size / num_attention_heads; Qwen 3 has 128";
+  EXPECT_EQ(read(of("Qwen3ForCausalLM")).head_dim, 128);
+  const ModelConfig windowed = moe({{"use_sliding_window", true}, {"sliding_window", 8}, {"max_window_layers", 6}});
+  EXPECT_TRUE(windowed.has_window(0) && windowed.has_window(5)) << "max_window_layers says nothing";
+  EXPECT_FALSE(moe({{"sliding_window", 8}}).has_window(0));
+}
+
+TEST(Architectures, TieOnlyWhatIsTiedByDefault) {
+  EXPECT_EQ(read(of("GPTNeoXForCausalLM")).tie_word_embeddings, std::optional(false));
+  EXPECT_EQ(read(of("CohereForCausalLM")).tie_word_embeddings, std::optional(true));
+  EXPECT_EQ(read(of("LlamaForCausalLM")).tie_word_embeddings, std::nullopt) << "tied if no head is stored";
+}
+
 TEST(Architectures, ReadTheirOwnSpellings) {
   const json gpt2{{"architectures", {"GPT2LMHeadModel"}},
                   {"n_embd", 60},
@@ -66,7 +85,9 @@ TEST(Architectures, ReadTheirOwnSpellings) {
   EXPECT_DOUBLE_EQ(read(by_layer).scale_of(1), 1 / std::sqrt(12.0) / 2);
   json without = gpt2;
   without.erase("n_embd");
-  expect_mentions(refusal([&] { (void)read(without); }), {"n_embd", "missing"});
+  const std::string text = refusal([&] { (void)read(without); });
+  expect_mentions(text, {"n_embd", "missing"});
+  EXPECT_EQ(text.find("n_embd", text.find("n_embd") + 1), std::string::npos) << "said twice: " << text;
   // hidden_activation comes before hidden_act, which may be wrong in old files.
   EXPECT_EQ(read(of("Gemma2ForCausalLM", {{"hidden_act", "silu"}, {"hidden_activation", "gelu"}})).activation,
             Activation::gelu);
@@ -88,6 +109,18 @@ TEST(Architectures, Gemma3RotatesByTheTypeOfALayer) {
   EXPECT_EQ(by_type.window_rope_theta, std::optional(5000.0));
   ASSERT_TRUE(by_type.rope_scaling);
   EXPECT_EQ(by_type.rope_scaling->type, "linear");
+  json window_alone = modern;
+  window_alone["rope_parameters"]["full_attention"] = nullptr;
+  EXPECT_EQ(read(window_alone).window_rope_theta, std::optional(5000.0));
+  const auto wrong = [&](const char* key, const json& value, const std::vector<std::string>& parts) {
+    json config = modern;
+    config["rope_parameters"]["sliding_attention"][key] = value;
+    expect_mentions(refusal([&] { (void)read(config); }), parts);
+  };
+  wrong("rope_type", "linear", {"sliding_attention.rope_type", "not scaled"});
+  wrong("type", "yarn", {"sliding_attention.rope_type", "contradicts"});
+  wrong("factor", 8, {"sliding_attention.factor", "default has no such key"});
+  wrong("partial_rotary_factor", 0.5, {"sliding_attention.partial_rotary_factor", "0.5"});
   modern["rope_theta"] = 1e6;
   expect_mentions(refusal([&] { (void)read(modern); }), {"rope_theta", "contradicts"});
 }
@@ -125,6 +158,23 @@ TEST(Architectures, RefuseWhatTheyWouldOnlyGuess) {
       {v2("topk_method", "noaux_tc"), {"topk_method", "noaux_tc", "group_limited_greedy"}},
       {v2("norm_topk_prob", true), {"norm_topk_prob"}},
       {v2("moe_layer_freq", 2), {"moe_layer_freq"}},
+      {v2("q_lora_rank", 0), {"q_lora_rank: 0", "null"}},
+      {v2("n_group", 0), {"n_group: 0"}},
+      {v2("layer_types", json(std::vector<std::string>(6, "sliding_attention"))), {"has no sliding_attention"}},
+      {v2("rope_scaling", {{"rope_type", "longrope"},
+                           {"short_factor", {1, 1, 1}},
+                           {"long_factor", {1, 1}},
+                           {"original_max_position_embeddings", 8},
+                           {"factor", 2}}),
+       {"short_factor has 3 numbers", "half of the 4 rotary dimensions"}},
+      {v2("n_routed_experts", 1 << 20), {"1048576 experts are more than"}},
+      {of("GPT2LMHeadModel", {{"layer_types", json(std::vector<std::string>(6, "sliding_attention"))}}),
+       {"has no sliding_attention"}},
+      {of("GptOssForCausalLM", with(experts, "experts_per_token", 3)), {"num_experts_per_tok", "contradicts"}},
+      {of("SmolLM3ForCausalLM", {{"no_rope_layer_interval", 0}, {"no_rope_layers", {1, 1, 1, 1, 1, 1}}}),
+       {"no_rope_layer_interval: 0"}},
+      {of("StableLmForCausalLM", {{"num_attention_heads", 1 << 17}, {"head_dim", 1}, {"qk_layernorm", true}}),
+       {"131072 heads, each with a norm of its own"}},
       {of("DeepseekV3ForCausalLM", with(deepseek, "scoring_func", "softmax")), {"scoring_func", "sigmoid"}},
       {of("DeepseekV3ForCausalLM", with(deepseek, "n_group", 3)), {"n_group", "no 3 equal groups"}},
       {of("DeepseekV3ForCausalLM", with(with(deepseek, "n_group", 4), "topk_group", 5)), {"topk_group", "of 4 groups"}},

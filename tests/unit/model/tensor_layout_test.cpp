@@ -66,6 +66,36 @@ TEST_F(Layouts, RenameAndAddAndIgnore) {
   EXPECT_EQ(checkpoint.find("first")->info->shape, (Shape{2, 3}));
 }
 
+TEST_F(Layouts, HaveNoNamesThatOnlyDecodersKnow) {
+  write({{"wte", {2, 3}}, {"embed", {2, 3}}});
+  TensorLayout layout;
+  layout.rename("embed", "wte");
+  expect_mentions(refusal([&] { (void)open(layout); }), {"tensor \"embed\"", "belongs to no part", "\"wte\""});
+}
+
+TEST_F(Layouts, SeeTwoTensorsForOneParameter) {
+  write({{"t.wte", {2, 3}}, {"wte", {2, 3}}});
+  TensorLayout layout;
+  layout.optional_prefix("t.");
+  expect_mentions(refusal([&] { (void)open(layout); }), {"\"t.wte\"", "\"wte\"", "the same parameter"});
+}
+
+TEST_F(Layouts, TellWhichStoredElementIsMeant) {
+  write({{"fused", {6, 2}}, {"in_out", {2, 3}}});
+  TensorLayout layout;
+  layout.rows("k", "fused", {2, 2}, 4, 6);
+  layout.columns("out", "in_out", {3, 2}, 0, 3);
+  const Checkpoint checkpoint = open(layout);
+  for (const char* name : {"k", "out"}) {
+    const std::vector<float> numbers = read(checkpoint, name);
+    for (std::size_t i = 0; i < numbers.size(); ++i)
+      EXPECT_EQ(static_cast<float>(element_in_file(*checkpoint.find(name)->info, static_cast<std::int64_t>(i))),
+                numbers[i])
+          << name;
+  }
+  EXPECT_EQ(checkpoint.stored_names(), (std::vector<std::string>{"fused", "in_out"}));
+}
+
 TEST_F(Layouts, CutRows) {
   write({{"fused", {6, 2}}, {"bias", {6}}});
   TensorLayout layout;

@@ -25,6 +25,7 @@ constexpr int kHidden = 48;
 struct LayerCase {
   std::string attention, position;
   int heads = 4, kv_heads = 2, head_dim = 16;
+  OptionValues options = {};
   friend std::ostream& operator<<(std::ostream& stream, const LayerCase& of) {
     return stream << of.attention << " with " << of.position;
   }
@@ -51,7 +52,7 @@ class TrainedLayer {
                                 .kv_heads = of.kv_heads,
                                 .head_dim = of.head_dim,
                                 .max_positions = 128};
-    OptionValues options;
+    OptionValues options = of.options;
     if (of.attention == "mla") {
       options = Latent{}.options();
       options["form"] = std::string("absorbed");  // what is recorded: the bits are the same
@@ -224,6 +225,15 @@ TEST_P(EveryLayer, HasTheGradientsOfFiniteDifferences) {
 
 INSTANTIATE_TEST_SUITE_P(, EveryLayer, testing::ValuesIn(every_case()),
                          [](const auto& of) { return of.param.attention + "_" + of.param.position; });
+
+TEST(RecordingSteps, UndoEveryKindOfNormOfQueriesAndKeys) {
+  for (const char* kind : {"heads", "whole", "own"}) {
+    SCOPED_TRACE(kind);
+    TrainedLayer layer(
+        {.attention = "gqa", .position = "rope", .options = {{"qk_norm", true}, {"qk_norm_kind", std::string(kind)}}});
+    expect_gradients_of_differences(layer);
+  }
+}
 
 // One head, and heads that are wider than what is common and together not as wide as the hidden states.
 TEST(RecordingSteps, UndoWideHeadsWithEveryPosition) {
