@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "ops/onednn_product.h"
+#include "ops/rounded_rows.h"
 #include "ops/vector_kernels.h"
 #include "parallel/parallel.h"
 
@@ -67,26 +68,21 @@ Split split_of(const DenseProduct& p) {
   return split;
 }
 
-// The part of `p` that one task computes.
-DenseProduct part_of(const DenseProduct& p, const Split& split, std::int64_t row_part, std::int64_t column_part,
-                     std::int64_t slice) {
-  const std::int64_t row = row_part * split.rows;
-  const std::int64_t column = column_part * split.columns;
-  const std::int64_t at = slice * split.depth;
-  DenseProduct part = p;
-  part.a += p.a_transposed ? at * p.a_stride + row : row * p.a_stride + at;
-  part.b += p.b_transposed ? column * p.b_stride + at : at * p.b_stride + column;
-  part.out += row * p.out_stride + column;
-  part.rows = std::min(split.rows, p.rows - row);
-  part.columns = std::min(split.columns, p.columns - column);
-  part.depth = std::min(split.depth, p.depth - at);
-  return part;
-}
+// Where the part of a task begins.
+struct Place {
+  std::int64_t row, column, depth;
+};
 
-// Room of the calling thread; it grows to the largest product and stays, so that a step allocates nothing.
-float* at_least(std::vector<float>& room, std::int64_t floats) {
-  if (room.size() < static_cast<std::size_t>(floats)) room.resize(static_cast<std::size_t>(floats));
-  return room.data();
+// The part of `p` that one task computes.
+DenseProduct part_of(const DenseProduct& p, const Split& split, const Place& at) {
+  DenseProduct part = p;
+  part.a += p.a_transposed ? at.depth * p.a_stride + at.row : at.row * p.a_stride + at.depth;
+  part.b += p.b_transposed ? at.column * p.b_stride + at.depth : at.depth * p.b_stride + at.column;
+  part.out += at.row * p.out_stride + at.column;
+  part.rows = std::min(split.rows, p.rows - at.row);
+  part.columns = std::min(split.columns, p.columns - at.column);
+  part.depth = std::min(split.depth, p.depth - at.depth);
+  return part;
 }
 
 // b [depth, columns], not transposed, with wider rows.
@@ -122,24 +118,54 @@ void add_slices(const DenseProduct& p, const float* slices, std::int64_t count) 
 // Rows of `columns` floats, rounded to bf16 side by side.
 std::uint16_t* rounded(const float* from, std::int64_t stride, std::int64_t rows, std::int64_t columns,
                        std::vector<std::uint16_t>& room) {
-  if (room.size() < static_cast<std::size_t>(rows * columns)) room.resize(static_cast<std::size_t>(rows * columns));
+  std::uint16_t* const to = at_least(room, rows * columns);
   for (std::int64_t row = 0; row < rows; ++row)
-    vec::narrow_to_bf16({from + row * stride, static_cast<std::size_t>(columns)}, room.data() + row * columns);
-  return room.data();
+    vec::narrow_to_bf16({from + row * stride, static_cast<std::size_t>(columns)}, to + row * columns);
+  return to;
 }
 
-void bf16_product(const DenseProduct& p) {
+// A side of a product as bf16, as it is stored: transposed or not.
+struct Bf16Side {
+  const std::uint16_t* values = nullptr;
+  std::int64_t stride = 0;
+};
+
+// Both sides, rounded once for all tasks; where a side has no values, a task rounds its part.
+struct Bf16Sides {
+  Bf16Side a, b;
+};
+
+Bf16Sides rounded_sides(const DenseProduct& p) {
   thread_local std::vector<std::uint16_t> room_of_a, room_of_b;
-  const std::uint16_t* a = p.a_transposed ? rounded(p.a, p.a_stride, p.depth, p.rows, room_of_a)
-                                          : rounded(p.a, p.a_stride, p.rows, p.depth, room_of_a);
-  const std::uint16_t* b = p.b_transposed ? rounded(p.b, p.b_stride, p.columns, p.depth, room_of_b)
-                                          : rounded(p.b, p.b_stride, p.depth, p.columns, room_of_b);
-  onednn_bf16_product({.a = a,
-                       .a_row = p.a_transposed ? 1 : p.depth,
-                       .a_column = p.a_transposed ? p.rows : 1,
-                       .b = b,
-                       .b_row = p.b_transposed ? 1 : p.columns,
-                       .b_column = p.b_transposed ? p.depth : 1,
+  const auto side = [](const float* from, std::int64_t stride, std::int64_t rows, std::int64_t columns, auto& room) {
+    return Bf16Side{rounded_rows(from, stride, rows, columns, room), columns};
+  };
+  return {p.a_transposed ? side(p.a, p.a_stride, p.depth, p.rows, room_of_a)
+                         : side(p.a, p.a_stride, p.rows, p.depth, room_of_a),
+          p.b_transposed ? side(p.b, p.b_stride, p.columns, p.depth, room_of_b)
+                         : side(p.b, p.b_stride, p.depth, p.columns, room_of_b)};
+}
+
+// `p` is a part of the product: of rounded sides that which begins at `place`.
+void bf16_product(const DenseProduct& p, const Bf16Sides& sides, const Place& place) {
+  thread_local std::vector<std::uint16_t> room_of_a, room_of_b;
+  Bf16Side a = sides.a, b = sides.b;
+  if (a.values != nullptr)
+    a.values += p.a_transposed ? place.depth * a.stride + place.row : place.row * a.stride + place.depth;
+  else
+    a = p.a_transposed ? Bf16Side{rounded(p.a, p.a_stride, p.depth, p.rows, room_of_a), p.rows}
+                       : Bf16Side{rounded(p.a, p.a_stride, p.rows, p.depth, room_of_a), p.depth};
+  if (b.values != nullptr)
+    b.values += p.b_transposed ? place.column * b.stride + place.depth : place.depth * b.stride + place.column;
+  else
+    b = p.b_transposed ? Bf16Side{rounded(p.b, p.b_stride, p.columns, p.depth, room_of_b), p.depth}
+                       : Bf16Side{rounded(p.b, p.b_stride, p.depth, p.columns, room_of_b), p.columns};
+  onednn_bf16_product({.a = a.values,
+                       .a_row = p.a_transposed ? 1 : a.stride,
+                       .a_column = p.a_transposed ? a.stride : 1,
+                       .b = b.values,
+                       .b_row = p.b_transposed ? 1 : b.stride,
+                       .b_column = p.b_transposed ? b.stride : 1,
                        .out = p.out,
                        .out_stride = p.out_stride,
                        .rows = p.rows,
@@ -177,15 +203,17 @@ void dense_product(const DenseProduct& p) {
     to.out_stride = p.columns;
     to.accumulate = false;
   }
+  const Bf16Sides sides = is_bf16 ? rounded_sides(p) : Bf16Sides{};
   float* const first_slice = to.out;
   parallel_for(static_cast<int>(split.tasks()), [&](int index, WorkerSlot) {
     const std::int64_t column_part = index % split.column_parts;
     const std::int64_t row_part = index / split.column_parts % split.row_parts;
     const std::int64_t slice = index / (split.column_parts * split.row_parts);
-    DenseProduct part = part_of(to, split, row_part, column_part, slice);
+    const Place place{row_part * split.rows, column_part * split.columns, slice * split.depth};
+    DenseProduct part = part_of(to, split, place);
     if (split.slices > 1) part.out += slice * p.rows * p.columns;
     if (is_bf16)
-      bf16_product(part);
+      bf16_product(part, sides, place);
     else
       onednn_dense_product(part);
   });

@@ -6,6 +6,7 @@
 #include "ops/coded_panel.h"
 #include "ops/onednn_product.h"
 #include "ops/product_kernels.h"
+#include "ops/rounded_rows.h"
 #include "ops/vector_kernels.h"
 #include "parallel/parallel.h"
 
@@ -47,25 +48,82 @@ const float* f32_panel(const Matrix& matrix, int panel) {
                                            : widened_panel(matrix, panel);
 }
 
-// Room of the running task; it grows and stays.
-std::uint16_t* at_least(std::vector<std::uint16_t>& room, std::int64_t count) {
-  if (room.size() < static_cast<std::size_t>(count)) room.resize(static_cast<std::size_t>(count));
-  return room.data();
+// Both sides of the bf16 products of a call, rounded once for all its tasks. Null: a task rounds for itself.
+struct RoundedSides {
+  const std::uint16_t* input = nullptr;          // [tokens, in_dim]
+  const std::uint16_t* const* panels = nullptr;  // of all weights, one after the other
+};
+
+void round_panel(const Matrix& weight, int panel, std::uint16_t* to) {
+  const auto count = static_cast<std::size_t>(weight.in_dim() * weight.panel_stride(panel));
+  vec::narrow_to_bf16({f32_panel(weight, panel), count}, to);
 }
 
-// input [tokens, in_dim] times a panel, both rounded to bf16.
-void bf16_panel_product(const float* input, std::int64_t input_stride, std::int64_t tokens, const Matrix& weight,
-                        int panel, float* out, std::int64_t out_stride) {
+// Weights weight_of(0) .. weight_of(count - 1). What is rounded lies in room of the calling thread until its next call.
+template <class WeightOf>
+RoundedSides rounded_sides(TensorView<const float, 2> input, int count, const WeightOf& weight_of) {
+  thread_local std::vector<std::uint16_t> room_of_input, room_of_panels;
+  thread_local std::vector<const std::uint16_t*> places;
+  struct Rounding {
+    const Matrix* weight;
+    int panel;
+    std::uint16_t* to;
+  };
+  thread_local std::vector<Rounding> roundings;
+  const std::int64_t tokens = input.extent(0);
+  const auto is_rounded = [&](const Matrix& weight) { return multiplied_in(weight, tokens) == Arithmetic::bf16; };
+  bool rounds = false;
+  std::int64_t elements = 0;
+  for (int i = 0; i < count; ++i) {
+    const Matrix& weight = weight_of(i);
+    rounds = rounds || is_rounded(weight);
+    if (is_rounded(weight) && weight.type() != ElementType::bf16)
+      elements += weight.in_dim() * weight.panels() * kPanelOutputs;
+  }
+  if (!rounds) return {};
+  RoundedSides sides{.input = rounded_rows(input.data(), input.stride(0), tokens, input.extent(1), room_of_input)};
+  if (token_blocks(tokens) == 1 || elements > kMostRounded) return sides;  // each panel is used once, or too large
+  std::uint16_t* to = at_least(room_of_panels, elements);
+  places.clear();
+  roundings.clear();
+  for (int i = 0; i < count; ++i) {
+    const Matrix& weight = weight_of(i);
+    for (int panel = 0; panel < weight.panels(); ++panel) {
+      const bool is_stored = !is_rounded(weight) || weight.type() == ElementType::bf16;
+      places.push_back(is_stored ? nullptr : to);
+      if (is_stored) continue;
+      roundings.push_back({&weight, panel, to});
+      to += weight.in_dim() * weight.panel_stride(panel);
+    }
+  }
+  const Rounding* const all = roundings.data();  // of this thread, whichever thread runs a task
+  parallel_for(static_cast<int>(roundings.size()),
+               [all](int index, WorkerSlot) { round_panel(*all[index].weight, all[index].panel, all[index].to); });
+  sides.panels = places.data();
+  return sides;
+}
+
+// Rows first .. of the input times a panel, both rounded to bf16; `number`: of the panel among all of the call.
+void bf16_panel_product(TensorView<const float, 2> input, std::int64_t first, std::int64_t tokens,
+                        const RoundedSides& sides, const Matrix& weight, int panel, int number, float* out,
+                        std::int64_t out_stride) {
   thread_local std::vector<std::uint16_t> room_of_input, room_of_panel;
   const std::int64_t in_dim = weight.in_dim(), stride = weight.panel_stride(panel);
-  std::uint16_t* rows = at_least(room_of_input, tokens * in_dim);
-  for (std::int64_t token = 0; token < tokens; ++token)
-    vec::narrow_to_bf16({input + token * input_stride, static_cast<std::size_t>(in_dim)}, rows + token * in_dim);
+  const std::uint16_t* rows = sides.input + first * in_dim;
+  if (sides.input == nullptr) {
+    std::uint16_t* own = at_least(room_of_input, tokens * in_dim);
+    for (std::int64_t token = 0; token < tokens; ++token)
+      vec::narrow_to_bf16(input.row(first + token), own + token * in_dim);
+    rows = own;
+  }
   const auto* values = reinterpret_cast<const std::uint16_t*>(weight.panel(panel));
   if (weight.type() != ElementType::bf16) {
-    std::uint16_t* narrow = at_least(room_of_panel, in_dim * stride);
-    vec::narrow_to_bf16({f32_panel(weight, panel), static_cast<std::size_t>(in_dim * stride)}, narrow);
-    values = narrow;
+    values = sides.panels == nullptr ? nullptr : sides.panels[number];
+    if (values == nullptr) {
+      std::uint16_t* own = at_least(room_of_panel, in_dim * stride);
+      round_panel(weight, panel, own);
+      values = own;
+    }
   }
   onednn_bf16_product({.a = rows,
                        .a_row = in_dim,
@@ -82,9 +140,9 @@ void bf16_panel_product(const float* input, std::int64_t input_stride, std::int6
                        .is_kept = true});
 }
 
-// One panel of outputs for the tokens of one block.
-void panel_product(TensorView<const float, 2> input, const Matrix& weight, int panel, int block,
-                   std::span<const float> bias, float* out, std::int64_t out_stride) {
+// One panel of outputs for the tokens of one block; `number`: of the panel among all of the call.
+void panel_product(TensorView<const float, 2> input, const RoundedSides& sides, const Matrix& weight, int panel,
+                   int number, int block, std::span<const float> bias, float* out, std::int64_t out_stride) {
   const std::int64_t first = static_cast<std::int64_t>(block) * kBlockTokens;
   const bool streams = input.extent(0) <= kStreamTokens;
   const std::int64_t tokens = streams ? input.extent(0) : std::min<std::int64_t>(kBlockTokens, input.extent(0) - first);
@@ -102,7 +160,7 @@ void panel_product(TensorView<const float, 2> input, const Matrix& weight, int p
                     .out_stride = out_stride,
                     .outputs = outputs});
   } else if (multiplied_in(weight, input.extent(0)) == Arithmetic::bf16) {
-    bf16_panel_product(rows, input.stride(0), tokens, weight, panel, out, out_stride);
+    bf16_panel_product(input, first, tokens, sides, weight, panel, number, out, out_stride);
   } else {
     onednn_product({.input = rows,
                     .input_stride = input.stride(0),
@@ -137,15 +195,20 @@ void project(TensorView<const float, 2> input, std::span<const Projection> proje
     panels += projection.weight.panels();
   }
   const int blocks = token_blocks(input.extent(0));
+  const RoundedSides sides =
+      rounded_sides(input, static_cast<int>(projections.size()),
+                    [&](int index) -> const Matrix& { return projections[static_cast<std::size_t>(index)].weight; });
   parallel_for(panels * blocks, [&](int index, WorkerSlot) {
     // Blocks innermost: consecutive tasks share a panel.
-    int panel = index / blocks;
+    const int number = index / blocks;
+    int panel = number;
     const int block = index % blocks;
     const Projection* projection = projections.data();
     while (panel >= projection->weight.panels()) panel -= (projection++)->weight.panels();
     float* out = projection->out.data() + static_cast<std::int64_t>(block) * kBlockTokens * projection->out.stride(0) +
                  panel * kPanelOutputs;
-    panel_product(input, projection->weight, panel, block, projection->bias, out, projection->out.stride(0));
+    panel_product(input, sides, projection->weight, panel, number, block, projection->bias, out,
+                  projection->out.stride(0));
   });
 }
 
@@ -163,6 +226,8 @@ void gated_project(TensorView<const float, 2> input, const Matrix& gate, const M
   check_bias(gate, gate_bias);
   check_bias(up, up_bias);
   const int blocks = token_blocks(input.extent(0));
+  const RoundedSides sides =
+      rounded_sides(input, 2, [&](int index) -> const Matrix& { return index == 0 ? gate : up; });
   parallel_for(gate.panels() * blocks, [&](int index, WorkerSlot) {
     const int panel = index / blocks;
     const int block = index % blocks;
@@ -170,8 +235,8 @@ void gated_project(TensorView<const float, 2> input, const Matrix& gate, const M
     const std::int64_t tokens = std::min<std::int64_t>(kBlockTokens, input.extent(0) - first);
     alignas(64) float gates[kBlockTokens * kBufferStride];  // 144 KiB of the task's stack
     float* to = out.data() + first * out.stride(0) + panel * kPanelOutputs;
-    panel_product(input, gate, panel, block, gate_bias, gates, kBufferStride);
-    panel_product(input, up, panel, block, up_bias, to, out.stride(0));
+    panel_product(input, sides, gate, panel, panel, block, gate_bias, gates, kBufferStride);
+    panel_product(input, sides, up, panel, gate.panels() + panel, block, up_bias, to, out.stride(0));
     for (std::int64_t token = 0; token < tokens; ++token)
       vec::activate_multiply(activation,
                              {to + token * out.stride(0), static_cast<std::size_t>(gate.panel_outputs(panel))},

@@ -2,7 +2,9 @@
 // against a slow one in double precision over the numbers that are held.
 #include <bit>
 #include <cmath>
+#include <deque>
 #include <random>
+#include <tuple>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -185,6 +187,31 @@ TEST(Bf16, ProductsOfManyTokensMultiplyRoundedNumbers) {
       }
     }
   }
+}
+
+// What is rounded once for all tasks of a call is what each would round.
+TEST(Bf16, SeveralProductsOfACallAreThoseOfCallsOfTheirOwn) {
+  if (!has_bf16_products()) GTEST_SKIP() << "no AVX512-BF16 and no AMX";
+  constexpr std::int64_t in = 90, tokens = 600;
+  const std::vector<float> input = random_numbers(tokens * in, 7, 1);
+  const TensorView<const float, 2> rows(input.data(), {tokens, in});
+  std::deque<Matrix> weights;
+  std::deque<std::vector<float>> together, alone;
+  std::vector<Projection> projections;
+  const auto room = [&](std::deque<std::vector<float>>& of, std::int64_t out) {
+    return TensorView<float, 2>(of.emplace_back(static_cast<std::size_t>(tokens * out)).data(), {tokens, out});
+  };
+  for (const auto& [type, out, arithmetic] :
+       {std::tuple{ElementType::f32, 200, Arithmetic::bf16}, std::tuple{ElementType::f32, 130, Arithmetic::f32},
+        std::tuple{ElementType::bf16, 300, Arithmetic::bf16}, std::tuple{ElementType::int8, 129, Arithmetic::bf16}}) {
+    Matrix& matrix = weights.emplace_back(out, in, type);
+    matrix.pack(0, random_numbers(out * in, 8 + static_cast<unsigned>(out)));
+    matrix.set_arithmetic(arithmetic);
+    projections.push_back({matrix, room(together, out)});
+    project(rows, {matrix, room(alone, out)});
+  }
+  project(rows, projections);
+  EXPECT_EQ(together, alone);
 }
 
 }  // namespace
