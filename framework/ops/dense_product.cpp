@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/at_least.h"
 #include "ops/onednn_product.h"
 #include "ops/rounded_rows.h"
 #include "ops/vector_kernels.h"

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "base/at_least.h"
 #include "ops/coded_panel.h"
 #include "ops/onednn_product.h"
 #include "ops/product_kernels.h"

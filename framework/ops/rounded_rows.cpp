@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/at_least.h"
 #include "ops/vector_kernels.h"
 #include "parallel/parallel.h"
 

@@ -14,11 +14,4 @@ inline constexpr std::int64_t kMostRounded = std::int64_t{32} << 20;
 [[nodiscard]] const std::uint16_t* rounded_rows(const float* from, std::int64_t stride, std::int64_t rows,
                                                 std::int64_t columns, std::vector<std::uint16_t>& room);
 
-/// Grows to as many elements, and stays, so that a step allocates nothing.
-template <class Element>
-[[nodiscard]] Element* at_least(std::vector<Element>& room, std::int64_t count) {
-  if (room.size() < static_cast<std::size_t>(count)) room.resize(static_cast<std::size_t>(count));
-  return room.data();
-}
-
 }  // namespace attnlab

@@ -322,12 +322,19 @@ void softcap_target(float* x, std::size_t count, float cap) {
   });
 }
 
-double log_sum_exp_target(const float* x, std::size_t count) {
+vec::ExpSum exp_sum_target(const float* x, std::size_t count) {
   const F32 d;
   const std::size_t lanes = hn::Lanes(d);
-  float largest = -std::numeric_limits<float>::infinity();
-  for (std::size_t i = 0; i < count; ++i) largest = std::max(largest, x[i]);
-  if (largest == -std::numeric_limits<float>::infinity()) return largest;  // nothing to subtract from
+  auto most = hn::Set(d, -std::numeric_limits<float>::infinity());
+  std::size_t whole = 0;
+  for (; whole + lanes <= count; whole += lanes) most = hn::Max(most, hn::LoadU(d, x + whole));
+  float largest = hn::GetLane(hn::MaxOfLanes(d, most));
+  for (std::size_t i = whole; i < count; ++i) largest = std::max(largest, x[i]);
+  std::size_t equal = 0;
+  const auto limit = hn::Set(d, largest);
+  for (std::size_t i = 0; i < whole; i += lanes) equal += hn::CountTrue(d, hn::Eq(hn::LoadU(d, x + i), limit));
+  for (std::size_t i = whole; i < count; ++i) equal += x[i] == largest ? 1 : 0;
+  if (largest == -std::numeric_limits<float>::infinity()) return {largest, 0, equal == 1};  // nothing to subtract from
   // Sums of 4096 floats are exact enough; the sums themselves are added in double.
   double sum = 0;
   for (std::size_t first = 0; first < count; first += 4096) {
@@ -339,7 +346,14 @@ double log_sum_exp_target(const float* x, std::size_t count) {
     sum += hn::GetLane(hn::SumOfLanes(d, part));
     for (; i < end; ++i) sum += std::exp(x[i] - largest);
   }
-  return largest + std::log(sum);
+  return {largest, sum, equal == 1};
+}
+
+void scaled_exp_target(float* x, std::size_t count, float offset, float factor) {
+  for_each_vector(count, [&](auto d, std::size_t i) {
+    const auto power = exp_approx(d, hn::Sub(hn::LoadU(d, x + i), hn::Set(d, offset)));
+    hn::StoreU(hn::Mul(power, hn::Set(d, factor)), d, x + i);
+  });
 }
 
 }  // namespace attnlab::HWY_NAMESPACE
@@ -358,7 +372,8 @@ HWY_EXPORT(layer_norm_backward_target);
 HWY_EXPORT(activate_backward_target);
 HWY_EXPORT(activate_multiply_backward_target);
 HWY_EXPORT(softcap_target);
-HWY_EXPORT(log_sum_exp_target);
+HWY_EXPORT(exp_sum_target);
+HWY_EXPORT(scaled_exp_target);
 
 namespace vec {
 void add(std::span<float> to, std::span<const float> from) {
@@ -402,8 +417,15 @@ void softcap(std::span<float> x, float cap) {
 void narrow_to_bf16(std::span<const float> from, std::uint16_t* to) {
   HWY_DYNAMIC_DISPATCH(narrow_to_bf16_target)(from.data(), to, from.size());
 }
+ExpSum exp_sum(std::span<const float> x) {
+  return HWY_DYNAMIC_DISPATCH(exp_sum_target)(x.data(), x.size());
+}
+void scaled_exp(std::span<float> x, float offset, float factor) {
+  HWY_DYNAMIC_DISPATCH(scaled_exp_target)(x.data(), x.size(), offset, factor);
+}
 double log_sum_exp(std::span<const float> x) {
-  return HWY_DYNAMIC_DISPATCH(log_sum_exp_target)(x.data(), x.size());
+  const ExpSum found = exp_sum(x);
+  return std::isinf(found.largest) && found.largest < 0 ? found.largest : found.largest + std::log(found.sum);
 }
 }  // namespace vec
 }  // namespace attnlab

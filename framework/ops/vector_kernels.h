@@ -38,6 +38,15 @@ ATTNLAB_API void activate_multiply_backward(Activation activation, std::span<con
 ATTNLAB_API void softcap(std::span<float> x, float cap);
 /// The nearest bf16 numbers, ties to even; NaN stays NaN.
 ATTNLAB_API void narrow_to_bf16(std::span<const float> from, std::uint16_t* to);
+/// What a softmax over x needs: NaN in x makes the sum NaN.
+struct ExpSum {
+  float largest = 0;       // of x
+  double sum = 0;          // of exp(x - largest)
+  bool is_single = false;  // one number of x alone is the largest
+};
+[[nodiscard]] ATTNLAB_API ExpSum exp_sum(std::span<const float> x);
+/// x = exp(x - offset) * factor, for x - offset <= 88
+ATTNLAB_API void scaled_exp(std::span<float> x, float offset, float factor);
 /// Natural logarithm of the sum of exp(x), in double.
 ATTNLAB_API double log_sum_exp(std::span<const float> x);
 

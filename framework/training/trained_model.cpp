@@ -7,7 +7,9 @@
 #include <attnlab/error.h>
 #include <fmt/format.h>
 
+#include "base/at_least.h"
 #include "ops/dense_product.h"
+#include "ops/vector_kernels.h"
 #include "parallel/parallel.h"
 
 namespace attnlab::training {
@@ -22,14 +24,11 @@ struct RowLoss {
   bool is_correct = false;
 };
 RowLoss row_loss(std::span<float> logits, model::TokenId target, float weight, bool with_gradients) {
-  const float largest = *std::ranges::max_element(logits);
-  double sum = 0;
-  for (const float logit : logits) sum += std::exp(logit - largest);
-  const RowLoss loss{std::log(sum) - (static_cast<double>(logits[target]) - largest),
-                     logits[target] == largest && std::ranges::count(logits, largest) == 1};
+  const vec::ExpSum found = vec::exp_sum(logits);
+  const RowLoss loss{std::log(found.sum) - (static_cast<double>(logits[target]) - found.largest),
+                     logits[target] == found.largest && found.is_single};
   if (with_gradients) {
-    const auto factor = static_cast<float>(weight / sum);
-    for (float& logit : logits) logit = std::exp(logit - largest) * factor;
+    vec::scaled_exp(logits, found.largest, static_cast<float>(weight / found.sum));
     logits[target] -= weight;
   }
   return loss;
@@ -161,17 +160,18 @@ BatchLoss TrainedModel::head(TensorView<const float, 2> hidden, const Targets& t
   BatchLoss all{.predicted = std::ssize(asked)};
   const std::int64_t most = std::max<std::int64_t>(1, kLogits / vocab);
   const TrainedMatrix matrix = parameters_.matrix(decoder_.head());
-  std::vector<float> rows(static_cast<std::size_t>(std::min(most, std::ssize(asked)) * width)), of_rows(rows.size());
-  std::vector<float> logits(static_cast<std::size_t>(std::min(most, std::ssize(asked)) * vocab));
+  const std::int64_t at_once = std::min(most, std::ssize(asked));
+  float* const rows = at_least(head_.rows, at_once * width);
+  float* const of_rows = at_least(head_.of_rows, at_once * width);
+  float* const logits = at_least(head_.logits, at_once * vocab);
   for (std::int64_t first = 0; first < std::ssize(asked); first += most) {
     const std::int64_t count = std::min(most, std::ssize(asked) - first);
-    for (std::int64_t i = 0; i < count; ++i)
-      std::copy_n(hidden.row(asked[first + i]).data(), width, rows.begin() + i * width);
-    decoder_.logits({rows.data(), {count, width}}, {logits.data(), {count, vocab}});
+    for (std::int64_t i = 0; i < count; ++i) std::copy_n(hidden.row(asked[first + i]).data(), width, rows + i * width);
+    decoder_.logits({rows, {count, width}}, {logits, {count, vocab}});
     std::vector<RowLoss> losses(static_cast<std::size_t>(count));
     parallel_for(static_cast<int>((count + kRowsOfTask - 1) / kRowsOfTask), [&](int task, WorkerSlot) {
       for (std::int64_t i = task * kRowsOfTask; i < std::min((task + 1) * kRowsOfTask, count); ++i)
-        losses[i] = row_loss(std::span(logits).subspan(i * vocab, vocab), targets.tokens[asked[first + i]],
+        losses[i] = row_loss({logits + i * vocab, static_cast<std::size_t>(vocab)}, targets.tokens[asked[first + i]],
                              static_cast<float>(weight * targets.weights[asked[first + i]]), with_gradients);
     });
     for (std::int64_t i = 0; i < count; ++i) {
@@ -181,13 +181,13 @@ BatchLoss TrainedModel::head(TensorView<const float, 2> hidden, const Targets& t
       all.correct += losses[i].is_correct ? 1 : 0;
     }
     if (!with_gradients) continue;
-    DenseProduct product{.a = logits.data(),
+    DenseProduct product{.a = logits,
                          .a_stride = vocab,
                          .a_transposed = false,
                          .b = matrix.values,
                          .b_stride = width,
                          .b_transposed = false,
-                         .out = of_rows.data(),
+                         .out = of_rows,
                          .out_stride = width,
                          .rows = count,
                          .columns = width,
@@ -198,7 +198,7 @@ BatchLoss TrainedModel::head(TensorView<const float, 2> hidden, const Targets& t
     for (std::int64_t i = 0; i < count; ++i)
       for (std::int64_t j = 0; j < width; ++j) of_hidden(asked[first + i], j) += of_rows[i * width + j];
     product.a_transposed = true;
-    product.b = rows.data();
+    product.b = rows;
     product.out = matrix.gradient;
     product.rows = vocab;
     product.depth = count;

@@ -86,6 +86,9 @@ class ATTNLAB_API TrainedModel {
   std::unique_ptr<RecordingSteps> steps_;
   double dropout_ = 0;
   std::uint64_t dropout_key_ = 0;
+  struct Head {
+    std::vector<float> rows, of_rows, logits;  // of the rows that are asked for, a part at a time
+  } head_;
   bool is_checked_ = false;
   double bytes_per_token_ = 0;  // of the last pass that was undone
 };

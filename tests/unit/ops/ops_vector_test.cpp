@@ -146,6 +146,44 @@ TEST(LogSumExp, AgreesWithItsFormulaForEveryLength) {
     }
 }
 
+TEST(Softmax, IsMadeOfTheSumAndTheScaledPowers) {
+  Stream stream(kSeed);
+  for (const int length : lengths()) {
+    std::vector<float> x = stream.normals(length + 1, 3);
+    const std::vector<float> before = x;
+    const std::vector<float> row(before.begin(), before.begin() + length);
+    const vec::ExpSum found = vec::exp_sum(row);
+    EXPECT_EQ(found.largest, *std::ranges::max_element(row));
+    EXPECT_TRUE(found.is_single);
+    vec::scaled_exp(std::span(x).first(length), found.largest, static_cast<float>(0.5 / found.sum));
+    const double whole = log_sum_exp(row);
+    for (int i = 0; i < length; ++i) {
+      const double right = 0.5 * std::exp(before[i] - whole);
+      ASSERT_NEAR(x[i], right, 20 * kRounding * right + 1e-37) << length << ", seed " << kSeed;
+    }
+    EXPECT_EQ(x[length], before[length]) << "the element after the row";
+  }
+}
+
+TEST(Softmax, KnowsWhetherOneNumberAloneIsTheLargest) {
+  for (const int length : {1, 2, 16, 17, 40})
+    for (int at = 0; at < length; ++at) {
+      std::vector<float> x(length, -1.0F);
+      x[at] = 2;
+      EXPECT_TRUE(vec::exp_sum(x).is_single) << length << " " << at;
+      x[length - 1 - at] = 2;
+      EXPECT_EQ(vec::exp_sum(x).is_single, at == length - 1 - at) << length << " " << at;
+    }
+}
+
+TEST(Softmax, OfNaNHasNoSum) {
+  for (const int at : {0, 5, 16, 18}) {
+    std::vector<float> x(19, 1.0F);
+    x[at] = std::numeric_limits<float>::quiet_NaN();
+    EXPECT_TRUE(std::isnan(vec::exp_sum(x).sum)) << at;
+  }
+}
+
 TEST(LogSumExp, OfOneElementIsTheElement) {
   for (const float x : {0.0F, 1.0F, -1e30F, 1e30F, 88.8F, -104.0F})
     EXPECT_EQ(vec::log_sum_exp(std::vector<float>{x}), x);
