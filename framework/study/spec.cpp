@@ -249,7 +249,10 @@ ExperimentSpec read_spec(const SpecDocument& document, const ComponentLookup& lo
   if (const Node* others = reader.find("compare_with"); others != nullptr && of_arms.empty() && arms != nullptr)
     spec.compare_with = find_compared(*others, spec, lookup, of_arms);
   problems.add(of_arms);
-  if (const Node* train = reader.find("train")) spec.train = *train;
+  if (const Node* train = reader.find("train")) {
+    spec.train = *train;
+    if (train->is_null()) problems.add(train->mark(), "train: is empty", "give its keys, or leave it out");
+  }
   check_trains(spec, problems);
   const Node* workloads = spec.train.is_null() ? reader.require("workloads") : reader.find("workloads");
   if (workloads != nullptr) spec.workloads = read_workloads(*workloads, document.file.parent_path(), problems);

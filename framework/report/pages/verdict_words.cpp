@@ -38,15 +38,21 @@ std::string ratio_words(const Estimate& ratio) {
   return words;
 }
 
+// "+0.4", "-0.4", and "0.0" of what is nearer to 0 than the decimals tell.
+std::string signed_words(double value, int decimals) {
+  const std::string words = fmt::format("{:+.{}f}", value, decimals);
+  return words.find_first_of("123456789") == words.npos ? words.substr(1) : words;
+}
+
 // "+0.4 % [+0.2, +0.6]"; a multiple from twice as much on.
 std::string change_words(const Estimate& ratio) {
   if (ratio.median >= 2 || ratio.median <= 0.5) return ratio_words(ratio);
   const auto percent = [](double value) { return (value - 1) * 100; };
   const int decimals = std::abs(percent(ratio.median)) < 0.95 ? 2 : 1;
-  std::string words = fmt::format("{:+.{}f} %", percent(ratio.median), decimals);
+  std::string words = signed_words(percent(ratio.median), decimals) + " %";
   if (ratio.interval && ratio.interval->is_confident())
-    words += fmt::format(" [{:+.{}f}, {:+.{}f}]", percent(ratio.interval->low), decimals, percent(ratio.interval->high),
-                         decimals);
+    words += fmt::format(" [{}, {}]", signed_words(percent(ratio.interval->low), decimals),
+                         signed_words(percent(ratio.interval->high), decimals));
   return words;
 }
 

@@ -283,6 +283,7 @@ TEST_F(TrainedStudy, RefusesWhatCannotBeTrainedBeforeAnythingRuns) {
            {with(train(), "{recall: {length: 32, pairs: 4, vocab: 64}}",
                  "{recall: {length: 32, pairs: 4, vocab: 64, examples: 4}}"),
             {"study.yaml:", "batch"}},
+           {"train:\n", {"study.yaml:", "train: is empty"}},
            {"", {"study.yaml:", "train: the experiment has none"}, "[{attention: gqa, train: {steps: 3}}]"},
            {train(), {"study.yaml:", "train: expected keys of train"}, "[{attention: gqa, train: never}]"},
            {train(), {"study.yaml:", "hidden_size"}, "[{attention: gqa, model: {hidden_size: wide}}]"},
