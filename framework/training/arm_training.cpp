@@ -14,7 +14,9 @@
 #include "base/sha256.h"
 #include "choices/plain_components.h"
 #include "machine/instructions.h"
+#include "machine/memory.h"
 #include "model/checkpoints/gguf_file.h"
+#include "report/read/format.h"
 #include "tasks/read_task.h"
 #include "training/byte_tokenizer.h"
 
@@ -56,12 +58,30 @@ const ArmTrainingInput& with_a_start(const ArmTrainingInput& input) {
   return input;
 }
 
+// Before a number is made: what comes beyond it ends without a word.
+void check_memory(const experiment::ResolvedArm& arm, const ArmTrainingInput& input) {
+  const model::Decoder decoder =
+      experiment::build_decoder(arm, input.source, input.registry,
+                                {.seed = input.seed, .allow_nonfinite = true, .check_only = true, .widen = true});
+  const double parameters = static_cast<double>(decoder.weight_bytes()) / sizeof(float);
+  const double needed = parameters * TrainedModel::kBytesOfParameter;
+  const auto there = static_cast<double>(experiment::memory_limit_bytes());
+  if (needed <= there) return;
+  throw Error(input.choice.where.text(),
+              fmt::format("train: weights, gradients and averages take {} of memory, and there are {}",
+                          report::format_bytes(needed), report::format_bytes(there)),
+              "train a smaller model");
+}
+
 experiment::ResolvedArm resolve(const ArmTrainingInput& input) {
   if (input.choice.precision == Arithmetic::bf16 && !experiment::multiplies_bf16())
     throw Error(input.choice.where.text(), fmt::format("precision: {}", experiment::kNoBf16), "train in f32");
   const experiment::Arm arm = without_cache(input.arm, input.registry);
   experiment::ResolvedArm resolved = experiment::resolve_arm(arm, input.source.config(), input.registry);
-  if (resolved.conflicts.empty()) return resolved;
+  if (resolved.conflicts.empty()) {
+    check_memory(resolved, input);
+    return resolved;
+  }
   std::vector<Problem> problems;
   for (const std::string& conflict : resolved.conflicts) problems.push_back({arm.where.text(), conflict, ""});
   throw Error(std::move(problems));

@@ -134,13 +134,12 @@ BatchLoss TrainedModel::run_part(std::span<const TrainingSequence> part, double 
 }
 
 double TrainedModel::bytes(std::int64_t batch, std::int64_t length) const {
-  constexpr double kOfParameter = 5 * sizeof(float);  // master, packed copy, gradient, two averages
   double parameters = 0;
   for (const TrainedParameter& parameter : parameters_.all())
     parameters += static_cast<double>(parameter.values.size());
   // Parts are filled up with what a mixture has of shorter sequences.
   const std::int64_t tokens = std::max(length, std::min(kTokens, batch * length));
-  return parameters * kOfParameter + static_cast<double>(tokens) * bytes_per_token_;
+  return parameters * kBytesOfParameter + static_cast<double>(tokens) * bytes_per_token_;
 }
 
 void TrainedModel::check_reached() const {

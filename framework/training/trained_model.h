@@ -53,6 +53,8 @@ class ATTNLAB_API TrainedModel {
   /// The loss alone.
   BatchLoss evaluate(std::span<const TrainingSequence> batch);
 
+  /// Master, packed copy, gradient, and two averages of the optimiser.
+  static constexpr double kBytesOfParameter = 5 * sizeof(float);
   /// Bytes that training with such batches takes: parameters with their gradients, packed copies and the optimiser's
   /// averages, and the buffers of the largest part of a batch. Those are estimated from the last pass.
   [[nodiscard]] double bytes(std::int64_t batch, std::int64_t length) const;

@@ -171,5 +171,18 @@ TEST(Train, RefusesWhatCannotBeTrained) {
   expect_refused(sandbox, {"train", "search.yaml", "-o", "out"}, {"search.yaml:", "a part of an experiment"});
 }
 
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // which take an address space of their own
+TEST(Train, IsRefusedWhereTheMemoryDoesNotReach) {
+  const Sandbox sandbox;
+  sandbox.write("model.yaml",
+                "hidden_size: 2048\nnum_hidden_layers: 8\nintermediate_size: 8192\nnum_attention_heads: 16\n"
+                "vocab_size: 64\n");  // 2 GiB of weights
+  sandbox.write("train.yaml", file("steps: 10"));
+  expect_refused(sandbox, {"train", "train.yaml", "-o", "out"},
+                 {"train.yaml:", "weights, gradients and averages take 10", "of memory, and there are 6.00 GiB"},
+                 {.address_space = std::size_t{6} << 30});
+}
+#endif
+
 }  // namespace
 }  // namespace attnlab::program_test
