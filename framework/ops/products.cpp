@@ -110,8 +110,10 @@ void bf16_panel_product(TensorView<const float, 2> input, std::int64_t first, st
                         std::int64_t out_stride) {
   thread_local std::vector<std::uint16_t> room_of_input, room_of_panel;
   const std::int64_t in_dim = weight.in_dim(), stride = weight.panel_stride(panel);
-  const std::uint16_t* rows = sides.input + first * in_dim;
-  if (sides.input == nullptr) {
+  const std::uint16_t* rows = nullptr;
+  if (sides.input != nullptr) {
+    rows = sides.input + first * in_dim;
+  } else {
     std::uint16_t* own = at_least(room_of_input, tokens * in_dim);
     for (std::int64_t token = 0; token < tokens; ++token)
       vec::narrow_to_bf16(input.row(first + token), own + token * in_dim);
