@@ -128,7 +128,7 @@ TEST_F(TrainedStudy, RefusesArmsWhoseModelDoesNotFitTheTask) {
 }
 
 TEST_F(TrainedStudy, TrainsAnewWhereTheKeptStateIsDamaged) {
-  Experiment experiment = study(train("  optimiser: {adamw: {lr: 3.0e-3}}\n", "steps: 1500"));
+  Experiment experiment = study(train("  optimiser: {adamw: {lr: 3.0e-3}}\n", "steps: 6000"));
   experiment.arms = "[{attention: gqa}]";
   sandbox_.write("study.yaml", experiment.yaml());
   {
@@ -137,11 +137,11 @@ TEST_F(TrainedStudy, TrainsAnewWhereTheKeptStateIsDamaged) {
   }
   if (const fs::path state = kept_state("out"); !state.empty()) fs::resize_file(state, 100);
   expect_well(sandbox_.run({"run", "study.yaml", "-o", "out", "--resume"}));
-  EXPECT_EQ(std::stod(value_of(summary_of(sandbox_ / "out"), "gqa/rope/full", "train", "train_steps")), 1500);
+  EXPECT_EQ(std::stod(value_of(summary_of(sandbox_ / "out"), "gqa/rope/full", "train", "train_steps")), 6000);
 }
 
 TEST_F(TrainedStudy, EndsAtOnceWhereItIsInterruptedAndGoesOnWithTheSameBits) {
-  Experiment experiment = study(train("  optimiser: {adamw: {lr: 3.0e-3}}\n", "steps: 2500"));
+  Experiment experiment = study(train("  optimiser: {adamw: {lr: 3.0e-3}}\n", "steps: 6000"));
   experiment.arms = "[{attention: gqa}]";
   run(experiment);
   Background interrupted(sandbox_, {"run", "study.yaml", "-o", "interrupted"});
