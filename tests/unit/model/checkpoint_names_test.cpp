@@ -72,7 +72,7 @@ TEST(CheckpointFiles, OtherFormatsAreNamed) {
 const std::string kQuery = "model.layers.0.self_attn.q_proj.weight";
 
 TEST(MissingTensor, IsSaidToBeQuantised) {
-  for (const std::string part : {"qweight", "scales", "qzeros"}) {
+  for (const std::string part : {"qweight", "scales", "qzeros", "weight_blocks", "weight_scales", "weight_scale_inv"}) {
     const std::string stored = "model.layers.0.self_attn.q_proj." + part;
     expect_mentions(what_is_there(kQuery, {"model.embed_tokens.weight", stored}), {stored, "is quantised"});
   }
