@@ -166,14 +166,16 @@ void WeightStore::read_rows(const Stored& stored, std::int64_t first, std::span<
     read_f32(*stored.tensor, element, rows);
   } else if (stored.held != nullptr) {
     std::copy_n(stored.held->values.begin() + element, rows.size(), rows.begin());
-  } else if (stored.name.find("norm") != std::string::npos) {
-    std::fill(rows.begin(), rows.end(), stored.name.ends_with(".bias") ? 0.0F : 1.0F);
   } else {
     draw_rows(stored, first, rows);
   }
 }
 
 void WeightStore::draw_rows(const Stored& stored, std::int64_t first, std::span<float> rows) const {
+  if (stored.name.find("norm") != std::string::npos) {  // begins by changing nothing
+    std::ranges::fill(rows, stored.name.ends_with(".bias") ? 0.0F : 1.0F);
+    return;
+  }
   const bool is_of_attention = stored.name.find(".self_attn.") != std::string::npos;
   const double range = is_of_attention ? config_.attention_initializer_range.value_or(config_.initializer_range)
                                        : config_.initializer_range;

@@ -53,6 +53,27 @@ TEST_F(HeadPoolingTest, TheMeanIsOfEveryHeadOfAGroup) {
     }
 }
 
+// OLMo 2 has one norm over the keys of all heads, which is as wide as they are.
+TEST(PooledNorms, FollowTheirHeadsAndAreOnesWhereTheyAreNew) {
+  const std::filesystem::path folder = std::filesystem::path(ATTNLAB_TEST_DATA_DIR) / "fixtures/architectures/olmo2";
+  const ModelConfig config = read_config_json(folder);
+  const std::int64_t width = config.head_dim;
+  ASSERT_GT(config.kv_heads, 1);
+  const auto norm = [&](int heads, HeadPooling pooling) {
+    WeightStore weights(Checkpoint::open(folder), config, false, 7);
+    const std::vector<std::int64_t> shape{heads * width};
+    return weights.values("model.layers.0.self_attn.k_norm.weight", shape, {heads, pooling});
+  };
+  const std::vector<float> stored = norm(config.kv_heads, HeadPooling::mean), mean = norm(1, HeadPooling::mean);
+  for (std::int64_t i = 0; i < width; ++i) {
+    double sum = 0;
+    for (int head = 0; head < config.kv_heads; ++head) sum += stored[head * width + i];
+    EXPECT_FLOAT_EQ(mean[i], static_cast<float>(sum / config.kv_heads)) << i;
+  }
+  EXPECT_EQ(norm(1, HeadPooling::first), std::vector<float>(stored.begin(), stored.begin() + width));
+  EXPECT_EQ(norm(1, HeadPooling::random), std::vector<float>(static_cast<std::size_t>(width), 1.0F));
+}
+
 TEST_F(HeadPoolingTest, TheFirstHeadOfEveryGroupStays) {
   const std::vector<float> stored = keys(kStored, HeadPooling::first);
   const std::vector<float> pooled = keys(2, HeadPooling::first);
