@@ -16,9 +16,9 @@ class LayerKernel final : public Kernel {
       : layer_(registry, entry.parts, entry.size(), kSeed),
         has_projections_(entry.subject == Subject::attention),
         is_of_cache_(entry.subject == Subject::cache),
-        decodes_(entry.decodes),
+        decodes_(entry.decodes()),
         context_(entry.context),
-        tokens_(entry.decodes ? 1 : std::min(entry.context, experiment::kPrefillChunk)) {
+        tokens_(entry.decodes() ? 1 : std::min(entry.context, experiment::kPrefillChunk)) {
     reset();
     // The first step takes memory and wakes threads; in it is counted what every step of this length executes.
     first_ = last_ = count();

@@ -25,7 +25,7 @@ class PositionKernel final : public Kernel {
             registry.traits(registry.get(Kind::position, entry.id, entry.id), entry.parts.position.options)
                 .provides.has(Feature::embedded_positions)),
         context_(entry.context),
-        tokens_(entry.decodes ? 1 : std::min(entry.context, experiment::kPrefillChunk)),
+        tokens_(entry.decodes() ? 1 : std::min(entry.context, experiment::kPrefillChunk)),
         key_positions_(entry.context),
         embeddings_(random("embeddings", layer_.size().hidden_dim)),
         queries_(random("queries", query_width())),

@@ -35,7 +35,7 @@ struct Name {
 
 std::optional<Name> parse(const std::string& text) {
   static const std::regex pattern(
-      R"((attention|position|cache|storage)/(.+)/head_dim:(\d+)/context:(\d+)/(prefill|decode)(/real_time)?)");
+      R"((attention|position|cache|storage|core)/(.+)/head_dim:(\d+)/context:(\d+)/(prefill|decode|backward)(/real_time)?)");
   std::smatch found;
   if (!std::regex_match(text, found, pattern)) return std::nullopt;
   return Name{found[1], found[2], found[3], found[4], found[5]};
@@ -53,6 +53,11 @@ std::string plain_name() {
 // The arm that a benchmark measures: the plain one where the component is the plain one of its kind.
 report::ArmLayout arm_of(const Name& name, const std::vector<std::string>& ambiguous) {
   report::ArmLayout arm{.name = name.id, .attention = kPlain[0], .position = kPlain[1], .cache = kPlain[2]};
+  arm.tags = {name.subject};
+  if (name.subject == subject_name(Subject::core)) {
+    arm = {.name = "core " + name.id, .attention = name.id, .position = "-", .cache = "-", .tags = arm.tags};
+    return arm;
+  }
   constexpr const char* subjects[] = {"attention", "position", "cache", "storage"};
   const auto subject = std::ranges::find(subjects, name.subject) - std::begin(subjects);
   if (name.id == kPlain[subject])
@@ -63,7 +68,6 @@ report::ArmLayout arm_of(const Name& name, const std::vector<std::string>& ambig
   if (subject == 1) arm.position = name.id;
   if (subject == 2) arm.cache = name.id;
   if (subject == 3 && name.id != kPlain[3]) arm.cache = fmt::format("{} ({})", kPlain[2], name.id);
-  arm.tags = {name.subject};
   return arm;
 }
 
@@ -219,8 +223,9 @@ void write_study(const json& benchmarks, const experiment::Environment& environm
   std::ranges::sort(layout.arms, {},
                     [](const report::ArmLayout& arm) { return std::pair(arm.tags.front(), arm.name); });
   std::ranges::sort(layout.cases, {}, [](const report::CaseLayout& entry) {
-    const bool decodes = entry.case_name.ends_with("decode");
-    return std::tuple(entry.workload, decodes, entry.numbers.at("head_dim"), entry.numbers.at("context"));
+    const std::string_view pass = std::string_view(entry.case_name).substr(entry.case_name.rfind(' ') + 1);
+    const auto place = pass == pass_name(Pass::prefill) ? 0 : pass == pass_name(Pass::decode) ? 1 : 2;
+    return std::tuple(entry.workload, place, entry.numbers.at("head_dim"), entry.numbers.at("context"));
   });
   const auto plain = std::ranges::find(layout.arms, plain_name(), &report::ArmLayout::name);
   if (plain != layout.arms.end()) std::rotate(layout.arms.begin(), plain, plain + 1);

@@ -21,6 +21,7 @@ constexpr int kHiddenDim = 768;
 constexpr int kHeadsOfGroup = 3;  // query heads of a kv head, for variants that share them
 constexpr int kHeadDims[] = {64, 128};
 constexpr int kContexts[] = {512, 2048, 8192, 32768};
+constexpr int kPrompts[] = {1024, 2048, 8192};  // that the core is given whole
 
 struct NamedStorage {
   std::string name;
@@ -99,29 +100,45 @@ void add(Suite& suite, const Registry& registry, Subject subject, const std::str
         continue;
       }
       for (const int context : kContexts)
-        for (const bool decodes : {false, true})
+        for (const Pass pass : {Pass::prefill, Pass::decode})
           suite.entries.push_back({.subject = subject,
                                    .id = id,
                                    .head_dim = head_dim,
                                    .context = context,
-                                   .decodes = decodes,
-                                   .parts = parts[decodes ? 1 : 0]});
+                                   .pass = pass,
+                                   .parts = parts[pass == Pass::decode ? 1 : 0]});
     } catch (const Error& error) {  // options that a plugin's own check refuses
       leave_out(error.what());
     }
   }
 }
 
+void add_core(Suite& suite) {
+  for (const int head_dim : kHeadDims)
+    for (const int context : kPrompts)
+      for (const Pass pass : {Pass::prefill, Pass::backward})
+        suite.entries.push_back({.subject = Subject::core,
+                                 .id = "softmax",
+                                 .head_dim = head_dim,
+                                 .context = context,
+                                 .pass = pass,
+                                 .parts = {}});
+}
+
 }  // namespace
 
 std::string_view subject_name(Subject subject) {
-  constexpr std::string_view names[] = {"attention", "position", "cache", "storage"};
+  constexpr std::string_view names[] = {"attention", "position", "cache", "storage", "core"};
   return names[static_cast<int>(subject)];
 }
 
+std::string_view pass_name(Pass pass) {
+  constexpr std::string_view names[] = {"prefill", "decode", "backward"};
+  return names[static_cast<int>(pass)];
+}
+
 std::string Entry::name() const {
-  return fmt::format("{}/{}/head_dim:{}/context:{}/{}", subject_name(subject), id, head_dim, context,
-                     decodes ? "decode" : "prefill");
+  return fmt::format("{}/{}/head_dim:{}/context:{}/{}", subject_name(subject), id, head_dim, context, pass_name(pass));
 }
 
 experiment::LayerSize Entry::size() const {
@@ -140,6 +157,7 @@ Suite make_suite(const Registry& registry) {
   if (registry.find(Kind::cache, kPlain[2]) != nullptr)
     for (const NamedStorage& storage : named_storages(registry))
       add(suite, registry, Subject::storage, storage.name, storage.choice);
+  add_core(suite);
   return suite;
 }
 

@@ -1,5 +1,5 @@
-// The list of benchmarks: every loaded plugin of every kind, and every storage, over head widths, contexts and
-// phases. Not here: how one of them is run (kernel), and the command line (bench).
+// The list of benchmarks: every loaded plugin of every kind, every storage, and the attention core without any of them,
+// over head widths, contexts and passes. Not here: how one of them is run (kernel), and the command line (bench).
 #pragma once
 
 #include <string>
@@ -12,7 +12,7 @@
 namespace attnlab::bench {
 
 /// What varies; the rest of the layer is the plain arm.
-enum class Subject : std::uint8_t { attention, position, cache, storage };
+enum class Subject : std::uint8_t { attention, position, cache, storage, core };
 [[nodiscard]] std::string_view subject_name(Subject subject);
 
 /// The arm that everything is compared with: its attention, position, cache and storage.
@@ -26,15 +26,21 @@ inline constexpr int kBudgetRows = 256;
 /// says.
 inline constexpr int kGrowingSteps = 64;
 
+/// prefill: the last chunk of a prompt, of the core a whole one. decode: one new token. backward: of the core alone,
+/// from gradients of a prompt's outputs to those of its queries, keys and values.
+enum class Pass : std::uint8_t { prefill, decode, backward };
+[[nodiscard]] std::string_view pass_name(Pass pass);
+
 struct Entry {
   Subject subject;
-  std::string id;  // of the plugin or storage that is measured
+  std::string id;  // of the plugin or storage that is measured; "softmax" of the core
   int head_dim = 64;
-  int context = 512;     // rows that the last query sees
-  bool decodes = false;  // one new token; else the last chunk of a prompt
-  experiment::Composition parts;
+  int context = 512;  // rows that the last query sees
+  Pass pass = Pass::prefill;
+  experiment::Composition parts;  // none where the core is measured
 
   /// "cache/h2o/head_dim:64/context:8192/decode".
+  [[nodiscard]] bool decodes() const noexcept { return pass == Pass::decode; }
   [[nodiscard]] std::string name() const;
   [[nodiscard]] experiment::LayerSize size() const;
 };

@@ -221,6 +221,10 @@ void Attend::run_task(const Task& task) {
   thread_local Scratch scratch;
   const Scratch::Scope scope(scratch);
   QueryBlock block(args_, task.range, scratch, reads(task));
+  const std::int64_t first_token = args_.chunk.first(task.range.sequence) + task.range.first;
+  for (int query = 0; query < task.range.count; ++query)  // written at the end
+    fetch_rows(&out_(first_token + query, std::int64_t{task.range.kv_head} * group_, 0), out_.stride(1), group_,
+               shape_.value_dim);
   for (int index = task.first_tile; index < task.first_tile + task.tiles; ++index) {
     if (!block.is_read(index)) continue;
     const KvTile tile = block.tile(index);

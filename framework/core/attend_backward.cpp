@@ -59,8 +59,12 @@ class HeadBackward {
   void run() {
     const int block = std::max(1, kBlockRows / group_);
     const int queries = args_.chunk.tokens_of(sequence_);
-    for (int first = 0; first < queries; first += block)
-      undo_block({sequence_, kv_head_, first, std::min(block, queries - first)});
+    fetch_block(0, std::min(block, queries));
+    for (int first = 0; first < queries; first += block) {
+      const int end = std::min(first + block, queries);
+      fetch_block(end, std::min(end + block, queries));  // of the next one, while this one is computed
+      undo_block({sequence_, kv_head_, first, end - first});
+    }
     for (int index = 0; index < tiles_; ++index) give_tile(index);
   }
 
@@ -90,6 +94,18 @@ class HeadBackward {
   }
   [[nodiscard]] RotateArgs key_places(std::span<const Position> positions) const {
     return {positions, args_.chunk.lengths[sequence_], RotateSide::key};
+  }
+
+  // What a block reads and writes lies apart, head by head of each token.
+  void fetch_block(int first, int end) const {
+    for (int query = first; query < end; ++query) {
+      const std::int64_t token = first_token_ + query;
+      const std::int64_t head = std::int64_t{kv_head_} * group_;
+      fetch_rows(&args_.queries(token, head, 0), args_.queries.stride(1), group_, shape_.key_dim);
+      fetch_rows(&out_(token, head, 0), out_.stride(1), group_, shape_.value_dim);
+      fetch_rows(&gradients_.out(token, head, 0), gradients_.out.stride(1), group_, shape_.value_dim);
+      fetch_rows(&gradients_.queries(token, head, 0), gradients_.queries.stride(1), group_, shape_.key_dim);
+    }
   }
 
   void undo_block(const QueryRange& range) {
@@ -153,7 +169,7 @@ class HeadBackward {
 
   void undo_tile(QueryBlock& block, const KvTile& tile, int index, const TileScores& scored, const BlockRooms& rooms,
                  const std::vector<std::vector<float>>& before) {
-    const int rows = tile.rows();
+    const int rows = scored.columns;
     const int first = scored.first_row;
     float* const weights = rooms.weights;
     float* const of_scores = rooms.of_scores;
@@ -178,11 +194,13 @@ class HeadBackward {
       args_.weighting->weigh(weighed, block.seen(scored));
       args_.weighting->backward(seen, block.seen(scored), by_member);
     } else {
-      for (int row = 0; row < scored.rows; ++row) {
-        const std::int64_t at = std::int64_t{row} * kTileRows;
-        softmax_weights(scored.scores + at, rows, rooms.log_sums[first + row], weights + at);
-        softmax_backward(weights + at, rows, rooms.means[first + row], of_scores + at);
-      }
+      softmax_backward({.scores = scored.scores,
+                        .rows = scored.rows,
+                        .columns = rows,
+                        .log_sums = &rooms.log_sums[first],
+                        .means = &rooms.means[first],
+                        .weights = weights,
+                        .gradients = of_scores});
     }
     add_to_rows(weights, scored.rows, rows, of_out, value_width_, shape_.value_dim,
                 of_values_ + std::int64_t{index} * kTileRows * value_width_);

@@ -74,7 +74,7 @@ void AttendMass::keep(int index, int tile, const KvTile& rows, const TileScores&
   block.rows_of[tile] = rows.rows();
   if (!block.keeps) return;
   for (int row = 0; row < scored.rows; ++row)
-    std::copy_n(scored.scores + static_cast<std::int64_t>(row) * kTileRows, rows.rows(),
+    std::copy_n(scored.scores + static_cast<std::int64_t>(row) * kTileRows, scored.columns,
                 block.scores + (static_cast<std::int64_t>(scored.first_row + row) * block.tiles + tile) * kTileRows);
 }
 
@@ -111,7 +111,7 @@ void AttendMass::observe_again(const Block& block, QueryBlock& queries) {
     for (int row = 0; row < scored.rows; ++row) {
       const int of_block = scored.first_row + row;
       if (!counts(block, of_block / group_) || result.maximum[of_block] == kLowest) continue;
-      add_probabilities(scored.scores + static_cast<std::int64_t>(row) * kTileRows, rows.rows(),
+      add_probabilities(scored.scores + static_cast<std::int64_t>(row) * kTileRows, scored.columns,
                         result.maximum[of_block], share(block, of_block, result), block.mass + tile * kTileRows);
     }
   }

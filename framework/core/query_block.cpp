@@ -38,6 +38,7 @@ QueryBlock::QueryBlock(const AttendArgs& args, const QueryRange& range, Scratch&
   out_ = floats(rows * value_stride_);
   maximum_ = floats(rows);
   sum_ = floats(rows);
+  sums_ = floats(rows * kSoftmaxSums);
   keys_ = floats(static_cast<std::int64_t>(padded(shape_.key_dim)) * kTileRows);
   values_ = floats(static_cast<std::int64_t>(kTileRows) * value_stride_);
   row_keys_ = floats(static_cast<std::int64_t>(kTileRows) * shape_.key_dim);
@@ -52,7 +53,7 @@ QueryBlock::QueryBlock(const AttendArgs& args, const QueryRange& range, Scratch&
   capped_positions_ = {reinterpret_cast<Position*>(floats(range.count)), static_cast<std::size_t>(range.count)};
   std::fill_n(out_, rows * value_stride_, 0.0F);
   std::fill_n(maximum_, rows, kLowest);
-  std::fill_n(sum_, rows, 0.0F);
+  std::fill_n(sums_, rows * kSoftmaxSums, 0.0F);
   pack(positions_, packed_);
   if (args.weighting != nullptr) {
     static_assert(sizeof(int) == sizeof(float));
@@ -93,6 +94,8 @@ void QueryBlock::count_seen() {
 void QueryBlock::pack(std::span<const Position> positions, float* to) const {
   const int first_token = args_.chunk.first(range_.sequence) + range_.first;
   const int width = shape_.key_dim;
+  for (int query = 0; query < range_.count; ++query)
+    fetch_rows(&args_.queries(first_token + query, range_.kv_head * group_, 0), args_.queries.stride(1), group_, width);
   for (int query = 0; query < range_.count; ++query)
     for (int member = 0; member < group_; ++member)
       scale_copy(&args_.queries(first_token + query, range_.kv_head * group_ + member, 0), width, args_.scale,
@@ -172,22 +175,41 @@ ScoreTile QueryBlock::view(const KvTile& tile, int first, TensorView<float, 3> s
   const float* packed = (is_capped ? capped_ : packed_) + static_cast<std::int64_t>(first) * group_ * shape_.key_dim;
   return {.scores = scores,
           .query_positions = positions.subspan(first, queries),
-          .key_positions = tile.positions,
+          .key_positions = tile.positions.first(static_cast<std::size_t>(scores.extent(2))),
           .first_head = range_.kv_head * group_,
           .sequence = range_.sequence,
           .first_token = first_token_ + first,
-          .key_marks = tile.marks,
+          .key_marks = tile.marks.slice(0, scores.extent(2)),
           .queries = {packed, {queries, group_, shape_.key_dim}}};
 }
 
-TensorView<float, 3> QueryBlock::by_member(const TileScores& scored, int rows) const {
-  return {scored.scores, {group_, scored.rows / group_, rows}, {kTileRows, group_ * kTileRows, 1}};
+TensorView<float, 3> QueryBlock::by_member(const TileScores& scored) const {
+  return {scored.scores, {group_, scored.rows / group_, scored.columns}, {kTileRows, group_ * kTileRows, 1}};
 }
 
-TileScores QueryBlock::product(const KvTile& tile, int first, int queries) {
-  const int rows = tile.rows();
+BlockResult QueryBlock::result() const {
+  if (args_.weighting == nullptr) add_up(sums_, rows_, sum_);
+  return {out_, value_stride_, maximum_, sum_};
+}
+
+int QueryBlock::seen_columns(const KvTile& tile, int first, int queries) const {
+  constexpr int step = 16;
+  int columns = tile.rows();
+  MaskPlace where = place(tile, first, queries);
+  while (columns > step) {
+    const int before = (columns - 1) / step * step;
+    const auto [lowest, highest] = std::ranges::minmax(tile.positions.subspan(before, columns - before));
+    where.keys = {lowest, highest};
+    if (args_.mask.cover(where) != MaskRule::Cover::none) break;
+    columns = before;
+  }
+  return columns;
+}
+
+TileScores QueryBlock::product(const KvTile& tile, int first, int queries, int columns) {
+  const int rows = columns;
   const float* packed = tile.query_cap != kNoCap ? capped_ : packed_;
-  TileScores scored{.first_row = first * group_, .rows = queries * group_};
+  TileScores scored{.first_row = first * group_, .rows = queries * group_, .columns = columns};
   scored.scores = scores_ + static_cast<std::int64_t>(scored.first_row) * kTileRows;
   TileProduct product{.a = packed + static_cast<std::int64_t>(scored.first_row) * shape_.key_dim,
                       .a_stride = shape_.key_dim,
@@ -233,10 +255,11 @@ TileScores QueryBlock::score(int index, const KvTile& tile, const BeforeHook* be
   };
   const int first = first_step * kMaskQueries;
   const int end = std::min(end_step * kMaskQueries, range_.count);
-  const TileScores scored = product(tile, first, end - first);
   const bool masks = is_partial(seen), hides = is_partial(allowed);
+  const TileScores scored =
+      product(tile, first, end - first, masks ? seen_columns(tile, first, end - first) : tile.rows());
   if (masks || hides || !args_.hooks.empty()) {
-    ScoreTile edited = view(tile, first, by_member(scored, tile.rows()));
+    ScoreTile edited = view(tile, first, by_member(scored));
     for (std::size_t hook = 0; hook < args_.hooks.size(); ++hook) {
       if (before != nullptr) (*before)(hook, edited);
       args_.hooks[hook]->apply(edited);
@@ -271,22 +294,24 @@ void QueryBlock::edit(const KvTile& tile, TensorView<float, 3> scores, const Bef
 }
 
 void QueryBlock::add(const KvTile& tile, const TileScores& scored) {
-  const int rows = tile.rows();
+  const std::int64_t first = scored.first_row;
   if (args_.weighting != nullptr) {
     ScoreTile weighed = tile_of(tile, scored);
     args_.weighting->weigh(weighed, seen(scored));
-  }
-  const int end_row = args_.weighting != nullptr ? scored.first_row : scored.first_row + scored.rows;
-  for (int row = scored.first_row; row < end_row; ++row) {
-    const float keep =
-        softmax_step(scores_ + static_cast<std::int64_t>(row) * kTileRows, rows, maximum_[row], sum_[row]);
-    if (keep != 1.0F) scale_row(out_ + static_cast<std::int64_t>(row) * value_stride_, value_stride_, keep);
+  } else {
+    softmax_step({.scores = scored.scores,
+                  .rows = scored.rows,
+                  .columns = scored.columns,
+                  .maximum = maximum_ + first,
+                  .sums = sums_ + first * kSoftmaxSums,
+                  .out = out_ + first * value_stride_,
+                  .width = value_stride_});
   }
   add_values(tile, scored, kTileRows);
 }
 
 void QueryBlock::add_values(const KvTile& tile, const TileScores& weights, std::int64_t stride_of_weights) {
-  const int rows = tile.rows();
+  const int rows = weights.columns;
   TileProduct product{.a = weights.scores,
                       .a_stride = stride_of_weights,
                       .out = out_ + static_cast<std::int64_t>(weights.first_row) * value_stride_,

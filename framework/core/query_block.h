@@ -41,6 +41,7 @@ using TileReads = TensorView<const std::uint8_t, 3>;
 struct TileScores {
   int first_row = 0;
   int rows = 0;
+  int columns = 0;          // the first of the tile's rows, whole vectors of them; no query sees the others
   float* scores = nullptr;  // [rows, kTileRows], of the first of these rows
 };
 
@@ -51,7 +52,7 @@ class QueryBlock {
 
   [[nodiscard]] int rows() const noexcept { return rows_; }
   [[nodiscard]] std::span<const Position> positions() const noexcept { return positions_; }
-  [[nodiscard]] BlockResult result() const noexcept { return {out_, value_stride_, maximum_, sum_}; }
+  [[nodiscard]] BlockResult result() const;
   [[nodiscard]] KvTile tile(int index);
 
   /// Queries as the keys are stored, scaled. [queries, group, key_dim]
@@ -75,7 +76,7 @@ class QueryBlock {
   }
   /// As hooks see these scores; [group, queries, rows].
   [[nodiscard]] ScoreTile tile_of(const KvTile& tile, const TileScores& scored) const {
-    return view(tile, scored.first_row / group_, by_member(scored, tile.rows()));
+    return view(tile, scored.first_row / group_, by_member(scored));
   }
   /// How many rows each query of these sees, for a weighting.
   [[nodiscard]] std::span<const int> seen(const TileScores& scored) const {
@@ -84,7 +85,7 @@ class QueryBlock {
 
   // The parts of these, for what needs the scores of all tiles before there are weights (attend_rows.h).
   /// Of all queries: the product alone, before hooks and masks.
-  TileScores products(const KvTile& tile) { return product(tile, 0, range_.count); }
+  TileScores products(const KvTile& tile) { return product(tile, 0, range_.count, tile.rows()); }
   /// Whether the variant's mask hides the whole tile from all queries.
   [[nodiscard]] bool is_hidden(const KvTile& tile) const;
   /// Hooks and masks on scores of all queries, [group, queries, rows].
@@ -94,12 +95,14 @@ class QueryBlock {
 
  private:
   // Rows of query `first` and `queries` of them, of which scores are in scores_.
-  TileScores product(const KvTile& tile, int first, int queries);
+  TileScores product(const KvTile& tile, int first, int queries, int columns);
+  // How many of the tile's rows these queries may see: those behind are hidden from all of them.
+  [[nodiscard]] int seen_columns(const KvTile& tile, int first, int queries) const;
   void leave_out(int tile, const TileScores& scored) const;
   // Valid until the next call.
   [[nodiscard]] const MaskPlace& place(const KvTile& tile, int first, int queries) const;
   [[nodiscard]] ScoreTile view(const KvTile& tile, int first, TensorView<float, 3> scores) const;
-  [[nodiscard]] TensorView<float, 3> by_member(const TileScores& scored, int rows) const;
+  [[nodiscard]] TensorView<float, 3> by_member(const TileScores& scored) const;
   void count_seen();
   void pack(std::span<const Position> positions, float* to) const;
   const float* channel_major(const KvTile& tile);
@@ -124,7 +127,8 @@ class QueryBlock {
   float* scores_;        // [rows, kTileRows]
   float* out_;           // [rows, value_stride]
   float* maximum_;       // [rows]
-  float* sum_;           // [rows]
+  float* sum_;           // [rows]: of sums_
+  float* sums_;          // [rows, kSoftmaxSums]
   float* keys_;          // [key_dim, kTileRows] transposed keys
   float* values_;        // [kTileRows, value_stride] copied values
   float* row_keys_;      // [kTileRows, key_dim] keys that still have to be rotated

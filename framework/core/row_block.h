@@ -64,7 +64,7 @@ class RowBlock {
     edit(nullptr);
     weigh();
     each_tile([&](int head, const KvTile& tile, std::int64_t column) {
-      blocks_[head].add_values(tile, {0, static_cast<int>(rows()), of(head, 0) + column}, columns_);
+      blocks_[head].add_values(tile, {0, static_cast<int>(rows()), tile.rows(), of(head, 0) + column}, columns_);
     });
     for (int head = 0; head < task_.kv_heads; ++head) write(head, out);
   }

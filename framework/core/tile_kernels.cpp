@@ -10,6 +10,8 @@
 #include <hwy/foreach_target.h>  // IWYU pragma: keep
 #include <hwy/highway.h>
 
+#include <attnlab/scores.h>
+
 #include "base/exp-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -145,41 +147,83 @@ void transpose_tile_target(const float* from, std::int64_t from_stride, int rows
       std::fill_n(to + static_cast<std::int64_t>(channel) * to_stride + rows, to_stride - rows, 0.0F);
 }
 
-float softmax_step_target(float* scores, int count, float& maximum, float& sum) {
+constexpr float kLowest = -std::numeric_limits<float>::infinity();
+
+void scale_target(float* row, int count, float factor) {
   const F32 d;
   const auto lanes = static_cast<int>(hn::Lanes(d));
-  const float lowest = -std::numeric_limits<float>::infinity();
-  const int padded = (count + 15) / 16 * 16;
-  std::fill_n(scores + count, padded - count, lowest);
-  V largest = hn::Set(d, lowest);
-  for (int i = 0; i < padded; i += lanes) largest = hn::Max(largest, hn::LoadU(d, scores + i));
-  const float new_maximum = std::max(maximum, hn::GetLane(hn::MaxOfLanes(d, largest)));
-  if (new_maximum == lowest) {  // nothing of the tile is seen, and nothing was before
+  for (int i = 0; i < count; i += lanes) hn::StoreU(hn::Mul(hn::LoadU(d, row + i), hn::Set(d, factor)), d, row + i);
+}
+
+// A score exceeds the reference by more than the slack, or there is none yet. Returns whether there is one now.
+HWY_NOINLINE bool raise_reference(const SoftmaxStep& step, int row, V largest) {
+  const F32 d;
+  float* const scores = step.scores + static_cast<std::int64_t>(row) * kTileRows;
+  float* const sums = step.sums + static_cast<std::int64_t>(row) * kSoftmaxSums;
+  float& reference = step.maximum[row];
+  const float maximum = std::max(reference, hn::GetLane(hn::MaxOfLanes(d, largest)));
+  if (maximum == kLowest) {  // nothing of the tile is seen, and nothing was before
     // Or its scores are NaN, which the maximum leaves out and the output must not.
-    const bool is_nan = std::any_of(scores, scores + count, [](float score) { return std::isnan(score); });
-    std::fill_n(scores, padded, 0.0F);
-    if (is_nan) {
-      maximum = 0;
-      sum = std::numeric_limits<float>::quiet_NaN();
+    if (std::any_of(scores, scores + step.columns, [](float score) { return std::isnan(score); })) {
+      reference = 0;
+      sums[0] = std::numeric_limits<float>::quiet_NaN();
     }
-    return 1.0F;
+    std::fill_n(scores, (step.columns + 15) / 16 * 16, 0.0F);
+    return false;
   }
-  const V shift = hn::Set(d, new_maximum);
-  V weights = hn::Zero(d);
-  for (int i = 0; i < padded; i += lanes) {
-    const V weight = exp_approx(d, hn::Sub(hn::LoadU(d, scores + i), shift));
-    weights = hn::Add(weights, weight);
-    hn::StoreU(weight, d, scores + i);
+  if (reference != kLowest) {
+    const float keep = std::exp(reference - maximum);
+    scale_target(sums, kSoftmaxSums, keep);
+    scale_target(step.out + static_cast<std::int64_t>(row) * step.width, step.width, keep);
   }
-  const float added = hn::GetLane(hn::SumOfLanes(d, weights));
-  if (new_maximum == maximum) {
-    sum += added;
-    return 1.0F;
+  reference = maximum;
+  return true;
+}
+
+// `padded`: whole vectors of columns; a constant for full tiles, whose scores then stay in registers.
+HWY_INLINE void softmax_row(const SoftmaxStep& step, int row, int padded) {
+  const F32 d;
+  const auto lanes = static_cast<int>(hn::Lanes(d));
+  float* const scores = step.scores + static_cast<std::int64_t>(row) * kTileRows;
+  float* const sums = step.sums + static_cast<std::int64_t>(row) * kSoftmaxSums;
+  V largest = hn::Set(d, kLowest);
+  for (int i = 0; i < padded; i += lanes) largest = hn::Max(largest, hn::LoadU(d, scores + i));
+  const float limit = step.maximum[row] + kSoftmaxSlack;
+  if (limit == kLowest || !hn::AllFalse(d, hn::Gt(largest, hn::Set(d, limit))))
+    if (!raise_reference(step, row, largest)) return;
+  const V reference = hn::Set(d, step.maximum[row]);
+  for (int part = 0; part < kSoftmaxSums; part += lanes) {
+    V sum = hn::LoadU(d, sums + part);
+    for (int i = part; i < padded; i += kSoftmaxSums) {
+      const V weight = exp_approx(d, hn::Sub(hn::LoadU(d, scores + i), reference));
+      sum = hn::Add(sum, weight);
+      hn::StoreU(weight, d, scores + i);
+    }
+    hn::StoreU(sum, d, sums + part);
   }
-  const float keep = std::exp(maximum - new_maximum);  // 0 for the first tile, since the maximum starts at -infinity
-  sum = sum * keep + added;
-  maximum = new_maximum;
-  return keep;
+}
+
+void softmax_step_target(const SoftmaxStep& step) {
+  const int padded = (step.columns + 15) / 16 * 16;
+  if (step.columns == kTileRows) {
+    for (int row = 0; row < step.rows; ++row) softmax_row(step, row, kTileRows);
+    return;
+  }
+  for (int row = 0; row < step.rows; ++row) {
+    std::fill_n(step.scores + static_cast<std::int64_t>(row) * kTileRows + step.columns, padded - step.columns,
+                kLowest);
+    softmax_row(step, row, padded);
+  }
+}
+
+void add_up_target(const float* sums, int rows, float* to) {
+  const F32 d;
+  const auto lanes = static_cast<int>(hn::Lanes(d));
+  for (int row = 0; row < rows; ++row, sums += kSoftmaxSums) {
+    V sum = hn::LoadU(d, sums);
+    for (int part = lanes; part < kSoftmaxSums; part += lanes) sum = hn::Add(sum, hn::LoadU(d, sums + part));
+    to[row] = hn::GetLane(hn::SumOfLanes(d, sum));
+  }
 }
 
 void add_probabilities_target(const float* scores, int count, float maximum, float share, float* mass) {
@@ -192,19 +236,6 @@ void add_probabilities_target(const float* scores, int count, float maximum, flo
     hn::StoreU(hn::MulAdd(exp_approx(d, hn::Sub(hn::LoadU(d, scores + i), shift)), factor, hn::LoadU(d, mass + i)), d,
                mass + i);
   for (; i < count; ++i) mass[i] += std::exp(scores[i] - maximum) * share;
-}
-
-void softmax_weights_target(const float* scores, int count, float log_sum, float* weights) {
-  const F32 d;
-  const auto lanes = static_cast<int>(hn::Lanes(d));
-  if (log_sum == -std::numeric_limits<float>::infinity()) {
-    std::fill_n(weights, count, 0.0F);
-    return;
-  }
-  int i = 0;
-  for (; i + lanes <= count; i += lanes)
-    hn::StoreU(exp_approx(d, hn::Sub(hn::LoadU(d, scores + i), hn::Set(d, log_sum))), d, weights + i);
-  for (; i < count; ++i) weights[i] = std::exp(scores[i] - log_sum);
 }
 
 float dot_product_target(const float* a, const float* b, int count) {
@@ -228,11 +259,30 @@ HWY_INLINE void for_each_vector(int count, const Body& body) {
   for (; i < count; ++i) body(one, i);
 }
 
-void softmax_backward_target(const float* weights, int count, float mean, float* gradients) {
-  for_each_vector(count, [&](auto d, int i) {
-    const auto centred = hn::Sub(hn::LoadU(d, gradients + i), hn::Set(d, mean));
-    hn::StoreU(hn::Mul(hn::LoadU(d, weights + i), centred), d, gradients + i);
-  });
+// `columns`: a constant for full tiles.
+HWY_INLINE void softmax_backward_rows(const SoftmaxBackward& backward, int columns) {
+  for (int row = 0; row < backward.rows; ++row) {
+    const std::int64_t at = std::int64_t{row} * kTileRows;
+    const float log_sum = backward.log_sums[row];
+    if (log_sum == kLowest) {
+      std::fill_n(backward.weights + at, columns, 0.0F);
+      std::fill_n(backward.gradients + at, columns, 0.0F);
+      continue;
+    }
+    for_each_vector(columns, [&](auto d, int i) {
+      const auto weight = exp_approx(d, hn::Sub(hn::LoadU(d, backward.scores + at + i), hn::Set(d, log_sum)));
+      const auto centred = hn::Sub(hn::LoadU(d, backward.gradients + at + i), hn::Set(d, backward.means[row]));
+      hn::StoreU(weight, d, backward.weights + at + i);
+      hn::StoreU(hn::Mul(weight, centred), d, backward.gradients + at + i);
+    });
+  }
+}
+
+void softmax_backward_target(const SoftmaxBackward& backward) {
+  if (backward.columns == kTileRows)
+    softmax_backward_rows(backward, kTileRows);
+  else
+    softmax_backward_rows(backward, backward.columns);
 }
 
 void scale_copy_target(const float* from, int count, float factor, float* to) {
@@ -259,8 +309,8 @@ namespace attnlab {
 HWY_EXPORT(tile_product_target);
 HWY_EXPORT(tile_product_transposed_target);
 HWY_EXPORT(tile_product_codes_target);
-HWY_EXPORT(softmax_weights_target);
 HWY_EXPORT(softmax_backward_target);
+HWY_EXPORT(add_up_target);
 HWY_EXPORT(dot_product_target);
 HWY_EXPORT(multiply_target);
 HWY_EXPORT(transpose_tile_target);
@@ -275,11 +325,11 @@ void tile_product(const TileProduct& product) {
 void tile_product_transposed(const TileProduct& product) {
   HWY_DYNAMIC_DISPATCH(tile_product_transposed_target)(product);
 }
-void softmax_weights(const float* scores, int count, float log_sum, float* weights) {
-  HWY_DYNAMIC_DISPATCH(softmax_weights_target)(scores, count, log_sum, weights);
+void softmax_backward(const SoftmaxBackward& backward) {
+  HWY_DYNAMIC_DISPATCH(softmax_backward_target)(backward);
 }
-void softmax_backward(const float* weights, int count, float mean, float* gradients) {
-  HWY_DYNAMIC_DISPATCH(softmax_backward_target)(weights, count, mean, gradients);
+void add_up(const float* sums, int rows, float* to) {
+  HWY_DYNAMIC_DISPATCH(add_up_target)(sums, rows, to);
 }
 float dot_product(const float* a, const float* b, int count) {
   return HWY_DYNAMIC_DISPATCH(dot_product_target)(a, b, count);
@@ -293,8 +343,8 @@ void multiply(const float* factors, int count, float* to) {
 void transpose_tile(const float* from, std::int64_t from_stride, int rows, int width, float* to, int to_stride) {
   HWY_DYNAMIC_DISPATCH(transpose_tile_target)(from, from_stride, rows, width, to, to_stride);
 }
-float softmax_step(float* scores, int count, float& maximum, float& sum) {
-  return HWY_DYNAMIC_DISPATCH(softmax_step_target)(scores, count, maximum, sum);
+void softmax_step(const SoftmaxStep& step) {
+  HWY_DYNAMIC_DISPATCH(softmax_step_target)(step);
 }
 void add_probabilities(const float* scores, int count, float maximum, float share, float* mass) {
   HWY_DYNAMIC_DISPATCH(add_probabilities_target)(scores, count, maximum, share, mass);

@@ -29,17 +29,49 @@ void tile_product_codes(const TileProduct& product, const std::int8_t* codes);
 /// to [width, to_stride] = transposed from [rows, width]; columns rows .. to_stride are set to zero.
 void transpose_tile(const float* from, std::int64_t from_stride, int rows, int width, float* to, int to_stride);
 
-/// One step of the online softmax for one row of scores: replaces the scores by exp(score - maximum) and keeps the
-/// running maximum and sum. Returns what earlier output has to be multiplied by (1: nothing changed).
-/// Scores from `count` to the next multiple of 16 become zero.
-float softmax_step(float* scores, int count, float& maximum, float& sum);
+/// Partial sums of a row of the online softmax.
+inline constexpr int kSoftmaxSums = 16;
+/// The reference of a row is replaced where a score exceeds it by more: until then neither sums nor output have to be
+/// scaled, and weights are at most exp(8).
+inline constexpr float kSoftmaxSlack = 8;
 
-/// weights[i] = exp(scores[i] - log_sum), zero where a score is -infinity or the log_sum is.
-void softmax_weights(const float* scores, int count, float log_sum, float* weights);
-/// gradients[i] = weights[i] * (gradients[i] - mean): from gradients of softmax weights to those of scores.
-void softmax_backward(const float* weights, int count, float mean, float* gradients);
+/// One step of the online softmax: the scores of a row become exp(score - reference), are added to the row's sums, and
+/// where the reference changes the earlier sums and output are scaled. Scores from `columns` to the next multiple of 16
+/// become zero.
+struct SoftmaxStep {
+  float* scores;  // [rows, kTileRows]
+  int rows;
+  int columns;
+  float* maximum;  // [rows]: the reference, -infinity before anything is seen
+  float* sums;     // [rows, kSoftmaxSums]
+  float* out;      // [rows, width]
+  int width;       // whole vectors of 16
+};
+void softmax_step(const SoftmaxStep& step);
+/// to[row] = the sum of sums [rows, kSoftmaxSums].
+void add_up(const float* sums, int rows, float* to);
+
+/// From scores of rows to their softmax weights, exp(score - log_sum), zero where a score is -infinity or the log_sum
+/// is; and from gradients of the weights to those of the scores: weight * (gradient - mean).
+struct SoftmaxBackward {
+  const float* scores;  // [rows, kTileRows], as all of these
+  int rows;
+  int columns;
+  const float* log_sums;  // [rows]
+  const float* means;     // [rows]
+  float* weights;
+  float* gradients;
+};
+void softmax_backward(const SoftmaxBackward& backward);
 /// The sum of a[i] * b[i].
 [[nodiscard]] float dot_product(const float* a, const float* b, int count);
+
+/// Asks the second level of the caches for rows of `width` floats that are read or written soon.
+inline void fetch_rows(const float* first, std::int64_t stride, int rows, int width) {
+  constexpr int line = 16, to_second_level = 2;
+  for (int row = 0; row < rows; ++row)
+    for (int i = 0; i < width; i += line) __builtin_prefetch(first + row * stride + i, 0, to_second_level);
+}
 
 /// mass[i] += exp(scores[i] - maximum) * share, for i below count. Scores of what is not seen are -infinity.
 void add_probabilities(const float* scores, int count, float maximum, float share, float* mass);

@@ -65,7 +65,16 @@ TEST(Bench, ListsEveryLoadedPluginOfEveryKindWithoutRunningAnything) {
     ++kinds;
   }
   expect_all("storage/paged");
-  EXPECT_EQ(names.size(), (kinds + 1) * 16);
+  std::size_t of_core = 0;
+  for (const char* head_dim : {"64", "128"})
+    for (const char* context : {"1024", "2048", "8192"})
+      for (const char* pass : {"prefill", "backward"}) {
+        const std::string name =
+            std::string("core/softmax/head_dim:") + head_dim + "/context:" + context + "/" + pass + "/real_time";
+        EXPECT_EQ(std::ranges::count(names, name), 1) << name;
+        ++of_core;
+      }
+  EXPECT_EQ(names.size(), (kinds + 1) * 16 + of_core);
 }
 
 TEST(Bench, JsonHasTheCountersOfEveryKindOfBenchmark) {
@@ -98,6 +107,29 @@ TEST(Bench, JsonHasTheCountersOfEveryKindOfBenchmark) {
     EXPECT_EQ(has_counter(run, "GFLOP/s"), !is_position) << name;
     EXPECT_EQ(has_counter(run, "kv_bytes"), !is_position) << name;
   }
+}
+
+TEST(Bench, MeasuresTheCoreWithoutPlugins) {
+  const Sandbox sandbox;
+  const Outcome outcome =
+      sandbox.run(bench({"--benchmark_out=core.json", "--benchmark_filter=core/softmax/head_dim:64/context:1024"}));
+  ASSERT_EQ(outcome.exit_code, 0) << outcome;
+  const json found = json::parse(read_file(sandbox / "core.json"));
+  ASSERT_EQ(found.at("benchmarks").size(), 2u);
+  // Of 12 heads: two products of 64 multiply-adds for each of 1024 * 1025 / 2 pairs, and twice as many backward.
+  const double forward = 12 * 2.0 * 2 * 64 * 1024 * 1025 / 2;
+  for (const json& run : found.at("benchmarks")) {
+    const std::string name = run.at("name");
+    const double seconds = 1024 / run.at("tokens/s").get<double>();
+    const double expected = name.find("backward") == std::string::npos ? forward : 2 * forward;
+    EXPECT_NEAR(run.at("GFLOP/s").get<double>() * 1e9 * seconds, expected, 1e-3 * expected) << name;
+    EXPECT_FALSE(run.contains("kv_bytes")) << name;
+  }
+  const Outcome study = sandbox.run({"bench", "--study", "--from", "core.json", "-o", "study"});
+  ASSERT_EQ(study.exit_code, 0) << study;
+  const std::string report = read_file(sandbox / "study/report.md");
+  EXPECT_NE(report.find("core softmax"), std::string::npos) << report;
+  EXPECT_NE(report.find("head_dim:64 context:1024 backward"), std::string::npos) << report;
 }
 
 TEST(Bench, CountsTheBytesOfADecodeStepFromTheStorage) {

@@ -132,7 +132,7 @@ const std::vector<std::pair<std::string, std::set<std::string>>> kRooms{
      {"study", "workloads", "training", "tasks", "conformance", "machine", "config", "parallel", "base", "report/read",
       "report/statistics", "report/summary", "report/pages"}},
     {"bench",
-     {"assembly", "choices", "machine", "model", "registry", "core", "steps", "parallel", "base", "report/read",
+     {"assembly", "choices", "machine", "model", "registry", "core", "rows", "steps", "parallel", "base", "report/read",
       "report/pages"}},
     {"cli",
      {"bench", "runner", "study", "workloads", "training", "tasks", "conformance", "assembly", "choices", "model",
