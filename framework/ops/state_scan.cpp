@@ -6,6 +6,7 @@
 
 #include <attnlab/api.h>
 
+#include "ops/state_kernels.h"
 #include "parallel/parallel.h"
 
 namespace attnlab {
@@ -36,49 +37,43 @@ struct Lane {
     if (has_one_decay())
       std::fill_n(to, d, std::exp(rows.log_decays(token, state, 0)));
     else
-      for (std::int64_t i = 0; i < d; ++i) to[i] = std::exp(rows.log_decays(token, state, i));
+      find_decays(&rows.log_decays(token, state, 0), d, to);
+  }
+  [[nodiscard]] StateReaders readers(int token) const {
+    return {.heads = heads, .queries = &rows.q(token, first_head, 0), .stride = rows.q.stride(1), .scale = rows.scale};
   }
 };
 
-// One token: memory [d, d] moves on, and is read into out where that is given, in one pass over it. decays, written
-// [d]: room; afterwards `written` is what was added under the key.
-void move_on(const Lane& lane, int token, float* memory, float* decays, float* written,
+// What a token has to do with the state before it. [d] each.
+struct TokenRooms {
+  float* decays;
+  float* recalled;  // what the faded state holds under the key; of the delta rule alone
+  float* written;   // what is added under the key
+};
+
+// One token: the state moves on from `before` to `after`, which may be the same, and is read into out where that is
+// given.
+void move_on(const Lane& lane, int token, const float* before, float* after, const TokenRooms& rooms,
              const TensorView<float, 3>* out = nullptr) {
   const std::int64_t d = lane.d;
-  if (out != nullptr)
-    for (int head = lane.first_head; head < lane.first_head + lane.heads; ++head)
-      std::fill_n(&(*out)(token, head, 0), d, 0.0F);
   const float* key = lane.key(token);
   const float* value = lane.value(token);
-  lane.decays(token, decays);
+  lane.decays(token, rooms.decays);
   if (lane.is_delta()) {
-    std::fill_n(written, d, 0.0F);  // what the faded state holds under the key
-    for (std::int64_t i = 0; i < d; ++i) {
-      const float factor = key[i] * decays[i];
-      for (std::int64_t j = 0; j < d; ++j) written[j] += factor * memory[i * d + j];
-    }
+    recall_state(before, d, rooms.decays, key, rooms.recalled);
     const float rate = lane.rows.rates(token, lane.state);
-    for (std::int64_t j = 0; j < d; ++j) written[j] = rate * (value[j] - written[j]);
+    for (std::int64_t j = 0; j < d; ++j) rooms.written[j] = rate * (value[j] - rooms.recalled[j]);
   } else {
-    std::copy_n(value, d, written);
+    std::copy_n(value, d, rooms.written);
   }
-  for (std::int64_t i = 0; i < d; ++i) {
-    float* const row = memory + i * d;
-    const float decay = decays[i], amount = key[i];
-    for (std::int64_t j = 0; j < d; ++j) row[j] = decay * row[j] + amount * written[j];
-    if (out == nullptr) continue;
-    for (int head = lane.first_head; head < lane.first_head + lane.heads; ++head) {
-      const float query = lane.rows.q(token, head, i) * lane.rows.scale;
-      float* const to = &(*out)(token, head, 0);
-      for (std::int64_t j = 0; j < d; ++j) to[j] += query * row[j];
-    }
+  StateStep step{
+      .before = before, .after = after, .d = d, .decays = rooms.decays, .key = key, .written = rooms.written};
+  if (out != nullptr) {
+    step.readers = lane.readers(token);
+    step.out = &(*out)(token, lane.first_head, 0);
+    step.out_stride = out->stride(1);
   }
-}
-
-float dot(const float* a, const float* b, std::int64_t count) {
-  float sum = 0;
-  for (std::int64_t i = 0; i < count; ++i) sum += a[i] * b[i];
-  return sum;
+  step_state(step);
 }
 
 // The gradients of a lane; kv heads that several states share have gradients of their own for each state.
@@ -98,30 +93,26 @@ class LaneBackward {
         first_(first),
         end_(end),
         size_(lane.d * lane.d),
-        decays_(lane.d),
-        written_(lane.d),
+        tokens_(3 * kBlock * lane.d),
         of_written_(lane.d),
-        recalled_(lane.d),
-        of_memory_(size_),
+        of_decays_(lane.d),
+        of_state_(size_),
         states_((kBlock + 1) * size_) {}
 
   void run() {
     const int blocks = (end_ - first_ + kBlock - 1) / kBlock;
     std::vector<float> starts(static_cast<std::size_t>(blocks) * size_);  // the state before each block
-    std::vector<float> memory(size_);
-    for (int block = 0; block < blocks; ++block) {
-      std::ranges::copy(memory, starts.begin() + block * size_);
-      for (int token = begin(block); token < end(block); ++token)
-        move_on(lane_, token, memory.data(), decays_.data(), written_.data());
+    for (int block = 0; block + 1 < blocks; ++block) {
+      const float* before = starts.data() + block * size_;
+      float* const next = starts.data() + (block + 1) * size_;
+      for (int token = begin(block); token < end(block); ++token, before = next)
+        move_on(lane_, token, before, next, rooms(token, block));
     }
     for (int block = blocks; block-- > 0;) {
       std::copy_n(starts.begin() + block * size_, size_, states_.begin());
-      for (int token = begin(block); token < end(block); ++token) {
-        float* const next = before(token, block) + size_;
-        std::copy_n(before(token, block), size_, next);
-        move_on(lane_, token, next, decays_.data(), written_.data());
-      }
-      for (int token = end(block); token-- > begin(block);) undo(token, before(token, block));
+      for (int token = begin(block); token < end(block); ++token)
+        move_on(lane_, token, before(token, block), before(token, block) + size_, rooms(token, block));
+      for (int token = end(block); token-- > begin(block);) undo(token, before(token, block), rooms(token, block));
     }
   }
 
@@ -129,39 +120,39 @@ class LaneBackward {
   [[nodiscard]] int begin(int block) const { return first_ + block * kBlock; }
   [[nodiscard]] int end(int block) const { return std::min(end_, begin(block) + kBlock); }
   [[nodiscard]] float* before(int token, int block) { return states_.data() + (token - begin(block)) * size_; }
+  [[nodiscard]] TokenRooms rooms(int token, int block) {
+    float* const first = tokens_.data() + 3 * (token - begin(block)) * lane_.d;
+    return {first, first + lane_.d, first + 2 * lane_.d};
+  }
 
-  // of_memory_ is the gradient of the state after the token, without what the token reads of it, and becomes that of
+  // of_state_ is the gradient of the state after the token, without what the token reads of it, and becomes that of
   // the state before.
-  void undo(int token, const float* before) {
+  void undo(int token, const float* before, const TokenRooms& rooms) {
     const std::int64_t d = lane_.d;
-    const float* const after = before + size_;
-    const float* key = lane_.key(token);
-    const float scale = lane_.rows.scale;
-    for (int head = lane_.first_head; head < lane_.first_head + lane_.heads; ++head) {
-      const float* of_out = &of_.out(token, head, 0);
-      for (std::int64_t i = 0; i < d; ++i) {
-        of_.q(token, head, i) += scale * dot(after + i * d, of_out, d);
-        const float query = scale * lane_.rows.q(token, head, i);
-        for (std::int64_t j = 0; j < d; ++j) of_memory_[i * d + j] += query * of_out[j];
-      }
-    }
-    // after = decay * before + k written'
-    lane_.decays(token, decays_.data());
-    find_written(token, before);
-    std::ranges::fill(of_written_, 0.0F);
-    float* const of_key = &of_.k(token, lane_.state, 0);
-    for (std::int64_t i = 0; i < d; ++i) {
-      const float* of_row = of_memory_.data() + i * d;
-      of_key[i] += dot(of_row, written_.data(), d);
-      for (std::int64_t j = 0; j < d; ++j) of_written_[j] += key[i] * of_row[j];
-    }
+    const StateStepBackward step{.before = before,
+                                 .after = before + size_,
+                                 .d = d,
+                                 .decays = rooms.decays,
+                                 .key = lane_.key(token),
+                                 .written = rooms.written,
+                                 .readers = lane_.readers(token),
+                                 .of_out = &of_.out(token, lane_.first_head, 0),
+                                 .of_out_stride = of_.out.stride(1),
+                                 .of_state = of_state_.data(),
+                                 .of_queries = &of_.q(token, lane_.first_head, 0),
+                                 .of_queries_stride = of_.q.stride(1),
+                                 .of_key = &of_.k(token, lane_.state, 0),
+                                 .of_written = of_written_.data(),
+                                 .of_decays = of_decays_.data(),
+                                 .recalls = lane_.is_delta()};
+    undo_reads(step);
     float* const of_value = &of_.v(token, lane_.state, 0);
     if (lane_.is_delta()) {
       // written = b (v - sum_i k_i decay_i before_i)
       const float rate = lane_.rows.rates(token, lane_.state);
       float of_rate = 0;
       for (std::int64_t j = 0; j < d; ++j) {
-        of_rate += of_written_[j] * (lane_.value(token)[j] - recalled_[j]);
+        of_rate += of_written_[j] * (lane_.value(token)[j] - rooms.recalled[j]);
         of_value[j] += rate * of_written_[j];
         of_written_[j] *= -rate;  // now of what was recalled
       }
@@ -169,47 +160,24 @@ class LaneBackward {
     } else {
       for (std::int64_t j = 0; j < d; ++j) of_value[j] += of_written_[j];
     }
-    float of_one = 0;
-    for (std::int64_t i = 0; i < d; ++i) {
-      const float* row = before + i * d;
-      float* const of_row = of_memory_.data() + i * d;
-      float of_decay = dot(of_row, row, d);
-      if (lane_.is_delta()) {
-        const float found = dot(of_written_.data(), row, d);
-        of_key[i] += decays_[i] * found;
-        of_decay += key[i] * found;
-        for (std::int64_t j = 0; j < d; ++j) of_row[j] += key[i] * of_written_[j];
-      }
-      if (lane_.has_one_decay())
-        of_one += of_decay * decays_[i];
-      else
-        of_.log_decays(token, lane_.state, i) += of_decay * decays_[i];
-      for (std::int64_t j = 0; j < d; ++j) of_row[j] *= decays_[i];
+    undo_fading(step);
+    if (lane_.has_one_decay()) {
+      float of_one = 0;
+      for (std::int64_t i = 0; i < d; ++i) of_one += of_decays_[i] * rooms.decays[i];
+      of_.log_decays(token, lane_.state, 0) += of_one;
+    } else {
+      for (std::int64_t i = 0; i < d; ++i) of_.log_decays(token, lane_.state, i) += of_decays_[i] * rooms.decays[i];
     }
-    if (lane_.has_one_decay()) of_.log_decays(token, lane_.state, 0) += of_one;
-  }
-
-  // What the token wrote, and what it recalled before.
-  void find_written(int token, const float* before) {
-    const std::int64_t d = lane_.d;
-    std::copy_n(lane_.value(token), d, written_.begin());
-    if (!lane_.is_delta()) return;
-    std::ranges::fill(recalled_, 0.0F);
-    for (std::int64_t i = 0; i < d; ++i) {
-      const float factor = lane_.key(token)[i] * decays_[i];
-      for (std::int64_t j = 0; j < d; ++j) recalled_[j] += factor * before[i * d + j];
-    }
-    const float rate = lane_.rows.rates(token, lane_.state);
-    for (std::int64_t j = 0; j < d; ++j) written_[j] = rate * (written_[j] - recalled_[j]);
   }
 
   const Lane& lane_;
   const LaneGradients& of_;
   int first_, end_;  // tokens
   std::int64_t size_;
-  std::vector<float> decays_, written_, of_written_, recalled_;  // [d]
-  std::vector<float> of_memory_;                                 // [d, d]
-  std::vector<float> states_;                                    // [kBlock + 1, d, d]
+  std::vector<float> tokens_;                  // [kBlock, 3, d]: rooms of the tokens of a block
+  std::vector<float> of_written_, of_decays_;  // [d]
+  std::vector<float> of_state_;                // [d, d]
+  std::vector<float> states_;                  // [kBlock + 1, d, d]
 };
 
 // to [tokens, kv_heads, d] += the sum over the states of each kv head, in order.
@@ -243,15 +211,18 @@ void scan_backward(const ChunkView& chunk, const StateRows& rows, TensorView<con
 void scan_states(const LayerContext& layer, const StateRows& rows, TensorView<float, 3> out) {
   const std::int64_t tokens = rows.k.extent(0), states = rows.log_decays.extent(1), d = rows.k.extent(2);
   ATTNLAB_CHECK(rows.q.extent(1) % states == 0 && states % rows.k.extent(1) == 0, "heads that do not share states");
+  ATTNLAB_CHECK(rows.q.stride(2) == 1 && rows.k.stride(2) == 1 && rows.v.stride(2) == 1 && out.stride(2) == 1 &&
+                    rows.log_decays.stride(2) == 1,
+                "rows of a state that are not dense");
   const int sequences = layer.chunk.sequences();
-  const auto rooms = layer.steps.rows(sequences * states, 2 * d);
+  const auto rooms = layer.steps.rows(sequences * states, 3 * d);
   parallel_for(static_cast<int>(sequences * states), [&](int index, WorkerSlot) {
     const auto sequence = static_cast<int>(index / states);
     const Lane lane(rows, static_cast<int>(index % states));
     float* const memory = layer.state.row(sequence).data() + lane.state * d * d;
     float* const room = rooms.row(index).data();
     for (int token = layer.chunk.first(sequence); token < layer.chunk.offsets[sequence + 1]; ++token)
-      move_on(lane, token, memory, room, room + d, &out);
+      move_on(lane, token, memory, memory, {room, room + d, room + 2 * d}, &out);
   });
   const double matrices = static_cast<double>(states * d * d);
   const double updates = rows.rates.data() == nullptr ? 2 : 3;

@@ -9,9 +9,11 @@
 #include <attnlab/head_projections.h>
 #include <attnlab/ops.h>
 #include <attnlab/plugin.h>
+#include <attnlab/state_products.h>
 
 namespace {
 
+using attnlab::inner_product;
 using attnlab::TensorView;
 
 constexpr float kNormaliserEps = 1e-6F;
@@ -31,12 +33,6 @@ struct LinearOptions {
 
 void apply_features(float* x, int width) {
   for (int i = 0; i < width; ++i) x[i] = x[i] > 0 ? x[i] + 1 : std::exp(x[i]);
-}
-
-float dot(const float* a, const float* b, int width) {
-  float sum = 0;
-  for (int i = 0; i < width; ++i) sum += a[i] * b[i];
-  return sum;
 }
 
 // A matrix inside a buffer, rows `stride` apart.
@@ -151,7 +147,7 @@ class Linear final : public attnlab::AttentionVariant {
   std::int64_t state_of_head() const { return std::int64_t{head_dim_} * (head_dim_ + 1); }
   std::int64_t room_of_task() const { return std::int64_t{kBlock} * (head_dim_ + kBlock); }
 
-  // One token: the state is read and written once for all heads of the group.
+  // One token.
   void step(const Rows& rows, int kv_head, float* state) const {
     float* sums = state + head_dim_ * head_dim_;
     float* key = &rows.k(0, kv_head, 0);
@@ -163,17 +159,11 @@ class Linear final : public attnlab::AttentionVariant {
       apply_features(&rows.q(0, head, 0), head_dim_);
       std::fill_n(&rows.mixed(0, head, 0), head_dim_, 0.0F);
     }
-    for (int i = 0; i < head_dim_; ++i) {
-      float* of_channel = state + i * head_dim_;
-      for (int j = 0; j < head_dim_; ++j) of_channel[j] += key[i] * value[j];
-      for (int head = first_head; head < first_head + group(); ++head) {
-        const float query = rows.q(0, head, i);
-        float* to = &rows.mixed(0, head, 0);
-        for (int j = 0; j < head_dim_; ++j) to[j] += query * of_channel[j];
-      }
-    }
+    attnlab::add_outer_product(state, head_dim_, head_dim_, key, value);
     for (int head = first_head; head < first_head + group(); ++head)
-      normalise(&rows.mixed(0, head, 0), dot(&rows.q(0, head, 0), sums, head_dim_));
+      attnlab::add_transposed_product(state, head_dim_, head_dim_, &rows.q(0, head, 0), &rows.mixed(0, head, 0));
+    for (int head = first_head; head < first_head + group(); ++head)
+      normalise(&rows.mixed(0, head, 0), inner_product(&rows.q(0, head, 0), sums, head_dim_));
   }
 
   // Tokens first .. first + count of the sequence. room: keys by channel [d, kBlock], then scores [kBlock, kBlock].
@@ -202,7 +192,7 @@ class Linear final : public attnlab::AttentionVariant {
       add_product(queries, {state, head_dim_}, count, head_dim_, head_dim_, to, rows.mixed.stride(0));
       add_product({scores, kBlock}, values, count, count, head_dim_, to, rows.mixed.stride(0));
       for (int token = 0; token < count; ++token) {
-        float total = dot(&rows.q(first + token, head, 0), sums, head_dim_);
+        float total = inner_product(&rows.q(first + token, head, 0), sums, head_dim_);
         for (int other = 0; other <= token; ++other) total += scores[token * kBlock + other];
         normalise(&rows.mixed(first + token, head, 0), total);
       }
@@ -218,44 +208,40 @@ class Linear final : public attnlab::AttentionVariant {
   void undo(const Rows& rows, const Rows& of, int kv_head) const {
     const int d = head_dim_, first_head = kv_head * group();
     const std::int64_t tokens = rows.k.extent(0);
-    std::vector<float> sums(static_cast<std::size_t>(d) * d), total(d), pulls(tokens * group());
+    std::vector<float> sums(static_cast<std::size_t>(d) * d), total(d), read(d), pulls(tokens * group());
     for (std::int64_t token = 0; token < tokens; ++token) {
-      const float *key = &rows.k(token, kv_head, 0), *value = &rows.v(token, kv_head, 0);
-      for (int i = 0; i < d; ++i) {
-        total[i] += key[i];
-        for (int j = 0; j < d; ++j) sums[i * d + j] += key[i] * value[j];
-      }
+      const float* key = &rows.k(token, kv_head, 0);
+      for (int i = 0; i < d; ++i) total[i] += key[i];
+      attnlab::add_outer_product(sums.data(), d, d, key, &rows.v(token, kv_head, 0));
       for (int member = 0; member < group(); ++member) {
         const int head = first_head + member;
         float* const of_out = &of.mixed(token, head, 0);
         const float* const query = &rows.q(token, head, 0);
-        const float factor = 1 / (dot(query, total.data(), d) + kNormaliserEps);
+        const float factor = 1 / (inner_product(query, total.data(), d) + kNormaliserEps);
         for (int i = 0; i < d; ++i) of_out[i] *= factor;  // u
         float& pull = pulls[token * group() + member];
-        pull = dot(of_out, &rows.mixed(token, head, 0), d);
-        for (int i = 0; i < d; ++i) {
-          float& to = of.q(token, head, i);
-          to = (to + dot(sums.data() + i * d, of_out, d) - pull * total[i]) * std::min(query[i], 1.0F);
-        }
+        pull = inner_product(of_out, &rows.mixed(token, head, 0), d);
+        std::ranges::fill(read, 0.0F);
+        attnlab::add_matrix_product(sums.data(), d, d, of_out, read.data());
+        float* const of_query = &of.q(token, head, 0);
+        for (int i = 0; i < d; ++i) of_query[i] = (of_query[i] + read[i] - pull * total[i]) * std::min(query[i], 1.0F);
       }
     }
     std::ranges::fill(sums, 0.0F);
     std::ranges::fill(total, 0.0F);
     for (std::int64_t token = tokens; token-- > 0;) {
       for (int member = 0; member < group(); ++member) {
-        const float *query = &rows.q(token, first_head + member, 0), *u = &of.mixed(token, first_head + member, 0);
-        for (int i = 0; i < d; ++i) {
-          total[i] += pulls[token * group() + member] * query[i];
-          for (int j = 0; j < d; ++j) sums[i * d + j] += query[i] * u[j];
-        }
+        const float* query = &rows.q(token, first_head + member, 0);
+        const float pull = pulls[token * group() + member];
+        for (int i = 0; i < d; ++i) total[i] += pull * query[i];
+        attnlab::add_outer_product(sums.data(), d, d, query, &of.mixed(token, first_head + member, 0));
       }
-      const float *key = &rows.k(token, kv_head, 0), *value = &rows.v(token, kv_head, 0);
-      float* const of_value = &of.v(token, kv_head, 0);
-      for (int i = 0; i < d; ++i) {
-        for (int j = 0; j < d; ++j) of_value[j] += sums[i * d + j] * key[i];
-        float& to = of.k(token, kv_head, i);
-        to = (to + dot(sums.data() + i * d, value, d) - total[i]) * std::min(key[i], 1.0F);
-      }
+      const float* key = &rows.k(token, kv_head, 0);
+      attnlab::add_transposed_product(sums.data(), d, d, key, &of.v(token, kv_head, 0));
+      std::ranges::fill(read, 0.0F);
+      attnlab::add_matrix_product(sums.data(), d, d, &rows.v(token, kv_head, 0), read.data());
+      float* const of_key = &of.k(token, kv_head, 0);
+      for (int i = 0; i < d; ++i) of_key[i] = (of_key[i] + read[i] - total[i]) * std::min(key[i], 1.0F);
     }
   }
 
