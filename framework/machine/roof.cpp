@@ -162,6 +162,20 @@ RoofProbe measure_roof(int threads, double seconds_budget) {
   return probe;
 }
 
+RoofProbe measure_roof_beside(int threads, RoofsWanted wanted) {
+  constexpr double kSeconds = 0.03;
+  RoofProbe probe;
+  if (wanted.fma) probe.fma_flops_per_second = measure_fma(threads, kSeconds);
+  if (!wanted.read) return probe;
+  const std::int64_t bytes = read_buffer_bytes(threads);
+  try {
+    probe.read_bytes_per_second = measure_read(threads, kSeconds, bytes);
+    probe.buffer_bytes = bytes;
+  } catch (const Error&) {  // a limit of the trial: the best roof of the run stands in
+  }
+  return probe;
+}
+
 void Roof::include(const RoofProbe& probe) {
   probes.push_back(probe);
   best.fma_flops_per_second = std::max(best.fma_flops_per_second, probe.fma_flops_per_second);
@@ -171,20 +185,15 @@ void Roof::include(const RoofProbe& probe) {
   }
 }
 
-namespace {
-
-nlohmann::json json_of(const RoofProbe& probe) {
-  return {{"fma_flops_per_second", probe.fma_flops_per_second},
+void to_json(nlohmann::json& json, const RoofProbe& probe) {
+  json = {{"fma_flops_per_second", probe.fma_flops_per_second},
           {"read_bytes_per_second", probe.read_bytes_per_second},
           {"buffer_bytes", probe.buffer_bytes}};
 }
 
-}  // namespace
-
 void to_json(nlohmann::json& json, const Roof& roof) {
-  json = json_of(roof.best);
-  json["probes"] = nlohmann::json::array();
-  for (const RoofProbe& probe : roof.probes) json["probes"].push_back(json_of(probe));
+  json = roof.best;
+  json["probes"] = roof.probes;
 }
 
 void from_json(const nlohmann::json& json, Roof& roof) {

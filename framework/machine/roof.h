@@ -1,6 +1,7 @@
 // The roof that speeds are compared with: the peak arithmetic and memory rates of this machine with a given number of
 // threads. Other users of a machine can only lower the result of a probe, so probes are repeated during a run and the
-// best one counts. Not a benchmark of AttnLab: nothing of a model runs here.
+// best one counts as what the machine can do; what it can do in one minute is measured beside the trials of that
+// minute. Not a benchmark of AttnLab: nothing of a model runs here.
 #pragma once
 
 #include <cstdint>
@@ -31,6 +32,14 @@ struct RoofProbe {
 /// memory that is free to this process.
 [[nodiscard]] ATTNLAB_API std::int64_t read_buffer_bytes(int threads);
 
+/// The roofs that figures are to be compared with, measured at once: in tens of milliseconds, beside what they belong
+/// to. A figure that is not wanted, or for which there is no memory, stays 0.
+struct RoofsWanted {
+  bool fma = false;
+  bool read = false;
+};
+[[nodiscard]] ATTNLAB_API RoofProbe measure_roof_beside(int threads, RoofsWanted wanted);
+
 struct Roof {
   RoofProbe best;                 // each figure by itself
   std::vector<RoofProbe> probes;  // all, in order
@@ -38,6 +47,7 @@ struct Roof {
   ATTNLAB_API void include(const RoofProbe& probe);
 };
 
+ATTNLAB_API void to_json(nlohmann::json& json, const RoofProbe& probe);
 ATTNLAB_API void to_json(nlohmann::json& json, const Roof& roof);
 ATTNLAB_API void from_json(const nlohmann::json& json, Roof& roof);
 

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <memory>
 #include <new>
+#include <thread>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -17,9 +18,12 @@
 
 #include "base/plugin_call.h"
 #include "conformance/arm_check.h"
+#include "machine/cache_sizes.h"
 #include "machine/data_limit.h"
+#include "machine/roof.h"
 #include "parallel/parallel.h"
 #include "report/read/format.h"
+#include "report/read/metrics.h"
 #include "runner/run_training.h"
 
 namespace attnlab::experiment {
@@ -109,6 +113,7 @@ class Worker {
     measured.add("peak_rss_bytes", "bytes", "lower", peak_rss());
     result.samples = std::move(measured.samples);
     result.details = std::move(measured.details);
+    add_roof(result);
   }
 
   void check(std::size_t planned_case, report::TrialResult& result) {
@@ -132,6 +137,20 @@ class Worker {
     if (const Arithmetic compute = plan_.arms[arm_].resolved.compute; compute != Arithmetic::f32)
       result.details["compute"] = arithmetic_name(compute);
     if (plan_.arms[arm_].threads != plan_.threads) result.details["threads"] = plan_.arms[arm_].threads;
+    add_roof(result);
+  }
+
+  // What the machine can do now, of what the trial will be given a share of; its memory is no part of the peak.
+  void add_roof(report::TrialResult& result) const {
+    const auto has = [&](std::string_view metric) {
+      return std::ranges::find(result.samples, metric, &report::Sample::metric) != result.samples.end();
+    };
+    const CacheSizes caches = cache_sizes(static_cast<int>(std::thread::hardware_concurrency()));
+    const double held = report::kCachesHold * static_cast<double>(caches.l3_bytes);
+    const RoofsWanted wanted{
+        .fma = has(report::kOperationsPerSecond),
+        .read = has(report::kBytesPerSecond) && result.details.value("bytes_per_step", 0.0) > held};
+    if (wanted.fma || wanted.read) result.details["roof"] = measure_roof_beside(plan_.arms[arm_].threads, wanted);
   }
 
   Measured run(std::size_t planned_case) {

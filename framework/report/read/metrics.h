@@ -25,13 +25,13 @@ struct MetricInfo {
 /// Index into standard_metrics(), or its size for a metric that is not there.
 [[nodiscard]] std::size_t metric_rank(std::string_view name);
 
-/// Shares of the measured roof, unit "share". Above 1 they say that the roof was measured too low, so they are only to
-/// be given where the bytes that were read cannot have come from a cache.
+/// Shares of the measured roof, unit "share". Above 1 they say that the machine was faster than when its roof was
+/// measured, so they are only to be given where the bytes that were read cannot have come from a cache.
 inline constexpr std::string_view kShareOfFmaPeak = "share_of_fma_peak";
 inline constexpr std::string_view kShareOfReadBandwidth = "share_of_read_bandwidth";
 /// A step that goes over less than this many times the L3 may be served by it: it has no share of the bandwidth.
 inline constexpr double kCachesHold = 4;
-/// What trials measure; reports hold it against the best roof of the whole run, which is known only at the end.
+/// What trials measure; reports hold it against the roof that was measured beside the trial.
 inline constexpr std::string_view kOperationsPerSecond = "operations_per_second";
 inline constexpr std::string_view kBytesPerSecond = "bytes_read_per_second";
 /// How many tokens a figure of quality is the mean over.

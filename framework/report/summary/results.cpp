@@ -24,17 +24,24 @@ StudyLayout read_layout(const nlohmann::json& environment, const fs::path& path)
   }
 }
 
-// Shares of the roof, which is known only when the run has ended: trials hold rates. A step that reads less than the
-// caches hold may be faster than memory, so it has no share of the bandwidth.
+// Shares of the roof that was measured beside the trial; where none was, of the best one of the run, which is known
+// only at its end. A step that reads less than the caches hold may be faster than memory, so it has no share of the
+// bandwidth.
 void add_shares(const nlohmann::json& environment, std::vector<TrialResult>& trials) {
   const auto number = [&](const char* pointer) {
     return environment.value(nlohmann::json::json_pointer(pointer), 0.0);
   };
-  const double flops = number("/roof/fma_flops_per_second");
-  const double bandwidth = number("/roof/read_bytes_per_second");
   const double cache = number("/caches/l3_bytes") * kCachesHold;
   for (TrialResult& trial : trials) {
-    if (trial.details.contains("threads")) continue;         // the roof is that of another number of threads
+    // Of the run: where the trial has its threads.
+    const auto roof = [&](const char* figure) {
+      const nlohmann::json::json_pointer pointer(std::string("/roof/") + figure);
+      const double beside = trial.details.value(pointer, 0.0);
+      if (beside > 0 || trial.details.contains("threads")) return beside;
+      return environment.value(pointer, 0.0);
+    };
+    const double flops = roof("fma_flops_per_second");
+    const double bandwidth = roof("read_bytes_per_second");
     const bool is_f32 = !trial.details.contains("compute");  // the roof is that of f32
     std::vector<Sample> shares;
     for (const Sample& sample : trial.samples) {

@@ -208,7 +208,8 @@ class Summariser {
     const PairedValues pairs = series.pairs();
     if ((row.metric == kShareOfFmaPeak || row.metric == kShareOfReadBandwidth) &&
         std::ranges::any_of(pairs, [](const auto& entry) { return entry.second > 1; }))
-      warn(row, "is above 100 %: the roof was measured too low, so no share of it is valid");
+      warn(row,
+           "is above 100 % in a round: the machine was faster in the trial than in the probe of its roof beside it");
 
     row.over_seeds = spread_over_seeds(pairs);
     if (row.workload == kTrain) {
