@@ -16,8 +16,8 @@ TokenId byte_id(char byte) {
   return static_cast<unsigned char>(byte);
 }
 
-bool is_digit(char byte) {
-  return byte >= '0' && byte <= '9';
+bool is_of_word(char byte) {
+  return (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z');
 }
 
 }  // namespace
@@ -38,15 +38,15 @@ std::vector<TokenId> TextTokenizer::before_text() const {
   return {before.begin(), before.end()};
 }
 
-bool TextTokenizer::has_digit(TokenId id) const {
-  if (is_bytes()) return is_digit(static_cast<char>(id));
-  return std::ranges::any_of(tokenizer_->decode({&id, 1}), is_digit);
+bool TextTokenizer::has_word(TokenId id) const {
+  if (is_bytes()) return is_of_word(static_cast<char>(id));
+  return std::ranges::any_of(tokenizer_->decode({&id, 1}), is_of_word);
 }
 
-bool TextTokenizer::begins_with_digit(TokenId id) const {
-  if (is_bytes()) return is_digit(static_cast<char>(id));
+bool TextTokenizer::begins_with_word(TokenId id) const {
+  if (is_bytes()) return is_of_word(static_cast<char>(id));
   const std::string text = tokenizer_->decode({&id, 1});
-  return !text.empty() && is_digit(text.front());
+  return !text.empty() && is_of_word(text.front());
 }
 
 IdText::IdText(const TextTokenizer& tokenizer, std::string_view text)

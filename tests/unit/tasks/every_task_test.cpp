@@ -44,8 +44,9 @@ std::int64_t few(const Task& task, Split split) {
 TEST(EveryTask, IsKnownByName) {
   std::set<std::string> names;
   for (const TaskKind* kind : task_kinds()) names.insert(std::string(kind->name));
-  EXPECT_EQ(names, (std::set<std::string>{"addition", "copy", "dyck", "grammar", "induction", "markov", "mix", "needle",
-                                          "recall", "reverse", "selective_copy", "sort", "text", "tokens"}));
+  EXPECT_EQ(names, (std::set<std::string>{"addition", "common_words", "copy", "dyck", "frequent_words", "grammar",
+                                          "induction", "markov", "mix", "needle", "passkey", "recall", "reverse",
+                                          "selective_copy", "sort", "text", "tokens", "variable_tracking"}));
 }
 
 TEST(EveryTask, MakesExamplesThatFitIntoWhatItSaysOfItself) {

@@ -59,8 +59,8 @@ TEST(ReadTask, RefusesOptionsThatDoNotFitTogether) {
   EXPECT_EQ(problems_of("markov: {length: 2, order: 3}"),
             "f.yaml:1:28: order: is more than the length, so nothing can be learned\n");
   EXPECT_EQ(problems_of("needle: {queries: 2}"), "f.yaml:1:19: queries: are more than the keys\n");
-  EXPECT_EQ(problems_of("needle: {length: 100}").substr(0, 95),
-            "f.yaml:1:1: needle: a length of 100 has no room for the numbers, the question and filler; give ");
+  EXPECT_EQ(problems_of("needle: {length: 100}").substr(0, 98),
+            "f.yaml:1:1: needle: a length of 100 has no room for what is hidden, the question and filler; give ");
   EXPECT_EQ(problems_of("copy: {length: 3, tokens: 1, vocab: 3}"),
             "f.yaml:1:1: copy: it has so few different inputs that none are left for one of training and validation; "
             "give it more tokens, or a greater length\n");
