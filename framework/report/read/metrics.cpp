@@ -27,6 +27,7 @@ constexpr std::array kMetrics = {
     MetricInfo{kRecallAccuracy, "recall", Headline::everywhere},
     MetricInfo{kRecallPredicted, "recall predicted", Headline::everywhere},
     MetricInfo{kAnswerAccuracy, "right answers", Headline::everywhere},
+    MetricInfo{kAnswerAccuracyBySum, "right by sum", Headline::report},
     MetricInfo{kTokenAccuracy, "right tokens", Headline::report},
     MetricInfo{kTrainLoss, "train loss"},
     MetricInfo{kValidationLoss, "validation loss", Headline::everywhere},
@@ -67,7 +68,8 @@ bool is_measured_against_an_arm(std::string_view metric) {
 }
 
 bool is_share_of_answers(std::string_view metric) {
-  return metric == kRecallAccuracy || metric == kAnswerAccuracy || metric == kTokenAccuracy;
+  return metric == kRecallAccuracy || metric == kAnswerAccuracy || metric == kAnswerAccuracyBySum ||
+         metric == kTokenAccuracy;
 }
 
 bool is_quality(std::string_view metric) {

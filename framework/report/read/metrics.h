@@ -49,6 +49,7 @@ inline constexpr std::string_view kSameBits = "same_bits_as_baseline";
 inline constexpr std::string_view kRecallPredicted = "recall_predicted";
 inline constexpr std::string_view kRecallAccuracy = "recall_accuracy";
 inline constexpr std::string_view kAnswerAccuracy = "answer_accuracy";
+inline constexpr std::string_view kAnswerAccuracyBySum = "answer_accuracy_by_sum";
 inline constexpr std::string_view kTokenAccuracy = "token_accuracy";
 /// The workload of trainings: one trial for each arm and seed, so that its figures vary with the seed alone.
 inline constexpr std::string_view kTrain = "train";

@@ -19,9 +19,13 @@ struct Place {
   const char* tokens;
 };
 constexpr std::array kPlaces = {
-    Place{kNllPerToken, "windows", "nll", "tokens"},        Place{kPerplexity, "windows", "nll", "tokens"},
-    Place{kKlToBaseline, "windows", "kl", "tokens"},        Place{kSameTopToken, "windows", "same_top", "tokens"},
-    Place{kRecallAccuracy, "examples", "right", "queries"}, Place{kAnswerAccuracy, "examples", "right", "queries"},
+    Place{kNllPerToken, "windows", "nll", "tokens"},
+    Place{kPerplexity, "windows", "nll", "tokens"},
+    Place{kKlToBaseline, "windows", "kl", "tokens"},
+    Place{kSameTopToken, "windows", "same_top", "tokens"},
+    Place{kRecallAccuracy, "examples", "right", "queries"},
+    Place{kAnswerAccuracy, "examples", "right", "queries"},
+    Place{kAnswerAccuracyBySum, "examples", "right_by_sum", "queries"},
     Place{kTokenAccuracy, "asked", "right", "tokens"},
 };
 

@@ -68,7 +68,7 @@ std::vector<ChosenWorkload> read(const std::string& yaml) {
 TEST(Workloads, AreKnownByTheirFilesInTheirPlaces) {
   const std::vector<std::string> all = names();
   std::vector<std::size_t> places;
-  for (const char* name : {"speed", "perplexity", "generate", "recall", "answers"}) {
+  for (const char* name : {"speed", "perplexity", "generate", "recall", "answers", "continuation"}) {
     const auto found = std::ranges::find(all, name);
     ASSERT_NE(found, all.end()) << name;
     places.push_back(found - all.begin());
