@@ -41,7 +41,7 @@ using TileReads = TensorView<const std::uint8_t, 3>;
 struct TileScores {
   int first_row = 0;
   int rows = 0;
-  int columns = 0;          // the first of the tile's rows, whole vectors of them; no query sees the others
+  int columns = 0;          // the first of the tile's rows: all, or a multiple of 16; no query sees the others
   float* scores = nullptr;  // [rows, kTileRows], of the first of these rows
 };
 

@@ -162,17 +162,22 @@ RoofProbe measure_roof(int threads, double seconds_budget) {
   return probe;
 }
 
-RoofProbe measure_roof_beside(int threads, RoofsWanted wanted) {
-  constexpr double kSeconds = 0.03;
+RoofProbe measure_roof_beside(int threads, const RoofsWanted& wanted) {
+  constexpr double kFmaSeconds = 0.03, kReadSeconds = 0.06;
+  const auto figure_of = [](const auto& measure) {
+    try {
+      return measure();
+    } catch (const Error&) {
+    } catch (const std::bad_alloc&) {
+    }
+    return 0.0;  // a limit of the trial: the best roof of the run stands in
+  };
   RoofProbe probe;
-  if (wanted.fma) probe.fma_flops_per_second = measure_fma(threads, kSeconds);
-  if (!wanted.read) return probe;
+  if (wanted.fma) probe.fma_flops_per_second = figure_of([&] { return measure_fma(threads, kFmaSeconds); });
   const std::int64_t bytes = read_buffer_bytes(threads);
-  try {
-    probe.read_bytes_per_second = measure_read(threads, kSeconds, bytes);
-    probe.buffer_bytes = bytes;
-  } catch (const Error&) {  // a limit of the trial: the best roof of the run stands in
-  }
+  if (!wanted.read || bytes > wanted.most_bytes) return probe;
+  probe.read_bytes_per_second = figure_of([&] { return measure_read(threads, kReadSeconds, bytes); });
+  probe.buffer_bytes = bytes;
   return probe;
 }
 

@@ -32,13 +32,15 @@ struct RoofProbe {
 /// memory that is free to this process.
 [[nodiscard]] ATTNLAB_API std::int64_t read_buffer_bytes(int threads);
 
-/// The roofs that figures are to be compared with, measured at once: in tens of milliseconds, beside what they belong
-/// to. A figure that is not wanted, or for which there is no memory, stays 0.
+/// The roofs that figures are to be compared with, measured at once beside what they belong to: in tens of
+/// milliseconds, and the time to get the memory that is read. A figure that is not wanted, or for which there are no
+/// threads or no memory, stays 0: the caller has something better to lose.
 struct RoofsWanted {
   bool fma = false;
   bool read = false;
+  std::int64_t most_bytes = 0;  // that the reading may take
 };
-[[nodiscard]] ATTNLAB_API RoofProbe measure_roof_beside(int threads, RoofsWanted wanted);
+[[nodiscard]] ATTNLAB_API RoofProbe measure_roof_beside(int threads, const RoofsWanted& wanted);
 
 struct Roof {
   RoofProbe best;                 // each figure by itself

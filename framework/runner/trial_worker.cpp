@@ -20,6 +20,7 @@
 #include "conformance/arm_check.h"
 #include "machine/cache_sizes.h"
 #include "machine/data_limit.h"
+#include "machine/memory.h"
 #include "machine/roof.h"
 #include "parallel/parallel.h"
 #include "report/read/format.h"
@@ -33,11 +34,14 @@ namespace {
 void start_peak() {
   std::ofstream("/proc/self/clear_refs") << 5;
 }
-double peak_rss() {
+double status_bytes(std::string_view key) {
   std::ifstream status("/proc/self/status");
   for (std::string line; std::getline(status, line);)
-    if (line.starts_with("VmHWM:")) return std::stod(line.substr(6)) * 1024;
+    if (line.starts_with(key)) return std::stod(line.substr(key.size())) * 1024;
   return 0;
+}
+double peak_rss() {
+  return status_bytes("VmHWM:");
 }
 
 class Worker {
@@ -147,9 +151,11 @@ class Worker {
     };
     const CacheSizes caches = cache_sizes(static_cast<int>(std::thread::hardware_concurrency()));
     const double held = report::kCachesHold * static_cast<double>(caches.l3_bytes);
-    const RoofsWanted wanted{
-        .fma = has(report::kOperationsPerSecond),
-        .read = has(report::kBytesPerSecond) && result.details.value("bytes_per_step", 0.0) > held};
+    const std::uint64_t limit = plan_.spec.limits.memory;
+    const double room = static_cast<double>(limit > 0 ? limit : memory_limit_bytes()) - status_bytes("VmRSS:");
+    const RoofsWanted wanted{.fma = has(report::kOperationsPerSecond),
+                             .read = has(report::kBytesPerSecond) && result.details.value("bytes_per_step", 0.0) > held,
+                             .most_bytes = static_cast<std::int64_t>(room / 2)};
     if (wanted.fma || wanted.read) result.details["roof"] = measure_roof_beside(plan_.arms[arm_].threads, wanted);
   }
 

@@ -58,12 +58,13 @@ class CommonWords {
     std::vector<std::string> words;
     for (const TokenId number : draw_distinct(0, kWords, options_.common + rare, draws))
       words.push_back(coded_word(number, kWordSyllables));
+    const auto common_count = static_cast<std::size_t>(options_.common);
     const auto common_end = words.begin() + options_.common;
     std::sort(words.begin(), common_end);
     std::string answer;
     for (auto word = words.begin(); word != common_end; ++word) answer += " " + *word;
     // Fewer where these take more tokens than others.
-    for (bool is_written = false; !is_written; words.pop_back()) {
+    for (bool is_written = false; !is_written; words.resize(words.size() - 1 - (words.size() - common_count) / 64)) {
       std::vector<std::string> list;
       for (std::size_t i = 0; i < words.size(); ++i)
         list.insert(list.end(), static_cast<int>(i) < options_.common ? options_.times : options_.rare_times, words[i]);

@@ -43,17 +43,20 @@ std::string question_of(int asked) {
 class FrequentWords {
  public:
   FrequentWords(const FrequentWordsOptions& options, std::shared_ptr<const TextTokenizer> tokenizer)
-      : options_(options), tokenizer_(std::move(tokenizer)) {}
+      : options_(options), tokenizer_(std::move(tokenizer)) {
+    for (int rank = 1; rank <= options_.vocab; ++rank) weights_ += std::pow(rank, -options_.alpha);
+  }
 
   // Counts of asked + 1 words that are all different have room in an eighth of the list.
   [[nodiscard]] int least_length() const { return around() + 8 * steps() * word(); }
 
   void draw(SplitMix64& draws, Example& to) const {
-    const std::vector<TokenId> numbers = draw_distinct(0, kCodedWords, options_.vocab, draws);
-    std::string answer;
-    for (int rank = 0; rank < options_.asked; ++rank) answer += " " + coded_word(numbers[rank], kWordSyllables);
     const double mean = mean_tokens_of_word(*tokenizer_, kWordSyllables);
     int words = static_cast<int>((options_.length - around()) / mean);
+    // Ranks beyond the number of words have none.
+    const std::vector<TokenId> numbers = draw_distinct(0, kCodedWords, std::min(options_.vocab, words), draws);
+    std::string answer;
+    for (int rank = 0; rank < options_.asked; ++rank) answer += " " + coded_word(numbers[rank], kWordSyllables);
     for (bool is_written = false; !is_written; words -= 1 + words / 64) {  // fewer where these take more tokens
       const std::vector<int> counts = counts_of(words);
       std::vector<std::string> list;
@@ -76,10 +79,8 @@ class FrequentWords {
   // By rank, `words` in all: what the distribution expects, at least 1; those that are asked for, and the next one, are
   // all different.
   [[nodiscard]] std::vector<int> counts_of(int words) const {
-    double sum = 0;
-    for (int rank = 1; rank <= options_.vocab; ++rank) sum += std::pow(rank, -options_.alpha);
     const auto expected = [&](int rank) {
-      return static_cast<int>(std::floor((words - steps()) * std::pow(rank + 1, -options_.alpha) / sum));
+      return static_cast<int>(std::floor((words - steps()) * std::pow(rank + 1, -options_.alpha) / weights_));
     };
     std::vector<int> counts(options_.asked + 1);
     int left = words;
@@ -95,6 +96,7 @@ class FrequentWords {
 
   FrequentWordsOptions options_;
   std::shared_ptr<const TextTokenizer> tokenizer_;
+  double weights_ = 0;  // of all ranks
 };
 
 std::unique_ptr<Task> make_frequent_words(const FrequentWordsOptions& options, const TaskReading& reading) {

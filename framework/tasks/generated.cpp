@@ -1,6 +1,7 @@
 #include "tasks/generated.h"
 
 #include <algorithm>
+#include <unordered_map>
 #include <utility>
 
 #include <fmt/format.h>
@@ -78,24 +79,17 @@ Split split_of(std::span<const TokenId> input) noexcept {
 
 // Fisher and Yates, of whose array only the entries are held that are not in their own place.
 std::vector<TokenId> draw_distinct(TokenId first, TokenId end, int count, SplitMix64& draws) {
-  struct Moved {
-    TokenId place, token;
-  };
-  std::vector<Moved> moved;
+  std::unordered_map<TokenId, TokenId> moved;  // by place
   const auto at = [&](TokenId place) {
-    const auto found = std::ranges::find(moved, place, &Moved::place);
-    return found == moved.end() ? place : found->token;
+    const auto found = moved.find(place);
+    return found == moved.end() ? place : found->second;
   };
   std::vector<TokenId> drawn;
   drawn.reserve(static_cast<std::size_t>(count));
   for (TokenId place = 0; place < count; ++place) {
     const auto other = static_cast<TokenId>(place + draws.below(static_cast<std::uint64_t>(end - first - place)));
     drawn.push_back(first + at(other));
-    const TokenId here = at(place);
-    if (const auto found = std::ranges::find(moved, other, &Moved::place); found != moved.end())
-      found->token = here;
-    else
-      moved.push_back({other, here});
+    moved.insert_or_assign(other, at(place));
   }
   return drawn;
 }

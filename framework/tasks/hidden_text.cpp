@@ -64,7 +64,7 @@ void HiddenTexts::write(const HiddenText& text, SplitMix64& draws, Example& to) 
   int estimate = tokens(text.question + text.answer);
   for (const std::string& sentence : text.hidden) estimate += tokens(sentence);
   Filler source(*this, draws);
-  while (estimate <= length_) estimate += tokens(filler.emplace_back(source.next()));
+  while (estimate <= length_ || filler.empty()) estimate += tokens(filler.emplace_back(source.next()));
   const std::vector<double> depths = draw_depths(text.hidden.size(), draws);
   // What a tokenizer makes of the whole may be a little less, or more, than of its sentences.
   for (bool has_grown = false;;) {
@@ -129,7 +129,7 @@ void fill_answers(const TextTokenizer& tokenizer, const std::vector<TokenId>& id
   for (auto at = static_cast<std::size_t>(first); at < ids.size(); ++at)
     if (tokenizer.has_word(ids[at])) {
       // Two words may stand in tokens side by side, of which the second has the blank: " 5678".
-      if (to.targets[at - 2] != kNoTarget && !tokenizer.begins_with_word(ids[at]))
+      if (to.targets[at - 2] != kNoTarget && !tokenizer.goes_on_with_word(ids[at - 1], ids[at]))
         to.next_answers.push_back(static_cast<std::int64_t>(at) - 1);
       to.targets[at - 1] = ids[at];
     }

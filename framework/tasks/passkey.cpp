@@ -38,9 +38,8 @@ std::unique_ptr<Task> make_passkey(const PasskeyOptions& options, const TaskRead
   const auto tokenizer = read_tokenizer(reading);
   if (tokenizer == nullptr) return nullptr;
   const auto texts = std::make_shared<const HiddenTexts>(options.length, options.haystack, options.depth, tokenizer);
-  const std::string longest(static_cast<std::size_t>(options.digits), '9');
-  const int least =
-      texts->tokens(sentence_of(longest)) + texts->tokens(kQuestion) + options.digits + 2 + texts->least_filler();
+  const int number = options.digits + 2;
+  const int least = texts->tokens(sentence_of("")) + texts->tokens(kQuestion) + 3 * number + texts->least_filler();
   return made_of_texts(reading, "passkey", options.length, least, *tokenizer,
                        [texts, digits = options.digits](SplitMix64& draws, Example& to) {
                          const std::string key = draw_number(digits, draws);

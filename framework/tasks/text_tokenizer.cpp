@@ -43,10 +43,12 @@ bool TextTokenizer::has_word(TokenId id) const {
   return std::ranges::any_of(tokenizer_->decode({&id, 1}), is_of_word);
 }
 
-bool TextTokenizer::begins_with_word(TokenId id) const {
+// A token by itself may lose the blank that it begins with, as the first of a text.
+bool TextTokenizer::goes_on_with_word(TokenId before, TokenId id) const {
   if (is_bytes()) return is_of_word(static_cast<char>(id));
-  const std::string text = tokenizer_->decode({&id, 1});
-  return !text.empty() && is_of_word(text.front());
+  const TokenId both[] = {before, id};
+  const std::string head = tokenizer_->decode({&before, 1}), text = tokenizer_->decode(both);
+  return text.size() > head.size() && is_of_word(text[head.size()]);
 }
 
 IdText::IdText(const TextTokenizer& tokenizer, std::string_view text)

@@ -28,9 +28,10 @@ class TextTokenizer {
   [[nodiscard]] std::vector<TokenId> encode(std::string_view text) const;
   /// What a folder's tokenizer puts before a text; nothing before bytes.
   [[nodiscard]] std::vector<TokenId> before_text() const;
-  /// Whether there is a letter of ASCII or a digit in a token, and whether it is the first of its bytes.
+  /// Whether there is a letter of ASCII or a digit in a token.
   [[nodiscard]] bool has_word(TokenId id) const;
-  [[nodiscard]] bool begins_with_word(TokenId id) const;
+  /// Whether it is the first thing that a token adds to the text of the one before it.
+  [[nodiscard]] bool goes_on_with_word(TokenId before, TokenId id) const;
   /// Ids of texts of ASCII are below.
   [[nodiscard]] int vocab_size() const { return is_bytes() ? 128 : tokenizer_->vocab_size(); }
 

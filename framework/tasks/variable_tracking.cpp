@@ -51,11 +51,10 @@ class Chains {
 
   // Letters may be tokens of their own.
   [[nodiscard]] int least_length() const {
-    const std::string number(static_cast<std::size_t>(options_.digits), '9');
     const int variables = options_.hops + 1;
     const int sentence =
         texts_.tokens(sentence_of("", "")) + 2 + options_.letters + std::max(options_.letters, options_.digits);
-    return options_.chains * variables * sentence + texts_.tokens(question_of(number)) +
+    return options_.chains * variables * sentence + texts_.tokens(question_of("")) + options_.digits + 2 +
            variables * (options_.letters + 1) + texts_.least_filler();
   }
 

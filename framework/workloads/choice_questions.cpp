@@ -82,11 +82,25 @@ ChoiceText text_of_line(const std::string& written, const fs::path& file, int li
   return text;
 }
 
-// What `part` adds to the ids of `before`.
-std::vector<TokenId> added(const model::Tokenizer& tokenizer, const std::string& before, const std::string& part) {
-  const std::vector<TokenId> head = tokenizer.encode(before), whole = tokenizer.encode(before + part);
-  if (head.size() <= whole.size() && std::equal(head.begin(), head.end(), whole.begin()))
-    return {whole.begin() + std::ssize(head), whole.end()};
+// A text up to where its tokens are sure to end: blanks at its end belong to what follows, as tokenizers take them.
+struct Cut {
+  std::string text, blanks;
+};
+Cut cut(const std::string& text) {
+  const std::size_t end = text.find_last_not_of(' ') + 1;  // 0: nothing but blanks
+  return end == 0 ? Cut{text, ""} : Cut{text.substr(0, end), text.substr(end)};
+}
+
+// What `part` adds to a text whose ids are `head`.
+std::vector<TokenId> added(const model::Tokenizer& tokenizer, const std::string& before,
+                           const std::vector<TokenId>& head, const std::string& part) {
+  const auto rest_of = [](const std::vector<TokenId>& whole, const std::vector<TokenId>& first) {
+    const bool goes_on = first.size() <= whole.size() && std::equal(first.begin(), first.end(), whole.begin());
+    return goes_on ? std::optional(std::vector<TokenId>(whole.begin() + std::ssize(first), whole.end())) : std::nullopt;
+  };
+  if (auto rest = rest_of(tokenizer.encode(before + part), head)) return *rest;
+  // A token goes over the end. Behind a line's end the part stands by itself, and gets no blank that it does not have.
+  if (auto rest = rest_of(tokenizer.encode("\n" + part), tokenizer.encode("\n"))) return *rest;
   return tokenizer.encode(part);
 }
 
@@ -130,17 +144,25 @@ std::vector<TokenText> tokens_of(const std::vector<ChoiceText>& texts, const fs:
     };
     TokenText& made = all.emplace_back();
     made.prompt.assign(tokenizer.before_prompt().begin(), tokenizer.before_prompt().end());
-    const std::vector<TokenId> prompt = tokenizer.encode(text.prompt);
-    made.prompt.insert(made.prompt.end(), prompt.begin(), prompt.end());
+    const Cut prompt = cut(text.prompt);
+    const std::vector<TokenId> prompt_ids = tokenizer.encode(prompt.text);
+    made.prompt.insert(made.prompt.end(), prompt_ids.begin(), prompt_ids.end());
     if (made.prompt.empty()) wrong(file, text.line, "the prompt has no tokens");
     check(made.prompt, "prompt");
     for (const ChoiceQuestion& question : text.questions) {
-      TokenQuestion& of = made.questions.emplace_back(
-          TokenQuestion{.question = added(tokenizer, text.prompt, question.question), .answer = question.answer});
-      check(of.question, "question");
+      TokenQuestion& of = made.questions.emplace_back(TokenQuestion{.answer = question.answer});
+      Cut context = prompt;  // what a choice follows
+      std::vector<TokenId> context_ids = prompt_ids;
+      if (!question.question.empty()) {
+        const Cut asked = cut(prompt.blanks + question.question);
+        of.question = added(tokenizer, prompt.text, prompt_ids, asked.text);
+        check(of.question, "question");
+        context = {prompt.text + asked.text, asked.blanks};
+        context_ids = tokenizer.encode(context.text);
+      }
       for (const std::string& choice : question.choices) {
         of.choices.push_back(
-            {added(tokenizer, text.prompt + question.question, choice), static_cast<double>(choice.size())});
+            {added(tokenizer, context.text, context_ids, context.blanks + choice), static_cast<double>(choice.size())});
         if (of.choices.back().tokens.empty()) wrong(file, text.line, "a choice has no tokens");
         check(of.choices.back().tokens, "choice");
       }

@@ -43,8 +43,9 @@ struct ATTNLAB_API TokenText {
   [[nodiscard]] int longest() const;
 };
 
-/// Parts are cut where their texts end; a token that would go over such an end is cut in two. Error with file and line
-/// for a part without tokens that needs some, and ids outside the model's vocabulary.
+/// Parts are cut where their texts end, except that blanks at the end of a prompt or question begin what follows, as
+/// tokenizers take them; a part whose first token would go over such an end is taken by itself. Error with file and
+/// line for a part without tokens that needs some, and ids outside the model's vocabulary.
 [[nodiscard]] ATTNLAB_API std::vector<TokenText> tokens_of(const std::vector<ChoiceText>& texts,
                                                            const std::filesystem::path& file,
                                                            const model::Tokenizer& tokenizer, int vocab_size);

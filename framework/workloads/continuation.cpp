@@ -65,8 +65,12 @@ CaseSize ContinuationWorkload::size(std::size_t, ModelTexts& model) const {
   CaseSize size;
   for (const TokenText& text : texts_for(*this, model)) {
     size.longest = std::max(size.longest, text.longest());
-    size.tokens = std::max(size.tokens, std::ssize(text.prompt));
-    ++size.windows;
+    size.prompts += query == Query::before ? std::ssize(text.questions) : 1;
+    for (const TokenQuestion& question : text.questions) {
+      const auto asked = query == Query::before ? std::ssize(question.question) : 0;
+      size.tokens = std::max(size.tokens, std::ssize(text.prompt) + asked);
+      size.windows += std::ssize(question.choices);
+    }
   }
   return size;
 }
@@ -75,10 +79,15 @@ std::vector<CaseFeeding> ContinuationWorkload::feedings(std::size_t, const CaseS
   return {one_sequence(static_cast<int>(std::min<std::int64_t>(size.tokens, size.longest)), size.longest)};
 }
 
+// The session, and the states that prompt and question left.
+CaseRows ContinuationWorkload::most_rows(std::size_t, const CaseSize& size) const {
+  return {.rows = 3.0 * size.longest};
+}
+
 double ContinuationWorkload::seconds(std::size_t, const CaseSize& size, const ForwardTime& time) const {
-  constexpr double kChoices = 4;  // of a question; the file may have more or fewer
-  return static_cast<double>(size.windows) * (time.prefill(static_cast<double>(size.tokens), 0, 1) +
-                                              kChoices * time.steps(static_cast<double>(size.tokens), size.longest));
+  const auto tokens = static_cast<double>(size.tokens);
+  return static_cast<double>(size.prompts) * time.prefill(tokens, 0, 1) +
+         static_cast<double>(size.windows) * time.steps(tokens, size.longest);
 }
 
 Measured ContinuationWorkload::measure(std::size_t, const TrialContext& trial) const {

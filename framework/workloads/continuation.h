@@ -25,6 +25,7 @@ class ATTNLAB_API ContinuationWorkload final : public Workload {
 
   [[nodiscard]] CaseSize size(std::size_t index, ModelTexts& model) const override;
   [[nodiscard]] std::vector<CaseFeeding> feedings(std::size_t index, const CaseSize& size) const override;
+  [[nodiscard]] CaseRows most_rows(std::size_t index, const CaseSize& size) const override;
   [[nodiscard]] double seconds(std::size_t index, const CaseSize& size, const ForwardTime& time) const override;
   [[nodiscard]] Measured measure(std::size_t index, const TrialContext& trial) const override;
   [[nodiscard]] std::map<std::string, double> numbers(std::size_t index) const override;

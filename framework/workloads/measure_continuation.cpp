@@ -1,7 +1,7 @@
 // Scores of choices: the prompt is fed once, a question once after it, and every choice from the state that they left,
 // token by token through the arm's own cache. A cache that does not say what its state is makes its way there anew.
 #include <cmath>
-#include <limits>
+#include <new>
 #include <optional>
 
 #include <attnlab/error.h>
@@ -28,7 +28,8 @@ class Scoring {
   void run(const TokenText& text, Query query) {
     int right = 0, right_by_sum = 0;
     if (query == Query::after) begin(text.prompt);
-    const Place after_prompt = query == Query::after ? here() : Place();
+    const bool comes_back = query == Query::after && text.questions.size() > 1;
+    const Place after_prompt = comes_back ? here() : Place();
     for (std::size_t number = 0; number < text.questions.size(); ++number) {
       const TokenQuestion& question = text.questions[number];
       if (query == Query::before) {
@@ -44,12 +45,12 @@ class Scoring {
       for (std::size_t choice = 0; choice < question.choices.size(); ++choice) {
         if (choice > 0) return_to(after_question);
         sums.push_back(score(question.choices[choice]));
+        cache_.count_end(session_);
         by_byte.push_back(sums.back() / question.choices[choice].bytes);
       }
       right += is_highest(by_byte, question.answer) ? 1 : 0;
       right_by_sum += is_highest(sums, question.answer) ? 1 : 0;
     }
-    cache_.count_end(session_);
     questions_of_.push_back(static_cast<std::int64_t>(text.questions.size()));
     right_of_.push_back(right);
     right_by_sum_of_.push_back(right_by_sum);
@@ -107,9 +108,11 @@ class Scoring {
     place.logits = logits_;
     try {
       session_.save(0, place.state.emplace());
+      return place;
     } catch (const Error&) {
-      place.state.reset();
+    } catch (const std::bad_alloc&) {
     }
+    place.state.reset();
     return place;
   }
   void return_to(const Place& place) {

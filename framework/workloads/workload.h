@@ -52,7 +52,8 @@ class ATTNLAB_API ModelTexts {
 struct CaseSize {
   int longest = 0;           // tokens of the longest sequence
   std::int64_t tokens = 0;   // of a prompt that is written as text
-  std::int64_t windows = 0;  // of a text that is read
+  std::int64_t windows = 0;  // of a text that is read; choices that are scored
+  std::int64_t prompts = 0;  // that are fed before them
 };
 
 /// Rows and sequences that are in the caches at once.

@@ -61,7 +61,7 @@ const char* unit_of(const std::string& key) {
 
 const char* direction_of(const std::string& key) {
   if (key == "nll" || key == "kl") return "lower";
-  return key == "same_top" || key == "right" ? "higher" : "none";
+  return key == "same_top" || key == "right" || key == "right_by_sum" ? "higher" : "none";
 }
 
 // All figures under `of`, whose parts have `count` tokens or queries each.

@@ -173,6 +173,11 @@ TEST(LongTexts, SpeakTheIdsOfATokenizer) {
         std::string asked_for, answer = text.substr(text.rfind('?') + 1);
         if (const auto key = answer.find("key is"); key != std::string::npos) answer = answer.substr(key + 6);
         for (const TokenId id : asked(example)) asked_for += tokenizer->decode({&id, 1});
+        // A word or number is an answer of its own, however its blank is cut.
+        std::ptrdiff_t answers = std::ssize(example.next_answers);
+        for (std::size_t at = 0; at < example.targets.size(); ++at)
+          answers += example.targets[at] != kNoTarget && (at == 0 || example.targets[at - 1] == kNoTarget) ? 1 : 0;
+        EXPECT_EQ(answers, std::ssize(words_of(answer))) << answer;
         std::erase(asked_for, ' ');
         std::erase(answer, ' ');
         EXPECT_EQ(asked_for, answer) << text.substr(text.rfind('\n'));

@@ -52,7 +52,7 @@ class ATTNLAB_API ScoreHook {
   virtual void backward(const ScoreTile& before, const ScoreGradients& gradients) const;
 };
 
-/// A block of queries and a tile of keys, for which a mask is asked.
+/// A block of queries and a tile of keys, or a part of it, for which a mask is asked.
 struct MaskPlace {
   PositionRange queries;  // of tokens first_token .. first_token + tokens of the chunk
   PositionRange keys;
@@ -65,7 +65,7 @@ struct MaskPlace {
 };
 
 /// What a query may see: by position, and optionally by head and token. `cover` answers for a block of queries
-/// and a tile of keys at once.
+/// and a tile of keys, or a part of one, at once; `mask` may get the first rows of a tile alone.
 class ATTNLAB_API MaskRule {
  public:
   enum class Cover : std::uint8_t { none, partial, full };
