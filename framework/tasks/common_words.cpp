@@ -45,16 +45,15 @@ std::string question_of(int common) {
 class CommonWords {
  public:
   CommonWords(const CommonWordsOptions& options, std::shared_ptr<const TextTokenizer> tokenizer)
-      : options_(options), tokenizer_(std::move(tokenizer)) {}
+      : options_(options), tokenizer_(std::move(tokenizer)), mean_(mean_tokens_of_word(*tokenizer_, kWordSyllables)) {}
 
   [[nodiscard]] int least_length() const {
     return around() + (options_.common * options_.times + options_.rare_times) * word();
   }
 
   void draw(SplitMix64& draws, Example& to) const {
-    const double mean = mean_tokens_of_word(*tokenizer_, kWordSyllables);
-    const double room = options_.length - around() - options_.common * options_.times * mean;
-    const int rare = std::clamp(static_cast<int>(room / (options_.rare_times * mean)), 1, kWords - options_.common);
+    const double room = options_.length - around() - options_.common * options_.times * mean_;
+    const int rare = std::clamp(static_cast<int>(room / (options_.rare_times * mean_)), 1, kWords - options_.common);
     std::vector<std::string> words;
     for (const TokenId number : draw_distinct(0, kWords, options_.common + rare, draws))
       words.push_back(coded_word(number, kWordSyllables));
@@ -83,6 +82,7 @@ class CommonWords {
 
   CommonWordsOptions options_;
   std::shared_ptr<const TextTokenizer> tokenizer_;
+  double mean_;  // tokens of a word
 };
 
 std::unique_ptr<Task> make_common_words(const CommonWordsOptions& options, const TaskReading& reading) {

@@ -43,7 +43,7 @@ std::string question_of(int asked) {
 class FrequentWords {
  public:
   FrequentWords(const FrequentWordsOptions& options, std::shared_ptr<const TextTokenizer> tokenizer)
-      : options_(options), tokenizer_(std::move(tokenizer)) {
+      : options_(options), tokenizer_(std::move(tokenizer)), mean_(mean_tokens_of_word(*tokenizer_, kWordSyllables)) {
     for (int rank = 1; rank <= options_.vocab; ++rank) weights_ += std::pow(rank, -options_.alpha);
   }
 
@@ -51,8 +51,7 @@ class FrequentWords {
   [[nodiscard]] int least_length() const { return around() + 8 * steps() * word(); }
 
   void draw(SplitMix64& draws, Example& to) const {
-    const double mean = mean_tokens_of_word(*tokenizer_, kWordSyllables);
-    int words = static_cast<int>((options_.length - around()) / mean);
+    int words = static_cast<int>((options_.length - around()) / mean_);
     // Ranks beyond the number of words have none.
     const std::vector<TokenId> numbers = draw_distinct(0, kCodedWords, std::min(options_.vocab, words), draws);
     std::string answer;
@@ -96,6 +95,7 @@ class FrequentWords {
 
   FrequentWordsOptions options_;
   std::shared_ptr<const TextTokenizer> tokenizer_;
+  double mean_;         // tokens of a word
   double weights_ = 0;  // of all ranks
 };
 

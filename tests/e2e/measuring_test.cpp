@@ -54,6 +54,23 @@ class Prefill : public testing::Test {
 };
 
 // Eviction, rounding when rows come, codes after the prompt, and reading only some rows: none may be left to a default.
+TEST_F(Prefill, IsHeldAgainstARoofThatWasMeasuredBesideIt) {
+  write("{grid: {attention: [gqa, mqa]}}", "[{speed: {batch: [q64]}}]");
+  expect_well(run({"--set", "repeats=1", "--set", "warmup=0"}));
+  const CsvTable summary = summary_of(sandbox_ / "out");
+  for (const nlohmann::json& trial : trials_of(sandbox_ / "out")) {
+    const double peak = trial.at("details").at("roof").at("fma_flops_per_second");
+    EXPECT_GT(peak, 0);
+    double rate = 0;
+    for (const nlohmann::json& sample : trial.at("samples"))
+      if (sample.at("metric") == "operations_per_second") rate = sample.at("value");
+    const std::string arm = trial.at("arm");
+    const std::vector<std::size_t> rows = summary.where({{"arm", arm}, {"metric", "share_of_fma_peak"}});
+    ASSERT_EQ(rows.size(), 1U) << arm;
+    EXPECT_NEAR(std::stod(summary.at(rows[0], "median")), rate / peak, 1e-9 * rate / peak) << arm;
+  }
+}
+
 TEST_F(Prefill, HasToBeWrittenWhereAnyArmMayDropRoundOrSkipRows) {
   const std::string workload = "[{perplexity: {text: text.txt, context: 64}}]";
   for (const auto& [cache, what] : std::vector<std::pair<std::string, std::string>>{
