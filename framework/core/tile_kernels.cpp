@@ -238,11 +238,11 @@ void add_probabilities_target(const float* scores, int count, float maximum, flo
   for (; i < count; ++i) mass[i] += std::exp(scores[i] - maximum) * share;
 }
 
-float dot_product_target(const float* a, const float* b, int count) {
+float dot_product_target(const float* a, const float* b, std::int64_t count) {
   const F32 d;
-  const auto lanes = static_cast<int>(hn::Lanes(d));
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   V sums = hn::Zero(d);
-  int i = 0;
+  std::int64_t i = 0;
   for (; i + lanes <= count; i += lanes) sums = hn::MulAdd(hn::LoadU(d, a + i), hn::LoadU(d, b + i), sums);
   float sum = hn::GetLane(hn::SumOfLanes(d, sums));
   for (; i < count; ++i) sum += a[i] * b[i];
@@ -331,7 +331,7 @@ void softmax_backward(const SoftmaxBackward& backward) {
 void add_up(const float* sums, int rows, float* to) {
   HWY_DYNAMIC_DISPATCH(add_up_target)(sums, rows, to);
 }
-float dot_product(const float* a, const float* b, int count) {
+float dot_product(const float* a, const float* b, std::int64_t count) {
   return HWY_DYNAMIC_DISPATCH(dot_product_target)(a, b, count);
 }
 void tile_product_codes(const TileProduct& product, const std::int8_t* codes) {

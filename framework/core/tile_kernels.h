@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include <attnlab/ops.h>  // dot_product
+
 namespace attnlab {
 
 /// out [rows, columns] (+)= a [rows, depth] * b [depth, columns]; columns are computed up to the next multiple of 16,
@@ -63,8 +65,6 @@ struct SoftmaxBackward {
   float* gradients;
 };
 void softmax_backward(const SoftmaxBackward& backward);
-/// The sum of a[i] * b[i].
-[[nodiscard]] float dot_product(const float* a, const float* b, int count);
 
 /// Asks the second level of the caches for rows of `width` floats that are read or written soon.
 inline void fetch_rows(const float* first, std::int64_t stride, int rows, int width) {

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include <attnlab/ops.h>
+
 #define HWY_DISABLED_TARGETS HWY_AVX3_DL  // nothing here gains from it, and every target costs build time
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ops/vector_kernels.cpp"
@@ -428,5 +430,10 @@ double log_sum_exp(std::span<const float> x) {
   return std::isinf(found.largest) && found.largest < 0 ? found.largest : found.largest + std::log(found.sum);
 }
 }  // namespace vec
+
+void exponentials(std::span<float> x) {
+  vec::scaled_exp(x, 0, 1);
+}
+
 }  // namespace attnlab
 #endif

@@ -280,24 +280,25 @@ TEST(MlaCounts, AreOfTheFormThatRuns) {
     }
 }
 
+// A token reads the state and adds to it, and its normaliser is the product with a sum of keys; tokens of one block
+// meet each other, up to the query's own.
 TEST(LinearCounts, AreOfTheStateAndOfWhatIsInsideABlock) {
   const CreateContext context = spec_of("linear", 2).context;
   const double d = context.head_dim;
   for (const Shape& shape : kShapes) {
     double own = 0;
     for (const int count : shape.tokens) {
-      own += count * d * (d + 1) * (context.heads + 2);
+      own += count * d * (d * (context.heads + 2) + 2 * context.heads + 2);
       for (int left = count; count > 1 && left > 0; left -= 64) {
         const double block = std::min(left, 64);
-        own += 2 * block * block * d * context.heads;
+        own += 2 * block * (block + 1) / 2 * d * context.heads;
       }
     }
     const StepCounts counts = count(spec_of("linear", 2), shape);
     EXPECT_EQ(counts.attention_multiply_adds, own);
     EXPECT_EQ(counts.weight_multiply_adds, tokens(shape) * (2 * context.heads + 2 * 2) * d * kHidden);
-    double passes = 0;  // the states of both kv heads are read and written in a step, and in a block of a prompt
-    for (const int fed : shape.tokens) passes += std::ceil(fed / 64.0);
-    EXPECT_EQ(counts.state_bytes, passes * 2 * sizeof(float) * 2 * d * (d + 1));
+    const auto passes = static_cast<double>(std::ranges::count_if(shape.tokens, [](int fed) { return fed > 0; }));
+    EXPECT_EQ(counts.state_bytes, passes * 2 * sizeof(float) * 2 * d * (d + 1));  // read and written, of both kv heads
     EXPECT_EQ(counts.pairs, 0);
     EXPECT_EQ(counts.rows_read, 0);
   }

@@ -35,6 +35,12 @@ class ATTNLAB_API PackedMatrix {
 /// Calls task(index) for every index below count, in parallel, in no particular order. Tasks must not start tasks.
 ATTNLAB_API void for_each_index(int count, const std::function<void(int)>& task);
 
+/// x = exp(x) for x <= 88, vectorised, on the calling thread.
+ATTNLAB_API void exponentials(std::span<float> x);
+
+/// The sum of a[i] * b[i], vectorised, on the calling thread.
+[[nodiscard]] ATTNLAB_API float dot_product(const float* a, const float* b, std::int64_t count);
+
 /// [tokens, heads, width] seen as [tokens, heads * width].
 [[nodiscard]] inline TensorView<float, 2> flat(TensorView<float, 3> rows) {
   return {rows.data(), {rows.extent(0), rows.extent(1) * rows.extent(2)}};

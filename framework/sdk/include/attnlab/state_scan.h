@@ -12,14 +12,16 @@ namespace attnlab {
 /// Rows of one call. A state S [d, d], by key channel, belongs to `states` heads; query heads are a multiple of states,
 /// states a multiple of kv heads, and each group shares its state or its key.
 ///   plain: S = diag(exp(a)) S + k v'          out = scale S' q
-///   delta: S = exp(a) S, then S = S + b k (v - S' k)'
-/// Katharopoulos et al. 2020; Sun et al. 2023; Yang et al. 2024, 2025.
+///   delta: S = diag(exp(a)) S, then S = S + b k (v - S' k)'
+/// Katharopoulos et al. 2020; Sun et al. 2023; Yang et al. 2024, 2025. One token of a sequence is a step of this
+/// recurrence; more of them are products of blocks of 64, Yang et al. 2023.
 struct StateRows {
-  TensorView<const float, 3> q;           // [tokens, heads, d]
-  TensorView<const float, 3> k;           // [tokens, kv_heads, d]
-  TensorView<const float, 3> v;           // [tokens, kv_heads, d]
-  TensorView<const float, 3> log_decays;  // [tokens, states, d], or [tokens, states, 1] for one a state
-  TensorView<const float, 2> rates = {};  // [tokens, states] b of the delta rule; without data: the plain form
+  TensorView<const float, 3> q;                // [tokens, heads, d]
+  TensorView<const float, 3> k;                // [tokens, kv_heads, d]
+  TensorView<const float, 3> v;                // [tokens, kv_heads, d]
+  TensorView<const float, 3> log_decays = {};  // [tokens, states, d], or [tokens, states, 1] for one a
+                                               // state; without data nothing fades, and each kv head has a state
+  TensorView<const float, 2> rates = {};       // [tokens, states] b of the delta rule; without data: the plain form
   float scale = 1;
 };
 
