@@ -1,6 +1,8 @@
 // Which keys a query sees. By `cover` the core skips tiles that no query sees, and does not mask tiles that all see.
+#include <algorithm>
 #include <limits>
 
+#include <attnlab/chosen_blocks.h>
 #include <attnlab/core.h>
 
 namespace attnlab {
@@ -30,6 +32,31 @@ void CausalMask::mask(ScoreTile& tile) const noexcept {
         of_query[row] = key <= last && key >= first ? of_query[row] : -std::numeric_limits<float>::infinity();
       }
     }
+  }
+}
+
+ChosenBlocks::~ChosenBlocks() = default;
+
+MaskRule::Cover ChosenBlocks::cover(const MaskPlace& place) const noexcept {
+  bool any = false, all = place.keys.last <= place.queries.first;
+  const int last = std::min(place.keys.last, place.queries.last) / block_;
+  for (int token = place.first_token; token < place.first_token + place.tokens; ++token)
+    for (int head = place.first_head; head < place.first_head + place.heads; ++head)
+      for (int block = place.keys.first / block_; block <= last; ++block) {
+        any = any || reads_(token, head, block) != 0;
+        all = all && reads_(token, head, block) != 0;
+      }
+  return !any ? Cover::none : all ? Cover::full : Cover::partial;
+}
+
+void ChosenBlocks::mask(ScoreTile& tile) const noexcept {
+  for (std::size_t row = 0; row < tile.key_positions.size(); ++row) {
+    const Position key = tile.key_positions[row];
+    const int block = std::min(key / block_, static_cast<int>(reads_.extent(2)) - 1);
+    for (std::int64_t member = 0; member < tile.scores.extent(0); ++member)
+      for (std::int64_t query = 0; query < tile.scores.extent(1); ++query)
+        if (key > tile.query_positions[query] || reads_(tile.first_token + query, tile.first_head + member, block) == 0)
+          tile.scores(member, query, row) = -std::numeric_limits<float>::infinity();
   }
 }
 

@@ -30,7 +30,9 @@ void BlockMeans::add(const KvSource& rows, int sequence, int head, int known, Te
       const int block = tile.positions[row] / block_;
       if (block < known || block >= blocks) continue;
       --missing;
-      for (int i = 0; i < width_; ++i) means(block, head, i) += tile.keys(row, i) / static_cast<float>(block_);
+      const auto count = static_cast<float>(block_);
+      for (int i = 0; i < key_dim_; ++i) means(block, head, i) += tile.keys(row, i) / count;
+      for (int i = key_dim_; i < width_; ++i) means(block, head, i) += tile.values(row, i - key_dim_) / count;
     }
     return missing > 0;
   });

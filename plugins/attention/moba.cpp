@@ -3,10 +3,10 @@
 // everything where top_k is 1. Means of complete blocks are kept, so that a step reads only the rows that it chose. Not
 // here: caches that drop rows, since a later query may choose any block.
 #include <algorithm>
-#include <limits>
 #include <numeric>
 
 #include <attnlab/block_means.h>
+#include <attnlab/chosen_blocks.h>
 #include <attnlab/head_projections.h>
 #include <attnlab/ops.h>
 #include <attnlab/plugin.h>
@@ -26,38 +26,6 @@ struct MobaOptions {
         attnlab::field("block", &M::block, {.min = 1, .unit = "tokens", .doc = "Rows of a block, from position 0."}),
         attnlab::field("top_k", &M::top_k, {.min = 1, .max = 4096, .doc = "Blocks a query reads, its own included."})};
   }
-};
-
-class ChosenBlocks final : public attnlab::MaskRule {
- public:
-  ChosenBlocks(int block, TensorView<const std::uint8_t, 3> reads) : block_(block), reads_(reads) {}
-
-  Cover cover(const attnlab::MaskPlace& place) const noexcept override {
-    bool any = false, all = place.keys.last <= place.queries.first;
-    const int last = std::min(place.keys.last, place.queries.last) / block_;
-    for (int token = place.first_token; token < place.first_token + place.tokens; ++token)
-      for (int head = place.first_head; head < place.first_head + place.heads; ++head)
-        for (int block = place.keys.first / block_; block <= last; ++block) {
-          any = any || reads_(token, head, block) != 0;
-          all = all && reads_(token, head, block) != 0;
-        }
-    return !any ? Cover::none : all ? Cover::full : Cover::partial;
-  }
-  void mask(attnlab::ScoreTile& tile) const noexcept override {
-    for (std::size_t row = 0; row < tile.key_positions.size(); ++row) {
-      const Position key = tile.key_positions[row];
-      const int block = std::min(key / block_, static_cast<int>(reads_.extent(2)) - 1);
-      for (std::int64_t member = 0; member < tile.scores.extent(0); ++member)
-        for (std::int64_t query = 0; query < tile.scores.extent(1); ++query)
-          if (key > tile.query_positions[query] ||
-              reads_(tile.first_token + query, tile.first_head + member, block) == 0)
-            tile.scores(member, query, row) = -std::numeric_limits<float>::infinity();
-    }
-  }
-
- private:
-  int block_;
-  TensorView<const std::uint8_t, 3> reads_;  // [tokens, heads, blocks]
 };
 
 class Moba final : public attnlab::AttentionVariant {
@@ -96,7 +64,7 @@ class Moba final : public attnlab::AttentionVariant {
     for (int sequence = 0; sequence < layer.chunk.sequences(); ++sequence)
       if (layer.chunk.tokens_of(sequence) > 0) choose(layer, sequence, rotated, reads);
     // The choice has no derivative: what was chosen is differentiated as if it had been given.
-    const auto& mask = steps.keep<ChosenBlocks>(block_, reads);
+    const auto& mask = steps.keep<attnlab::ChosenBlocks>(block_, reads);
     steps.attend({.queries = q, .scale = projections_.scale(), .mask = mask}, mixed);
     projections_.project_back(steps, mixed, out);
   }

@@ -93,6 +93,8 @@ TEST(Facts, AnAttentionSaysWhatItSees) {
   EXPECT_EQ(most("{gqa: {window: 9}}"), 9);
   EXPECT_EQ(most("{moba: {block: 16, top_k: 3}}"), 48);
   EXPECT_EQ(most("{moba: {block: 2000000000, top_k: 4096}}"), kEndless);
+  EXPECT_EQ(most("{nsa: {block: 16, top_k: 3, window: 10}}"), 58);
+  EXPECT_EQ(most("{nsa: {block: 2000000000, top_k: 4096, window: 10}}"), kEndless);
   EXPECT_EQ(seen("differential"), 0);
   EXPECT_EQ(seen("linear"), 0);
 }

@@ -134,16 +134,16 @@ TEST_P(EveryArmThatGoesBack, AnswersAsIfItHadNeverSeenTheTokens) {
 
 INSTANTIATE_TEST_SUITE_P(
     , EveryArmThatGoesBack,
-    testing::Values(Parts{}, Parts{.storage = {.keys = "int8", .values = "int4"}},
-                    Parts{.storage = {.keys = "bf16", .values = "bf16", .page = 16}},
-                    Parts{.cache = "window", .cache_options = {{"window", std::string("250")}}},
-                    Parts{.cache = "sink", .cache_options = {{"window", std::string("250")}}},
-                    Parts{.cache = "duo", .cache_options = {{"streaming", std::vector<std::int64_t>{1}}}},
-                    Parts{.attention = "moba",
-                          .attention_options = {{"block", std::int64_t{8}}, {"top_k", std::int64_t{2}}}},
-                    Parts{.attention = "cross_layer", .attention_options = {{"share", std::int64_t{2}}}},
-                    Parts{.attention = "value_residual"}, Parts{.attention = "differential"},
-                    Parts{.attention = "entmax"}));
+    testing::Values(
+        Parts{}, Parts{.storage = {.keys = "int8", .values = "int4"}},
+        Parts{.storage = {.keys = "bf16", .values = "bf16", .page = 16}},
+        Parts{.cache = "window", .cache_options = {{"window", std::string("250")}}},
+        Parts{.cache = "sink", .cache_options = {{"window", std::string("250")}}},
+        Parts{.cache = "duo", .cache_options = {{"streaming", std::vector<std::int64_t>{1}}}},
+        Parts{.attention = "moba", .attention_options = {{"block", std::int64_t{8}}, {"top_k", std::int64_t{2}}}},
+        Parts{.attention = "nsa", .attention_options = {{"block", std::int64_t{8}}, {"top_k", std::int64_t{3}}}},
+        Parts{.attention = "cross_layer", .attention_options = {{"share", std::int64_t{2}}}},
+        Parts{.attention = "value_residual"}, Parts{.attention = "differential"}, Parts{.attention = "entmax"}));
 
 TEST(TruncatedSessions, OfAStateOrAPolicyThatCannotGoBackAreRefusedAndGoOn) {
   struct Case {
@@ -244,6 +244,7 @@ INSTANTIATE_TEST_SUITE_P(
         Parts{.cache = "quest", .cache_options = {{"budget", std::string("32")}}}, Parts{.attention = "linear"},
         Parts{.attention = "gated_delta"},
         Parts{.attention = "moba", .attention_options = {{"block", std::int64_t{8}}, {"top_k", std::int64_t{2}}}},
+        Parts{.attention = "nsa", .attention_options = {{"block", std::int64_t{8}}, {"top_k", std::int64_t{3}}}},
         Parts{.attention = "cross_layer", .attention_options = {{"share", std::int64_t{2}}}},
         Parts{.attention = "forgetting"}));
 

@@ -181,7 +181,7 @@ TEST(RowWeightingCounts, AreWhatTheWeightingSaysOfItsScores) {
 
 // What reports and predictions say of a model that was made without weights.
 TEST(CountingSteps, CountTheSameWithoutTheProducts) {
-  for (const char* name : {"gqa", "mla", "differential", "linear", "moba", "talking_heads"}) {
+  for (const char* name : {"gqa", "mla", "differential", "linear", "moba", "nsa", "talking_heads"}) {
     const VariantSpec spec = spec_of(name, 2);
     std::vector<StepCounts> counts;
     for (const CountedProducts products : {CountedProducts::computed, CountedProducts::ones}) {
@@ -241,6 +241,36 @@ TEST(MobaCounts, AreOfTheBlocksThatAreReadAndOfTheChoice) {
   EXPECT_EQ(plugins().attention("moba", spec.options, spec.context)->visible_rows(), block * top_k);
   // A step reads what its heads have chosen: of 70 rows no more than 2 blocks for each of two heads, and 7 of the own.
   EXPECT_LE(count(spec, {{70}, {1}}).rows_read, kv_heads * (2 * 2 * block + 7));
+}
+
+// Three branches: the means of complete blocks, twice the product of every query with each; the rows of the chosen
+// blocks; the newest rows.
+TEST(NsaCounts, AreOfItsThreeBranches) {
+  const int block = 8, top_k = 3, window = 12, kv_heads = 2;
+  const VariantSpec spec =
+      spec_of("nsa", kv_heads,
+              {{"block", std::int64_t{block}}, {"top_k", std::int64_t{top_k}}, {"window", std::int64_t{window}}});
+  const double d = spec.context.head_dim, heads = spec.context.heads;
+  for (const Shape& shape : kShapes) {
+    double pairs = 0, compressed = 0, means = 0, new_means = 0;
+    for (std::size_t s = 0; s < shape.tokens.size(); ++s) {
+      const int end = shape.held[s] + shape.tokens[s];
+      for (int at = shape.held[s]; at < end; ++at) {
+        pairs += std::min(at / block, top_k - 1) * block + at % block + 1 + std::min(at + 1, window);
+        compressed += (at + 1) / block;
+      }
+      if (shape.tokens[s] == 0) continue;
+      means += end / block;
+      new_means += end / block - shape.held[s] / block;
+    }
+    const StepCounts counts = count(spec, shape);
+    EXPECT_EQ(counts.weight_multiply_adds, tokens(shape) * ((2 * heads + 2 * kv_heads) * d + 3 * heads) * kHidden);
+    EXPECT_EQ(counts.pairs, pairs * heads);
+    EXPECT_EQ(counts.attention_multiply_adds,
+              counts.pairs * 2 * d + compressed * heads * 2 * d + new_means * block * kv_heads * 2 * d);
+    EXPECT_EQ(counts.state_bytes, sizeof(float) * kv_heads * 2 * d * (means + new_means * block));
+  }
+  EXPECT_EQ(plugins().attention("nsa", spec.options, spec.context)->visible_rows(), block * top_k + window);
 }
 
 // Of sequences with more than one token the expanded form: keys of nope + rope, values of value channels, all made from

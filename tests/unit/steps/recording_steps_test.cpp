@@ -59,6 +59,8 @@ class TrainedLayer {
     }
     if (of.attention == "gated_delta") options = {{"conv_size", std::int64_t{3}}};
     if (of.attention == "moba") options = {{"block", std::int64_t{16}}, {"top_k", std::int64_t{2}}};
+    if (of.attention == "nsa")
+      options = {{"block", std::int64_t{16}}, {"top_k", std::int64_t{4}}, {"window", std::int64_t{12}}};
     attention_ = variant != nullptr ? std::move(variant) : plugins().attention(of.attention, options, context);
     const KvShape shape = attention_->kv_shape();
     CreateContext of_position = context;

@@ -57,6 +57,7 @@ std::string spelled(const std::string& id) {
       {"quest", "{page: 4, budget: 8, dense_layers: 1}"},
       {"duo", "{streaming: [0], sinks: 2, window: 8}"},
       {"moba", "{block: 4, top_k: 2}"},
+      {"nsa", "{block: 4, top_k: 3, window: 6}"},
   };
   const auto found = options.find(id);
   return found == options.end() ? id : fmt::format("{{{}: {}}}", id, found->second);
