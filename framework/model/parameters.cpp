@@ -2,10 +2,25 @@
 
 #include <algorithm>
 
+#include <attnlab/random.h>
+
+#include "base/fnv1a.h"
 #include "model/decoder.h"
 #include "ops/packed_matrix.h"
 
 namespace attnlab::model {
+namespace {
+
+// What is no normal number at the start of a model without a checkpoint.
+void start(const ParameterSpec& spec, const std::string& full_name, std::uint64_t seed, std::span<float> values) {
+  SplitMix64 random(seed, fnv1a(full_name));
+  if (spec.drawn != nullptr)
+    for (float& value : values) value = static_cast<float>(spec.drawn(random.uniform()));
+  else if (spec.init != Init::normal)
+    std::ranges::fill(values, spec.init == Init::ones ? 1.0F : 0.0F);
+}
+
+}  // namespace
 
 std::size_t BoundParameters::bytes() const noexcept {
   auto sum = static_cast<std::size_t>(packed_bytes_);
@@ -23,8 +38,7 @@ void BoundParameters::load(const ParameterSpec& spec, const std::string& full_na
     places_.push_back({full_name, spec.shape, &matrices_.back()});
   } else {
     values_.push_back(weights.values(full_name, spec.shape, conversion));
-    if (weights.is_random() && spec.init != Init::normal)
-      std::fill(values_.back().begin(), values_.back().end(), spec.init == Init::ones ? 1.0F : 0.0F);
+    if (weights.is_random()) start(spec, full_name, weights.seed(), values_.back());
     set.add(spec.name, values_.back());
     places_.push_back({.name = full_name, .shape = spec.shape, .values = values_.back()});
   }

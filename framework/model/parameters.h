@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include <attnlab/api.h>
 #include <attnlab/module.h>
 
 #include "model/weight_store.h"
@@ -26,7 +27,7 @@ struct ParameterPlace {
 };
 
 /// Owns the parameters of one layer's components, at fixed addresses.
-class BoundParameters {
+class ATTNLAB_API BoundParameters {
  public:
   /// What was loaded, and what components packed for themselves when it was bound.
   [[nodiscard]] std::size_t bytes() const noexcept;

@@ -49,6 +49,7 @@ class ATTNLAB_API WeightStore {
   void limit_bytes(std::size_t limit) noexcept { limit_ = limit; }
 
   [[nodiscard]] bool is_random() const noexcept { return !checkpoint_ && !held_; }
+  [[nodiscard]] std::uint64_t seed() const noexcept { return seed_; }
   /// Always true for values from a seed.
   [[nodiscard]] bool has(std::string_view name) const;
 

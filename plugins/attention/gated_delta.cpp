@@ -45,8 +45,8 @@ class GatedDelta final : public AttentionVariant {
     specs.push_back({.name = "g_proj.weight", .shape = {width(), hidden_dim_}});
     specs.push_back({.name = "a_proj.weight", .shape = {heads_, hidden_dim_}});
     specs.push_back({.name = "b_proj.weight", .shape = {heads_, hidden_dim_}});
-    specs.push_back({.name = "A_log", .shape = {heads_}, .form = values});
-    specs.push_back({.name = "dt_bias", .shape = {heads_}, .form = values});
+    specs.push_back({.name = "A_log", .shape = {heads_}, .form = values, .drawn = first_rate});
+    specs.push_back({.name = "dt_bias", .shape = {heads_}, .form = values, .drawn = first_bias});
     specs.push_back({.name = "o_norm.weight", .shape = {head_dim_}, .form = values, .init = Init::ones});
     for (const char* name : kConvolutions)
       if (taps_ > 0) specs.push_back({.name = name, .shape = {width(), 1, taps_}, .form = values});
@@ -99,6 +99,14 @@ class GatedDelta final : public AttentionVariant {
   }
 
  private:
+  // As the authors start: exp(A) uniform below 16, and softplus(bias) log-uniform from 0.001 to 0.1, so that heads fade
+  // at rates of their own, most of them slowly. (Numbers around 0 would halve the state with every token.)
+  static double first_rate(double u) { return std::log(16 * std::max(u, 1e-4)); }
+  static double first_bias(double u) {
+    const double step = std::exp(std::log(0.001) + u * std::log(0.1 / 0.001));
+    return step + std::log(-std::expm1(-step));
+  }
+
   std::int64_t width() const { return std::int64_t{heads_} * head_dim_; }
   std::int64_t held() const { return std::max(0, taps_ - 1) * width(); }
 

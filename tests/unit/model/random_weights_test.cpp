@@ -4,9 +4,14 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <set>
 #include <vector>
 
 #include <gtest/gtest.h>
+
+#include "model/parameters.h"
+#include "model/weight_store.h"
+#include "reference/plugins.h"
 
 namespace attnlab::model {
 namespace {
@@ -87,6 +92,37 @@ TEST(RandomValues, ScaleWithTheDeviation) {
   const std::vector<float> quarter = values(5, "w", 0, 1000, 0.25f);
   for (std::size_t i = 0; i < one.size(); ++i) EXPECT_EQ(quarter[i], 0.25f * one[i]);
   for (const float value : values(5, "w", 0, 10, 0.0f)) EXPECT_EQ(value, 0.0f);
+}
+
+// What is to start elsewhere than around 0 is drawn as the component says: here so that a state does not fade at once.
+TEST(RandomStarts, OfGatedDeltaFadeAsItsAuthorsStart) {
+  const CreateContext context{
+      .layer = 0, .layers = 1, .hidden_dim = 64, .heads = 16, .kv_heads = 16, .head_dim = 4, .max_positions = 8};
+  const auto variant = reference::plugins().attention("gated_delta", {}, context);
+  ModelConfig config;
+  config.hidden_dim = 64;
+  config.heads = config.kv_heads = 16;
+  config.head_dim = 4;
+  config.initializer_range = 0.02;
+  const auto started = [&](std::uint64_t seed, const std::string& name) {
+    WeightStore weights(seed, config);
+    BoundParameters bound;
+    ParameterSet set;
+    for (const ParameterSpec& spec : variant->parameters())
+      bound.load(spec, "model.layers.0.self_attn." + spec.name, weights, set);
+    const std::span<const float> found = set.values(name);
+    return std::vector<float>(found.begin(), found.end());
+  };
+  const std::vector<float> rates = started(1, "A_log"), biases = started(1, "dt_bias");
+  for (const float rate : rates) EXPECT_TRUE(rate >= std::log(16e-4) && rate <= std::log(16.0)) << rate;
+  for (const float bias : biases) {
+    const double step = std::log1p(std::exp(static_cast<double>(bias)));
+    EXPECT_TRUE(step >= 0.00099 && step <= 0.101) << step;
+  }
+  EXPECT_EQ(std::set<float>(biases.begin(), biases.end()).size(), 16U) << "heads fade alike";
+  EXPECT_EQ(rates, started(1, "A_log"));
+  EXPECT_NE(rates, started(2, "A_log"));
+  for (const float weight : started(1, "o_norm.weight")) EXPECT_EQ(weight, 1);
 }
 
 }  // namespace

@@ -26,7 +26,8 @@ enum class ParameterForm : std::uint8_t { matrix, values };
 /// as of a model without a checkpoint (Ainslie et al. 2023).
 enum class HeadPooling : std::uint8_t { mean, first, random };
 
-/// Values from the seed, where there is no checkpoint: normal with the model's initializer_range, or a constant.
+/// Values from the seed, where there is no checkpoint: normal with the model's initializer_range, or a constant; see
+/// ParameterSpec::drawn for others.
 enum class Init : std::uint8_t { normal, zeros, ones };
 
 struct ParameterSpec {
@@ -38,6 +39,7 @@ struct ParameterSpec {
                           // heads is converted: repeated where it has fewer, by `pooling` where it has more
   HeadPooling pooling = HeadPooling::mean;
   Init init = Init::normal;
+  double (*drawn)(double u) = nullptr;  // of values, in place of init: each is drawn(u), u uniform in 0 <= u < 1
 };
 
 /// A component's parameters, by the names that it declared. Borrowed: lives as long as the model.
