@@ -224,6 +224,8 @@ TileScores QueryBlock::product(const KvTile& tile, int first, int queries, int c
     tile_product_codes(product, tile.key_codes.codes);
     for (int row = 0; row < scored.rows; ++row)
       multiply(tile.key_codes.scales, rows, scored.scores + static_cast<std::int64_t>(row) * kTileRows);
+  } else if (tile.key_codes.bf16 != nullptr) {
+    tile_product_bf16(product, tile.key_codes.bf16);
   } else {
     product.b = channel_major(tile);
     tile_product(product);
@@ -326,6 +328,10 @@ void QueryBlock::add_values(const KvTile& tile, const TileScores& weights, std::
     product.b_stride = shape_.value_dim;
     tile_product_codes(product, tile.value_codes.codes);
     return;
+  }
+  if (tile.value_codes.bf16 != nullptr) {
+    product.b_stride = shape_.value_dim;
+    return tile_product_bf16(product, tile.value_codes.bf16);
   }
   const float* values = tile.values.data();
   std::int64_t stride = tile.values.stride(0);

@@ -31,6 +31,12 @@ HWY_INLINE void fetch_ahead(const std::int8_t* codes) {
                      to_second_level);
 }
 
+HWY_INLINE void fetch_ahead(const hwy::bfloat16_t* numbers) {
+  const auto* bytes = reinterpret_cast<const std::int8_t*>(numbers);
+  fetch_ahead(bytes);
+  fetch_ahead(bytes + 64);
+}
+
 HWY_INLINE V load_b(F32 d, const float* b) {
   return hn::LoadU(d, b);
 }
@@ -38,6 +44,11 @@ HWY_INLINE V load_b(F32 d, const std::int8_t* codes) {
   const hn::Rebind<std::int8_t, F32> narrow;
   const hn::Rebind<std::int32_t, F32> wide;
   return hn::ConvertTo(d, hn::PromoteTo(wide, hn::LoadU(narrow, codes)));
+}
+
+HWY_INLINE V load_b(F32 d, const hwy::bfloat16_t* numbers) {
+  const hn::Rebind<hwy::bfloat16_t, F32> half;
+  return hn::PromoteTo(d, hn::LoadU(half, numbers));
 }
 
 enum class Form : bool { rows, transposed };  // of a
@@ -109,6 +120,10 @@ void tile_product_transposed_target(const TileProduct& p) {
 }
 void tile_product_codes_target(const TileProduct& p, const std::int8_t* codes) {
   product(p, codes);
+}
+
+void tile_product_bf16_target(const TileProduct& p, const std::uint16_t* b) {
+  product(p, reinterpret_cast<const hwy::bfloat16_t*>(b));
 }
 
 void transpose_tile_target(const float* from, std::int64_t from_stride, int rows, int width, float* to, int to_stride) {
@@ -309,6 +324,7 @@ namespace attnlab {
 HWY_EXPORT(tile_product_target);
 HWY_EXPORT(tile_product_transposed_target);
 HWY_EXPORT(tile_product_codes_target);
+HWY_EXPORT(tile_product_bf16_target);
 HWY_EXPORT(softmax_backward_target);
 HWY_EXPORT(add_up_target);
 HWY_EXPORT(dot_product_target);
@@ -336,6 +352,9 @@ float dot_product(const float* a, const float* b, std::int64_t count) {
 }
 void tile_product_codes(const TileProduct& product, const std::int8_t* codes) {
   HWY_DYNAMIC_DISPATCH(tile_product_codes_target)(product, codes);
+}
+void tile_product_bf16(const TileProduct& product, const std::uint16_t* b) {
+  HWY_DYNAMIC_DISPATCH(tile_product_bf16_target)(product, b);
 }
 void multiply(const float* factors, int count, float* to) {
   HWY_DYNAMIC_DISPATCH(multiply_target)(factors, count, to);

@@ -25,8 +25,9 @@ struct TileProduct {
 void tile_product(const TileProduct& product);
 /// The same with a given as its transpose: [depth, rows], a_stride from row to row of it.
 void tile_product_transposed(const TileProduct& product);
-/// The same where b is 8-bit codes, b_stride apart; `product.b` is not looked at.
+/// The same where b is 8-bit codes, or numbers in bfloat16, b_stride apart; `product.b` is not looked at.
 void tile_product_codes(const TileProduct& product, const std::int8_t* codes);
+void tile_product_bf16(const TileProduct& product, const std::uint16_t* b);
 
 /// to [width, to_stride] = transposed from [rows, width]; columns rows .. to_stride are set to zero.
 void transpose_tile(const float* from, std::int64_t from_stride, int rows, int width, float* to, int to_stride);

@@ -17,9 +17,9 @@ constexpr std::int64_t kUnknown = std::numeric_limits<std::int64_t>::max();
 // What is wrong with the numbers of one side of a tile, [rows, width]; null: nothing.
 const char* numbers_fault(const TensorView<const float, 2>& numbers, const CodedRows& codes, bool takes_codes, int rows,
                           int width) {
-  if (codes.codes != nullptr) {
+  if (!codes.empty()) {
     if (!takes_codes) return "codes where the reader takes none";
-    return codes.scales == nullptr ? "codes without scales" : nullptr;
+    return codes.codes != nullptr && codes.scales == nullptr ? "codes without scales" : nullptr;
   }
   if (numbers.data() == nullptr) return "no numbers";
   return numbers.extent(0) < rows || numbers.extent(1) != width ? "another shape than [rows, width]" : nullptr;
@@ -205,7 +205,7 @@ class GuardedCache final : public LayerCache {
     if (const char* fault = numbers_fault(tile.keys, tile.key_codes, takes_codes, count, shape_.key_dim)) return fault;
     if (const char* fault = numbers_fault(tile.values, tile.value_codes, takes_codes, count, shape_.value_dim))
       return fault;
-    if (tile.value_codes.codes == nullptr && tile.values.stride(1) != 1) return "the rows of values are not dense";
+    if (tile.value_codes.empty() && tile.values.stride(1) != 1) return "the rows of values are not dense";
     if (shape_.marks > 0 && (tile.marks.extent(0) < count || tile.marks.extent(1) != shape_.marks))
       return "no marks for its rows";
     return nullptr;

@@ -21,6 +21,8 @@ std::string layout_fault(const RowLayout& layout, int width) {
   if (layout.meaning == RowLayout::Units::scaled_int8 &&
       !(is_one_each && layout.unit_bytes == 1 && layout.parameters == 1))
     return sizes + "; rows of scaled_int8 are " + std::to_string(width) + " units of 1 byte with one parameter";
+  if (layout.meaning == RowLayout::Units::bf16 && !(is_one_each && layout.unit_bytes == 2 && layout.parameters == 0))
+    return sizes + "; rows of bf16 are " + std::to_string(width) + " units of 2 bytes without parameters";
   return {};
 }
 

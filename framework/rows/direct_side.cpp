@@ -1,5 +1,5 @@
-// Rows that are encoded when they are appended. Tiles of f32 and 8-bit codes are read in place, and everything else is
-// decoded tile by tile when it is read.
+// Rows that are encoded when they are appended. Tiles of f32 are read in place, and those of bf16 and
+// 8-bit codes where the reader computes with them; everything else is decoded tile by tile when it is read.
 #include <algorithm>
 
 #include "rows/panel_rows.h"
@@ -49,8 +49,7 @@ class DirectSide final : public SideRows {
   SideTile tile(std::size_t list, int first, int count, int rows, std::span<float> room,
                 bool takes_codes) const noexcept override {
     if (takes_codes)  // they fetch ahead for themselves
-      if (const CodedRows codes = rows_.coded_tile(list, first, count, room); codes.codes != nullptr)
-        return {{}, codes};
+      if (const CodedRows codes = rows_.coded_tile(list, first, count, room); !codes.empty()) return {{}, codes};
     const int next = first + kTileRows;
     rows_.prefetch(list, next, std::clamp(rows - next, 0, kTileRows));
     const bool by_row = rows_.panel().order() == Panel::Order::by_row;

@@ -123,6 +123,8 @@ void Panel::load(const std::byte* panel, int first, int count, float* to, std::i
       const float* scales = parameters(panel) + first;
       return by_row ? scale_lines(codes, scales, block) : scale_columns(codes, scales, block);
     }
+    case RowLayout::Units::bf16:
+      return expand_bf16(reinterpret_cast<const std::uint16_t*>(from), block);
     case RowLayout::Units::own:
       break;
   }

@@ -31,14 +31,16 @@ class Panel {
   [[nodiscard]] Order order() const noexcept { return order_; }
   [[nodiscard]] int width() const noexcept { return width_; }
   [[nodiscard]] bool is_f32() const noexcept { return layout_.meaning == RowLayout::Units::floats; }
-  [[nodiscard]] bool is_symmetric() const noexcept { return layout_.meaning == RowLayout::Units::scaled_int8; }
   /// Few bytes for many numbers, which the hardware does not fetch ahead by itself.
   [[nodiscard]] bool is_codes() const noexcept { return layout_.unit_bytes == 1; }
 
-  /// Its codes and scales where they are 8 bits and symmetric; else null.
-  [[nodiscard]] CodedRows symmetric(const std::byte* panel) const noexcept {
-    if (!is_symmetric()) return {};
-    return {reinterpret_cast<const std::int8_t*>(units(panel)), parameters(panel)};
+  /// Its units where a reader may compute with them, which have one size each.
+  [[nodiscard]] CodedRows coded(const std::byte* panel) const noexcept {
+    if (layout_.meaning == RowLayout::Units::scaled_int8)
+      return {.codes = reinterpret_cast<const std::int8_t*>(units(panel)), .scales = parameters(panel)};
+    if (layout_.meaning == RowLayout::Units::bf16)
+      return {.bf16 = reinterpret_cast<const std::uint16_t*>(units(panel))};
+    return {};
   }
 
   /// vector [width]

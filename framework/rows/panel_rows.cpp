@@ -142,22 +142,36 @@ const float* PanelRows::in_place(std::size_t list, int first) const noexcept {
 }
 
 CodedRows PanelRows::coded_tile(std::size_t list, int first, int rows, std::span<float> room) const noexcept {
-  if (!panel_.is_symmetric() || panel_.width() < 2) return {};  // the room would be too small
-  if (has_whole_tiles()) return panel_.symmetric(cell(list, first));
+  const CodedRows in_place = panel_.coded(cell(list, first));
+  if (in_place.empty() || panel_.width() < 2) return {};  // the room would be too small
+  if (has_whole_tiles()) return in_place;
+  if (in_place.codes == nullptr) {
+    auto* to = reinterpret_cast<std::uint16_t*>(room.data());
+    for_each_piece(list, first, rows, [&](const std::byte* from, int row, int count, int done) {
+      gather(panel_.coded(from).bf16, row, count, done, to);
+    });
+    return {.bf16 = to};
+  }
   float* scales = room.data();
   auto* codes = reinterpret_cast<std::int8_t*>(scales + kTileRows);
-  const int width = panel_.width();
   for_each_piece(list, first, rows, [&](const std::byte* from, int row, int count, int done) {
-    const CodedRows part = panel_.symmetric(from);
+    const CodedRows part = panel_.coded(from);
     std::copy_n(part.scales + row, count, scales + done);
-    if (panel_.order() == Panel::Order::by_row) {
-      std::copy_n(part.codes + std::int64_t{row} * width, count * width, codes + std::int64_t{done} * width);
-      return;
-    }
-    for (int channel = 0; channel < width; ++channel)
-      std::copy_n(part.codes + channel * layout_.cell_rows + row, count, codes + channel * kTileRows + done);
+    gather(part.codes, row, count, done, codes);
   });
-  return {codes, scales};
+  return {.codes = codes, .scales = scales};
+}
+
+// Units of `count` rows of a cell from `row` on, as rows `done` and after it of a tile.
+template <class Unit>
+void PanelRows::gather(const Unit* from, int row, int count, int done, Unit* to) const noexcept {
+  const int width = panel_.width();
+  if (panel_.order() == Panel::Order::by_row) {
+    std::copy_n(from + std::int64_t{row} * width, std::int64_t{count} * width, to + std::int64_t{done} * width);
+    return;
+  }
+  for (int channel = 0; channel < width; ++channel)
+    std::copy_n(from + channel * layout_.cell_rows + row, count, to + channel * kTileRows + done);
 }
 
 std::byte* PanelRows::cell(std::size_t list, int row) const noexcept {

@@ -72,8 +72,9 @@ class PanelRows {
   void prefetch(std::size_t list, int first, int count) const noexcept;
   /// The tile that begins at this row as it stands, null if it does not stand as a tile of f32.
   [[nodiscard]] const float* in_place(std::size_t list, int first) const noexcept;
-  /// The tile of `rows` that begins at this row as 8-bit codes, null if it has none: in place, or put together in
-  /// `room` [width x kTileRows], so that the layout of pages changes no bit of what is computed with it.
+  /// The tile of `rows` that begins at this row as its units stand, empty where a reader cannot compute with them: in
+  /// place, or put together in `room` [width x kTileRows], so that the layout of pages changes no bit of what is
+  /// computed with it.
   [[nodiscard]] CodedRows coded_tile(std::size_t list, int first, int rows, std::span<float> room) const noexcept;
   [[nodiscard]] bool has_whole_tiles() const noexcept { return layout_.cell_rows == kTileRows; }
 
@@ -100,6 +101,8 @@ class PanelRows {
   [[nodiscard]] double row_bytes() const noexcept { return static_cast<double>(side_bytes()) / layout_.page_rows; }
 
  private:
+  template <class Unit>
+  void gather(const Unit* from, int row, int count, int done, Unit* to) const noexcept;
   struct List {
     std::vector<float*> pages;  // null where given back from the front
     int released = 0;           // so many of them

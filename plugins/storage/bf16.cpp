@@ -1,4 +1,5 @@
-// Components rounded to the nearest bfloat16, ties to even: the exponent of a float and 8 bits of its significand.
+// Components rounded to the nearest bfloat16, ties to even: the exponent of a float and 8 bits of its significand. The
+// core multiplies with them as they are.
 #include <algorithm>
 #include <cmath>
 
@@ -7,19 +8,18 @@
 
 namespace {
 
-class Bf16Codec final : public attnlab::RowCodec, public attnlab::ChannelDecoder {
+class Bf16Codec final : public attnlab::RowCodec {
  public:
   explicit Bf16Codec(int width) : width_(width) {}
-  attnlab::RowLayout layout() const noexcept override { return {.units = width_, .unit_bytes = 2}; }
+  attnlab::RowLayout layout() const noexcept override {
+    return {.units = width_, .unit_bytes = 2, .meaning = attnlab::RowLayout::Units::bf16};
+  }
   void encode(const float* numbers, float*, std::byte* units) const noexcept override {
     attnlab::round_to_bf16(numbers, width_, reinterpret_cast<std::uint16_t*>(units));
   }
   void decode(const attnlab::HeldRows& rows, float* to, std::int64_t stride) const noexcept override {
-    expand(rows, {rows.rows, width_, rows.stride / 2, to, stride});
-  }
-  const attnlab::ChannelDecoder* channels() const noexcept override { return this; }
-  void decode_channels(const attnlab::HeldRows& rows, float* to, std::int64_t stride) const noexcept override {
-    expand(rows, {width_, rows.rows, rows.stride / 2, to, stride});
+    attnlab::expand_bf16(reinterpret_cast<const std::uint16_t*>(rows.units),
+                         {rows.rows, width_, rows.stride / 2, to, stride});
   }
   float largest_error(std::span<const float> numbers) const noexcept override {
     float largest = 0;
@@ -28,9 +28,6 @@ class Bf16Codec final : public attnlab::RowCodec, public attnlab::ChannelDecoder
   }
 
  private:
-  static void expand(const attnlab::HeldRows& rows, const attnlab::LineBlock& block) noexcept {
-    attnlab::expand_bf16(reinterpret_cast<const std::uint16_t*>(rows.units), block);
-  }
   int width_;
 };
 

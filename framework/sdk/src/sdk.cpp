@@ -113,7 +113,7 @@ GroupCodec::~GroupCodec() = default;
 Storage::~Storage() = default;
 
 void read_tile(const KvTile& tile, TensorView<float, 2> keys, TensorView<float, 2> values) {
-  ATTNLAB_CHECK(tile.key_codes.codes == nullptr && tile.value_codes.codes == nullptr, "a tile of codes is not read");
+  ATTNLAB_CHECK(tile.key_codes.empty() && tile.value_codes.empty(), "a tile of codes is not read");
   const std::int64_t stride = tile.keys.stride(1);
   for (std::int64_t row = 0; keys.data() != nullptr && row < keys.extent(0); ++row) {
     const float* from = &tile.keys(row, 0);

@@ -1,5 +1,5 @@
-// Decode computes with int8 codes as they stand: the answer is that of the tile decoded first, numbers that are none
-// still show, and where the codes may not be read as they are they are not.
+// Decode computes with int8 codes and bf16 numbers as they stand: the answer is that of the tile decoded first, numbers
+// that are none still show, and where they may not be read as they are they are not.
 #include <array>
 #include <atomic>
 #include <cmath>
@@ -32,8 +32,8 @@ class Watched final : public KvSource {
     TileScratch asked = scratch;
     asked.takes_codes = scratch.takes_codes && gives_codes_;
     const KvTile tile = source_.tile(sequence, kv_head, index, asked);
-    if (tile.key_codes.codes != nullptr) ++keys;
-    if (tile.value_codes.codes != nullptr) ++values;
+    if (!tile.key_codes.empty()) ++keys;
+    if (!tile.value_codes.empty()) ++values;
     return tile;
   }
   mutable std::atomic<int> keys = 0;    // tiles whose keys came as codes
@@ -111,25 +111,31 @@ class Decode {
 };
 
 const StorageSpec kInt8{.keys = "int8", .values = "int8"};
+const StorageSpec kBf16{.keys = "bf16", .values = "bf16"};
 
-TEST(Codes, AreReadInPlaceAndAnswerAsTheDecodedTile) {
+class Codes : public testing::TestWithParam<StorageSpec> {};
+
+TEST_P(Codes, AreReadInPlaceAndAnswerAsTheDecodedTile) {
   for (const int width : {64, 128})
     for (int group = 1; group <= 16; ++group)
       for (const int rows : {1, 2, 63, 64, 65, 130, 64 * 9 + 5}) {  // the last is split among tasks
-        const Case c{kInt8, width, group, rows};
+        const Case c{GetParam(), width, group, rows};
         Decode run(c, 40 + group);
         const std::vector<float> decoded = run.answer(false);
         ASSERT_EQ(run.key_tiles + run.value_tiles, 0) << c;
         const std::vector<float> in_place = run.answer(true);
         ASSERT_EQ(run.key_tiles, run.tiles()) << c;
         ASSERT_EQ(run.value_tiles, run.tiles()) << c;
-        ASSERT_LT(normalised_error(in_place, decoded), kTolerance) << c;
+        if (GetParam().keys == "bf16")
+          ASSERT_TRUE(same_bits(in_place, decoded)) << c;  // every number is exact as a float
+        else
+          ASSERT_LT(normalised_error(in_place, decoded), kTolerance) << c;
       }
 }
 
-TEST(Codes, AreReadInPlaceForAFewQueriesAtOnce) {
+TEST_P(Codes, AreReadInPlaceForAFewQueriesAtOnce) {
   for (const int tokens : {2, 4}) {
-    const Case c{kInt8, 64, 4, 150, tokens};
+    const Case c{GetParam(), 64, 4, 150, tokens};
     Decode run(c, 3);
     const std::vector<float> decoded = run.answer(false);
     ASSERT_LT(normalised_error(run.answer(true), decoded), kTolerance) << c;
@@ -137,14 +143,15 @@ TEST(Codes, AreReadInPlaceForAFewQueriesAtOnce) {
   }
 }
 
-TEST(Codes, OfKeysAndOfValuesEachForThemselves) {
+TEST(CodesOfSides, AreReadEachForThemselves) {
   struct Part {
     StorageSpec storage;
     bool keys, values;
   };
-  const std::vector<Part> parts{{{"int8", "int4"}, true, false},    {{"f32", "int8"}, false, true},
-                                {{"int8", "bf16"}, true, false},    {{"int8", "int8", 128}, true, true},
-                                {{"int8", "int8", 16}, true, true}, {{"int4", "int4"}, false, false}};
+  const std::vector<Part> parts{
+      {{"int8", "int4"}, true, false},     {{"f32", "int8"}, false, true},      {{"int8", "bf16"}, true, true},
+      {{"int8", "int8", 128}, true, true}, {{"int8", "int8", 16}, true, true},  {{"bf16", "bf16", 16}, true, true},
+      {{"bf16", "int4"}, true, false},     {{"bf16", "bf16", 128}, true, true}, {{"int4", "int4"}, false, false}};
   for (const auto& [storage, keys, values] : parts) {
     const Case c{storage, 64, 4, 200};
     Decode run(c, 9);
@@ -157,22 +164,22 @@ TEST(Codes, OfKeysAndOfValuesEachForThemselves) {
 }
 
 // Prompts share a decoded tile among many queries, and keys that are still to be rotated have to be numbers.
-TEST(Codes, AreNotAskedForWhereNumbersAreNeeded) {
-  Decode prompt({kInt8, 64, 4, 200, 150}, 4);
+TEST_P(Codes, AreNotAskedForWhereNumbersAreNeeded) {
+  Decode prompt({GetParam(), 64, 4, 200, 150}, 4);
   (void)prompt.answer(true);
   EXPECT_EQ(prompt.key_tiles + prompt.value_tiles, 0);
-  Decode odd({kInt8, 40, 2, 100}, 4);  // value rows that are no whole vectors
+  Decode odd({GetParam(), 40, 2, 100}, 4);  // value rows that are no whole vectors
   const std::vector<float> decoded = odd.answer(false);
   EXPECT_TRUE(same_bits(odd.answer(true), decoded));
   EXPECT_EQ(odd.key_tiles + odd.value_tiles, 0);
-  Decode unrotated({kInt8, 64, 2, 100}, 4);
+  Decode unrotated({GetParam(), 64, 2, 100}, 4);
   const std::vector<float> of_numbers = unrotated.answer(false, KeyForm::unrotated);
   EXPECT_TRUE(same_bits(unrotated.answer(true, KeyForm::unrotated), of_numbers));
   EXPECT_EQ(unrotated.key_tiles + unrotated.value_tiles, 0);
 }
 
 // In a key every answer of its head is lost, in a value too; the other head goes on.
-TEST(Codes, ShowNumbersThatAreNotFinite) {
+TEST(CodesOfInt8, ShowNumbersThatAreNotFinite) {
   for (const float odd : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
                           -std::numeric_limits<float>::infinity()})
     for (const bool in_key : {true, false})
@@ -193,6 +200,24 @@ TEST(Codes, ShowNumbersThatAreNotFinite) {
           }
         }
 }
+
+// Numbers have no scale that others share: what is not finite shows where it shows in the decoded tile.
+TEST(CodesOfBf16, ShowNumbersThatAreNotFiniteAsTheDecodedTile) {
+  for (const float odd : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()})
+    for (const bool in_key : {true, false})
+      for (const int row : {0, 70, 129}) {
+        const Case c{kBf16, 64, 2, 130};
+        Decode run(c, 6);
+        (in_key ? run.keys : run.values)[(row * 2 + 1) * c.width + 37] = odd;
+        const std::vector<float> in_place = run.answer(true), decoded = run.answer(false);
+        for (std::size_t i = 0; i < decoded.size(); ++i)
+          EXPECT_EQ(std::isfinite(in_place[i]), std::isfinite(decoded[i])) << odd << ", row " << row << ", at " << i;
+        const auto lost = std::ranges::count_if(in_place, [](float x) { return !std::isfinite(x); });
+        if (!in_key || std::isnan(odd)) EXPECT_EQ(lost, in_key ? 2 * c.width : 2) << odd;
+      }
+}
+
+INSTANTIATE_TEST_SUITE_P(, Codes, testing::Values(kInt8, kBf16), [](const auto& test) { return test.param.keys; });
 
 }  // namespace
 }  // namespace attnlab

@@ -42,10 +42,13 @@ ATTNLAB_API void rotate_columns_back(const Rotation& rotation, const RotateArgs&
 /// The query_cap of a tile whose source did not renumber positions.
 inline constexpr Position kNoCap = std::numeric_limits<Position>::max();
 
-/// Rows as 8-bit codes, each row with its own factor. Null: there are none.
+/// Rows as they are stored, for a reader that computes with them: 8-bit codes, each row with its own factor, or numbers
+/// in bfloat16.
 struct CodedRows {
   const std::int8_t* codes = nullptr;
-  const float* scales = nullptr;  // [rows]
+  const float* scales = nullptr;  // [rows], of the codes
+  const std::uint16_t* bf16 = nullptr;
+  [[nodiscard]] bool empty() const noexcept { return codes == nullptr && bf16 == nullptr; }
 };
 
 /// At most kTileRows rows of one kv head of one sequence.
@@ -54,8 +57,8 @@ struct KvTile {
                                       // to row, kTileRows from channel to channel, readable to kTileRows rows)
                                       // it is used in place; else the core transposes it once per task.
   TensorView<const float, 2> values;  // [rows, value_dim], dense rows
-  // In place of `keys` and `values`, each for itself, where the scratch takes them: key codes channel by channel,
-  // kTileRows from channel to channel and readable to kTileRows rows; value codes row by row.
+  // In place of `keys` and `values`, each for itself, where the scratch takes them: of keys channel by channel,
+  // kTileRows from channel to channel and readable to kTileRows rows; of values row by row.
   CodedRows key_codes;
   CodedRows value_codes;
   std::span<const Position> positions;  // [rows], as the scheme should see them; any order

@@ -19,6 +19,7 @@ struct RowLayout {
     own,          // only the codec can interpret them
     floats,       // the numbers themselves, unit_bytes 4: read in place and never decoded
     scaled_int8,  // number = unit * the row's one parameter: the core may multiply with the units directly
+    bf16,         // the numbers in bfloat16, unit_bytes 2: as scaled_int8
   };
   int parameters = 0;
   int units = 0;
