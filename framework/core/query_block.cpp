@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/plugin_call.h"
+#include "core/nibble_kernels.h"
 #include "core/tile_kernels.h"
 
 namespace attnlab {
@@ -226,6 +227,8 @@ TileScores QueryBlock::product(const KvTile& tile, int first, int queries, int c
       multiply(tile.key_codes.scales, rows, scored.scores + static_cast<std::int64_t>(row) * kTileRows);
   } else if (tile.key_codes.bf16 != nullptr) {
     tile_product_bf16(product, tile.key_codes.bf16);
+  } else if (tile.key_codes.nibbles != nullptr) {
+    nibble_scores(product, tile.key_codes);
   } else {
     product.b = channel_major(tile);
     tile_product(product);
@@ -333,6 +336,7 @@ void QueryBlock::add_values(const KvTile& tile, const TileScores& weights, std::
     product.b_stride = shape_.value_dim;
     return tile_product_bf16(product, tile.value_codes.bf16);
   }
+  if (tile.value_codes.nibbles != nullptr) return add_nibble_values(product, tile.value_codes);
   const float* values = tile.values.data();
   std::int64_t stride = tile.values.stride(0);
   if (shape_.value_dim % 16 != 0) {  // the product reads whole vectors, which must not leave the source's memory

@@ -19,7 +19,11 @@ const char* numbers_fault(const TensorView<const float, 2>& numbers, const Coded
                           int width) {
   if (!codes.empty()) {
     if (!takes_codes) return "codes where the reader takes none";
-    return codes.codes != nullptr && codes.scales == nullptr ? "codes without scales" : nullptr;
+    if (codes.bf16 != nullptr) return nullptr;
+    if (codes.scales == nullptr || (codes.nibbles != nullptr && codes.minima == nullptr)) return "codes without scales";
+    const bool is_whole =
+        codes.nibbles == nullptr || (codes.group > 0 && codes.group % 32 == 0 && width % codes.group == 0);
+    return is_whole ? nullptr : "4-bit codes whose groups do not divide the width";
   }
   if (numbers.data() == nullptr) return "no numbers";
   return numbers.extent(0) < rows || numbers.extent(1) != width ? "another shape than [rows, width]" : nullptr;

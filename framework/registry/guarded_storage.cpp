@@ -23,6 +23,11 @@ std::string layout_fault(const RowLayout& layout, int width) {
     return sizes + "; rows of scaled_int8 are " + std::to_string(width) + " units of 1 byte with one parameter";
   if (layout.meaning == RowLayout::Units::bf16 && !(is_one_each && layout.unit_bytes == 2 && layout.parameters == 0))
     return sizes + "; rows of bf16 are " + std::to_string(width) + " units of 2 bytes without parameters";
+  if (layout.meaning == RowLayout::Units::affine_int4 &&
+      !(layout.group > 0 && layout.group % 32 == 0 && layout.unit_bytes == 1 && layout.units == (width + 1) / 2 &&
+        layout.parameters == (width + layout.group - 1) / layout.group * 2))
+    return sizes + ", groups of " + std::to_string(layout.group) + "; rows of affine_int4 are " +
+           std::to_string((width + 1) / 2) + " units of 1 byte, with two parameters a group of a multiple of 32";
   return {};
 }
 

@@ -55,7 +55,8 @@ Panel::Panel(const RowCodec* codec, const RowLayout& layout, Order order, int ro
 }
 
 bool Panel::can_be_by_channel(const RowCodec& codec) {
-  return codec.layout().meaning != RowLayout::Units::own || codec.channels() != nullptr;
+  const RowLayout::Units meaning = codec.layout().meaning;
+  return (meaning != RowLayout::Units::own && meaning != RowLayout::Units::affine_int4) || codec.channels() != nullptr;
 }
 
 void Panel::store(std::byte* panel, int row, const float* vector) const {
@@ -125,6 +126,7 @@ void Panel::load(const std::byte* panel, int first, int count, float* to, std::i
     }
     case RowLayout::Units::bf16:
       return expand_bf16(reinterpret_cast<const std::uint16_t*>(from), block);
+    case RowLayout::Units::affine_int4:
     case RowLayout::Units::own:
       break;
   }

@@ -40,6 +40,11 @@ class Panel {
       return {.codes = reinterpret_cast<const std::int8_t*>(units(panel)), .scales = parameters(panel)};
     if (layout_.meaning == RowLayout::Units::bf16)
       return {.bf16 = reinterpret_cast<const std::uint16_t*>(units(panel))};
+    if (layout_.meaning == RowLayout::Units::affine_int4 && width_ % layout_.group == 0)
+      return {.nibbles = reinterpret_cast<const std::uint8_t*>(units(panel)),
+              .scales = parameters(panel),
+              .minima = parameters(panel) + std::int64_t{width_} / layout_.group * rows_,
+              .group = layout_.group};
     return {};
   }
 

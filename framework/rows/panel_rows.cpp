@@ -145,33 +145,47 @@ CodedRows PanelRows::coded_tile(std::size_t list, int first, int rows, std::span
   const CodedRows in_place = panel_.coded(cell(list, first));
   if (in_place.empty() || panel_.width() < 2) return {};  // the room would be too small
   if (has_whole_tiles()) return in_place;
-  if (in_place.codes == nullptr) {
+  const int width = panel_.width();
+  float* const scales = room.data();
+  if (in_place.bf16 != nullptr) {
     auto* to = reinterpret_cast<std::uint16_t*>(room.data());
     for_each_piece(list, first, rows, [&](const std::byte* from, int row, int count, int done) {
-      gather(panel_.coded(from).bf16, row, count, done, to);
+      gather(panel_.coded(from).bf16, width, row, count, done, to);
     });
     return {.bf16 = to};
   }
-  float* scales = room.data();
-  auto* codes = reinterpret_cast<std::int8_t*>(scales + kTileRows);
+  if (in_place.codes != nullptr) {
+    auto* codes = reinterpret_cast<std::int8_t*>(scales + kTileRows);
+    for_each_piece(list, first, rows, [&](const std::byte* from, int row, int count, int done) {
+      const CodedRows part = panel_.coded(from);
+      std::copy_n(part.scales + row, count, scales + done);
+      gather(part.codes, width, row, count, done, codes);
+    });
+    return {.codes = codes, .scales = scales};
+  }
+  const std::int64_t groups = width / in_place.group;
+  float* const minima = scales + groups * kTileRows;
+  auto* nibbles = reinterpret_cast<std::uint8_t*>(minima + groups * kTileRows);
   for_each_piece(list, first, rows, [&](const std::byte* from, int row, int count, int done) {
     const CodedRows part = panel_.coded(from);
-    std::copy_n(part.scales + row, count, scales + done);
-    gather(part.codes, row, count, done, codes);
+    for (std::int64_t group = 0; group < groups; ++group) {
+      std::copy_n(part.scales + group * layout_.cell_rows + row, count, scales + group * kTileRows + done);
+      std::copy_n(part.minima + group * layout_.cell_rows + row, count, minima + group * kTileRows + done);
+    }
+    gather(part.nibbles, width / 2, row, count, done, nibbles);
   });
-  return {.codes = codes, .scales = scales};
+  return {.nibbles = nibbles, .scales = scales, .minima = minima, .group = in_place.group};
 }
 
-// Units of `count` rows of a cell from `row` on, as rows `done` and after it of a tile.
+// The `units` units of each of `count` rows of a cell from `row` on, as rows `done` and after it of a tile.
 template <class Unit>
-void PanelRows::gather(const Unit* from, int row, int count, int done, Unit* to) const noexcept {
-  const int width = panel_.width();
+void PanelRows::gather(const Unit* from, int units, int row, int count, int done, Unit* to) const noexcept {
   if (panel_.order() == Panel::Order::by_row) {
-    std::copy_n(from + std::int64_t{row} * width, std::int64_t{count} * width, to + std::int64_t{done} * width);
+    std::copy_n(from + std::int64_t{row} * units, std::int64_t{count} * units, to + std::int64_t{done} * units);
     return;
   }
-  for (int channel = 0; channel < width; ++channel)
-    std::copy_n(from + channel * layout_.cell_rows + row, count, to + channel * kTileRows + done);
+  for (int unit = 0; unit < units; ++unit)
+    std::copy_n(from + unit * layout_.cell_rows + row, count, to + unit * kTileRows + done);
 }
 
 std::byte* PanelRows::cell(std::size_t list, int row) const noexcept {

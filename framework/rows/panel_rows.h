@@ -102,7 +102,7 @@ class PanelRows {
 
  private:
   template <class Unit>
-  void gather(const Unit* from, int row, int count, int done, Unit* to) const noexcept;
+  void gather(const Unit* from, int units, int row, int count, int done, Unit* to) const noexcept;
   struct List {
     std::vector<float*> pages;  // null where given back from the front
     int released = 0;           // so many of them

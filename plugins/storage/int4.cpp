@@ -1,4 +1,5 @@
-// 4-bit codes with a scale and a minimum for every 32 components of a vector: code * (max - min) / 15 + min.
+// 4-bit codes with a scale and a minimum for every 32 components of a vector: code * (max - min) / 15 + min. The
+// core multiplies with the codes directly.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -17,7 +18,10 @@ class Int4Codec final : public attnlab::RowCodec, public attnlab::ChannelDecoder
  public:
   explicit Int4Codec(int width) : width_(width), groups_((width + kGroup - 1) / kGroup) {}
   attnlab::RowLayout layout() const noexcept override {
-    return {.parameters = 2 * groups_, .units = attnlab::packed_bytes(width_, kBits)};
+    return {.parameters = 2 * groups_,
+            .units = attnlab::packed_bytes(width_, kBits),
+            .meaning = attnlab::RowLayout::Units::affine_int4,
+            .group = kGroup};
   }
   void encode(const float* numbers, float* parameters, std::byte* units) const noexcept override {
     auto* packed = reinterpret_cast<std::uint8_t*>(units);

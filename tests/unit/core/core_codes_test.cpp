@@ -1,5 +1,5 @@
-// Decode computes with int8 codes and bf16 numbers as they stand: the answer is that of the tile decoded first, numbers
-// that are none still show, and where they may not be read as they are they are not.
+// Decode computes with int8 and int4 codes and bf16 numbers as they stand: the answer is that of the tile decoded
+// first, numbers that are none still show, and where they may not be read as they are they are not.
 #include <array>
 #include <atomic>
 #include <cmath>
@@ -112,6 +112,7 @@ class Decode {
 
 const StorageSpec kInt8{.keys = "int8", .values = "int8"};
 const StorageSpec kBf16{.keys = "bf16", .values = "bf16"};
+const StorageSpec kInt4{.keys = "int4", .values = "int4"};
 
 class Codes : public testing::TestWithParam<StorageSpec> {};
 
@@ -148,10 +149,11 @@ TEST(CodesOfSides, AreReadEachForThemselves) {
     StorageSpec storage;
     bool keys, values;
   };
-  const std::vector<Part> parts{
-      {{"int8", "int4"}, true, false},     {{"f32", "int8"}, false, true},      {{"int8", "bf16"}, true, true},
-      {{"int8", "int8", 128}, true, true}, {{"int8", "int8", 16}, true, true},  {{"bf16", "bf16", 16}, true, true},
-      {{"bf16", "int4"}, true, false},     {{"bf16", "bf16", 128}, true, true}, {{"int4", "int4"}, false, false}};
+  const std::vector<Part> parts{{{"int8", "int4"}, true, true},     {{"f32", "int8"}, false, true},
+                                {{"int8", "bf16"}, true, true},     {{"int8", "int8", 128}, true, true},
+                                {{"int8", "int8", 16}, true, true}, {{"bf16", "bf16", 16}, true, true},
+                                {{"int4", "f32"}, true, false},     {{"bf16", "bf16", 128}, true, true},
+                                {{"int4", "int4", 16}, true, true}, {{"fp8", "hadamard"}, false, false}};
   for (const auto& [storage, keys, values] : parts) {
     const Case c{storage, 64, 4, 200};
     Decode run(c, 9);
@@ -217,7 +219,8 @@ TEST(CodesOfBf16, ShowNumbersThatAreNotFiniteAsTheDecodedTile) {
       }
 }
 
-INSTANTIATE_TEST_SUITE_P(, Codes, testing::Values(kInt8, kBf16), [](const auto& test) { return test.param.keys; });
+INSTANTIATE_TEST_SUITE_P(, Codes, testing::Values(kInt8, kBf16, kInt4),
+                         [](const auto& test) { return test.param.keys; });
 
 }  // namespace
 }  // namespace attnlab

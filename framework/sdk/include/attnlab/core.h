@@ -42,13 +42,16 @@ ATTNLAB_API void rotate_columns_back(const Rotation& rotation, const RotateArgs&
 /// The query_cap of a tile whose source did not renumber positions.
 inline constexpr Position kNoCap = std::numeric_limits<Position>::max();
 
-/// Rows as they are stored, for a reader that computes with them: 8-bit codes, each row with its own factor, or numbers
-/// in bfloat16.
+/// Rows as they are stored, for a reader that computes with them, in one of three forms.
 struct CodedRows {
-  const std::int8_t* codes = nullptr;
-  const float* scales = nullptr;  // [rows], of the codes
-  const std::uint16_t* bf16 = nullptr;
-  [[nodiscard]] bool empty() const noexcept { return codes == nullptr && bf16 == nullptr; }
+  const std::int8_t* codes = nullptr;     // number = code * the row's scale
+  const std::uint16_t* bf16 = nullptr;    // numbers in bfloat16
+  const std::uint8_t* nibbles = nullptr;  // two 4-bit codes a byte, the even component's in its low half:
+                                          // number = code * scale + minimum, of the row and its group of components
+  const float* scales = nullptr;          // [rows] of codes, [groups, kTileRows] of nibbles
+  const float* minima = nullptr;          // [groups, kTileRows]
+  int group = 0;                          // components, a multiple of 32 that divides the width
+  [[nodiscard]] bool empty() const noexcept { return codes == nullptr && bf16 == nullptr && nibbles == nullptr; }
 };
 
 /// At most kTileRows rows of one kv head of one sequence.

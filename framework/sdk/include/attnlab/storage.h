@@ -20,11 +20,14 @@ struct RowLayout {
     floats,       // the numbers themselves, unit_bytes 4: read in place and never decoded
     scaled_int8,  // number = unit * the row's one parameter: the core may multiply with the units directly
     bf16,         // the numbers in bfloat16, unit_bytes 2: as scaled_int8
+    affine_int4,  // number = code * scale + minimum, two codes a unit, the even component's in its low half; parameters
+                  // are the scales of the groups, then their minima: as scaled_int8 where groups divide the width
   };
   int parameters = 0;
   int units = 0;
   int unit_bytes = 1;
   Units meaning = Units::own;
+  int group = 0;  // components of a group, of affine_int4 alone: a multiple of 32
 
   /// Of one row.
   [[nodiscard]] constexpr std::size_t bytes() const noexcept {

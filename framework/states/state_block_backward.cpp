@@ -1,4 +1,4 @@
-#include "core/state_block_backward.h"
+#include "states/state_block_backward.h"
 
 #include <algorithm>
 

@@ -8,8 +8,8 @@
 
 #include <gtest/gtest.h>
 
-#include "core/state_kernels.h"
-#include "core/state_lane.h"
+#include "states/state_kernels.h"
+#include "states/state_lane.h"
 #include "model/random_weights.h"
 
 namespace attnlab {

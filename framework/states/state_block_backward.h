@@ -1,7 +1,7 @@
 // The derivative of a block of tokens of one state (state_block.h).
 #pragma once
 
-#include "core/state_block.h"
+#include "states/state_block.h"
 
 namespace attnlab {
 

@@ -5,7 +5,7 @@
 
 #include <attnlab/api.h>
 
-#include "core/state_lane.h"
+#include "states/state_lane.h"
 #include "parallel/parallel.h"
 
 namespace attnlab {

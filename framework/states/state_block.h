@@ -12,7 +12,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "core/state_lane.h"
+#include "states/state_lane.h"
 
 namespace attnlab {
 

@@ -1,10 +1,10 @@
-#include "core/state_lane.h"
+#include "states/state_lane.h"
 
 #include <algorithm>
 #include <vector>
 
-#include "core/state_block.h"
-#include "core/state_block_backward.h"
+#include "states/state_block.h"
+#include "states/state_block_backward.h"
 
 namespace attnlab {
 namespace {

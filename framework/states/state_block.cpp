@@ -1,4 +1,4 @@
-#include "core/state_block.h"
+#include "states/state_block.h"
 
 #include <algorithm>
 #include <cmath>

@@ -7,7 +7,7 @@
 #include <attnlab/api.h>
 #include <attnlab/state_scan.h>
 
-#include "core/state_kernels.h"
+#include "states/state_kernels.h"
 
 namespace attnlab {
 
