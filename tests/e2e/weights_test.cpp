@@ -76,7 +76,7 @@ TEST_F(Weights, AreMultipliedInBf16WhereTheArmSaysSo) {
 
 TEST_F(Weights, InBf16AreRefusedWhereTheProcessorHasNoInstructionsForIt) {
   sandbox_.write("study.yaml", Experiment{.arms = "[{compute: bf16}]"}.yaml());
-  const Outcome study = sandbox_.run({"validate", "study.yaml"}, {.variables = {{"DNNL_MAX_CPU_ISA", "AVX2"}}});
+  const Outcome study = sandbox_.run({"validate", "study.yaml"}, {.variables = {{"ATTNLAB_MAX_ISA", "avx2"}}});
   EXPECT_NE(study.exit_code, 0);
   for (const char* part : {"study.yaml:4", "compute: bf16", "use f32"})
     EXPECT_NE(study.err.find(part), std::string::npos) << part << " is not in " << study.err;
@@ -84,10 +84,29 @@ TEST_F(Weights, InBf16AreRefusedWhereTheProcessorHasNoInstructionsForIt) {
                                    "\nseed: 1\ntrain:\n  task: {recall: {length: 8, pairs: 2, vocab: 64}}\n  batch: 2\n"
                                    "  steps: 2\n  optimiser: {adamw: {lr: 0.01}}\n  precision: bf16\n");
   const Outcome training =
-      sandbox_.run({"train", "train.yaml", "-o", "trained"}, {.variables = {{"DNNL_MAX_CPU_ISA", "AVX2"}}});
+      sandbox_.run({"train", "train.yaml", "-o", "trained"}, {.variables = {{"ATTNLAB_MAX_ISA", "avx2"}}});
   EXPECT_NE(training.exit_code, 0);
   for (const char* part : {"train.yaml:4", "precision: bf16", "train in f32"})
     EXPECT_NE(training.err.find(part), std::string::npos) << part << " is not in " << training.err;
+}
+
+// The same text and model with the instructions of a smaller CPU: other kernels, which say so, and the same answers.
+TEST_F(Weights, AreComputedByOtherKernelsUnderALimitOfInstructions) {
+  sandbox_.write("text.txt", kText);
+  sandbox_.write("study.yaml",
+                 Experiment{.arms = "[{}]", .workloads = "[{perplexity: {text: text.txt, context: 40}}]"}.yaml());
+  const auto perplexity = [&](const std::string& folder, const std::string& most) {
+    expect_well(sandbox_.run({"run", "study.yaml", "-o", folder}, {.variables = {{"ATTNLAB_MAX_ISA", most}}}));
+    const CsvTable table(read_file(sandbox_ / folder / "summary.csv"));
+    return std::stod(table.at(table.where({{"metric", "perplexity"}}).front(), "median"));
+  };
+  const double smaller = perplexity("smaller", "avx2"), whole = perplexity("whole", "");
+  EXPECT_NEAR(smaller, whole, 1e-4 * whole);
+  EXPECT_NE(read_file(sandbox_ / "smaller/environment.json").find("\"simd_target\": \"AVX2\""), std::string::npos);
+  const Outcome unknown = sandbox_.run({"list"}, {.variables = {{"ATTNLAB_MAX_ISA", "sse9"}}});
+  EXPECT_EQ(unknown.exit_code, 2);
+  for (const char* part : {"ATTNLAB_MAX_ISA", "sse9", "avx512_bf16"})
+    EXPECT_NE(unknown.err.find(part), std::string::npos) << unknown.err;
 }
 
 TEST_F(Weights, OfAnUnknownTypeAreRefused) {

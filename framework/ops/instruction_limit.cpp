@@ -1,0 +1,45 @@
+// ATTNLAB_MAX_ISA: the most that kernels may use of this CPU's instructions, so that the paths of a smaller CPU can be
+// tested and measured on a larger one. It is read once, when the library is loaded: kernels choose at their first call.
+#include <cstdio>
+#include <cstdlib>
+#include <string_view>
+
+#include <hwy/targets.h>
+#include <dnnl.hpp>
+
+namespace attnlab {
+namespace {
+
+struct Limit {
+  const char* name;
+  std::int64_t disabled;  // of Highway's targets
+  dnnl::cpu_isa products;
+};
+
+constexpr std::int64_t kAvx512 = HWY_AVX3 | HWY_AVX3_DL;
+constexpr Limit kLimits[] = {{"avx2", kAvx512, dnnl::cpu_isa::avx2},
+                             {"avx512", 0, dnnl::cpu_isa::avx512_core},
+                             {"avx512_bf16", 0, dnnl::cpu_isa::avx512_core_bf16}};
+
+void limit_instructions() {
+  const char* const value = std::getenv("ATTNLAB_MAX_ISA");
+  if (value == nullptr || *value == '\0') return;
+  for (const Limit& limit : kLimits) {
+    if (std::string_view(value) != limit.name) continue;
+    hwy::DisableTargets(limit.disabled);
+    if (dnnl::set_max_cpu_isa(limit.products) == dnnl::status::success) return;
+    std::fprintf(stderr, "attnlab: ATTNLAB_MAX_ISA: oneDNN has chosen its instructions before\n");
+    std::_Exit(2);
+  }
+  std::fprintf(
+      stderr,
+      "attnlab: ATTNLAB_MAX_ISA: \"%s\" is no limit of instructions; use avx2, avx512 (without those for bf16) "
+      "or avx512_bf16 (without AMX)\n",
+      value);
+  std::_Exit(2);
+}
+
+const bool kIsLimited = (limit_instructions(), true);
+
+}  // namespace
+}  // namespace attnlab
