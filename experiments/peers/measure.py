@@ -1,0 +1,117 @@
+"""AttnLab beside llama.cpp on the same shape, in rounds: each round runs both, in an order that changes.
+
+usage: experiments/peers/measure.py LIBRARIES [--rounds 9] [--threads 2] [-o results/peers]
+
+Writes the files of the rounds and report.md: medians over the rounds of tokens per second, and of AttnLab's as a
+multiple of llama.cpp's in the same round, with an interval of 95 % for the median (order statistics; with fewer than 6
+rounds, the range). LIBRARIES: the folder with libllama, see README.md.
+"""
+import argparse
+import csv
+import json
+import math
+import pathlib
+import statistics
+import subprocess
+import sys
+
+import yaml
+
+import gguf_model
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+# AttnLab's arms of peers.yaml, with the types that llama.cpp has for them.
+PAIRS = (("f32", "f32"), ("bf16", "bf16"), ("int8", "q8_0"), ("int4", "q4_0"))
+
+
+def run(command, **options):
+    done = subprocess.run([str(part) for part in command], **options)
+    if done.returncode != 0:
+        sys.exit(f"failed: {' '.join(str(part) for part in command)}")
+    return done.stdout
+
+
+def llama(arguments, *more):
+    return run([sys.executable, HERE / "llama_cpp.py", arguments.libraries, *more], stdout=subprocess.PIPE)
+
+
+def write_models(arguments, study):
+    model = yaml.safe_load((HERE / study["model"]).read_text())
+    plain = arguments.out / "f32.gguf"
+    if not plain.exists():
+        gguf_model.write(model, plain)
+    for _, name in PAIRS[1:]:
+        if not (arguments.out / f"{name}.gguf").exists():
+            llama(arguments, "--quantise", plain, arguments.out / f"{name}.gguf", name)
+
+
+def attnlab_round(arguments, number):
+    folder = arguments.out / f"attnlab-{number}"
+    run([ROOT / "attnlab", "run", HERE / "peers.yaml", "-o", folder, "--threads", arguments.threads],
+        stdout=subprocess.DEVNULL)
+    found = {}
+    with open(folder / "summary.csv", newline="") as file:
+        for row in csv.DictReader(file):
+            if row["metric"] in ("prefill_tokens_per_second", "decode_tokens_per_second"):
+                found.setdefault(row["arm"], {})[row["variant"]] = float(row["median"])
+    return found
+
+
+def llama_round(arguments, batches):
+    return {arm: json.loads(llama(arguments, arguments.out / f"{name}.gguf", arguments.threads, *batches))
+            for arm, name in PAIRS}
+
+
+def interval(values):
+    """Of the median, by order statistics; 95 % or more."""
+    ordered, count = sorted(values), len(values)
+    outside = 0
+    while outside + 1 < count / 2 and 2 * sum(math.comb(count, i) for i in range(outside + 1)) / 2**count <= 0.05:
+        outside += 1
+    at = max(outside - 1, 0)
+    return ordered[at], ordered[count - 1 - at]
+
+
+def report(rounds, batches):
+    lines = ["| weights | " + " | ".join(f"{batch}, tok/s | of llama.cpp" for batch in batches) + " |",
+             "| --- |" + " --- | --- |" * len(batches)]
+    for arm, name in PAIRS:
+        cells = [f"{arm} ({name})"]
+        for batch in batches:
+            own = [one["attnlab"][arm][batch] for one in rounds]
+            ratios = [one["attnlab"][arm][batch] / one["llama.cpp"][arm][batch] for one in rounds]
+            low, high = interval(ratios)
+            cells += [f"{statistics.median(own):.4g}", f"{statistics.median(ratios):.2f} [{low:.2f}, {high:.2f}]"]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("libraries", type=pathlib.Path)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("-o", "--out", type=pathlib.Path, default=pathlib.Path("results/peers"))
+    arguments = parser.parse_args()
+    study = yaml.safe_load((HERE / "peers.yaml").read_text())
+    batches = study["workloads"][0]["speed"]["batch"]
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    write_models(arguments, study)
+    rounds = []
+    for number in range(arguments.rounds):
+        file = arguments.out / f"round-{number}.json"
+        if not file.exists():  # a run that was interrupted goes on
+            one = {}
+            for engine in ("attnlab", "llama.cpp")[::1 if number % 2 == 0 else -1]:
+                one[engine] = attnlab_round(arguments, number) if engine == "attnlab" else llama_round(
+                    arguments, batches)
+            file.write_text(json.dumps(one, indent=1))
+        rounds.append(json.loads(file.read_text()))
+        (arguments.out / "report.md").write_text(report(rounds, batches))
+        print(f"round {number + 1} of {arguments.rounds}", flush=True)
+    print((arguments.out / "report.md").read_text(), end="")
+
+
+if __name__ == "__main__":
+    main()
