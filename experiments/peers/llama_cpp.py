@@ -3,7 +3,8 @@
 usage: llama_cpp.py LIBRARIES MODEL.gguf THREADS BATCH...     prints {batch: tokens per second}
        llama_cpp.py LIBRARIES --quantise MODEL.gguf OUT.gguf TYPE
 
-Batches as in AttnLab: q512 feeds 512 tokens to an empty cache, q1s8k one token after 8,192. The library is called
+Batches as in AttnLab: q512 feeds 512 tokens to an empty cache, q1s8k one token where 8,192 are held (up to 128 more
+in the course of a timing). The library is called
 through its C interface; parameters start from its own defaults, and those that are changed are found by their places in
 the version that README.md names.
 """
@@ -18,7 +19,8 @@ import time
 STEPS = 32  # decode steps of a timing
 REPEATS = 3  # timings, of which the median counts
 MOST_TOKENS = 512  # of one call
-FILE_TYPES = {"f32": 0, "q4_0": 2, "q8_0": 7, "bf16": 32}
+FILE_TYPES = {"q4_0": 2, "q8_0": 7, "bf16": 32}  # of llama.cpp, and its types of tensors:
+TENSOR_TYPES = {"q4_0": 2, "q8_0": 8, "bf16": 30}
 
 
 class Parameters(ctypes.Structure):
@@ -112,6 +114,8 @@ def tokens_per_second(library, model, threads, batch):
             times.append((time.perf_counter() - start) / new)
             context.close()
         return 1 / sorted(times[1:])[REPEATS // 2]
+    if new != 1:
+        sys.exit(f"{batch}: of steps after held tokens only those of one token are timed")
     context = Context(library, model, threads, held + (REPEATS + 1) * STEPS)
     context.feed(held)
     for repeat in range(REPEATS + 1):
@@ -127,6 +131,7 @@ def quantise(library, source, to, file_type):
     parameters = library.llama_model_quantize_default_params()
     parameters.words[0] = 1  # threads
     parameters.words[1] = FILE_TYPES[file_type]
+    parameters.words[2] = parameters.words[3] = TENSOR_TYPES[file_type]  # output and embedding too, as AttnLab has them
     if library.llama_model_quantize(source.encode(), to.encode(), ctypes.byref(parameters)) != 0:
         sys.exit(f"llama.cpp did not make {to}")
 

@@ -2,15 +2,16 @@
 
 usage: experiments/peers/measure.py LIBRARIES [--rounds 9] [--threads 2] [-o results/peers]
 
-Writes the files of the rounds and report.md: medians over the rounds of tokens per second, and of AttnLab's as a
-multiple of llama.cpp's in the same round, with an interval of 95 % for the median (order statistics; with fewer than 6
-rounds, the range). LIBRARIES: the folder with libllama, see README.md.
+Writes the files of the rounds, which a later call with the same -o goes on from, and report.md: medians over the
+rounds of tokens per second, and of AttnLab's as a multiple of llama.cpp's in the same round, with an interval of 95 %
+for the median (order statistics; with fewer than 6 rounds, the range). LIBRARIES: the folder with libllama, see README.md.
 """
 import argparse
 import csv
 import json
 import math
 import pathlib
+import shutil
 import statistics
 import subprocess
 import sys
@@ -39,15 +40,22 @@ def llama(arguments, *more):
 def write_models(arguments, study):
     model = yaml.safe_load((HERE / study["model"]).read_text())
     plain = arguments.out / "f32.gguf"
-    if not plain.exists():
-        gguf_model.write(model, plain)
+    whole(plain, lambda to: gguf_model.write(model, to))
     for _, name in PAIRS[1:]:
-        if not (arguments.out / f"{name}.gguf").exists():
-            llama(arguments, "--quantise", plain, arguments.out / f"{name}.gguf", name)
+        whole(arguments.out / f"{name}.gguf", lambda to: llama(arguments, "--quantise", plain, to, name))
+
+
+def whole(path, write):
+    """A file that is there is complete, whatever interrupts this."""
+    if not path.exists():
+        part = path.with_suffix(".part")
+        write(part)
+        part.replace(path)
 
 
 def attnlab_round(arguments, number):
     folder = arguments.out / f"attnlab-{number}"
+    shutil.rmtree(folder, ignore_errors=True)  # of a round that was interrupted
     run([ROOT / "attnlab", "run", HERE / "peers.yaml", "-o", folder, "--threads", arguments.threads],
         stdout=subprocess.DEVNULL)
     found = {}
@@ -106,7 +114,7 @@ def main():
             for engine in ("attnlab", "llama.cpp")[::1 if number % 2 == 0 else -1]:
                 one[engine] = attnlab_round(arguments, number) if engine == "attnlab" else llama_round(
                     arguments, batches)
-            file.write_text(json.dumps(one, indent=1))
+            whole(file, lambda to: to.write_text(json.dumps(one, indent=1)))
         rounds.append(json.loads(file.read_text()))
         (arguments.out / "report.md").write_text(report(rounds, batches))
         print(f"round {number + 1} of {arguments.rounds}", flush=True)

@@ -13,6 +13,7 @@
 
 #include "base/sha256.h"
 #include "machine/memory.h"
+#include "ops/instruction_limit.h"
 #include "ops/probe_kernels.h"
 
 namespace attnlab::experiment {
@@ -54,6 +55,7 @@ Environment read_environment(int threads, const std::vector<std::filesystem::pat
   Environment environment;
   read_cpuinfo(environment);
   environment.simd_target = attnlab::simd_target();
+  if (!instruction_limit().empty()) environment.simd_target += ", at most " + instruction_limit();
   environment.logical_cores = static_cast<int>(std::thread::hardware_concurrency());
   environment.threads = threads;
   environment.caches = cache_sizes(environment.logical_cores);

@@ -1,5 +1,6 @@
-// ATTNLAB_MAX_ISA: the most that kernels may use of this CPU's instructions, so that the paths of a smaller CPU can be
-// tested and measured on a larger one. It is read once, when the library is loaded: kernels choose at their first call.
+// Read once, when the library is loaded: kernels choose at their first call.
+#include "ops/instruction_limit.h"
+
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
@@ -16,19 +17,19 @@ struct Limit {
   dnnl::cpu_isa products;
 };
 
-constexpr std::int64_t kAvx512 = HWY_AVX3 | HWY_AVX3_DL;
-constexpr Limit kLimits[] = {{"avx2", kAvx512, dnnl::cpu_isa::avx2},
+constexpr std::int64_t kBetterThanAvx2 = HWY_AVX2 - 1;  // of x86 targets the lower bit is the better one
+constexpr Limit kLimits[] = {{"avx2", kBetterThanAvx2, dnnl::cpu_isa::avx2},
                              {"avx512", 0, dnnl::cpu_isa::avx512_core},
                              {"avx512_bf16", 0, dnnl::cpu_isa::avx512_core_bf16}};
 
-void limit_instructions() {
+std::string limit_instructions() {
   const char* const value = std::getenv("ATTNLAB_MAX_ISA");
-  if (value == nullptr || *value == '\0') return;
+  if (value == nullptr || *value == '\0') return {};
   for (const Limit& limit : kLimits) {
     if (std::string_view(value) != limit.name) continue;
     hwy::DisableTargets(limit.disabled);
-    if (dnnl::set_max_cpu_isa(limit.products) == dnnl::status::success) return;
-    std::fprintf(stderr, "attnlab: ATTNLAB_MAX_ISA: oneDNN has chosen its instructions before\n");
+    if (dnnl::set_max_cpu_isa(limit.products) == dnnl::status::success) return value;
+    std::fprintf(stderr, "attnlab: ATTNLAB_MAX_ISA: oneDNN does not take the limit %s\n", value);
     std::_Exit(2);
   }
   std::fprintf(
@@ -39,7 +40,12 @@ void limit_instructions() {
   std::_Exit(2);
 }
 
-const bool kIsLimited = (limit_instructions(), true);
+const std::string kLimit = limit_instructions();
 
 }  // namespace
+
+const std::string& instruction_limit() {
+  return kLimit;
+}
+
 }  // namespace attnlab

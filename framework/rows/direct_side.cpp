@@ -1,5 +1,5 @@
 // Rows that are encoded when they are appended. Tiles of f32 are read in place, and those of bf16 and
-// 8-bit codes where the reader computes with them; everything else is decoded tile by tile when it is read.
+// of 8 and 4-bit codes where the reader computes with them; everything else is decoded tile by tile when it is read.
 #include <algorithm>
 
 #include "rows/panel_rows.h"
@@ -23,9 +23,13 @@ class DirectSide final : public SideRows {
       : codec_(std::move(codec)),
         rows_(panel_of(format, codec_.get()), PageLayout::of_rows(format.page), format.lists, format.capacity,
               follower),
-        width_(format.width) {}
+        width_(format.width),
+        stands_as_asked_(is_as_asked(format)) {}
   DirectSide(const SideFormat& format, std::unique_ptr<RowCodec> codec, DirectSide& leader)
-      : codec_(std::move(codec)), rows_(panel_of(format, codec_.get()), leader.rows_), width_(format.width) {}
+      : codec_(std::move(codec)),
+        rows_(panel_of(format, codec_.get()), leader.rows_),
+        width_(format.width),
+        stands_as_asked_(is_as_asked(format)) {}
 
   void grow(std::size_t list, int from, int to) override { rows_.grow(list, from, to); }
   void store(std::size_t list, int row, TensorView<const float, 2> vectors) override {
@@ -48,7 +52,7 @@ class DirectSide final : public SideRows {
 
   SideTile tile(std::size_t list, int first, int count, int rows, std::span<float> room,
                 bool takes_codes) const noexcept override {
-    if (takes_codes)  // they fetch ahead for themselves
+    if (takes_codes && stands_as_asked_)  // they fetch ahead for themselves
       if (const CodedRows codes = rows_.coded_tile(list, first, count, room); !codes.empty()) return {{}, codes};
     const int next = first + kTileRows;
     rows_.prefetch(list, next, std::clamp(rows - next, 0, kTileRows));
@@ -71,9 +75,15 @@ class DirectSide final : public SideRows {
   void restore(std::size_t list, int, StateReader& from) override { rows_.restore(list, from); }
 
  private:
+  // Keys of a codec that cannot read them by channel stand by row, and are turned when they are read.
+  [[nodiscard]] bool is_as_asked(const SideFormat& format) const {
+    return (format.order == SideOrder::by_channel) == (rows_.panel().order() == Panel::Order::by_channel);
+  }
+
   std::unique_ptr<RowCodec> codec_;  // null: rows as they are
   PanelRows rows_;
   int width_;
+  bool stands_as_asked_;
 };
 
 }  // namespace

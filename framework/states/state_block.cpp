@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include "base/at_least.h"
 #include "core/tile_kernels.h"
@@ -10,7 +11,7 @@ namespace attnlab {
 namespace {
 
 constexpr std::int64_t kVector = 16;
-// exp(+-30) times numbers of any use stays far inside f32, and c, a sum of at most 63 numbers, is exact to 1e-5.
+// exp(+-30) times numbers of any use stays far inside f32, and c, a sum of at most 63 numbers, is exact to 1e-4.
 constexpr float kMostFading = 30;
 // Triangles are computed in strips of so many rows, each up to its last column.
 constexpr int kStrip = 32;

@@ -36,7 +36,6 @@ class StateBlock {
 
   /// Reads tokens from `first` on, at most to `end`.
   void begin(int first, int end);
-  [[nodiscard]] int first() const { return first_; }
   [[nodiscard]] int count() const { return count_; }
   [[nodiscard]] std::int64_t width() const { return width_; }
 

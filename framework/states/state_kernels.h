@@ -4,8 +4,6 @@
 
 #include <cstdint>
 
-#include <attnlab/api.h>
-
 namespace attnlab {
 
 /// state = diag(decays) state + key written'; out [heads], `out_stride` apart, = scale state' q.
@@ -22,12 +20,11 @@ struct StateStep {
   float* out;
   std::int64_t out_stride;
 };
-ATTNLAB_API void step_state(const StateStep& step);
+void step_state(const StateStep& step);
 
 /// decays [d] = exp(log_decays), which may be the same numbers
-ATTNLAB_API void find_decays(const float* log_decays, std::int64_t d, float* decays);
+void find_decays(const float* log_decays, std::int64_t d, float* decays);
 /// recalled [d] = state' diag(decays) key: what a faded state holds under the key.
-ATTNLAB_API void recall_state(const float* state, std::int64_t d, const float* decays, const float* key,
-                              float* recalled);
+void recall_state(const float* state, std::int64_t d, const float* decays, const float* key, float* recalled);
 
 }  // namespace attnlab

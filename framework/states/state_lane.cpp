@@ -76,32 +76,29 @@ void undo_lane(const StateLane& lane, int first, int end, const StateGradients& 
   float* const faded = rooms.take(size);
   float* const of_state = rooms.take(size);
   std::vector<int> begins;
-  std::vector<float*> after;  // of all blocks but the last
+  std::vector<std::vector<float>> after;  // of all blocks but the last: not kept, there may be one a token
   for (int token = first; token < end; token += block.count()) {
     block.begin(token, end);
     begins.push_back(token);
     if (token + block.count() == end) break;
     const bool is_empty = after.empty();
-    float* const state = rooms.take(size);
-    if (!is_empty) {
-      std::copy_n(after.back(), size, state);
-      block.fade(state);
-    }
-    block.write(is_empty ? nullptr : state);
-    block.move_on(state, is_empty);
-    after.push_back(state);
+    std::vector<float> state = is_empty ? std::vector<float>(size) : after.back();
+    if (!is_empty) block.fade(state.data());
+    block.write(is_empty ? nullptr : state.data());
+    block.move_on(state.data(), is_empty);
+    after.push_back(std::move(state));
   }
   for (std::size_t index = begins.size(); index-- > 0;) {
     const bool is_last = index == after.size();
     block.begin(begins[index], is_last ? end : begins[index + 1]);
     if (index > 0) {
-      std::copy_n(after[index - 1], size, faded);
+      std::ranges::copy(after[index - 1], faded);
       block.fade(faded);
     }
     const float* const before = index > 0 ? faded : nullptr;
     block.write(before);
     block.read(before, nullptr);
-    backward.undo(block, before, is_last ? nullptr : after[index], of_state);
+    backward.undo(block, before, is_last ? nullptr : after[index].data(), of_state);
   }
 }
 

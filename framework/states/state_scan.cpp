@@ -5,8 +5,8 @@
 
 #include <attnlab/api.h>
 
-#include "states/state_lane.h"
 #include "parallel/parallel.h"
+#include "states/state_lane.h"
 
 namespace attnlab {
 namespace {

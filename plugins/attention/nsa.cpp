@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <functional>
 #include <vector>
 
 #include <attnlab/block_means.h>
@@ -146,6 +147,7 @@ class Nsa final : public attnlab::AttentionVariant {
   // The compressed branch of a sequence, and the blocks that its queries choose by it.
   void compress(const attnlab::LayerContext& layer, int sequence, TensorView<const float, 3> queries,
                 TensorView<float, 3> out, TensorView<std::uint8_t, 3> reads) const {
+    const attnlab::Steps::Scope scope(layer.steps);
     const std::span<const Position> positions = layer.chunk.positions_of(sequence);
     const TensorView<const float, 3> means = means_.of(layer, sequence, complete(positions.back()));
     const auto tokens = static_cast<std::int64_t>(positions.size());

@@ -2,13 +2,12 @@
 // derivative against that recurrence gone through backwards.
 #include <attnlab/state_scan.h>
 
+#include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <vector>
 
 #include <gtest/gtest.h>
 
-#include "states/state_kernels.h"
 #include "states/state_lane.h"
 #include "model/random_weights.h"
 

@@ -237,6 +237,12 @@ TEST(RecordingSteps, UndoEveryKindOfNormOfQueriesAndKeys) {
   }
 }
 
+// Query heads with a state each, which share keys and values.
+TEST(RecordingSteps, UndoAScanWhoseStatesShareKeys) {
+  TrainedLayer layer({.attention = "gla", .position = "rope", .options = {{"decay", std::string("retnet")}}});
+  expect_gradients_of_differences(layer);
+}
+
 // One head, and heads that are wider than what is common and together not as wide as the hidden states.
 TEST(RecordingSteps, UndoWideHeadsWithEveryPosition) {
   for (const std::string& position : plugins().ids(Kind::position)) {

@@ -64,7 +64,8 @@ class ATTNLAB_API RowCodec {
   /// Decodes rows that are stored one after the other, to [rows, stride]. From any thread; the bits must not depend on
   /// how a range of rows is split into calls.
   virtual void decode(const HeldRows& rows, float* to, std::int64_t stride) const noexcept = 0;
-  /// Null: keys are stored row by row, and the core transposes each tile.
+  /// Null: keys of units that only the codec can interpret, and of affine_int4, are stored row by row, and the core
+  /// transposes each tile.
   [[nodiscard]] virtual const ChannelDecoder* channels() const noexcept { return nullptr; }
   /// Largest difference between a number of this row as it was given and as it is read. 0: exact.
   [[nodiscard]] virtual float largest_error(std::span<const float> numbers) const noexcept = 0;
