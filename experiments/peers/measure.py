@@ -62,7 +62,7 @@ def attnlab_round(arguments, number):
     with open(folder / "summary.csv", newline="") as file:
         for row in csv.DictReader(file):
             if row["metric"] in ("prefill_tokens_per_second", "decode_tokens_per_second"):
-                found.setdefault(row["arm"], {})[row["variant"]] = float(row["median"])
+                found.setdefault(row["arm"], {})[row["case"]] = float(row["median"])
     return found
 
 
