@@ -204,20 +204,24 @@ TEST(CodesOfInt8, ShowNumbersThatAreNotFinite) {
         }
 }
 
-// Numbers have no scale that others share: what is not finite shows where it shows in the decoded tile.
-TEST(CodesOfBf16, ShowNumbersThatAreNotFiniteAsTheDecodedTile) {
-  for (const float odd : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()})
-    for (const bool in_key : {true, false})
-      for (const int row : {0, 70, 129}) {
-        const Case c{kBf16, 64, 2, 130};
-        Decode run(c, 6);
-        (in_key ? run.keys : run.values)[(row * 2 + 1) * c.width + 37] = odd;
-        const std::vector<float> in_place = run.answer(true), decoded = run.answer(false);
-        for (std::size_t i = 0; i < decoded.size(); ++i)
-          EXPECT_EQ(std::isfinite(in_place[i]), std::isfinite(decoded[i])) << odd << ", row " << row << ", at " << i;
-        const auto lost = std::ranges::count_if(in_place, [](float x) { return !std::isfinite(x); });
-        if (!in_key || std::isnan(odd)) EXPECT_EQ(lost, in_key ? 2 * c.width : 2) << odd;
-      }
+// What is not finite shows where it shows in the decoded tile: of bf16 in the number itself, of 4-bit codes in its
+// group.
+TEST(CodesOfGroups, ShowNumbersThatAreNotFiniteAsTheDecodedTile) {
+  for (const StorageSpec& storage : {kBf16, kInt4})
+    for (const float odd : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()})
+      for (const bool in_key : {true, false})
+        for (const int row : {0, 70, 129}) {
+          const Case c{storage, 64, 2, 130};
+          Decode run(c, 6);
+          (in_key ? run.keys : run.values)[(row * 2 + 1) * c.width + 37] = odd;
+          const std::vector<float> in_place = run.answer(true), decoded = run.answer(false);
+          for (std::size_t i = 0; i < decoded.size(); ++i)
+            EXPECT_EQ(std::isfinite(in_place[i]), std::isfinite(decoded[i])) << odd << ", " << c << ", at " << i;
+          const auto lost = std::ranges::count_if(in_place, [](float x) { return !std::isfinite(x); });
+          const bool is_of_group = storage.keys == "int4";
+          if (in_key && (is_of_group || std::isnan(odd))) EXPECT_EQ(lost, 2 * c.width) << odd << ", " << c;
+          if (!in_key) EXPECT_EQ(lost, is_of_group ? 2 * 32 : 2) << odd << ", " << c;
+        }
 }
 
 INSTANTIATE_TEST_SUITE_P(, Codes, testing::Values(kInt8, kBf16, kInt4),
