@@ -334,5 +334,28 @@ TEST(LinearCounts, AreOfTheStateAndOfWhatIsInsideABlock) {
   }
 }
 
+// A state is read by its heads and written once a token, after a look under the key with the delta rule; tokens of a
+// block meet each other, up to the query's own, and once more to find what the delta rule writes.
+TEST(StateCounts, AreOfTheStateAndOfWhatIsInsideABlock) {
+  for (const bool is_delta : {false, true}) {
+    const VariantSpec spec = spec_of(is_delta ? "gated_delta" : "gla", 2);
+    const double d = spec.context.head_dim, heads = spec.context.heads, states = is_delta ? heads : 2;
+    for (const Shape& shape : kShapes) {
+      double own = 0;
+      for (const int count : shape.tokens) {
+        own += count * d * d * (heads + states * (is_delta ? 2 : 1));
+        for (int left = count; count > 1 && left > 0; left -= 64) {
+          const double block = std::min(left, 64);
+          own += block * (block + 1) * d * (heads + (is_delta ? states : 0));
+        }
+      }
+      const StepCounts counts = count(spec, shape);
+      EXPECT_EQ(counts.attention_multiply_adds, own) << spec.attention;
+      const auto fed = static_cast<double>(std::ranges::count_if(shape.tokens, [](int tokens) { return tokens > 0; }));
+      EXPECT_EQ(counts.state_bytes, fed * 2 * sizeof(float) * states * d * d) << spec.attention;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace attnlab
