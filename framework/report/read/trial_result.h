@@ -42,12 +42,10 @@ struct TrialResult {
   /// ({"fma_flops_per_second", "read_bytes_per_second"}: what the machine could do beside the trial; 0 where it was not
   /// asked for), "windows" ({"tokens", "nll", "kl", "same_top"}, one number per text window, sums over its counted
   /// tokens; the last two only where there was a baseline to compare with), "examples" of recall, answers and
-  /// continuation
-  /// ({"queries", "right"}, of the last "right_by_sum" too: counts by example), "asked" of answers ({"tokens",
-  /// "right"}, the same of single tokens), "token_latencies_s" (at most 512, in the order of time), "training" of
-  /// workload `train`
-  /// ({"id", "learning_rate", "parameters", "stopped_early"}: the training that the arm keeps for this seed).
-  /// "compute": what products multiply, where it is not f32, whose roof the run measures.
+  /// continuation ({"queries", "right"}, of the last "right_by_sum" too: counts by example), "asked" of answers
+  /// ({"tokens", "right"}, the same of single tokens), "token_latencies_s" (at most 512, in the order of time),
+  /// "training" of workload `train` ({"id", "learning_rate", "parameters", "stopped_early"}: the training that the arm
+  /// keeps for this seed). "compute": what products multiply, where it is not f32, whose roof the run measures.
   nlohmann::json details = nlohmann::json::object();
 
   [[nodiscard]] bool is_ok() const { return status == "ok"; }
