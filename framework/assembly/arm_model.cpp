@@ -295,7 +295,9 @@ model::Decoder build_decoder(const ResolvedArm& arm, const ModelSource& source, 
   if (options.widen) weights.widen();
   if (arm.weights && !options.trains) weights.hold_as(*arm.weights);
   weights.multiply_in(options.trains ? options.trains_in : arm.compute);
-  return {config, std::move(layers), std::move(weights), arm.replaced_attention};
+  model::Decoder decoder(config, std::move(layers), std::move(weights), arm.replaced_attention);
+  if (!options.trains) decoder.attend_in(arm.compute);
+  return decoder;
 }
 
 }  // namespace attnlab::experiment

@@ -31,7 +31,8 @@ class PositionKernel final : public Kernel {
         queries_(random("queries", query_width())),
         keys_(random("keys", key_width())),
         rotated_(std::max(queries_.size(), keys_.size())),
-        scores_(static_cast<std::size_t>(threads()) * kBlockRows * kTileRows) {
+        scores_(static_cast<std::size_t>(threads()) *
+                (scheme_.row_bias() != nullptr ? std::size_t(entry.context) : std::size_t{kBlockRows} * kTileRows)) {
     std::iota(key_positions_.begin(), key_positions_.end(), 0);
     step();
   }
@@ -46,6 +47,7 @@ class PositionKernel final : public Kernel {
       rotate(RotateSide::key, keys_, layer_.shape().kv_heads);
     }
     if (scheme_.score_bias() != nullptr) add_bias(*scheme_.score_bias());
+    if (scheme_.row_bias() != nullptr) add_bias(*scheme_.row_bias());
   }
 
   bool is_worn() const noexcept override { return false; }
@@ -54,7 +56,7 @@ class PositionKernel final : public Kernel {
   Work work() const override {
     double numbers = adds_to_embeddings_ ? static_cast<double>(embeddings_.size()) : 0;
     if (scheme_.rotation() != nullptr) numbers += static_cast<double>(queries_.size() + keys_.size());
-    if (scheme_.score_bias() != nullptr) {
+    if (scheme_.score_bias() != nullptr || scheme_.row_bias() != nullptr) {
       double scores = 0;
       for (int first = 0; first < tokens_; first += kBlockRows)
         scores += static_cast<double>(block(first).size()) * seen_keys(block(first));
@@ -123,6 +125,24 @@ class PositionKernel final : public Kernel {
                        .first_head = task / blocks};
         bias.apply(tile);
       }
+    });
+  }
+
+  // Query by query, over the keys up to its own.
+  void add_bias(const RowBias& bias) {
+    const int heads = layer_.size().heads;
+    parallel_for(heads * tokens_, [&](int task, WorkerSlot slot) {
+      const int head = task % heads;
+      const int token = task / heads;
+      const Position at = positions()[token];
+      QueryScores query{.scores = {scores_.data() + static_cast<std::size_t>(slot) * context_, {1, 1, at + 1}},
+                        .key_positions = std::span(key_positions_).first(static_cast<std::size_t>(at) + 1),
+                        .query_position = at,
+                        .first_head = head,
+                        .token = token,
+                        .queries = {queries_.data() + (std::int64_t{token} * heads + head) * layer_.shape().key_dim,
+                                    {1, 1, layer_.shape().key_dim}}};
+      bias.add(query);
     });
   }
 

@@ -205,7 +205,9 @@ std::optional<Finding> traits_are_true(Subject& subject, Kind kind) {
   }
   if (kind == Kind::position) {
     const PositionScheme& scheme = decoder.position(0);
-    if (says(Feature::score_bias) != (scheme.score_bias() != nullptr)) return wrong("score_bias is not what it does");
+    if (says(Feature::score_bias) != (scheme.score_bias() != nullptr || scheme.row_bias() != nullptr))
+      return wrong("score_bias is not what it does");
+    if (says(Feature::row_bias) != (scheme.row_bias() != nullptr)) return wrong("row_bias is not what it does");
     const Position at[] = {3};
     std::vector<float> embedding(decoder.config().hidden_dim, 0.0F);
     scheme.add_to_embeddings(at, {embedding.data(), {1, decoder.config().hidden_dim}});

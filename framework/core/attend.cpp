@@ -67,6 +67,13 @@ void check_attend(const AttendArgs& args, const TensorView<float, 3>& out) {
   if (!args.sink_logits.empty() && static_cast<std::int64_t>(args.sink_logits.size()) != heads)
     broken_rule(fmt::format("attend: {} sink logits for {} heads", args.sink_logits.size(), heads));
   if (std::ranges::count(args.hooks, nullptr) > 0) broken_rule("attend: a hook is null");
+  if (args.row_bias == nullptr) return;
+  if (args.row_bias->width() != shape.key_dim)
+    broken_rule(fmt::format("attend: a position bias for queries of {} numbers, where they have {}",
+                            args.row_bias->width(), shape.key_dim));
+  if (args.weighting != nullptr || args.source.selector() != nullptr)
+    broken_rule("attend: a bias of whole rows with a weighting of single scores or a selection of tiles",
+                "it needs the scores of all rows that a query sees, before there are weights");
 }
 
 class Attend {
@@ -294,6 +301,12 @@ void Attend::merge(const Task& first) {
 
 }  // namespace
 
+Arithmetic multiplied_in(const AttendArgs& args, int sequence) noexcept {
+  constexpr int few = 16;  // rows of queries, up to which codes are multiplied as they are too
+  const auto group = static_cast<int>(args.queries.extent(1)) / std::max(1, args.source.shape().kv_heads);
+  return args.needs_whole_rows() || args.chunk.tokens_of(sequence) * group <= few ? Arithmetic::f32 : args.compute;
+}
+
 float share_of_sum(float maximum, float sum, std::span<const float> sink_logits, int head) {
   if (sink_logits.empty()) return sum == 0 ? 0.0F : 1.0F / sum;  // NaN stays NaN
   const float sink = sink_logits[head];
@@ -313,8 +326,8 @@ float log_of_sum(float maximum, float sum, std::span<const float> sink_logits, i
 void attend(const AttendArgs& args, TensorView<float, 3> out, TensorView<float, 2> log_sum, AttendTime* time) {
   const auto start = std::chrono::steady_clock::now();
   Attend call(args, out, log_sum);
-  if (args.row_weighting != nullptr)
-    attend_rows(args, out);
+  if (args.needs_whole_rows())
+    attend_rows(args, out, log_sum, time);
   else
     call.run();
   if (time != nullptr) {

@@ -7,6 +7,8 @@
 #include <attnlab/api.h>
 #include <attnlab/core.h>
 
+#include "base/element.h"
+
 namespace attnlab {
 
 struct AttendArgs {
@@ -14,14 +16,31 @@ struct AttendArgs {
   const ChunkView& chunk;
   const KvSource& source;
   float scale;
-  const Rotation* rotation = nullptr;            // applied to queries, and to keys that come unrotated
+  const Rotation* rotation = nullptr;  // applied to queries, and to keys that come unrotated
+  const RowBias* row_bias = nullptr;   // added before the hooks; not with a weighting, nor a selection of tiles
   std::span<const ScoreHook* const> hooks = {};  // applied in this order: position bias, then the variant's own
   const MaskRule& mask;                          // applied last
   std::span<const float> sink_logits = {};       // [heads] or empty: one more logit a head, without a value
   // In place of the softmax, one of the two; then no sink logits, no log_sum, no mass, no selection of tiles.
   const Weighting* weighting = nullptr;
   const RowWeighting* row_weighting = nullptr;
+  // What products with keys and values multiply, where a sequence has many queries (multiplied_in); sums are of f32.
+  Arithmetic compute = Arithmetic::f32;
+
+  /// Whether a block of queries needs the scores of all its rows at once.
+  [[nodiscard]] bool needs_whole_rows() const noexcept { return row_weighting != nullptr || row_bias != nullptr; }
 };
+
+/// Whether queries, keys, weights and values of a sequence are rounded to bfloat16 before they are multiplied: with
+/// `compute: bf16` unless it has few queries, as in decode, where reading rows is what takes the time.
+[[nodiscard]] ATTNLAB_API Arithmetic multiplied_in(const AttendArgs& args, int sequence) noexcept;
+
+/// Queries of neighbouring heads for one token, before rotation and scaling: [kv_heads, group, key_dim].
+[[nodiscard]] inline TensorView<const float, 3> queries_of(const AttendArgs& args, int token, int first_head,
+                                                           std::int64_t kv_heads, std::int64_t group) {
+  const std::int64_t stride = args.queries.stride(1);
+  return {&args.queries(token, first_head, 0), {kv_heads, group, args.queries.extent(2)}, {group * stride, stride, 1}};
+}
 
 /// What calls of `attend` have cost: a clock read at both ends of a call, and around what is done for mass.
 struct AttendTime {

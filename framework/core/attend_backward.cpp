@@ -328,6 +328,7 @@ void check_rows(const AttendArgs& args) {
 
 void check_differentiable(const AttendArgs& args) {
   for (const ScoreHook* hook : args.hooks) hook->require_derivative();
+  if (args.row_bias != nullptr) args.row_bias->require_derivative();
   if (args.weighting != nullptr && args.weighting->derivative() != Derivative::own)
     throw Error("", "its weighting of scores has no derivative, so it cannot be trained",
                 "declare `derivative` and write `backward` for it");
@@ -339,7 +340,7 @@ void check_differentiable(const AttendArgs& args) {
 void attend_backward(const AttendArgs& args, TensorView<const float, 3> out, TensorView<const float, 2> log_sum,
                      const AttendGradients& gradients) {
   check_rows(args);
-  if (args.row_weighting != nullptr) return attend_rows_backward(args, gradients);
+  if (args.needs_whole_rows()) return attend_rows_backward(args, log_sum, gradients);
   const int kv_heads = args.source.shape().kv_heads;
   const int tasks = args.chunk.sequences() * kv_heads;
   std::vector<TaskGradients> others(static_cast<std::size_t>(tasks), TaskGradients(gradients.others));

@@ -41,13 +41,12 @@ AttendMass::AttendMass(const AttendArgs& args, int group)
     : args_(args), sink_(args.source.mass_sink()), group_(group), blocks_(block_list<Block>()) {}
 
 int AttendMass::plan(const QueryRange& range, int tiles) {
+  return add_block(range, tiles, range.count * group_ <= kBlockRows / 2);
+}
+
+int AttendMass::add_block(const QueryRange& range, int tiles, bool keeps) {
   if (sink_ == nullptr || tiles == 0) return -1;
-  Block block{.range = range,
-              .tiles = tiles,
-              .keeps = range.count * group_ <= kBlockRows / 2,
-              .scores = nullptr,
-              .rows_of = nullptr,
-              .mass = nullptr};
+  Block block{.range = range, .tiles = tiles, .keeps = keeps, .scores = nullptr, .rows_of = nullptr, .mass = nullptr};
   if (!counts(block, range.count - 1)) return -1;  // positions ascend, so none counts if the last does not
   blocks_.push_back(block);
   return static_cast<int>(blocks_.size()) - 1;
@@ -76,6 +75,15 @@ void AttendMass::keep(int index, int tile, const KvTile& rows, const TileScores&
   for (int row = 0; row < scored.rows; ++row)
     std::copy_n(scored.scores + static_cast<std::int64_t>(row) * kTileRows, scored.columns,
                 block.scores + (static_cast<std::int64_t>(scored.first_row + row) * block.tiles + tile) * kTileRows);
+}
+
+void AttendMass::add_weights(int index, int tile, const KvTile& rows, const float* weights, std::int64_t stride) {
+  if (index < 0) return;
+  const Stopwatch watch(spent_ns_);
+  Block& block = blocks_[index];
+  block.rows_of[tile] = rows.rows();
+  for (int row = 0; row < block.range.count * group_; ++row)
+    if (counts(block, row / group_)) add_scaled(weights + row * stride, rows.rows(), 1, block.mass + tile * kTileRows);
 }
 
 void AttendMass::observe_merged(int index, const BlockResult& result) {

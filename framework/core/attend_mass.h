@@ -26,13 +26,17 @@ class AttendMass {
 
   /// Index of the block for the calls below; -1 where none of its queries counts.
   [[nodiscard]] int plan(const QueryRange& range, int tiles);
+  /// The same for a block whose weights will be there, for `add_weights` alone.
+  [[nodiscard]] int plan_weights(const QueryRange& range, int tiles) { return add_block(range, tiles, false); }
   void allocate(Scratch& scratch);
 
   /// The scores of a tile, before they become weights. Tiles of one block may come from several tasks.
   void keep(int block, int tile, const KvTile& rows, const TileScores& scored);
   /// After a block's last tile, in the task of the block.
   void observe(int block, QueryBlock& queries);
-  /// The same for a block whose parts were merged.
+  /// Weights [rows of the block, tile's rows], rows `stride` apart.
+  void add_weights(int block, int tile, const KvTile& rows, const float* weights, std::int64_t stride);
+  /// After a block's last tile, where its parts were merged.
   void observe_merged(int block, const BlockResult& result);
   /// All blocks are there: one call of the sink for every sequence and kv head.
   void deliver();
@@ -48,6 +52,7 @@ class AttendMass {
     int* rows_of;   // [tiles] rows of each
     float* mass;    // [tiles, kTileRows]
   };
+  int add_block(const QueryRange& range, int tiles, bool keeps);
   void observe_kept(const Block& block, const BlockResult& result);
   void observe_again(const Block& block, QueryBlock& queries);
   [[nodiscard]] bool counts(const Block& block, int query) const {

@@ -6,6 +6,8 @@
 #include <map>
 #include <utility>
 
+#include "base/convert.h"
+
 namespace attnlab {
 namespace {
 
@@ -34,6 +36,9 @@ Rows read_rows(const AttendArgs& args, int sequence, int kv_head) {
   if (args.rotation != nullptr && args.source.key_form() == KeyForm::unrotated && !all.positions.empty())
     rotate_columns(*args.rotation, {all.positions, args.chunk.lengths[sequence], RotateSide::key}, shape,
                    {all.keys.data(), {static_cast<std::int64_t>(all.positions.size()), 1, shape.key_dim}});
+  if (multiplied_in(args, sequence) == Arithmetic::bf16)
+    for (std::vector<float>* numbers : {&all.keys, &all.values})
+      for (float& number : *numbers) number = from_bf16(to_bf16(number));
   return all;
 }
 
@@ -73,8 +78,14 @@ class OneScore {
         scaled_(query.at(position_)) {
     const auto key_dim = static_cast<std::int64_t>(scaled_.size());
     double sum = 0;
-    for (std::int64_t i = 0; i < key_dim; ++i) sum += static_cast<double>(scaled_[i]) * rows.keys[row * key_dim + i];
-    score_ = static_cast<float>(sum * args.scale);
+    if (multiplied_in(args, sequence) == Arithmetic::bf16) {
+      for (std::int64_t i = 0; i < key_dim; ++i)
+        sum += static_cast<double>(from_bf16(to_bf16(scaled_[i] * args.scale))) * rows.keys[row * key_dim + i];
+      score_ = static_cast<float>(sum);
+    } else {
+      for (std::int64_t i = 0; i < key_dim; ++i) sum += static_cast<double>(scaled_[i]) * rows.keys[row * key_dim + i];
+      score_ = static_cast<float>(sum * args.scale);
+    }
     for (float& channel : scaled_) channel *= args.scale;
     tile_ = {.scores = {&score_, {1, 1, 1}},
              .query_positions = {&position_, 1},
@@ -93,6 +104,11 @@ class OneScore {
   double edited(double score) {
     score_ = static_cast<float>(score);
     for (const ScoreHook* hook : args_.hooks) hook->apply(tile_);
+    return hidden(score_);
+  }
+  /// After masks alone.
+  double hidden(double score) {
+    score_ = static_cast<float>(score);
     const MaskPlace where{.queries = {position_, position_},
                           .keys = {key_position_, key_position_},
                           .sequence = tile_.sequence,
@@ -122,37 +138,68 @@ double score(const AttendArgs& args, int sequence, QueryOfHead of, Query& query,
   return one.edited(one.raw());
 }
 
-// Weights [rows] of one query head, whose row weighting sees all of its heads; rows [kv_heads] of the heads that it
-// sees.
-std::vector<double> row_weights(const AttendArgs& args, int sequence, QueryOfHead of, const std::vector<Rows>& rows,
-                                int first_kv_head) {
-  const int group = static_cast<int>(args.queries.extent(1)) / args.source.shape().kv_heads;
-  const auto count = static_cast<std::int64_t>(rows.front().positions.size());
-  const auto kv_heads = static_cast<std::int64_t>(rows.size());
-  std::vector<float> scores;
-  const auto each = [&](const auto& function) {
-    for (std::int64_t head = 0; head < kv_heads * group; ++head) {
-      const QueryOfHead of_head{of.token, first_kv_head * group + static_cast<int>(head)};
-      Query query(args, sequence, of_head);
-      for (std::int64_t row = 0; row < count; ++row) {
-        OneScore one(args, sequence, of_head, query, rows[head / group], row);
-        function(one, head * count + row);
+// Neighbouring query heads that are looked at together; rows [kv_heads] are those that they see.
+struct HeadsOfRow {
+  int first_head;
+  std::int64_t kv_heads;
+  std::int64_t group;
+};
+
+// All scores [kv_heads, group, rows] of one token, after hooks and masks.
+class WholeRow {
+ public:
+  WholeRow(const AttendArgs& args, int sequence, int token, const HeadsOfRow& heads, std::span<const Rows> rows)
+      : args_(args), sequence_(sequence), token_(token), heads_(heads), rows_(rows) {
+    each([&](OneScore& one, std::size_t) { scores_.push_back(static_cast<float>(one.raw())); });
+    if (args.row_weighting != nullptr) look([&](QueryScores& all) { args.row_weighting->mix(all); });
+    if (args.row_bias != nullptr) {
+      each([&](OneScore& one, std::size_t at) { scores_[at] = static_cast<float>(one.hidden(scores_[at])); });
+      look([&](QueryScores& all) { args.row_bias->add(all); });
+    }
+    each([&](OneScore& one, std::size_t at) { scores_[at] = static_cast<float>(one.edited(scores_[at])); });
+  }
+
+  void weigh() {
+    look([&](QueryScores& all) { args_.row_weighting->weigh(all); });
+  }
+  /// [rows]
+  [[nodiscard]] std::vector<double> of_head(int head) const {
+    const auto first = scores_.begin() + (head - heads_.first_head) * count();
+    return {first, first + count()};
+  }
+
+ private:
+  [[nodiscard]] std::int64_t count() const { return static_cast<std::int64_t>(rows_.front().positions.size()); }
+  template <class Function>
+  void each(const Function& function) {
+    for (std::int64_t head = 0; head < heads_.kv_heads * heads_.group; ++head) {
+      const QueryOfHead of_head{token_, heads_.first_head + static_cast<int>(head)};
+      Query query(args_, sequence_, of_head);
+      for (std::int64_t row = 0; row < count(); ++row) {
+        OneScore one(args_, sequence_, of_head, query, rows_[head / heads_.group], row);
+        function(one, static_cast<std::size_t>(head * count() + row));
       }
     }
-  };
-  each([&](OneScore& one, std::int64_t) { scores.push_back(static_cast<float>(one.raw())); });
-  QueryScores all{.scores = {scores.data(), {kv_heads, group, count}},
-                  .key_positions = rows.front().positions,
-                  .query_position = args.chunk.positions[of.token],
-                  .first_head = first_kv_head * group,
-                  .sequence = sequence,
-                  .token = of.token};
-  args.row_weighting->mix(all);
-  each([&](OneScore& one, std::int64_t at) { scores[at] = static_cast<float>(one.edited(scores[at])); });
-  args.row_weighting->weigh(all);
-  const auto first = scores.begin() + (of.head - first_kv_head * group) * count;
-  return {first, first + count};
-}
+  }
+  template <class Function>
+  void look(const Function& function) {
+    QueryScores all{.scores = {scores_.data(), {heads_.kv_heads, heads_.group, count()}},
+                    .key_positions = rows_.front().positions,
+                    .query_position = args_.chunk.positions[token_],
+                    .first_head = heads_.first_head,
+                    .sequence = sequence_,
+                    .token = token_,
+                    .queries = queries_of(args_, token_, heads_.first_head, heads_.kv_heads, heads_.group)};
+    function(all);
+  }
+
+  const AttendArgs& args_;
+  int sequence_;
+  int token_;
+  HeadsOfRow heads_;
+  std::span<const Rows> rows_;
+  std::vector<float> scores_;
+};
 
 // One query's values by the weights of the weighting, asked for one score at a time.
 void add_weighed(const AttendArgs& args, int sequence, QueryOfHead of, std::span<const double> scores, const Rows& rows,
@@ -182,8 +229,11 @@ void answer_by_row(const AttendArgs& args, int sequence, QueryOfHead of, double*
   std::vector<Rows> rows;
   for (int head = 0; head < shape.kv_heads; ++head)
     if (together || head == own) rows.push_back(read_rows(args, sequence, head));
+  const int group = static_cast<int>(args.queries.extent(1)) / shape.kv_heads;
   const int first = together ? 0 : own;
-  const std::vector<double> weights = row_weights(args, sequence, of, rows, first);
+  WholeRow all(args, sequence, of.token, {first * group, static_cast<std::int64_t>(rows.size()), group}, rows);
+  all.weigh();
+  const std::vector<double> weights = all.of_head(of.head);
   for (std::size_t row = 0; row < weights.size(); ++row)
     for (int j = 0; j < shape.value_dim; ++j)
       to[j] += weights[row] * rows[own - first].values[row * shape.value_dim + j];
@@ -194,8 +244,11 @@ double answer(const AttendArgs& args, int sequence, QueryOfHead of, const Rows& 
   const int value_dim = args.source.shape().value_dim;
   Query query(args, sequence, of);
   std::vector<double> scores;
-  for (std::size_t row = 0; row < rows.positions.size(); ++row)
-    scores.push_back(score(args, sequence, of, query, rows, row));
+  if (args.row_bias != nullptr)
+    scores = WholeRow(args, sequence, of.token, {of.head, 1, 1}, {&rows, 1}).of_head(of.head);
+  else
+    for (std::size_t row = 0; row < rows.positions.size(); ++row)
+      scores.push_back(score(args, sequence, of, query, rows, row));
   if (args.weighting != nullptr) {
     add_weighed(args, sequence, of, scores, rows, to);
     return 0;

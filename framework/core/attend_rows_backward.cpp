@@ -3,6 +3,7 @@
 #include "core/attend_rows_backward.h"
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "core/row_block.h"
@@ -18,10 +19,11 @@ using Numbers = std::vector<float>;
 
 class RowBlockBackward {
  public:
-  RowBlockBackward(const AttendArgs& args, const RowTask& task, const AttendGradients& gradients, TaskGradients& others,
-                   Scratch& scratch)
+  RowBlockBackward(const AttendArgs& args, const RowTask& task, TensorView<const float, 2> log_sum,
+                   const AttendGradients& gradients, TaskGradients& others, Scratch& scratch)
       : args_(args),
         task_(task),
+        log_sum_(log_sum),
         gradients_(gradients),
         others_(others),
         shape_(args.source.shape()),
@@ -35,6 +37,10 @@ class RowBlockBackward {
     const Numbers products = kept();
     block_.mix();
     const bool mixes = !std::equal(products.begin(), products.end(), block_.scores());
+    block_.hide();
+    Numbers unbiased;
+    if (args_.row_bias != nullptr) unbiased = kept();
+    block_.add_bias();
     std::vector<Numbers> before(args_.hooks.size());  // what each hook found
     const std::function<void(int, std::int64_t, std::size_t, const ScoreTile&)> keep =
         [&](int head, std::int64_t column, std::size_t hook, const ScoreTile& found) {
@@ -45,20 +51,27 @@ class RowBlockBackward {
         };
     block_.edit(&keep);
     Numbers scores = kept();
-    block_.weigh();
+    block_.weigh({});
     const Numbers weights = kept();
 
     Numbers of_scores(scores.size());
     block_.each_tile([&](int head, const KvTile& tile, std::int64_t column) {
       undo_values(head, tile, column, weights, of_scores);
     });
-    each_query(scores, of_scores, [&](const QueryScores& found, TensorView<float, 3> of) {
-      args_.row_weighting->weigh_backward(found, of, others_);
-    });
+    if (args_.row_weighting != nullptr)
+      each_query(scores, of_scores, [&](const QueryScores& found, TensorView<float, 3> of) {
+        args_.row_weighting->weigh_backward(found, of, others_);
+      });
+    else
+      undo_softmax(weights, of_scores);
     for (std::size_t i = 0; i < scores.size(); ++i)
       if (scores[i] == -std::numeric_limits<float>::infinity()) of_scores[i] = 0;
     block_.each_tile(
         [&](int head, const KvTile& tile, std::int64_t column) { undo_hooks(head, tile, column, before, of_scores); });
+    if (args_.row_bias != nullptr)
+      each_query(unbiased, of_scores, [&](const QueryScores& found, TensorView<float, 3> of) {
+        args_.row_bias->backward(found, of, of_queries(found), others_);
+      });
     scores = products;
     if (mixes)
       each_query(scores, of_scores, [&](const QueryScores& found, TensorView<float, 3> of) {
@@ -115,6 +128,30 @@ class RowBlockBackward {
                      &gradients_.rows.values(first_row_ + tile.positions[i], task_.first_kv_head + head, 0));
       }
     }
+  }
+
+  // As attend_backward does it: weights (dW - D), D the sum of output times its gradient less that of log_sum.
+  void undo_softmax(const Numbers& weights, Numbers& of) {
+    for (int kv_head = 0; kv_head < task_.kv_heads; ++kv_head)
+      for (std::int64_t row = 0; row < block_.rows(); ++row) {
+        const std::int64_t at = (kv_head * block_.rows() + row) * block_.columns();
+        const std::int64_t token = token_of(row), head = head_of(kv_head, row);
+        double mean = 0;
+        for (std::int64_t i = at; i < at + block_.columns(); ++i) mean += static_cast<double>(weights[i]) * of[i];
+        if (gradients_.log_sum.data() != nullptr) mean -= gradients_.log_sum(token, head);
+        for (std::int64_t i = at; i < at + block_.columns(); ++i)
+          of[i] = static_cast<float>(weights[i] * (of[i] - mean));
+        if (args_.sink_logits.empty() || std::isinf(log_sum_(token, head))) continue;
+        others_.of_parameter(args_.sink_logits)[head] -=
+            static_cast<float>(std::exp(args_.sink_logits[head] - log_sum_(token, head)) * mean);
+      }
+  }
+
+  [[nodiscard]] TensorView<float, 3> of_queries(const QueryScores& query) const {
+    const std::int64_t stride = gradients_.queries.stride(1);
+    return {&gradients_.queries(query.token, query.first_head, 0),
+            {task_.kv_heads, group_, shape_.key_dim},
+            {group_ * stride, stride, 1}};
   }
 
   void undo_hooks(int head, const KvTile& tile, std::int64_t column, std::vector<Numbers>& before, Numbers& of) {
@@ -174,6 +211,7 @@ class RowBlockBackward {
 
   const AttendArgs& args_;
   RowTask task_;
+  TensorView<const float, 2> log_sum_;  // [tokens, heads], of a softmax
   const AttendGradients& gradients_;
   TaskGradients& others_;
   KvShape shape_;
@@ -187,9 +225,10 @@ class RowBlockBackward {
 
 }  // namespace
 
-void attend_rows_backward(const AttendArgs& args, const AttendGradients& gradients) {
+void attend_rows_backward(const AttendArgs& args, TensorView<const float, 2> log_sum,
+                          const AttendGradients& gradients) {
   const int kv_heads = args.source.shape().kv_heads;
-  const int together = args.row_weighting->takes_all_heads() ? kv_heads : 1;
+  const int together = heads_together(args);
   const int of_sequence = kv_heads / together;
   const int tasks = args.chunk.sequences() * of_sequence;
   std::vector<TaskGradients> others(static_cast<std::size_t>(tasks), TaskGradients(gradients.others));
@@ -201,7 +240,7 @@ void attend_rows_backward(const AttendArgs& args, const AttendGradients& gradien
     for (int first = 0; first < tokens; first += block) {
       thread_local Scratch scratch;
       const Scratch::Scope scope(scratch);
-      RowBlockBackward(args, {sequence, head, together, first, std::min(block, tokens - first)}, gradients,
+      RowBlockBackward(args, {sequence, head, together, first, std::min(block, tokens - first)}, log_sum, gradients,
                        others[task], scratch)
           .run();
     }

@@ -5,7 +5,7 @@
 
 namespace attnlab {
 
-/// What `attend_backward` does where `row_weighting` is given.
-void attend_rows_backward(const AttendArgs& args, const AttendGradients& gradients);
+/// What `attend_backward` does where AttendArgs::needs_whole_rows.
+void attend_rows_backward(const AttendArgs& args, TensorView<const float, 2> log_sum, const AttendGradients& gradients);
 
 }  // namespace attnlab

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/plugin_call.h"
+#include "core/bf16_tiles.h"
 #include "core/nibble_kernels.h"
 #include "core/tile_kernels.h"
 
@@ -31,8 +32,12 @@ QueryBlock::QueryBlock(const AttendArgs& args, const QueryRange& range, Scratch&
       first_token_(args.chunk.first(range.sequence) + range.first),
       place_{
           .sequence = range.sequence, .kv_head = range.kv_head, .first_head = range.kv_head * group_, .heads = group_},
-      positions_(args.chunk.positions_of(range.sequence).subspan(range.first, range.count)) {
+      positions_(args.chunk.positions_of(range.sequence).subspan(range.first, range.count)),
+      is_bf16_(multiplied_in(args, range.sequence) == Arithmetic::bf16) {
   const auto floats = [&](std::int64_t count) { return scratch.floats(count).data(); };
+  const auto halves = [&](std::int64_t count) {
+    return reinterpret_cast<std::uint16_t*>(scratch.floats((count + 1) / 2).data());
+  };
   const std::int64_t rows = rows_;
   packed_ = floats(rows * shape_.key_dim);
   scores_ = floats(rows * kTileRows);
@@ -47,8 +52,8 @@ QueryBlock::QueryBlock(const AttendArgs& args, const QueryRange& range, Scratch&
   tile_.values = scratch.floats(static_cast<std::int64_t>(kTileRows) * value_stride_);
   static_assert(sizeof(Position) == sizeof(float));
   // Codes are read once for a few queries; for many, a tile is decoded once. Quest cuts tiles, rotation needs floats.
-  tile_.takes_codes = rows_ <= kCodedRows && args.source.selector() == nullptr && args.row_weighting == nullptr &&
-                      shape_.value_dim % 16 == 0 &&
+  tile_.takes_codes = rows_ <= kCodedRows && !is_bf16_ && args.source.selector() == nullptr &&
+                      !args.needs_whole_rows() && shape_.value_dim % 16 == 0 &&
                       (args.rotation == nullptr || args.source.key_form() == KeyForm::rotated);
   tile_.positions = {reinterpret_cast<Position*>(floats(kTileRows)), kTileRows};
   capped_positions_ = {reinterpret_cast<Position*>(floats(range.count)), static_cast<std::size_t>(range.count)};
@@ -56,6 +61,13 @@ QueryBlock::QueryBlock(const AttendArgs& args, const QueryRange& range, Scratch&
   std::fill_n(maximum_, rows, kLowest);
   std::fill_n(sums_, rows * kSoftmaxSums, 0.0F);
   pack(positions_, packed_);
+  if (is_bf16_) {
+    const int even = paired(shape_.key_dim);
+    packed16_ = halves(rows * even);
+    weights16_ = halves(rows * kTileRows);
+    pairs_ = halves(std::int64_t{std::max(even, kTileRows)} * std::max(kTileRows, value_stride_));
+    round_rows(packed_, shape_.key_dim, rows_, shape_.key_dim, packed16_);
+  }
   if (args.weighting != nullptr) {
     static_assert(sizeof(int) == sizeof(float));
     seen_ = {reinterpret_cast<int*>(floats(range.count)), static_cast<std::size_t>(range.count)};
@@ -115,6 +127,12 @@ KvTile QueryBlock::tile(int index) {
     packed_cap_ = tile.query_cap;
     for (int i = 0; i < range_.count; ++i) capped_positions_[i] = std::min(positions_[i], packed_cap_);
     pack(capped_positions_, capped_);
+    if (is_bf16_) {
+      const int even = paired(shape_.key_dim);
+      if (capped16_ == nullptr)
+        capped16_ = reinterpret_cast<std::uint16_t*>(scratch_.floats((std::int64_t{rows_} * even + 1) / 2).data());
+      round_rows(capped_, shape_.key_dim, rows_, shape_.key_dim, capped16_);
+    }
   }
   return tile;
 }
@@ -231,9 +249,41 @@ TileScores QueryBlock::product(const KvTile& tile, int first, int queries, int c
     nibble_scores(product, tile.key_codes);
   } else {
     product.b = channel_major(tile);
-    tile_product(product);
+    if (is_bf16_)
+      product_bf16(product, scored.first_row, tile.query_cap != kNoCap);
+    else
+      tile_product(product);
   }
   return scored;
+}
+
+void QueryBlock::product_bf16(const TileProduct& product, int first_row, bool is_capped) {
+  const int even = paired(shape_.key_dim);
+  pair_rows(product.b, product.b_stride, product.depth, product.columns, pairs_);
+  pair_product({.a = (is_capped ? capped16_ : packed16_) + static_cast<std::int64_t>(first_row) * even,
+                .a_stride = even,
+                .b = pairs_,
+                .out = product.out,
+                .out_stride = product.out_stride,
+                .rows = product.rows,
+                .columns = product.columns,
+                .depth = even,
+                .accumulate = false});
+}
+
+void QueryBlock::add_values_bf16(const KvTile& tile, const TileScores& weights, std::int64_t stride_of_weights) {
+  const int even = paired(weights.columns);
+  round_rows(weights.scores, stride_of_weights, weights.rows, weights.columns, weights16_);
+  pair_rows(tile.values.data(), tile.values.stride(0), weights.columns, shape_.value_dim, pairs_);
+  pair_product({.a = weights16_,
+                .a_stride = even,
+                .b = pairs_,
+                .out = out_ + static_cast<std::int64_t>(weights.first_row) * value_stride_,
+                .out_stride = value_stride_,
+                .rows = weights.rows,
+                .columns = shape_.value_dim,
+                .depth = even,
+                .accumulate = true});
 }
 
 TileScores QueryBlock::score(int index, const KvTile& tile, const BeforeHook* before) {
@@ -286,6 +336,11 @@ void QueryBlock::edit(const KvTile& tile, TensorView<float, 3> scores, const Bef
     if (before != nullptr) (*before)(hook, edited);
     args_.hooks[hook]->apply(edited);
   }
+  hide(tile, scores);
+}
+
+void QueryBlock::hide(const KvTile& tile, TensorView<float, 3> scores) const {
+  ScoreTile edited = view(tile, 0, scores);
   const MaskPlace& where = place(tile, 0, range_.count);
   for (const MaskRule* rule : {&args_.mask, visibility_}) {
     if (rule == nullptr) continue;
@@ -316,6 +371,7 @@ void QueryBlock::add(const KvTile& tile, const TileScores& scored) {
 }
 
 void QueryBlock::add_values(const KvTile& tile, const TileScores& weights, std::int64_t stride_of_weights) {
+  if (is_bf16_) return add_values_bf16(tile, weights, stride_of_weights);
   const int rows = weights.columns;
   TileProduct product{.a = weights.scores,
                       .a_stride = stride_of_weights,

@@ -8,6 +8,7 @@
 #include <attnlab/scratch.h>
 
 #include "core/attend.h"
+#include "core/tile_kernels.h"
 
 namespace attnlab {
 
@@ -90,12 +91,16 @@ class QueryBlock {
   [[nodiscard]] bool is_hidden(const KvTile& tile) const;
   /// Hooks and masks on scores of all queries, [group, queries, rows].
   void edit(const KvTile& tile, TensorView<float, 3> scores, const BeforeHook* before = nullptr) const;
+  /// Masks alone.
+  void hide(const KvTile& tile, TensorView<float, 3> scores) const;
   /// Adds weights [rows, tile's rows], rows `stride` apart, times the tile's values to the result.
   void add_values(const KvTile& tile, const TileScores& weights, std::int64_t stride_of_weights);
 
  private:
   // Rows of query `first` and `queries` of them, of which scores are in scores_.
   TileScores product(const KvTile& tile, int first, int queries, int columns);
+  void product_bf16(const TileProduct& product, int first_row, bool is_capped);
+  void add_values_bf16(const KvTile& tile, const TileScores& weights, std::int64_t stride_of_weights);
   // How many of the tile's rows these queries may see: those behind are hidden from all of them.
   [[nodiscard]] int seen_columns(const KvTile& tile, int first, int queries) const;
   void leave_out(int tile, const TileScores& scored) const;
@@ -133,6 +138,11 @@ class QueryBlock {
   float* values_;        // [kTileRows, value_stride] copied values
   float* row_keys_;      // [kTileRows, key_dim] keys that still have to be rotated
   TileScratch tile_;
+  bool is_bf16_;                        // products are of rounded numbers (bf16_tiles.h)
+  std::uint16_t* packed16_ = nullptr;   // [rows, paired(key_dim)]
+  std::uint16_t* capped16_ = nullptr;   // the same of capped_
+  std::uint16_t* weights16_ = nullptr;  // [rows, kTileRows]
+  std::uint16_t* pairs_ = nullptr;      // of keys, then of values
 };
 
 }  // namespace attnlab

@@ -172,7 +172,12 @@ const AttendTime& Decoder::attend_time() const noexcept {
   return work_->steps.attend_time();
 }
 
+void Decoder::attend_in(Arithmetic arithmetic) noexcept {
+  work_->steps.attend_in(arithmetic);
+}
+
 ModelSteps* Decoder::use_steps(ModelSteps* steps) noexcept {
+  if (steps != nullptr) steps->attend_in(work_->steps.attends_in());
   return std::exchange(work_->others, steps);
 }
 

@@ -27,6 +27,7 @@ constexpr std::array kTexts{
     FeatureText{Feature::embedded_positions, "embedded_positions",
                 "the position is baked into keys and values, so rows cannot be numbered anew"},
     FeatureText{Feature::score_bias, "score_bias", "it adds to scores, of which there are none"},
+    FeatureText{Feature::row_bias, "row_bias", "what it adds follows from all scores of a query, and from its queries"},
     FeatureText{Feature::length_dependent_rotation, "length_dependent_rotation",
                 "the angles change with the length of the sequence, so stored rotated keys go stale",
                 "use `keys: unrotated` or `keys: auto`"},

@@ -70,6 +70,30 @@ class GuardedHook final : public ScoreHook {
   Follower<const ScoreHook, const ScoreHook> to_;
 };
 
+class GuardedRowBias final : public RowBias {
+ public:
+  explicit GuardedRowBias(Callee& callee) : to_(callee) {}
+  const RowBias* follow(const RowBias* target) { return to_.follow(target, this); }
+  int width() const noexcept override { return to_.target().width(); }
+  void add(QueryScores& query) const noexcept override {
+    const PluginCall call(to_.callee(), "RowBias::add");
+    to_.target().add(query);
+  }
+  double multiply_adds() const noexcept override { return to_.target().multiply_adds(); }
+  Derivative derivative() const noexcept override { return to_.target().derivative(); }
+  void require_derivative() const override {
+    call_plugin(to_.callee(), "derivative", [&] { to_.target().require_derivative(); });
+  }
+  void backward(const QueryScores& before, TensorView<float, 3> gradients, TensorView<float, 3> of_queries,
+                Gradients& others) const override {
+    call_plugin(to_.callee(), "RowBias::backward",
+                [&] { to_.target().backward(before, gradients, of_queries, others); });
+  }
+
+ private:
+  Follower<const RowBias, const RowBias> to_;
+};
+
 class GuardedMask final : public MaskRule {
  public:
   explicit GuardedMask(Callee& callee) : to_(callee) {}

@@ -8,7 +8,7 @@ namespace {
 class GuardedPosition final : public PositionScheme {
  public:
   GuardedPosition(Callee& callee, std::unique_ptr<PositionScheme> inner)
-      : callee_(callee), inner_(std::move(inner)), rotation_(callee), bias_(callee) {}
+      : callee_(callee), inner_(std::move(inner)), rotation_(callee), bias_(callee), row_bias_(callee) {}
 
   std::vector<ParameterSpec> parameters() const override { return declared_parameters(callee_, *inner_); }
   void bind(const ParameterSet& parameters) override {
@@ -30,6 +30,9 @@ class GuardedPosition final : public PositionScheme {
   const ScoreHook* score_bias() const override {
     return bias_.follow(call_plugin(callee_, "score_bias", [&] { return inner_->score_bias(); }));
   }
+  const RowBias* row_bias() const override {
+    return row_bias_.follow(call_plugin(callee_, "row_bias", [&] { return inner_->row_bias(); }));
+  }
   Position max_positions() const override {
     const Position most = call_plugin(callee_, "max_positions", [&] { return inner_->max_positions(); });
     if (most < 0)
@@ -43,6 +46,7 @@ class GuardedPosition final : public PositionScheme {
   std::unique_ptr<PositionScheme> inner_;
   mutable GuardedRotation rotation_;
   mutable GuardedHook bias_;
+  mutable GuardedRowBias row_bias_;
 };
 
 }  // namespace

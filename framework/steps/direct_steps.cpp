@@ -37,8 +37,8 @@ void DirectSteps::append(TensorView<float, 3> keys, TensorView<const float, 3> v
   cache.append(layer().chunk, {keys, values, marks});
 }
 
-AttendArgs DirectSteps::args_of(const LayerContext& layer, const AttendStep& step,
-                                std::vector<const ScoreHook*>& hooks) {
+AttendArgs DirectSteps::args_of(const LayerContext& layer, const AttendStep& step, std::vector<const ScoreHook*>& hooks,
+                                Arithmetic compute) {
   hooks.clear();
   if (const ScoreHook* bias = layer.position.score_bias()) hooks.push_back(bias);
   hooks.insert(hooks.end(), step.hooks.begin(), step.hooks.end());
@@ -47,15 +47,17 @@ AttendArgs DirectSteps::args_of(const LayerContext& layer, const AttendStep& ste
           .source = step.source != nullptr ? *step.source : layer.cache,
           .scale = step.scale,
           .rotation = layer.position.rotation(),
+          .row_bias = layer.position.row_bias(),
           .hooks = hooks,
           .mask = step.mask,
           .sink_logits = step.sink_logits,
           .weighting = step.weighting,
-          .row_weighting = step.row_weighting};
+          .row_weighting = step.row_weighting,
+          .compute = compute};
 }
 
 void DirectSteps::attend(const AttendStep& step, TensorView<float, 3> out, TensorView<float, 2> log_sum) {
-  attnlab::attend(args_of(layer(), step, hooks_), out, log_sum, &attend_time_);
+  attnlab::attend(args_of(layer(), step, hooks_, attends_in()), out, log_sum, &attend_time_);
 }
 
 void DirectSteps::gate(TensorView<const float, 2> gates, TensorView<float, 3> rows) {

@@ -37,7 +37,7 @@ class ATTNLAB_API DirectSteps final : public ModelSteps {
   /// What the core is asked for by a step of a layer; the hooks of both are put in order into `hooks`, which outlives
   /// what is returned.
   [[nodiscard]] static AttendArgs args_of(const LayerContext& layer, const AttendStep& step,
-                                          std::vector<const ScoreHook*>& hooks);
+                                          std::vector<const ScoreHook*>& hooks, Arithmetic compute);
 
   /// What the attention core has cost since this was made.
   [[nodiscard]] const AttendTime& attend_time() const noexcept { return attend_time_; }

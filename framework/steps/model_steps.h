@@ -59,6 +59,10 @@ class ATTNLAB_API ModelSteps : public Steps {
   /// Before the first layer of every forward pass.
   void begin_pass() noexcept { forget_shared(); }
   using Steps::set_lone_layer;
+  /// What attention multiplies for many queries, f32 unless it is said here: AttendArgs::compute. Steps that record
+  /// multiply in f32 all the same.
+  virtual void attend_in(Arithmetic arithmetic) noexcept { attends_in_ = arithmetic; }
+  [[nodiscard]] Arithmetic attends_in() const noexcept { return attends_in_; }
   /// out [tokens, width] = the rows of these ids.
   virtual void embed(std::span<const std::int32_t> tokens, const Embedding& embedding, TensorView<float, 2> out);
   /// What the scheme adds to embeddings [tokens, width].
@@ -93,6 +97,7 @@ class ATTNLAB_API ModelSteps : public Steps {
   // The steps that follow are of this layer, until the next call; null: of none. shape: what its rows hold.
   virtual void enter(const LayerContext* layer, const KvShape& shape) = 0;
 
+  Arithmetic attends_in_ = Arithmetic::f32;
   int layer_number_ = 0;
   std::span<const std::uint64_t> histories_;  // of the pass
 };

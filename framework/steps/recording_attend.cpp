@@ -50,6 +50,7 @@ struct KeptAttend {
         row_weighting(step.row_weighting),
         source(layer.cache),
         rotation(layer.position.rotation()),
+        row_bias(layer.position.row_bias()),
         chunk(step.chunk != nullptr ? *step.chunk : layer.chunk) {
     if (step.chunk != nullptr) {  // arrays of the caller's own
       offsets.assign(chunk.offsets.begin(), chunk.offsets.end());
@@ -69,6 +70,7 @@ struct KeptAttend {
             .source = source,
             .scale = scale,
             .rotation = rotation,
+            .row_bias = row_bias,
             .hooks = hooks,
             .mask = mask,
             .sink_logits = sink_logits,
@@ -84,6 +86,7 @@ struct KeptAttend {
   const RowWeighting* row_weighting;
   const KvSource& source;
   const Rotation* rotation;
+  const RowBias* row_bias;
   ChunkView chunk;
   std::vector<const ScoreHook*> hooks;
   std::vector<std::int32_t> offsets;

@@ -63,6 +63,7 @@ void RecordingSteps::enter(const LayerContext* layer, const KvShape& shape) {
       throw Error("", "a derivative through what earlier calls have left", "a sequence is trained whole, in one call");
   // Before the variant is called: the scheme is named, not the variant.
   if (const ScoreHook* bias = layer->position.score_bias()) bias->require_derivative();
+  if (const RowBias* bias = layer->position.row_bias()) bias->require_derivative();
 }
 
 const LayerContext& RecordingSteps::layer() const {

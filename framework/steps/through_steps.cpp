@@ -17,8 +17,13 @@ void ThroughSteps::enter(const LayerContext* layer, const KvShape& shape) {
   enter_in(inner_, layer, shape);
 }
 
+void ThroughSteps::attend_in(Arithmetic arithmetic) noexcept {
+  ModelSteps::attend_in(arithmetic);
+  inner_.attend_in(arithmetic);
+}
+
 AttendArgs ThroughSteps::args_of(const AttendStep& step) {
-  return DirectSteps::args_of(*layer_, step, hooks_);
+  return DirectSteps::args_of(*layer_, step, hooks_, attends_in());
 }
 
 void ThroughSteps::project(TensorView<const float, 2> input, std::span<const Projection> projections) {

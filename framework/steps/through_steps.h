@@ -17,6 +17,7 @@ class ATTNLAB_API ThroughSteps : public ModelSteps {
   explicit ThroughSteps(Scratch& scratch, ModelSteps* inner = nullptr);
   ~ThroughSteps() override;
 
+  void attend_in(Arithmetic arithmetic) noexcept override;
   using Steps::append;
   using Steps::attend;
   using Steps::project;

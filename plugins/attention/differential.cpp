@@ -53,7 +53,8 @@ class Differential final : public attnlab::AttentionVariant {
                            "both numbers must be even");
   }
   static attnlab::Traits traits(const DifferentialOptions&) {
-    return {.provides = {attnlab::Feature::kv_rows, attnlab::Feature::attention_mass, attnlab::Feature::several_maps}};
+    return {.provides = {attnlab::Feature::kv_rows, attnlab::Feature::attention_mass, attnlab::Feature::several_maps},
+            .excludes = {attnlab::Feature::row_bias}};  // the keys of two maps stand in one row
   }
 
   std::vector<attnlab::ParameterSpec> parameters() const override {

@@ -236,8 +236,8 @@ class Mla final : public attnlab::AttentionVariant {
                                  : 1.0F / std::sqrt(static_cast<float>(dims_.key()))) {}
 
   static attnlab::Traits traits(const MlaOptions&) {
-    return {
-        .provides = {attnlab::Feature::kv_rows, attnlab::Feature::attention_mass, attnlab::Feature::single_kv_head}};
+    return {.provides = {attnlab::Feature::kv_rows, attnlab::Feature::attention_mass, attnlab::Feature::single_kv_head},
+            .excludes = {attnlab::Feature::row_bias}};  // its queries meet latents, not keys
   }
 
   std::vector<attnlab::ParameterSpec> parameters() const override {

@@ -98,7 +98,8 @@ TEST_P(EveryFamily, AnswersBothPromptsInOneRaggedBatchHoweverTheyAreCut) {
 INSTANTIATE_TEST_SUITE_P(, EveryFamily,
                          testing::Values("moba", "moba-none", "cross-layer", "cross-layer-window", "value-residual",
                                          "value-residual-learned", "entmax", "stick-breaking", "talking-heads",
-                                         "forgetting", "forgetting-rope-softcap", "forgetting-sink", "nsa", "nsa-none"),
+                                         "forgetting", "forgetting-rope-softcap", "forgetting-sink", "nsa", "nsa-none",
+                                         "cope"),
                          [](const auto& test) { return test_name(test.param); });
 
 // What attention of layer 0 does.
@@ -185,7 +186,7 @@ TEST_P(EveryFamilysHeads, AreThoseOfTheGoldenInTheFirstLayer) {
 INSTANTIATE_TEST_SUITE_P(, EveryFamilysHeads,
                          testing::Values("moba", "moba-none", "cross-layer", "cross-layer-window", "value-residual",
                                          "value-residual-learned", "entmax", "stick-breaking", "talking-heads",
-                                         "forgetting", "forgetting-rope-softcap", "forgetting-sink"),
+                                         "forgetting", "forgetting-rope-softcap", "forgetting-sink", "cope"),
                          [](const auto& test) { return test_name(test.param); });
 
 // A golden has what each head reads, or each kv head for all heads of its group.

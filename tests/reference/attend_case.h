@@ -88,6 +88,8 @@ struct AttendOptions {
   std::vector<float> sink_logits = {};
   const MaskRule* mask = nullptr;  // in place of a causal one
   const RowWeighting* row_weighting = nullptr;
+  const RowBias* row_bias = nullptr;
+  Arithmetic compute = Arithmetic::f32;
 };
 
 /// `log_sums`, if given, becomes [tokens, heads].
@@ -108,10 +110,12 @@ inline std::vector<float> run_attend(const AttendCase& c, const KvSource& source
           .source = source,
           .scale = c.scale(),
           .rotation = options.rotation,
+          .row_bias = options.row_bias,
           .hooks = options.hooks,
           .mask = options.mask != nullptr ? *options.mask : mask,
           .sink_logits = options.sink_logits,
-          .row_weighting = options.row_weighting},
+          .row_weighting = options.row_weighting,
+          .compute = options.compute},
          rows_view(out, c.shape.heads(), c.shape.kv.value_dim), log_sum);
   return out;
 }

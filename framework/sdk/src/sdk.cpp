@@ -99,6 +99,18 @@ void RowWeighting::mix_backward(const QueryScores&, TensorView<float, 3>, Gradie
 void RowWeighting::weigh_backward(const QueryScores&, TensorView<float, 3>, Gradients&) const {
   refuse_backward("a weighting of rows of scores");
 }
+RowBias::~RowBias() = default;
+double RowBias::multiply_adds() const noexcept {
+  return 0;
+}
+void RowBias::require_derivative() const {
+  if (derivative() != Derivative::own)
+    throw Error("", "its bias of rows of scores has no derivative, so it cannot be trained",
+                "declare `derivative` and write `backward` for it");
+}
+void RowBias::backward(const QueryScores&, TensorView<float, 3>, TensorView<float, 3>, Gradients&) const {
+  refuse_backward("a bias of rows of scores");
+}
 MassSink::~MassSink() = default;
 QuerySink::~QuerySink() = default;
 TileSelector::~TileSelector() = default;

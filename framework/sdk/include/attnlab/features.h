@@ -13,6 +13,7 @@ enum class Feature : std::uint32_t {
   fixed_state,                // attention: keeps a state that does not grow, and no rows
   embedded_positions,         // position: adds to token embeddings, so the position is baked into keys and values
   score_bias,                 // position: adds to scores, so the attention must have scores
+  row_bias,                   // position: what it adds follows from all scores of a query
   length_dependent_rotation,  // position: angles change with the length of the sequence
   rotated_store,              // cache: keys are stored with their rotation
   unrotated_store,            // cache: keys are stored without rotation and rotated when read

@@ -1,5 +1,6 @@
-// A positional scheme acts in up to three places: on token embeddings, on queries and keys (rotation), on scores
-// (bias). Each place is an object or absent, so no separate flag can contradict it; "none" is the base class.
+// A positional scheme acts in up to three places: on token embeddings, on queries and keys (rotation), on scores (a
+// bias of each score alone, or of a query's whole row). Each place is an object or absent, so no separate flag can
+// contradict it; "none" is the base class.
 #pragma once
 
 #include <span>
@@ -11,6 +12,7 @@
 
 namespace attnlab {
 
+class RowBias;
 class ScoreHook;
 
 /// xPos and its relatives scale queries and keys inversely.
@@ -43,6 +45,7 @@ class ATTNLAB_API PositionScheme : public Module {
                                    Gradients& others) const;
   virtual const Rotation* rotation() const { return nullptr; }
   virtual const ScoreHook* score_bias() const { return nullptr; }
+  virtual const RowBias* row_bias() const { return nullptr; }
   /// How many positions the scheme can represent (the size of a table); 0: no limit.
   virtual Position max_positions() const { return 0; }
 };

@@ -107,9 +107,32 @@ struct QueryScores {
   TensorView<float, 3> scores;              // [kv_heads, group, rows]; rows are dense
   std::span<const Position> key_positions;  // [rows], in any order
   Position query_position = 0;
-  int first_head = 0;  // scores(0, 0, _) belongs to this query head
-  int sequence = 0;    // of the chunk
-  int token = 0;       // of the chunk
+  int first_head = 0;                       // scores(0, 0, _) belongs to this query head
+  int sequence = 0;                         // of the chunk
+  int token = 0;                            // of the chunk
+  TensorView<const float, 3> queries = {};  // [kv_heads, group, key_dim], before rotation and scaling
+};
+
+/// A position bias that follows from all scores of a query (contextual positions). Added before the hooks, where a bias
+/// of single scores stands. Costs what a RowWeighting costs: a block of queries holds the scores of all rows.
+class ATTNLAB_API RowBias {
+ public:
+  virtual ~RowBias();
+  /// The width of the queries that it is for: another key_dim is refused.
+  virtual int width() const noexcept = 0;
+  /// Adds to the scores in place. A score of -infinity is not seen: it must stay so, and nothing may depend on its row.
+  /// From any thread.
+  virtual void add(QueryScores& query) const noexcept = 0;
+  /// Multiply-adds of `add` for one query of one head. 0 by default.
+  virtual double multiply_adds() const noexcept;
+  virtual Derivative derivative() const noexcept { return Derivative::none; }
+  /// Error where there is no derivative.
+  virtual void require_derivative() const;
+  /// before: scores as `add` got them. gradients [kv_heads, group, rows]: of the scores after, becomes that of those
+  /// before; 0 where a score is -infinity. of_queries [kv_heads, group, key_dim]: of QueryScores::queries, added to.
+  /// Called where the derivative is `own`; from any thread. `others`: of parameters, for this task alone.
+  virtual void backward(const QueryScores& before, TensorView<float, 3> gradients, TensorView<float, 3> of_queries,
+                        Gradients& others) const;
 };
 
 /// In place of the softmax: weights are a function of a query's whole row of scores (entmax, stick-breaking), or of the

@@ -32,7 +32,8 @@ struct WeightedAttentionOptions {
 };
 
 /// `Weights`: a Weighting or a RowWeighting without parameters. Offers rows but no attention mass, and refuses caches
-/// that let a query read some of its rows only: both are matters of the softmax.
+/// that let a query read some of its rows only: both are matters of the softmax. A Weighting of single scores also
+/// refuses positions that need a query's whole row of scores.
 template <class Weights>
 requires std::derived_from<Weights, Weighting> || std::derived_from<Weights, RowWeighting>
 class WeightedAttention final : public AttentionVariant {
@@ -43,6 +44,7 @@ class WeightedAttention final : public AttentionVariant {
   static Traits traits(const WeightedAttentionOptions& options) {
     Traits traits{.provides = {Feature::kv_rows}, .excludes = {Feature::selects_tiles}};
     if (options.kv_heads == 1) traits.provides.add(Feature::single_kv_head);
+    if (std::derived_from<Weights, Weighting>) traits.excludes.add(Feature::row_bias);
     return traits;
   }
 

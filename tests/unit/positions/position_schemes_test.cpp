@@ -1,5 +1,5 @@
 // The learned and the newer position schemes against their formulas: table, T5's buckets, KERPLE, xPos, and rope with
-// the scalings ntk and longrope. rope's other scalings, ALiBi and the sinusoids: core_position_plugins_test.
+// the scalings ntk and longrope. rope's other scalings, ALiBi and the sinusoids: position_plugins_test.
 #include <cmath>
 #include <cstring>
 
