@@ -55,6 +55,15 @@ bool depends_on_model(const WrittenTask& task) {
   return false;
 }
 
+// Of an option that is one, or a list of one: a depth.
+std::optional<double> number_of(const Node::Entry& option) {
+  const bool is_list = option.value.is_sequence();
+  if (is_list && option.value.items().size() != 1) return std::nullopt;
+  config::ProblemList no_number;
+  const auto value = config::as_real(is_list ? option.value.items().front() : option.value, option.key, no_number);
+  return no_number.empty() ? value : std::nullopt;
+}
+
 void check_answers(const tasks::Task& task, config::ProblemList& problems) {
   if (task.facts().has_answers) return;
   problems.add(task.facts().where, fmt::format("answers: {} has no right answers to count", task.facts().name),
@@ -150,11 +159,8 @@ Measured AnswersWorkload::measure(std::size_t, const TrialContext& trial) const 
 std::map<std::string, double> AnswersWorkload::numbers(std::size_t) const {
   const WrittenTask as = written(task);
   std::map<std::string, double> numbers;
-  for (const Node::Entry& option : as.options.entries()) {
-    config::ProblemList no_number;
-    if (const auto value = config::as_real(option.value, option.key, no_number); value && no_number.empty())
-      numbers[option.key] = *value;
-  }
+  for (const Node::Entry& option : as.options.entries())
+    if (const auto value = number_of(option)) numbers[option.key] = *value;
   return numbers;
 }
 
@@ -163,8 +169,7 @@ std::map<std::string, std::string> AnswersWorkload::data(FileHashes& files,
   const WrittenTask as = written(task);
   std::string kind = as.name;
   for (const Node::Entry& option : as.options.entries())
-    if (config::ProblemList no_number; !config::as_real(option.value, option.key, no_number) || !no_number.empty())
-      kind += fmt::format(", {} {}", option.key, config::to_json(option.value).dump());
+    if (!number_of(option)) kind += fmt::format(", {} {}", option.key, config::to_json(option.value).dump());
   if (query == Query::before) kind += ", query before";
   nlohmann::ordered_json identity = nlohmann::ordered_json::array();
   identify(identity, files);

@@ -195,6 +195,38 @@ function axesSection() {
   );
 }
 
+function mapsSection() {
+  const metricsOf = ({ map }) => {
+    const has = (metric) =>
+      map.cases.some((name) =>
+        armNames.some((arm) => isNumber(rowAt(arm, { workload: map.workload, case: name }, metric.name)?.median)),
+      );
+    const metrics = data.metrics.filter(has);
+    return [...metrics.filter(isHeadline), ...metrics.filter((metric) => !isHeadline(metric))];
+  };
+  const words = (name) => name.replace(/_/g, " ");
+  const whats = data.maps
+    .map((map) => ({
+      map,
+      text: `${words(map.across)} and ${words(map.down)} (${map.workload}${map.others ? ", " + map.others : ""})`,
+    }))
+    .filter((what) => metricsOf(what).length > 0);
+  if (whats.length === 0) return undefined;
+  return section(
+    "maps",
+    "By two numbers",
+    "One table for each arm: darker is more. Dashed cells have no verdict.",
+    chooser({
+      id: "map",
+      title: "A metric by two numbers of the cases",
+      whatLabel: "By",
+      whats,
+      metricsOf,
+      draw: (what, metric, width) => drawMap(what.map, metric, width),
+    }),
+  );
+}
+
 function tracesSection() {
   const ofCase = d3.groups(data.series, (one) => join(one.workload, one.case));
   const whats = ofCase.map(([key, series]) => ({ series, text: caseOf.get(key)?.title ?? key }));
@@ -295,6 +327,7 @@ const contents = {
   trainings: "Training",
   metrics: "Metrics",
   axes: "Along a number",
+  maps: "By two numbers",
   traces: "Rounds",
   latencies: "Latency",
   predictions: "Predictions",
@@ -320,6 +353,7 @@ const sections = [
   trainingSection,
   metricsSection,
   axesSection,
+  mapsSection,
   tracesSection,
   latencySection,
   predictionsSection,

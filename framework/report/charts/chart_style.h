@@ -10,6 +10,7 @@
 #include "report/charts/axis_scale.h"
 #include "report/charts/drawing.h"
 #include "report/summary/arm_series.h"
+#include "report/summary/case_maps.h"
 #include "report/summary/results.h"
 #include "report/summary/tradeoffs.h"
 
@@ -67,6 +68,17 @@ void draw_x_axis(Drawing& drawing, const AxisScale& scale, double left, double r
 /// Groups must have a loss that is a number among their curves.
 [[nodiscard]] Drawing curve_chart(const ChartStyle& style, const std::string& title,
                                   const std::vector<TrainingGroup>& groups, const std::vector<ArmSeries>& series);
+
+/// One arm's figures in the cells of a map; null pointers where there is none.
+struct MapOfArm {
+  std::string arm;
+  bool is_baseline = false;
+  std::vector<const SummaryRow*> cells;  // as CaseMap::cases
+};
+
+/// At least one arm, each with at least one figure, all of one metric.
+[[nodiscard]] Drawing map_chart(const ChartStyle& style, const std::string& title, const CaseMap& map,
+                                const std::vector<MapOfArm>& arms, const std::vector<ArmSeries>& series);
 
 /// The spread over seeds beside an interval: a broad pale bar from one place to the other, straight across or down.
 void draw_seeds(Drawing& drawing, Place from, Place to, int colour);

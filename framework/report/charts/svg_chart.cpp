@@ -48,6 +48,26 @@ std::vector<Rows> rows_of_charts(const Results& results) {
   return charts;
 }
 
+// Arms with a figure of the metric in a cell of the map. None where all figures are the same.
+std::vector<MapOfArm> arms_of_map(const Results& results, const CaseMap& map, std::string_view metric) {
+  std::vector<MapOfArm> arms;
+  std::set<double> values;
+  for (const ArmLayout& layout : results.layout.arms) {
+    MapOfArm arm{layout.name, layout.name == results.layout.baseline, std::vector<const SummaryRow*>(map.cases.size())};
+    bool has_figure = false;
+    for (const SummaryRow& row : results.summary.rows) {
+      if (row.arm != arm.arm || row.workload != map.workload || row.metric != metric || !row.is_ok()) continue;
+      const auto cell = std::ranges::find(map.cases, row.case_name);
+      if (cell == map.cases.end() || !std::isfinite(row.estimate.median)) continue;
+      arm.cells[static_cast<std::size_t>(cell - map.cases.begin())] = &row;
+      values.insert(row.estimate.median);
+      has_figure = true;
+    }
+    if (has_figure) arms.push_back(std::move(arm));
+  }
+  return values.size() > 1 ? arms : std::vector<MapOfArm>();
+}
+
 // Those of arms of the study that have a loss to draw.
 std::vector<TrainingGroup> drawn_groups(const Trainings& trainings, const std::vector<ArmSeries>& series) {
   std::vector<TrainingGroup> groups = shown_groups(trainings);
@@ -80,6 +100,17 @@ std::vector<StaticChart> static_charts(const Results& results, const ChartStyle&
   }
   if (const std::vector<TrainingGroup> groups = drawn_groups(results.trainings, series); !groups.empty())
     add("learning-curves", curve_chart(style, "Learning curves", groups, series));
+  for (const CaseMap& map : case_maps(results.layout))
+    for (const MetricInfo& metric : standard_metrics()) {
+      if (metric.headline != Headline::everywhere) continue;
+      const std::vector<MapOfArm> arms = arms_of_map(results, map, metric.name);
+      if (arms.empty()) continue;
+      const std::string others = map.others.empty() ? "" : " (" + map.others + ")";
+      add(fmt::format("{}-{}-by-{}-and-{}{}", map.workload, metric.name, map.across, map.down, others),
+          map_chart(style,
+                    fmt::format("{} by {} and {}, {}{}", metric.heading, map.across, map.down, map.workload, others),
+                    map, arms, series));
+    }
   for (const Rows& rows : rows_of_charts(results)) {
     const CaseLayout entry{rows.front()->workload, rows.front()->case_name};
     const std::string title = fmt::format("{}, {}", metric_heading(rows.front()->metric), case_title(entry));
@@ -98,7 +129,8 @@ std::string chart_links(const Results& results) {
          "is their interval. Bold with a dark edge: the baseline. Filled: a marked difference, or on the Pareto front "
          "(dotted). Lines through points: 95 % intervals; broad pale bars: from the least to the greatest seed. "
          "Learning "
-         "curves: thin for a seed, thick for their median.\n\n" +
+         "curves: thin for a seed, thick for their median. Tables of colours: darker is more, dashed without a verdict."
+         "\n\n" +
          text;
 }
 

@@ -19,8 +19,8 @@ struct StaticChart {
   Drawing drawing;
 };
 
-/// Quality against cost with the Pareto front, the learning curves, then every headline metric of every case by arm
-/// with its intervals. Metrics that are the same for all arms have no chart.
+/// Quality against cost with the Pareto front, the learning curves, maps over two numbers of cases, then every headline
+/// metric of every case by arm with its intervals. Metrics that are the same for all arms have no chart.
 [[nodiscard]] ATTNLAB_API std::vector<StaticChart> static_charts(const Results& results,
                                                                  const ChartStyle& style = page_style());
 

@@ -15,6 +15,7 @@
 #include "report/read/metrics.h"
 #include "report/summary/arm_series.h"
 #include "report/summary/axes.h"
+#include "report/summary/case_maps.h"
 #include "report/summary/generated_texts.h"
 #include "report/summary/input_words.h"
 #include "report/summary/predictions.h"
@@ -245,6 +246,19 @@ Json axes_json(const StudyLayout& layout) {
   return all;
 }
 
+Json maps_json(const StudyLayout& layout) {
+  Json all = Json::array();
+  for (const CaseMap& map : case_maps(layout))
+    all.push_back({{"workload", map.workload},
+                   {"across", map.across},
+                   {"down", map.down},
+                   {"others", map.others},
+                   {"xs", map.xs},
+                   {"ys", map.ys},
+                   {"cases", map.cases}});
+  return all;
+}
+
 using Key = std::tuple<std::string, std::string, std::string>;  // arm, workload, case
 
 Key key_of(const TrialResult& trial) {
@@ -407,6 +421,7 @@ Json report_json(const Results& results) {
           {"families", families_json(results.summary)},
           {"tradeoffs", tradeoffs_json(results)},
           {"axes", axes_json(results.layout)},
+          {"maps", maps_json(results.layout)},
           {"series", series},
           {"latency", {{"probabilities", probabilities()}, {"rows", latency}}},
           {"predictions", predictions_json(results)},

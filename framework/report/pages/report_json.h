@@ -36,6 +36,8 @@ namespace attnlab::report {
 ///                cost_high, quality_low, quality_high, quality_seeds_low, quality_seeds_high, front; curves over
 ///                bytes: series, points (indices, by cost)
 ///   axes         axis, workload, case (none where the cases vary), lines: label, points: x, arm, case
+///   maps         workload, across, down (names of numbers of its cases), others (what else the cases have in common),
+///                xs, ys, cases: names, row by row; an empty one where no case has these numbers
 ///   series       arm, workload, case, metric, rounds, seeds (where there are several), values: one entry per trial
 ///   latency      probabilities, and rows of arm, workload, case, samples, quantiles (seconds), over all rounds
 ///   predictions  arm, workload, case, metric, unit, predicted, measured, low, high, in_cache

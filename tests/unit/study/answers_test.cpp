@@ -2,6 +2,8 @@
 // recall task is known from its examples; longer answers count as one, and a question belongs to the prompt or not.
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -81,6 +83,29 @@ int answerable(int sinks, int window) {
     }
   }
   return count;
+}
+
+TEST(AnswersWorkload, HaveACaseForEveryLengthAndDepthOfARange) {
+  config::ProblemList problems;
+  const std::vector<ChosenWorkload> chosen = read_workloads(
+      config::parse_text(
+          "[answers: {task: {needle: {length: {range: [64, 128], factor: 2}, depth: [{range: [0, 1], step: "
+          "0.5}]}}, examples: 2}]",
+          "f.yaml"),
+      {}, problems);
+  EXPECT_TRUE(problems.empty());
+  std::set<std::pair<double, double>> cells;
+  std::set<std::string> labels, kinds;
+  FileHashes files;
+  for (const ChosenWorkload& one : chosen) {
+    const auto numbers = one.workload->numbers(0);
+    cells.emplace(numbers.at("length"), numbers.at("depth"));
+    labels.insert(one.labels.front());
+    kinds.insert(one.workload->data(files, {1}).at("kind"));
+  }
+  EXPECT_EQ(cells, (std::set<std::pair<double, double>>{{64, 0}, {64, 0.5}, {64, 1}, {128, 0}, {128, 0.5}, {128, 1}}));
+  EXPECT_EQ(labels.size(), 6U);
+  EXPECT_EQ(kinds, (std::set<std::string>{"needle"})) << "one table of them";
 }
 
 TEST(Answers, AreThoseOfTheRowsThatTheCacheStillHolds) {
