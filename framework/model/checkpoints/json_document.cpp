@@ -140,8 +140,9 @@ bool has_twins(JsonValue object) {
   keys.reserve(object.size());
   FlatIndex index(object.size());
   for (const auto& [key, record] : object.entries()) {
-    std::uint32_t& number =
-        index.number(std::hash<std::string_view>()(key), [&](std::uint32_t other) { return keys[other] == key; });
+    std::uint32_t& number = index.number(std::hash<std::string_view>()(key), [&, name = key](std::uint32_t other) {
+      return keys[other] == name;
+    });  // as clang 14 needs it
     if (number != FlatIndex::kNone) return true;
     number = static_cast<std::uint32_t>(keys.size());
     keys.push_back(key);
