@@ -19,6 +19,7 @@ import time
 STEPS = 32  # decode steps of a timing
 REPEATS = 3  # timings, of which the median counts
 MOST_TOKENS = 512  # of one call
+BATCHES_AT, THREADS_AT = (1, 2), (7, 8)  # places of n_batch and n_ubatch, n_threads and n_threads_batch
 FILE_TYPES = {"q4_0": 2, "q8_0": 7, "bf16": 32}  # of llama.cpp, and its types of tensors:
 TENSOR_TYPES = {"q4_0": 2, "q8_0": 8, "bf16": 30}
 
@@ -71,8 +72,12 @@ class Context:
     def __init__(self, library, model, threads, tokens):
         parameters = library.llama_context_default_params()
         parameters.words[0] = -(-(tokens + 64) // 256) * 256  # n_ctx
-        parameters.words[1] = parameters.words[2] = MOST_TOKENS  # n_batch, n_ubatch
-        parameters.words[4] = parameters.words[5] = threads
+        if [parameters.words[at] for at in (*THREADS_AT, *BATCHES_AT)] != [4, 4, 2048, 512]:  # its own defaults
+            sys.exit("this llama.cpp has its parameters at other places: install the version that README.md names")
+        for at in THREADS_AT:
+            parameters.words[at] = threads
+        for at in BATCHES_AT:
+            parameters.words[at] = MOST_TOKENS
         self.library = library
         self.context = library.llama_init_from_model(model, parameters)
         if not self.context:

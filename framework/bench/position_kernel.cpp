@@ -59,7 +59,7 @@ class PositionKernel final : public Kernel {
     if (scheme_.score_bias() != nullptr || scheme_.row_bias() != nullptr) {
       double scores = 0;
       for (int first = 0; first < tokens_; first += kBlockRows)
-        scores += static_cast<double>(block(first).size()) * seen_keys(block(first));
+        scores += static_cast<double>(block(first).size()) * seen_keys(block(first));  // whole tiles
       numbers += scores * layer_.size().heads;
     }
     return {.bytes = 2 * sizeof(float) * numbers};
@@ -155,7 +155,7 @@ class PositionKernel final : public Kernel {
   std::vector<float> embeddings_;        // [tokens, hidden_dim]
   std::vector<float> queries_, keys_;    // [tokens, heads or kv_heads, key_dim]
   std::vector<float> rotated_;           // of either
-  std::vector<float> scores_;            // [threads, kBlockRows, kTileRows]
+  std::vector<float> scores_;            // [threads, kBlockRows, kTileRows], or with a row bias [threads, context]
 };
 
 }  // namespace

@@ -69,9 +69,11 @@ class Weigh final : public AttendWatcher {
                      .source = source,
                      .scale = args.scale,
                      .rotation = args.rotation,
+                     .row_bias = args.row_bias,
                      .hooks = args.hooks,
                      .mask = args.mask,
-                     .sink_logits = args.sink_logits};
+                     .sink_logits = args.sink_logits,
+                     .compute = args.compute};
     std::vector<float> room(out.elements());
     {
       const KeepThreads keep;

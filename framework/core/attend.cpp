@@ -302,9 +302,8 @@ void Attend::merge(const Task& first) {
 }  // namespace
 
 Arithmetic multiplied_in(const AttendArgs& args, int sequence) noexcept {
-  constexpr int few = 16;  // rows of queries, up to which codes are multiplied as they are too
-  const auto group = static_cast<int>(args.queries.extent(1)) / std::max(1, args.source.shape().kv_heads);
-  return args.needs_whole_rows() || args.chunk.tokens_of(sequence) * group <= few ? Arithmetic::f32 : args.compute;
+  constexpr int few = 8;  // as products of weights do it
+  return args.needs_whole_rows() || args.chunk.tokens_of(sequence) <= few ? Arithmetic::f32 : args.compute;
 }
 
 float share_of_sum(float maximum, float sum, std::span<const float> sink_logits, int head) {

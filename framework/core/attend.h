@@ -24,15 +24,17 @@ struct AttendArgs {
   // In place of the softmax, one of the two; then no sink logits, no log_sum, no mass, no selection of tiles.
   const Weighting* weighting = nullptr;
   const RowWeighting* row_weighting = nullptr;
-  // What products with keys and values multiply, where a sequence has many queries (multiplied_in); sums are of f32.
+  // What products with keys and values multiply, where a sequence has many tokens (multiplied_in); sums are of f32.
+  // bf16 needs a CPU with instructions for it.
   Arithmetic compute = Arithmetic::f32;
 
   /// Whether a block of queries needs the scores of all its rows at once.
   [[nodiscard]] bool needs_whole_rows() const noexcept { return row_weighting != nullptr || row_bias != nullptr; }
 };
 
-/// Whether queries, keys, weights and values of a sequence are rounded to bfloat16 before they are multiplied: with
-/// `compute: bf16` unless it has few queries, as in decode, where reading rows is what takes the time.
+/// What queries, keys, weights and values of a sequence are rounded to before they are multiplied: args.compute where
+/// the call has more than 8 tokens of it and no whole rows are needed, else f32 (where reading rows is what takes the
+/// time).
 [[nodiscard]] ATTNLAB_API Arithmetic multiplied_in(const AttendArgs& args, int sequence) noexcept;
 
 /// Queries of neighbouring heads for one token, before rotation and scaling: [kv_heads, group, key_dim].

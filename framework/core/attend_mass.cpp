@@ -127,7 +127,7 @@ void AttendMass::observe_again(const Block& block, QueryBlock& queries) {
 
 void AttendMass::deliver() {
   if (blocks_.empty()) return;
-  // Blocks of a (sequence, kv head) stand side by side, the last queries first.
+  // Blocks of a (sequence, kv head) stand side by side.
   thread_local std::vector<int> firsts;
   firsts.clear();
   for (std::size_t i = 0; i < blocks_.size(); ++i)

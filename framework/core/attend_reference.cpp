@@ -52,7 +52,10 @@ class Query {
     if (position == position_) return values_;
     position_ = position;
     values_.resize(args_.source.shape().key_dim);
-    for (std::size_t i = 0; i < values_.size(); ++i) values_[i] = args_.queries(of_.token, of_.head, i);
+    // Rounded numbers are scaled before they are rotated, as the core does it: the last bits decide how they are
+    // rounded.
+    const float factor = multiplied_in(args_, sequence_) == Arithmetic::bf16 ? args_.scale : 1;
+    for (std::size_t i = 0; i < values_.size(); ++i) values_[i] = args_.queries(of_.token, of_.head, i) * factor;
     if (args_.rotation != nullptr)
       rotate_columns(*args_.rotation, {{&position, 1}, args_.chunk.lengths[sequence_], RotateSide::query},
                      args_.source.shape(), {values_.data(), {1, 1, static_cast<std::int64_t>(values_.size())}});
@@ -80,13 +83,13 @@ class OneScore {
     double sum = 0;
     if (multiplied_in(args, sequence) == Arithmetic::bf16) {
       for (std::int64_t i = 0; i < key_dim; ++i)
-        sum += static_cast<double>(from_bf16(to_bf16(scaled_[i] * args.scale))) * rows.keys[row * key_dim + i];
+        sum += static_cast<double>(from_bf16(to_bf16(scaled_[i]))) * rows.keys[row * key_dim + i];
       score_ = static_cast<float>(sum);
     } else {
       for (std::int64_t i = 0; i < key_dim; ++i) sum += static_cast<double>(scaled_[i]) * rows.keys[row * key_dim + i];
       score_ = static_cast<float>(sum * args.scale);
+      for (float& channel : scaled_) channel *= args.scale;
     }
-    for (float& channel : scaled_) channel *= args.scale;
     tile_ = {.scores = {&score_, {1, 1, 1}},
              .query_positions = {&position_, 1},
              .key_positions = {&key_position_, 1},

@@ -65,7 +65,7 @@ QueryBlock::QueryBlock(const AttendArgs& args, const QueryRange& range, Scratch&
     const int even = paired(shape_.key_dim);
     packed16_ = halves(rows * even);
     weights16_ = halves(rows * kTileRows);
-    pairs_ = halves(std::int64_t{std::max(even, kTileRows)} * std::max(kTileRows, value_stride_));
+    pairs_ = halves(std::max(std::int64_t{even} * kTileRows, std::int64_t{kTileRows} * value_stride_));
     round_rows(packed_, shape_.key_dim, rows_, shape_.key_dim, packed16_);
   }
   if (args.weighting != nullptr) {

@@ -49,7 +49,7 @@ class RowBlock {
     if (args_.row_weighting == nullptr) return;
     each_query([&](QueryScores& query) { args_.row_weighting->mix(query); });
   }
-  /// What no query sees is -infinity, where a bias has to know it.
+  /// What a query does not see is -infinity, where a bias has to know it.
   void hide() {
     if (args_.row_bias == nullptr) return;
     each_tile([&](int head, const KvTile& tile, std::int64_t column) {

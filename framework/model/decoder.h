@@ -157,7 +157,8 @@ class ATTNLAB_API Decoder {
   /// Other steps than those of inference, through which all passes go from now on (steps that count, or check); null:
   /// those of inference. Returns what was there before.
   ModelSteps* use_steps(ModelSteps* steps) noexcept;
-  /// What attention multiplies for many queries, in these steps and in those that are used in their place.
+  /// What attention multiplies for many tokens, in these steps and in those that are used in their place from then on.
+  /// bf16 needs a CPU with instructions for it.
   void attend_in(Arithmetic arithmetic) noexcept;
   /// Working memory of the passes, which other steps may take theirs from.
   [[nodiscard]] Scratch& scratch() noexcept;

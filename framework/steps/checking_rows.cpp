@@ -12,7 +12,8 @@
 namespace attnlab {
 namespace {
 
-constexpr double kScoresOfRowWeighting = 2;  // the slow form computes each once to mix it and once to weigh it
+// The slow form computes each score once to mix it and once to weigh it, and once more where a bias has to know masks.
+constexpr double kScoresOfWholeRow = 2;
 
 // Numbers of a row: key, value, marks.
 std::size_t row_numbers(const KvShape& shape) {
@@ -53,11 +54,12 @@ class SlowCausal final : public MaskRule {
 
 // How many scores are computed for one row that a query sees, a mixture of heads in multiply-adds of a score.
 double slow_scores(const AttendArgs& args) {
-  if (args.row_weighting == nullptr) return 1;
+  const double of_whole_row = kScoresOfWholeRow + (args.row_bias != nullptr ? 1 : 0);
+  if (args.row_weighting == nullptr) return args.row_bias != nullptr ? of_whole_row : 1;
   const KvShape shape = args.source.shape();
   const auto heads = static_cast<int>(args.queries.extent(1));
   const int together = args.row_weighting->takes_all_heads() ? heads : heads / shape.kv_heads;
-  return together * (kScoresOfRowWeighting + args.row_weighting->multiply_adds(together) / shape.key_dim);
+  return together * (of_whole_row + args.row_weighting->multiply_adds(together) / shape.key_dim);
 }
 
 }  // namespace

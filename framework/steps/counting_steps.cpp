@@ -67,9 +67,12 @@ void CountingSteps::attend(const AttendStep& step, TensorView<float, 3> out, Ten
         args.row_weighting->multiply_adds(args.row_weighting->takes_all_heads() ? heads : heads / shape.kv_heads);
   }
   counts.attention_multiply_adds += seen.pairs * of_pair;
-  if (args.row_bias != nullptr)
-    counts.attention_multiply_adds +=
+  if (args.row_bias != nullptr) {  // whatever the rows
+    const double of_bias =
         args.row_bias->multiply_adds() * static_cast<double>(args.queries.extent(0) * args.queries.extent(1));
+    counts.attention_multiply_adds += of_bias;
+    counts.own_multiply_adds += of_bias;
+  }
   ThroughSteps::attend(step, out, log_sum);
 }
 

@@ -20,7 +20,8 @@ struct StepCounts {
   double rows_read = 0;                // of a kv head, once a call
   double cached_bytes = 0;             // of these rows, as their storages hold them
   double state_bytes = 0;              // rows of a variant's own making, and its own work
-  double own_multiply_adds = 0;        // of these, what a variant did between its other steps, by its own report
+  double own_multiply_adds = 0;        // of these, what is the same however many rows a query sees: what a variant did
+                                       // between its other steps, by its own report, and a bias of whole rows
   double queries = 0;                  // of a head, that have attended
 
   StepCounts& operator+=(const StepCounts& more) noexcept;

@@ -1,5 +1,6 @@
 #include "steps/direct_steps.h"
 
+#include "base/plugin_call.h"
 #include "ops/products.h"
 #include "ops/row_steps.h"
 
@@ -81,6 +82,9 @@ void DirectSteps::blend(TensorView<const float, 3> from, std::span<const float> 
 }
 
 void DirectSteps::merge(std::span<const AttendedPart> parts, TensorView<float, 3> out, TensorView<float, 2> log_sum) {
+  if (layer_ != nullptr && layer_->position.row_bias() != nullptr)
+    broken_rule("parts of attention under a position bias of whole rows, which has seen the rows of each part alone",
+                "attend over all rows at once, or exclude Feature::row_bias");
   merge_rows(parts, out, log_sum);
 }
 

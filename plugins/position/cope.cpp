@@ -137,7 +137,7 @@ class GatedPositions final : public attnlab::RowBias {
 
   // 0 where the row is not seen.
   static void find_gates(std::span<const float> scores, std::span<const std::size_t> rows, std::span<float> gates) {
-    // exp(-s) without a number that is too large for it; at 60 the gate is 0 in float.
+    // exp(-s), without a number that is too large for it: from 80 on the gate is 0 for all that adds it up.
     for (std::size_t i = 0; i < rows.size(); ++i) gates[i] = std::min(-scores[rows[i]], 80.0F);
     attnlab::exponentials(gates.first(rows.size()));
     for (std::size_t i = 0; i < rows.size(); ++i) gates[i] = scores[rows[i]] == kUnseen ? 0 : 1 / (1 + gates[i]);

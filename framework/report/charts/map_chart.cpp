@@ -23,6 +23,11 @@ std::string number_text(double number) {
                                                         : fmt::format("{:g}", number);
 }
 
+void draw_number(Drawing& drawing, double x, double y, double number, Anchor anchor, double room) {
+  const std::string text = number_text(number);
+  drawing.text(x, y, text, anchor, {.colour = kQuiet, .size = size_that_fits(text, room)});
+}
+
 std::string words_of(std::string name) {
   std::ranges::replace(name, '_', ' ');
   return name;
@@ -69,29 +74,29 @@ Drawing map_chart(const ChartStyle& style, const std::string& title, const CaseM
     const double cells_left = left + kRowNames, cells_top = begin + kNameLine * static_cast<double>(most_lines);
     for (std::size_t y = 0; y < map.ys.size(); ++y) {
       const double row_top = cells_top + kCellHeight * static_cast<double>(y);
-      drawing.text(cells_left - 6, row_top + 15, number_text(map.ys[y]), Anchor::end, kQuietText);
+      draw_number(drawing, cells_left - 6, row_top + 15, map.ys[y], Anchor::end, kRowNames - 10);
       for (std::size_t x = 0; x < map.xs.size(); ++x) {
         const SummaryRow* row = arms[i].cells[y * map.xs.size() + x];
         const double cell_left = cells_left + cell * static_cast<double>(x);
-        const double share = row == nullptr || most == least ? 0 : (row->estimate.median - least) / (most - least);
+        if (row == nullptr) continue;
+        const double share = most == least ? 0 : (row->estimate.median - least) / (most - least);
         drawing.outline({{cell_left, row_top},
                          {cell_left + cell - 2, row_top},
                          {cell_left + cell - 2, row_top + kCellHeight - 2},
                          {cell_left, row_top + kCellHeight - 2}},
                         true,
-                        {.stroke = row == nullptr || !row->no_verdict.empty() ? "#c3cad2" : "",
+                        {.stroke = row->no_verdict.empty() ? "" : "#c3cad2",
                          .dashes = {2, 2},
-                         .fill = row == nullptr || !row->no_verdict.empty() ? kPaper : colour_of(0),
+                         .fill = row->no_verdict.empty() ? colour_of(0) : kPaper,
                          .opacity = kFaintest + (kStrongest - kFaintest) * share});
-        if (row == nullptr) continue;
         const std::string value = format_value(row->estimate.median, row->unit);
         drawing.text(cell_left + (cell - 2) / 2, row_top + 14, value, Anchor::middle,
                      {.colour = row->no_verdict.empty() ? kInk : kQuiet, .size = size_that_fits(value, cell - 6, 11)});
       }
     }
     for (std::size_t x = 0; x < map.xs.size(); ++x)
-      drawing.text(cells_left + cell * (static_cast<double>(x) + 0.5) - 1, cells_top + cells_height + 12,
-                   number_text(map.xs[x]), Anchor::middle, kQuietText);
+      draw_number(drawing, cells_left + cell * (static_cast<double>(x) + 0.5) - 1, cells_top + cells_height + 12,
+                  map.xs[x], Anchor::middle, cell - 4);
     drawing.text(left, cells_top + cells_height + 26,
                  fmt::format("across: {}, down: {}", words_of(map.across), words_of(map.down)), Anchor::start,
                  kQuietText);

@@ -22,7 +22,8 @@ struct CaseMap {
   [[nodiscard]] const std::string& at(std::size_t y, std::size_t x) const { return cases[y * xs.size() + x]; }
 };
 
-/// In the order of the cases. A pair of numbers of which most combinations are no case is no map.
+/// Workload by workload, then by the names of the numbers. A pair of numbers of which most combinations are no case is
+/// no map.
 [[nodiscard]] ATTNLAB_API std::vector<CaseMap> case_maps(const StudyLayout& layout);
 
 }  // namespace attnlab::report

@@ -68,7 +68,11 @@ TEST_F(Bf16Core, ProductsOfPairsAreThoseOfRoundedNumbers) {
 // By the slow form, which rounds queries, keys and values; what is left is the rounding of weights.
 TEST_F(Bf16Core, AgreesWithTheSlowFormOnRaggedBatches) {
   for (int index = 0; index < 30; ++index) {
-    const AttendCase c = make_case(index);
+    AttendCase c = make_case(index);
+    if (index % 6 == 1)  // as in a cache that numbers rows anew
+      for (std::vector<Row>& rows : c.rows.lists)
+        for (std::size_t row = 0; row < rows.size(); ++row)
+          if (row % 100 < 60) rows[row].query_cap = row % 100 < 30 ? 40 : 90;
     const ChunkView chunk = c.chunk.view();
     const TestRotation rotation;
     const TanhCap cap(9);
@@ -104,20 +108,19 @@ TEST_F(Bf16Core, AgreesWithTheSlowFormOnRaggedBatches) {
     for (std::size_t i = 0; i < found.size(); ++i)
       ASSERT_NEAR(found[i], slow[i], 0x1p-8 * largest) << c.shape << ", number " << i;
     for (std::size_t i = 0; i < log_sums.size(); ++i)
-      // A product of a scaled number that lies between two may be rounded the other way.
-      ASSERT_NEAR(found_log_sums[i], log_sums[i], 2e-2) << c.shape << ", log_sum " << i;
+      ASSERT_NEAR(found_log_sums[i], log_sums[i], 1e-4) << c.shape << ", log_sum " << i;
   }
 }
 
-TEST_F(Bf16Core, RoundsNothingOfAFewQueriesAndSomethingOfMany) {
+TEST_F(Bf16Core, RoundsNothingOfAFewTokensAndSomethingOfMany) {
   Stream stream(kSeed);
-  const AttendShape shape{{.kv_heads = 2, .key_dim = 64, .value_dim = 64}, 4, {200, 200}, {4, 5}};
+  const AttendShape shape{{.kv_heads = 1, .key_dim = 64, .value_dim = 64}, 32, {200, 200}, {8, 9}};
   const AttendCase c{shape, stream};
   AttendOptions options;
   const std::vector<float> plain = run_attend(c, options);
   options.compute = Arithmetic::bf16;
   const std::vector<float> found = run_attend(c, options);
-  const std::size_t few = std::size_t{4} * shape.heads() * 64;  // numbers of the first sequence: 16 rows of queries
+  const std::size_t few = std::size_t{8} * shape.heads() * 64;  // numbers of the first sequence
   EXPECT_TRUE(std::equal(found.begin(), found.begin() + few, plain.begin()));
   EXPECT_FALSE(std::equal(found.begin() + few, found.end(), plain.begin() + few));
 }

@@ -11,6 +11,8 @@
 #include "core/attend_reference.h"
 #include "reference/attend_case.h"
 #include "reference/plugins.h"
+#include "reference/variant_reference.h"
+#include "steps/direct_steps.h"
 
 namespace attnlab {
 namespace {
@@ -277,6 +279,62 @@ TEST(Cope, AgreesWithTheSlowFormOfTheCore) {
     const Right right = answers(c, cope.table, 30, &cap, sinks);
     EXPECT_LT(normalised_error(std::vector<float>(slow.begin(), slow.end()), right.out), 1e-4) << c.shape;
     for (std::size_t i = 0; i < log_sums.size(); ++i) ASSERT_NEAR(log_sums[i], right.log_sums[i], 1e-4) << c.shape;
+  }
+}
+
+// Attends in two parts and merges them: each part has seen its own rows alone.
+class InParts final : public AttentionVariant {
+ public:
+  std::vector<ParameterSpec> parameters() const override { return {}; }
+  void bind(const ParameterSet&) override {}
+  KvShape kv_shape() const override { return {.kv_heads = 1, .key_dim = 8, .value_dim = 8}; }
+  void forward(const LayerContext& layer, TensorView<const float, 2>, TensorView<float, 2> out) override {
+    const std::int64_t tokens = layer.chunk.tokens();
+    const auto zeros = [&] {
+      auto made = layer.steps.rows(tokens, 1, 8);
+      std::fill_n(made.data(), made.elements(), 0.0F);
+      return made;
+    };
+    layer.steps.append(zeros(), zeros());
+    const auto near = zeros(), far = zeros();
+    const auto near_sum = layer.steps.rows(tokens, 1), far_sum = layer.steps.rows(tokens, 1);
+    layer.steps.attend({.queries = zeros(), .scale = 1, .mask = near_}, near, near_sum);
+    layer.steps.attend({.queries = zeros(), .scale = 1, .mask = far_}, far, far_sum);
+    const AttendedPart parts[] = {{near, near_sum}, {far, far_sum}};
+    layer.steps.merge(parts, {out.data(), {tokens, 1, 8}}, {});
+  }
+
+ private:
+  CausalMask near_{4}, far_;
+};
+
+TEST(Cope, RefusesAttentionThatIsMergedOfParts) {
+  InParts attention;
+  for (const bool is_cope : {false, true}) {
+    const BoundCope cope(8);
+    const auto none = plugins().position("none", {}, {.head_dim = 8});
+    const auto cache =
+        plugins().cache("full", {}, {})->create(cache_context(attention.kv_shape(), 1, 1, KeyForm::rotated));
+    Scratch scratch;
+    DirectSteps steps(scratch);
+    const Chunk chunk = Chunk().add(0, 12);
+    const ChunkView view = chunk.view();
+    const std::vector<float> hidden(12 * 8);
+    std::vector<float> out(12 * 8);
+    const auto run = [&] {
+      run_layer(steps, attention, {.chunk = view, .cache = *cache, .position = is_cope ? *cope.scheme : *none},
+                matrix_view(hidden, 8), matrix_view(out, 8));
+    };
+    if (!is_cope) {
+      EXPECT_NO_THROW(run());
+      continue;
+    }
+    try {
+      run();
+      ADD_FAILURE() << "parts were merged";
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find("exclude Feature::row_bias"), std::string::npos) << error.what();
+    }
   }
 }
 

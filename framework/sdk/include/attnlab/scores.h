@@ -39,7 +39,8 @@ struct ScoreGradients {
   Gradients& others;               // of parameters, for this task alone; of buffers, at the tile's own tokens and heads
 };
 
-/// A change of scores: softcap, bias, anything per element, in a plain loop.
+/// A change of scores: softcap, bias, anything per element, in a plain loop. A score may be -infinity (under a RowBias,
+/// where the row is not seen): whatever becomes of it is masked again, and its gradient is 0.
 class ATTNLAB_API ScoreHook {
  public:
   virtual ~ScoreHook();
@@ -125,6 +126,7 @@ class ATTNLAB_API RowBias {
   virtual void add(QueryScores& query) const noexcept = 0;
   /// Multiply-adds of `add` for one query of one head. 0 by default.
   virtual double multiply_adds() const noexcept;
+  /// `own`, or it is not trained.
   virtual Derivative derivative() const noexcept { return Derivative::none; }
   /// Error where there is no derivative.
   virtual void require_derivative() const;

@@ -155,7 +155,8 @@ class ATTNLAB_API Steps {
 
   /// One attention over several sets of rows from an attention over each: out = sum of exp(log_sum - total) * part, and
   /// log_sum [tokens, heads], where it is given, the total. Where no part sees anything: zeros, and -infinity. For
-  /// shared prefixes, branches and cascades.
+  /// shared prefixes, branches and cascades. Not under a position scheme with a RowBias, which has to see all rows at
+  /// once: a variant that merges excludes Feature::row_bias.
   virtual void merge(std::span<const AttendedPart> parts, TensorView<float, 3> out, TensorView<float, 2> log_sum) = 0;
 
   /// Buffers of one forward pass over all layers, by name: written by one layer, read by later ones of the same pass.
