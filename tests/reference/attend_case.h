@@ -5,7 +5,10 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <map>
+#include <mutex>
 #include <ostream>
+#include <utility>
 #include <vector>
 
 #include <attnlab/core.h>
@@ -77,6 +80,20 @@ struct AttendCase {
   Chunk chunk;
   RowLists rows;
   std::vector<float> queries;  // [tokens, heads, key_dim]
+};
+
+/// The mass of all queries, by sequence and kv head, as a policy would get it.
+class MassOfRows final : public MassSink {
+ public:
+  Position first_query(int) const noexcept override { return 0; }
+  void add(int sequence, int kv_head, std::span<const float> mass) noexcept override {
+    const std::lock_guard lock(mutex_);
+    of[{sequence, kv_head}].assign(mass.begin(), mass.end());
+  }
+  std::map<std::pair<int, int>, std::vector<double>> of;
+
+ private:
+  std::mutex mutex_;
 };
 
 /// What `attend` gets beside queries and rows.

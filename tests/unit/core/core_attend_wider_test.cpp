@@ -4,8 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <functional>
-#include <map>
-#include <mutex>
 #include <numeric>
 
 #include "core/attend_reference.h"
@@ -85,19 +83,6 @@ class EveryThird final : public TileSelector {
   }
 };
 
-class Sums final : public MassSink {
- public:
-  Position first_query(int) const noexcept override { return 0; }
-  void add(int sequence, int kv_head, std::span<const float> mass) noexcept override {
-    const std::lock_guard lock(mutex_);
-    of[{sequence, kv_head}].assign(mass.begin(), mass.end());
-  }
-  std::map<std::pair<int, int>, std::vector<double>> of;
-
- private:
-  std::mutex mutex_;
-};
-
 TEST(WiderAttend, ReadsTheTilesThatEachQueryHeadSelectsInEveryPhase) {
   for (int index = 0; index < 24; ++index) {
     const AttendCase c = make_case(index);
@@ -108,7 +93,7 @@ TEST(WiderAttend, ReadsTheTilesThatEachQueryHeadSelectsInEveryPhase) {
           chunk.sequences() > 1 && token >= chunk.first(1) && token < chunk.first(1) + chunk.tokens_of(1);
       return is_free || EveryThird::reads(token, head, static_cast<int>(row) / kTileRows);
     };
-    Sums sums;
+    MassOfRows sums;
     AttendOptions options;
     options.source.selector = &selector;
     options.source.mass_sink = index % 2 == 0 ? &sums : nullptr;

@@ -4,8 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <array>
-#include <map>
-#include <mutex>
 #include <numeric>
 
 #include "core/attend_reference.h"
@@ -110,19 +108,6 @@ Right answers(const AttendCase& c, const std::vector<float>& table, Position win
   return right;
 }
 
-class Sums final : public MassSink {
- public:
-  Position first_query(int) const noexcept override { return 0; }
-  void add(int sequence, int kv_head, std::span<const float> mass) noexcept override {
-    const std::lock_guard lock(mutex_);
-    of[{sequence, kv_head}].assign(mass.begin(), mass.end());
-  }
-  std::map<std::pair<int, int>, std::vector<double>> of;
-
- private:
-  std::mutex mutex_;
-};
-
 // Rows of every list in another order.
 void turn_around(AttendCase& c) {
   for (std::vector<Row>& rows : c.rows.lists)
@@ -135,7 +120,7 @@ TEST(Cope, IsItsDefinitionInTheCoreWithWindowsCapsSinksAndMass) {
     if (index % 4 == 3) turn_around(c);
     const BoundCope cope(c.shape.kv.key_dim);
     const TanhCap cap(6);
-    Sums sums;
+    MassOfRows sums;
     AttendOptions options;
     options.row_bias = cope.bias();
     options.window = index % 3 == 1 ? 21 : 0;
