@@ -22,8 +22,12 @@ const Descriptor& descriptor_of(const Registry& registry, const ComponentChoice&
 
 std::vector<std::string> budget_options(const Descriptor& component) {
   std::vector<std::string> names;
-  for (const OptionSpec& option : component.options)
-    if (option.type == OptionType::budget) names.emplace_back(option.name);
+  for (const OptionSpec& option : component.options) {
+    // A budget of 0 by default is that of another phase, which is as large as the first where it is not given.
+    const auto* given = std::get_if<std::string>(&option.default_value);
+    const auto budget = given == nullptr ? std::nullopt : Budget::parse(*given);
+    if (option.type == OptionType::budget && (!budget || budget->amount > 0)) names.emplace_back(option.name);
+  }
   return names;
 }
 

@@ -13,8 +13,6 @@
 namespace attnlab {
 namespace {
 
-constexpr Position kNobody = std::numeric_limits<Position>::max();
-
 class RowsCache final : public LayerCache {
  public:
   RowsCache(const LayerCacheContext& context, std::unique_ptr<EvictionRule> rule)
@@ -121,7 +119,7 @@ namespace {
 
 // Rows at this position and later are the `recent` newest.
 Position oldest_of_newest(std::span<const Position> positions, int recent) {
-  if (recent <= 0) return kNobody;
+  if (recent <= 0) return std::numeric_limits<Position>::max();
   const Position newest = *std::max_element(positions.begin(), positions.end());
   const Position oldest = newest - recent + 1;
   // Rows that were always protected have no gaps, and then there is nothing to search for.
@@ -175,7 +173,7 @@ std::vector<int> rows_to_drop(std::span<const double> scores, std::span<const Po
 }
 
 RowMass::RowMass(int sequences, int kv_heads)
-    : kv_heads_(kv_heads), first_query_(sequences, kNobody), mass_(static_cast<std::size_t>(sequences) * kv_heads) {}
+    : kv_heads_(kv_heads), first_query_(sequences, kNoQuery), mass_(static_cast<std::size_t>(sequences) * kv_heads) {}
 RowMass::~RowMass() = default;
 
 void RowMass::add(int sequence, int kv_head, std::span<const float> mass) noexcept {
@@ -187,7 +185,7 @@ void RowMass::add(int sequence, int kv_head, std::span<const float> mass) noexce
 }
 
 void RowMass::clear(int sequence) {
-  first_query_[sequence] = kNobody;
+  first_query_[sequence] = kNoQuery;
   for (int head = 0; head < kv_heads_; ++head) at(sequence, head).clear();
 }
 

@@ -10,8 +10,6 @@
 namespace attnlab {
 namespace {
 
-constexpr Position kNobody = std::numeric_limits<Position>::max();
-
 // Empty where all protected rows stay.
 std::string protected_fault(double rows, Protect protect) {
   const double wanted = static_cast<double>(protect.first) + protect.recent;
@@ -60,9 +58,9 @@ class BestObserved final : public EvictionRule {
 
 }  // namespace
 
-void check_protected(const Budget& budget, Protect protect, Problems& problems) {
+void check_protected(const Budget& budget, Protect protect, Problems& problems, const char* name) {
   if (budget.unit != Budget::Unit::tokens) return;
-  if (budget.amount < 1) problems.add("budget", budget.text() + " is too few rows; it must be at least 1");
+  if (budget.amount < 1) problems.add(name, budget.text() + " is too few rows; it must be at least 1");
   if (std::string fault = protected_fault(budget.amount, protect); !fault.empty())
     problems.add("protect.first", std::move(fault));
 }
@@ -72,6 +70,26 @@ std::vector<int> require_protected(std::vector<int> rows, Protect protect) {
     if (std::string fault = protected_fault(of_sequence, protect); !fault.empty())
       throw Error("", std::move(fault), "raise the budget or protect fewer rows");
   return rows;
+}
+
+void BestRowsOptions::check(const BestRowsOptions& options, Problems& problems) {
+  check_protected(options.budget, options.protect(), problems);
+  if (options.decode_budget.amount == 0) return;
+  if (options.acts != Acts::both)
+    problems.add("decode_budget",
+                 "has no place where the policy acts in one phase alone: `budget` is that of the phase");
+  else
+    check_protected(options.decode_budget, options.protect(), problems, "decode_budget");
+}
+
+PhaseRows BestRowsOptions::rows(const LayerCacheContext& context, double own) const {
+  const Protect kept = protect();
+  const auto of = [&](const Budget& given) {
+    return require_protected(given.rows(context, context.sequence_bytes(own), kept.first + kept.recent), kept);
+  };
+  std::vector<int> after_prompt = of(budget);
+  std::vector<int> after_step = decode_budget.amount > 0 ? of(decode_budget) : after_prompt;
+  return {acts, std::move(after_prompt), std::move(after_step)};
 }
 
 void ObservedWindowOptions::check(const ObservedWindowOptions& options, Problems& problems) {
@@ -107,7 +125,7 @@ void ObservedWindow::appended(const ChunkView& chunk) {
     const int tokens = chunk.tokens_of(sequence);
     if (tokens == 0) continue;
     const bool decodes = chunk.phases[sequence] == Phase::decode;
-    const Position first = decodes ? kNobody : chunk.lengths[sequence] - window_;
+    const Position first = decodes ? kNoQuery : chunk.lengths[sequence] - window_;
     mass_.count_from(sequence, first);
     for (int head = 0; head < kv_heads_; ++head) {
       int& rows = rows_of(sequence, head);

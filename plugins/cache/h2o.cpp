@@ -10,9 +10,9 @@ using attnlab::Feature;
 class H2o final : public attnlab::CachePolicy {
  public:
   H2o(const attnlab::HeavyHitterOptions& options, const attnlab::CreateContext&) : options_(options) {}
-  static attnlab::Traits traits(const attnlab::HeavyHitterOptions&) {
-    return {.provides = {Feature::token_eviction, Feature::per_head_eviction, Feature::mass_based},
-            .needs = {Feature::kv_rows, Feature::attention_mass}};
+  static attnlab::Traits traits(const attnlab::HeavyHitterOptions& options) {
+    return options.in_phases({.provides = {Feature::token_eviction, Feature::per_head_eviction, Feature::mass_based},
+                              .needs = {Feature::kv_rows, Feature::attention_mass}});
   }
   std::unique_ptr<attnlab::LayerCache> create(const attnlab::LayerCacheContext& context) const override {
     return attnlab::rows_cache(context, attnlab::heavy_hitters(options_, context));

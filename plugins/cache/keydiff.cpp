@@ -14,18 +14,18 @@ using attnlab::Protect;
 
 class Distinct final : public attnlab::EvictionRule {
  public:
-  Distinct(std::vector<int> keep, Protect protect, const attnlab::LayerCacheContext& context)
+  Distinct(attnlab::PhaseRows keep, Protect protect, const attnlab::LayerCacheContext& context)
       : keep_(std::move(keep)), protect_(protect), shape_(context.shape) {}
 
-  int row_limit(int sequence, int length) const noexcept override { return std::min(length, keep_[sequence]); }
+  int row_limit(int sequence, int length) const noexcept override { return keep_.limit(sequence, length); }
 
   void check(const attnlab::ChunkView& chunk, int sequence, attnlab::KvRows& rows) override {
-    if (!chunk.ends_prompt_or_step(sequence)) return;
+    const std::optional<int> keep = keep_.at(chunk, sequence);
+    if (!keep) return;
     for (int head = 0; head < shape_.kv_heads; ++head) {
-      if (rows.rows(sequence, head) <= keep_[sequence]) continue;
+      if (rows.rows(sequence, head) <= *keep) continue;
       const std::vector<double> scores = difference(normalised_keys(rows, sequence, head));
-      rows.drop(sequence, head,
-                attnlab::rows_to_drop(scores, rows.positions(sequence, head), keep_[sequence], protect_));
+      rows.drop(sequence, head, attnlab::rows_to_drop(scores, rows.positions(sequence, head), *keep, protect_));
     }
   }
 
@@ -57,7 +57,7 @@ class Distinct final : public attnlab::EvictionRule {
     return scores;
   }
 
-  std::vector<int> keep_;  // [sequences]
+  attnlab::PhaseRows keep_;
   Protect protect_;
   attnlab::KvShape shape_;
 };
@@ -65,14 +65,13 @@ class Distinct final : public attnlab::EvictionRule {
 class KeyDiff final : public attnlab::CachePolicy {
  public:
   KeyDiff(const BestRowsOptions& options, const attnlab::CreateContext&) : options_(options) {}
-  static attnlab::Traits traits(const BestRowsOptions&) {
-    return {.provides = {Feature::token_eviction, Feature::per_head_eviction}, .needs = {Feature::kv_rows}};
+  static attnlab::Traits traits(const BestRowsOptions& options) {
+    return options.in_phases(
+        {.provides = {Feature::token_eviction, Feature::per_head_eviction}, .needs = {Feature::kv_rows}});
   }
   std::unique_ptr<attnlab::LayerCache> create(const attnlab::LayerCacheContext& context) const override {
-    const Protect protect = options_.protect();
-    std::vector<int> keep = attnlab::require_protected(
-        options_.budget.rows(context, context.sequence_bytes(), protect.first + protect.recent), protect);
-    return attnlab::rows_cache(context, std::make_unique<Distinct>(std::move(keep), protect, context));
+    return attnlab::rows_cache(context,
+                               std::make_unique<Distinct>(options_.rows(context), options_.protect(), context));
   }
 
  private:

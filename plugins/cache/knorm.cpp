@@ -11,20 +11,20 @@ using attnlab::Protect;
 
 class SmallestKeys final : public attnlab::EvictionRule {
  public:
-  SmallestKeys(std::vector<int> keep, Protect protect, const attnlab::LayerCacheContext& context)
+  SmallestKeys(attnlab::PhaseRows keep, Protect protect, const attnlab::LayerCacheContext& context)
       : keep_(std::move(keep)),
         protect_(protect),
         kv_heads_(context.shape.kv_heads),
         scores_(static_cast<std::size_t>(context.sequences) * kv_heads_) {}
 
-  int row_limit(int sequence, int length) const noexcept override { return std::min(length, keep_[sequence]); }
+  int row_limit(int sequence, int length) const noexcept override { return keep_.limit(sequence, length); }
 
   void appended(const attnlab::ChunkView& chunk, attnlab::TensorView<const float, 3> keys,
                 attnlab::TensorView<const float, 3>) override {
     for (int sequence = 0; sequence < chunk.sequences(); ++sequence) {
       for (int head = 0; head < kv_heads_; ++head)
         attnlab::reserve_entries(of(sequence, head), of(sequence, head).size() + chunk.tokens_of(sequence),
-                                 keep_[sequence] + 1);
+                                 keep_.most(sequence));
       for (int token = chunk.first(sequence); token < chunk.first(sequence) + chunk.tokens_of(sequence); ++token)
         for (int head = 0; head < kv_heads_; ++head) {
           double square = 0;
@@ -36,11 +36,11 @@ class SmallestKeys final : public attnlab::EvictionRule {
   }
 
   void check(const attnlab::ChunkView& chunk, int sequence, attnlab::KvRows& rows) override {
-    if (!chunk.ends_prompt_or_step(sequence)) return;
+    const std::optional<int> keep = keep_.at(chunk, sequence);
+    if (!keep) return;
     for (int head = 0; head < kv_heads_; ++head) {
       std::vector<double>& scores = of(sequence, head);
-      const std::vector<int> dropped =
-          attnlab::rows_to_drop(scores, rows.positions(sequence, head), keep_[sequence], protect_);
+      const std::vector<int> dropped = attnlab::rows_to_drop(scores, rows.positions(sequence, head), *keep, protect_);
       rows.drop(sequence, head, dropped);
       attnlab::drop_entries(scores, dropped);
     }
@@ -64,7 +64,7 @@ class SmallestKeys final : public attnlab::EvictionRule {
  private:
   std::vector<double>& of(int sequence, int head) { return scores_[sequence * kv_heads_ + head]; }
 
-  std::vector<int> keep_;  // [sequences]
+  attnlab::PhaseRows keep_;
   Protect protect_;
   int kv_heads_;
   std::vector<std::vector<double>> scores_;  // [sequences x kv_heads][rows]: minus the squared norm of the key
@@ -73,15 +73,13 @@ class SmallestKeys final : public attnlab::EvictionRule {
 class Knorm final : public attnlab::CachePolicy {
  public:
   Knorm(const BestRowsOptions& options, const attnlab::CreateContext&) : options_(options) {}
-  static attnlab::Traits traits(const BestRowsOptions&) {
-    return {.provides = {Feature::token_eviction, Feature::per_head_eviction}, .needs = {Feature::kv_rows}};
+  static attnlab::Traits traits(const BestRowsOptions& options) {
+    return options.in_phases(
+        {.provides = {Feature::token_eviction, Feature::per_head_eviction}, .needs = {Feature::kv_rows}});
   }
   std::unique_ptr<attnlab::LayerCache> create(const attnlab::LayerCacheContext& context) const override {
-    const Protect protect = options_.protect();
-    std::vector<int> keep = attnlab::require_protected(
-        options_.budget.rows(context, context.sequence_bytes(attnlab::kScoreBytes), protect.first + protect.recent),
-        protect);
-    return attnlab::rows_cache(context, std::make_unique<SmallestKeys>(std::move(keep), protect, context));
+    return attnlab::rows_cache(context, std::make_unique<SmallestKeys>(options_.rows(context, attnlab::kScoreBytes),
+                                                                       options_.protect(), context));
   }
 
  private:

@@ -122,10 +122,10 @@ void merge(KvRows& rows, int sequence, int head, std::span<const int> dropped, c
 class Merge final : public attnlab::CachePolicy {
  public:
   Merge(const MergeOptions& options, const attnlab::CreateContext&) : options_(options) {}
-  static attnlab::Traits traits(const MergeOptions&) {
-    return {.provides = {Feature::token_eviction, Feature::per_head_eviction, Feature::mass_based},
-            .needs = {Feature::kv_rows, Feature::attention_mass},
-            .excludes = {Feature::fixed_rows, Feature::unrotated_store}};
+  static attnlab::Traits traits(const MergeOptions& options) {
+    return options.in_phases({.provides = {Feature::token_eviction, Feature::per_head_eviction, Feature::mass_based},
+                              .needs = {Feature::kv_rows, Feature::attention_mass},
+                              .excludes = {Feature::fixed_rows, Feature::unrotated_store}});
   }
   std::unique_ptr<attnlab::LayerCache> create(const attnlab::LayerCacheContext& context) const override {
     const auto before_drop = [shape = context.shape, weights = options_.weights](KvRows& rows, int sequence, int head,

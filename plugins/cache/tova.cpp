@@ -12,31 +12,35 @@ using attnlab::Protect;
 
 class LastQuery final : public attnlab::EvictionRule {
  public:
-  LastQuery(std::vector<int> keep, Protect protect, const attnlab::LayerCacheContext& context)
+  LastQuery(attnlab::PhaseRows keep, Protect protect, const attnlab::LayerCacheContext& context)
       : keep_(std::move(keep)),
         protect_(protect),
         kv_heads_(context.shape.kv_heads),
         mass_(context.sequences, kv_heads_) {}
 
-  int row_limit(int sequence, int length) const noexcept override { return std::min(length, keep_[sequence]); }
+  int row_limit(int sequence, int length) const noexcept override { return keep_.limit(sequence, length); }
 
   attnlab::MassSink* mass_sink() noexcept override { return &mass_; }
 
   void appended(const attnlab::ChunkView& chunk, attnlab::TensorView<const float, 3>,
                 attnlab::TensorView<const float, 3>) override {
     for (int sequence = 0; sequence < chunk.sequences(); ++sequence) {
-      mass_.count_from(sequence, chunk.lengths[sequence] - 1);
-      mass_.grow(chunk, sequence, keep_[sequence] + 1);
+      const bool decides = keep_.acts_in_decode() || chunk.phases[sequence] != attnlab::Phase::decode;
+      mass_.count_from(sequence, decides ? chunk.lengths[sequence] - 1 : attnlab::kNoQuery);
+      mass_.grow(chunk, sequence, keep_.most(sequence));
     }
   }
 
   void check(const attnlab::ChunkView& chunk, int sequence, attnlab::KvRows& rows) override {
-    if (!chunk.ends_prompt_or_step(sequence)) return;
+    const std::optional<int> keep = keep_.at(chunk, sequence);
+    if (!keep) {  // the next query alone decides
+      for (int head = 0; head < kv_heads_; ++head) std::ranges::fill(mass_.at(sequence, head), 0);
+      return;
+    }
     std::vector<double> total(mass_.at(sequence, 0).size());  // the average, times the number of query heads
     for (int head = 0; head < kv_heads_; ++head)
       for (std::size_t row = 0; row < total.size(); ++row) total[row] += mass_.at(sequence, head)[row];
-    const std::vector<int> dropped =
-        attnlab::rows_to_drop(total, rows.positions(sequence, 0), keep_[sequence], protect_);
+    const std::vector<int> dropped = attnlab::rows_to_drop(total, rows.positions(sequence, 0), *keep, protect_);
     for (int head = 0; head < kv_heads_; ++head) {
       rows.drop(sequence, head, dropped);
       attnlab::drop_entries(mass_.at(sequence, head), dropped);
@@ -50,7 +54,7 @@ class LastQuery final : public attnlab::EvictionRule {
   void restore(int sequence, attnlab::StateReader& from) override { mass_.restore(sequence, from); }
 
  private:
-  std::vector<int> keep_;  // [sequences]
+  attnlab::PhaseRows keep_;
   Protect protect_;
   int kv_heads_;
   attnlab::RowMass mass_;
@@ -59,16 +63,13 @@ class LastQuery final : public attnlab::EvictionRule {
 class Tova final : public attnlab::CachePolicy {
  public:
   Tova(const BestRowsOptions& options, const attnlab::CreateContext&) : options_(options) {}
-  static attnlab::Traits traits(const BestRowsOptions&) {
-    return {.provides = {Feature::token_eviction, Feature::mass_based},
-            .needs = {Feature::kv_rows, Feature::attention_mass}};
+  static attnlab::Traits traits(const BestRowsOptions& options) {
+    return options.in_phases({.provides = {Feature::token_eviction, Feature::mass_based},
+                              .needs = {Feature::kv_rows, Feature::attention_mass}});
   }
   std::unique_ptr<attnlab::LayerCache> create(const attnlab::LayerCacheContext& context) const override {
-    const Protect protect = options_.protect();
-    std::vector<int> keep = attnlab::require_protected(
-        options_.budget.rows(context, context.sequence_bytes(attnlab::kScoreBytes), protect.first + protect.recent),
-        protect);
-    return attnlab::rows_cache(context, std::make_unique<LastQuery>(std::move(keep), protect, context));
+    return attnlab::rows_cache(context, std::make_unique<LastQuery>(options_.rows(context, attnlab::kScoreBytes),
+                                                                    options_.protect(), context));
   }
 
  private:

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string>
@@ -56,6 +57,9 @@ struct Protect {
 [[nodiscard]] ATTNLAB_API std::vector<int> rows_to_drop(std::span<const double> scores,
                                                         std::span<const Position> positions, int keep,
                                                         Protect protect = {});
+
+/// The first query of a sequence that counts where none does.
+inline constexpr Position kNoQuery = std::numeric_limits<Position>::max();
 
 /// Mass per row of every (sequence, kv head), in row order, and the first query that counts. A rule holds one and sets
 /// that query; when sums are kept and when they are cleared is the rule's choice.

@@ -14,9 +14,11 @@
 
 namespace attnlab {
 
-struct ATTNLAB_API HeavyHitterOptions : ProtectOptions {
+struct ATTNLAB_API HeavyHitterOptions : ProtectOptions, ActsOption {
   Budget heavy = 128;
   Budget recent = 128;
+  Budget decode_heavy = 0;
+  Budget decode_recent = 0;
 
   static constexpr auto fields() {
     using H = HeavyHitterOptions;
@@ -24,8 +26,12 @@ struct ATTNLAB_API HeavyHitterOptions : ProtectOptions {
         std::tuple{field("heavy", &H::heavy,
                          {.doc = "Rows that stay for their score, the attention they received, summed without "
                                  "decay. Protected first tokens are among these."}),
-                   field("recent", &H::recent, {.doc = "Newest rows that stay."})},
-        ProtectOptions::fields());
+                   field("recent", &H::recent, {.doc = "Newest rows that stay."}),
+                   field("decode_heavy", &H::decode_heavy,
+                         {.doc = "As heavy, after a step of decode; read where decode_recent is given."}),
+                   field("decode_recent", &H::decode_recent,
+                         {.doc = "Newest rows that stay after a step of decode; 0: both as after the prompt."})},
+        ActsOption::fields(), ProtectOptions::fields());
   }
   static void check(const HeavyHitterOptions& options, Problems& problems);
 };
@@ -33,8 +39,9 @@ struct ATTNLAB_API HeavyHitterOptions : ProtectOptions {
 /// Called with the rows of a kv head that are about to be dropped (ascending indices), before they are dropped.
 using BeforeDrop = std::function<void(KvRows& rows, int sequence, int kv_head, std::span<const int> dropped)>;
 
-/// After a prompt and after each step, every kv head keeps its `recent` newest rows and of the others the `heavy` ones
-/// with the most attention (equal: the higher position). An Error where the options leave too few rows.
+/// After a prompt and after each step (or in one of these phases), every kv head keeps its `recent` newest rows and of
+/// the others the `heavy` ones with the most attention (equal: the higher position). An Error where the options leave
+/// too few rows.
 [[nodiscard]] ATTNLAB_API std::unique_ptr<EvictionRule> heavy_hitters(const HeavyHitterOptions& options,
                                                                       const LayerCacheContext& context,
                                                                       BeforeDrop before_drop = {});

@@ -14,6 +14,7 @@
 #include <attnlab/budget.h>
 #include <attnlab/eviction.h>
 #include <attnlab/options.h>
+#include <attnlab/phases.h>
 
 namespace attnlab {
 
@@ -37,23 +38,28 @@ struct ATTNLAB_API ProtectOptions {
 };
 
 /// For a `check`: reports a budget that keeps fewer rows than are protected. Budgets that are not in tokens are checked
-/// later, when the number of rows is known (require_protected).
-ATTNLAB_API void check_protected(const Budget& budget, Protect protect, Problems& problems);
+/// later, when the number of rows is known (require_protected). `name`: the option's.
+ATTNLAB_API void check_protected(const Budget& budget, Protect protect, Problems& problems,
+                                 const char* name = "budget");
 /// For `create`: the rows of each sequence; an Error where they are fewer than the protected ones.
 [[nodiscard]] ATTNLAB_API std::vector<int> require_protected(std::vector<int> rows, Protect protect);
 
 /// Of policies that keep the rows with the best scores, whatever the score is, after the prompt and every step.
-struct ATTNLAB_API BestRowsOptions : ProtectOptions {
+struct ATTNLAB_API BestRowsOptions : ProtectOptions, ActsOption {
   Budget budget = 256;
+  Budget decode_budget = 0;
 
   static constexpr auto fields() {
-    return std::tuple_cat(std::tuple{field("budget", &BestRowsOptions::budget,
-                                           {.doc = "Rows that stay; the newest is a candidate like all others."})},
-                          ProtectOptions::fields());
+    using O = BestRowsOptions;
+    return std::tuple_cat(
+        std::tuple{field("budget", &O::budget, {.doc = "Rows that stay; the newest is a candidate like all others."}),
+                   field("decode_budget", &O::decode_budget,
+                         {.doc = "Rows that stay after a step of decode; 0: as many as after the prompt."})},
+        ActsOption::fields(), ProtectOptions::fields());
   }
-  static void check(const BestRowsOptions& options, Problems& problems) {
-    check_protected(options.budget, options.protect(), problems);
-  }
+  static void check(const BestRowsOptions& options, Problems& problems);
+  /// An Error where fewer rows stay than are protected. `own`: bytes of the policy itself for a row.
+  [[nodiscard]] PhaseRows rows(const LayerCacheContext& context, double own = 0) const;
 };
 
 /// What `RowMass`, or another vector of doubles, holds for a row.
