@@ -368,6 +368,7 @@ TensorView<const float, 2> Decoder::forward(Session& session, std::span<const Se
   };
   for (std::size_t index = 0; index < layers_.size(); ++index) {
     Layer& layer = layers_[index];
+    if (index > 0 && after_layer_) after_layer_();
     if (index > 0) renew(normed, added, inner);
     steps.add_norm(x, delta, layer.norms.attention_in.norm(), normed);
     const std::int64_t state_floats = static_cast<std::int64_t>(session.states_[index].size()) / sequences;
@@ -397,6 +398,7 @@ TensorView<const float, 2> Decoder::forward(Session& session, std::span<const Se
     constexpr float sum[] = {1, 1};
     steps.blend(one_head(more), sum, one_head(added));
   }
+  if (after_layer_) after_layer_();
   hidden_.resize(static_cast<std::size_t>(tokens) * hidden_dim);
   TensorView<float, 2> result(hidden_.data(), {tokens, hidden_dim});
   steps.add_norm(x, delta, final_norm_.norm(), result);

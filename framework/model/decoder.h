@@ -157,6 +157,8 @@ class ATTNLAB_API Decoder {
   /// Other steps than those of inference, through which all passes go from now on (steps that count, or check); null:
   /// those of inference. Returns what was there before.
   ModelSteps* use_steps(ModelSteps* steps) noexcept;
+  /// Called after each layer of every pass, by the thread that runs the pass; empty: nothing is.
+  void call_after_layers(std::function<void()> call) { after_layer_ = std::move(call); }
   /// What attention multiplies for many tokens, in these steps and in those that are used in their place from then on.
   /// bf16 needs a CPU with instructions for it.
   void attend_in(Arithmetic arithmetic) noexcept;
@@ -226,6 +228,7 @@ class ATTNLAB_API Decoder {
   std::unique_ptr<Work> work_;
   std::vector<float> hidden_;  // result of the last forward
   bool saw_nonfinite_ = false;
+  std::function<void()> after_layer_;
 };
 
 /// Other steps for as long as this lives.

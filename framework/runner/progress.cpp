@@ -83,6 +83,7 @@ void Progress::wait() {
 
 void Progress::end(const report::TrialResult& result, double seconds) {
   ++done_;
+  arm_ = report::one_line(result.arm);  // of several that were measured together
   Left& left = left_[what_];
   --left.trials;
   ++left.measured;

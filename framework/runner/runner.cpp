@@ -7,6 +7,7 @@
 #include <chrono>
 #include <csignal>
 #include <set>
+#include <span>
 
 #include <attnlab/error.h>
 #include <attnlab/random.h>
@@ -24,6 +25,7 @@
 #include "runner/progress.h"
 #include "runner/roof_process.h"
 #include "runner/run_folder.h"
+#include "runner/together.h"
 #include "runner/training_runner.h"
 #include "runner/trial_runner.h"
 #include "runner/warmup.h"
@@ -153,7 +155,7 @@ class Run {
       for (const std::size_t arm : arms)
         for (int attempt = 1; attempt <= (arm == plan_.spec.baseline ? 2 : 1); ++attempt)
           if (const ProcessTask task = task_for(arm, seed, 0, true); !task.cases.empty() && !trials_.must_stop())
-            trials_.run(task, (attempt == 1 ? "once" : "once again") + seed_text(task));
+            trials_.run({&task, 1}, (attempt == 1 ? "once" : "once again") + seed_text(task));
   }
 
   void run_rounds() {
@@ -241,13 +243,15 @@ class Run {
     const DisturbanceWatch watch;
     const std::string stage =
         fmt::format("round {}/{}{}", round + 1, plan_.spec.repeats.max, number > 1 ? " again" : "");
-    for (const ProcessTask& task : tasks) {
-      if (trials_.must_stop()) break;
+    for (std::span<const ProcessTask> left = tasks; !left.empty() && !trials_.must_stop();) {
       if (std::chrono::steady_clock::now() - probed_ > kProbeInterval) probe_roof(kLaterProbeSeconds);
+      const std::span<const ProcessTask> together = left.first(measured_together(plan_, left));
+      left = left.subspan(together.size());
+      const std::string of = stage + (together.size() == 1 ? seed_text(together.front()) : "");
       if (number == 1)
-        trials_.run(task, stage + seed_text(task));
+        trials_.run(together, of);
       else
-        trials_.run_again(task, stage + seed_text(task));
+        trials_.run_again(together, of);
     }
     rounds_.push_back(watch.record(round, number));
   }

@@ -23,6 +23,7 @@
 #include "machine/proc_files.h"
 #include "report/read/format.h"
 #include "runner/interrupt.h"
+#include "runner/turn_messages.h"
 
 namespace attnlab::experiment {
 namespace {
@@ -100,20 +101,45 @@ TrialProcess::~TrialProcess() {
 }
 
 report::TrialResult TrialProcess::ask(const TrialRequest& request, const std::function<void()>& waits) {
+  request_ = request;
+  left_seconds_ = plan_.cases[request.planned_case].limit_seconds;
+  return *exchange(&request_, sizeof request_, waits);
+}
+
+std::optional<report::TrialResult> TrialProcess::begin(TrialRequest request, const std::function<void()>& waits) {
+  request.in_turns = 1;
+  request_ = request;
+  left_seconds_ = plan_.cases[request.planned_case].limit_seconds;
+  return exchange(&request_, sizeof request_, waits);
+}
+
+std::optional<report::TrialResult> TrialProcess::take_turn(const TurnPlan& plan, const std::function<void()>& waits) {
+  return exchange(&plan, sizeof plan, waits);
+}
+
+std::optional<report::TrialResult> TrialProcess::exchange(const void* bytes, std::size_t count,
+                                                          const std::function<void()>& waits) {
   report::TrialResult result =
-      trial_frame(plan_, start_.arm, request.planned_case, start_.seed, static_cast<int>(request.round));
-  const double seconds = plan_.cases[request.planned_case].limit_seconds;
+      trial_frame(plan_, start_.arm, request_.planned_case, start_.seed, static_cast<int>(request_.round));
+  const Clock::time_point start = Clock::now();
   const Patience patience{
-      seconds, Clock::now() + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds)),
-      request.what == TrialRequest::What::train, waits};
+      plan_.cases[request_.planned_case].limit_seconds,
+      start + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(left_seconds_)),
+      request_.what == TrialRequest::What::train, waits};
   std::string text;
-  if (!write_all(socket_, &request, sizeof request) || !receive(patience, text, result)) {
+  if (!write_all(socket_, bytes, count) || !receive(patience, text, result)) {
     if (!is_alive()) return result;  // killed for a limit, which the result says
     result.status = "failed";
     result.reason = cause_of_death();
     return result;
   }
-  return nlohmann::json::parse(text).get<report::TrialResult>();
+  left_seconds_ -= std::chrono::duration<double>(Clock::now() - start).count();
+  const nlohmann::json message = nlohmann::json::parse(text);
+  const TurnMessage turn = read_turn_message(message, work_);
+  if (!turn.waits) return message.get<report::TrialResult>();
+  work_ = turn.begins;
+  slice_ = turn.slice;
+  return std::nullopt;
 }
 
 // False where the stream ended, or the process had to be killed.

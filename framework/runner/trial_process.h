@@ -9,11 +9,13 @@
 
 #include <chrono>
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "report/read/trial_result.h"
 #include "runner/trial_worker.h"
 #include "study/plan.h"
+#include "workloads/turns.h"
 
 namespace attnlab::experiment {
 
@@ -32,6 +34,15 @@ class TrialProcess {
   /// first. A process that dies or has to be killed gives a result too: with the signal or the exit code, and the last
   /// that it wrote.
   [[nodiscard]] report::TrialResult ask(const TrialRequest& request, const std::function<void()>& waits);
+  /// A measurement whose timed work takes turns with that of other processes. Nothing: it waits for a turn, of the work
+  /// that `work` names.
+  [[nodiscard]] std::optional<report::TrialResult> begin(TrialRequest request, const std::function<void()>& waits);
+  /// Gives it its turn, until it waits for the next one or has ended. The
+  /// time of others is no part of its limits.
+  [[nodiscard]] std::optional<report::TrialResult> take_turn(const TurnPlan& plan, const std::function<void()>& waits);
+  [[nodiscard]] const TimedWork& work() const noexcept { return work_; }
+  /// Seconds of its last turn that count.
+  [[nodiscard]] double slice() const noexcept { return slice_; }
   [[nodiscard]] bool is_alive() const noexcept { return pid_ > 0; }
 
  private:
@@ -45,6 +56,9 @@ class TrialProcess {
     const std::function<void()>& waits;
   };
 
+  /// Sends `count` bytes and waits; nothing: it waits for a turn.
+  [[nodiscard]] std::optional<report::TrialResult> exchange(const void* bytes, std::size_t count,
+                                                            const std::function<void()>& waits);
   bool receive(const Patience& patience, std::string& text, report::TrialResult& result);
   [[nodiscard]] int wait_for_end();
   [[nodiscard]] std::string cause_of_death();
@@ -55,7 +69,11 @@ class TrialProcess {
   TrialStart start_;
   pid_t pid_ = -1;
   int socket_ = -1;
-  int output_ = -1;  // a file in memory: what the process writes on stdout and stderr
+  int output_ = -1;          // a file in memory: what the process writes on stdout and stderr
+  TrialRequest request_;     // that it is busy with
+  double left_seconds_ = 0;  // of its limit
+  TimedWork work_;
+  double slice_ = 0;
 };
 
 }  // namespace attnlab::experiment

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
-#include <memory>
+#include <deque>
 #include <optional>
 #include <system_error>
 
@@ -13,7 +13,7 @@
 #include "report/read/format.h"
 #include "report/read/text_file.h"
 #include "runner/interrupt.h"
-#include "runner/trial_process.h"
+#include "runner/trial_task.h"
 
 namespace attnlab::experiment {
 namespace fs = std::filesystem;
@@ -37,82 +37,6 @@ std::string attempt_name(const std::string& id, int attempt) {
 }
 
 }  // namespace
-
-// One process, started when it is first needed and again when it died.
-class TrialRunner::Task {
- public:
-  Task(TrialRunner& runner, const ProcessTask& task) : runner_(runner), task_(task) {}
-  ~Task() {
-    const Clock::time_point start = Clock::now();
-    process_.reset();
-    runner_.measured_seconds_ += seconds_since(start);
-  }
-  Task(const Task&) = delete;
-  Task& operator=(const Task&) = delete;
-
-  report::TrialResult measure(std::size_t planned_case) {
-    report::TrialResult result = trial_frame(runner_.plan_, task_.arm, planned_case, task_.seed, task_.round);
-    const auto end_as = [&](const std::string& status, const std::string& reason) {
-      result.status = status;
-      result.reason = reason;
-      return result;
-    };
-    if (const std::string& failed = runner_.plan_.arms[task_.arm].failed; !failed.empty())
-      return end_as("failed", failed);
-    const auto weights = runner_.weights_.find({task_.arm, task_.seed});
-    if (weights != runner_.weights_.end() && weights->second.status != "ok")
-      return end_as(weights->second.status, weights->second.reason);
-    if (weights == runner_.weights_.end() && runner_.plan_.arms[task_.arm].trained != nullptr)
-      return end_as("failed", "its training has not ended");  // never with the weights that it began with
-    const std::tuple key{task_.arm, task_.seed, planned_case};
-    const auto known = runner_.verdicts_.find(key);
-    const bool is_checked = known != runner_.verdicts_.end();
-    if (is_checked && !known->second.empty()) return end_as("wrong", known->second);
-    if (no_start_) return end_as(no_start_->status, no_start_->reason);
-    const Clock::time_point start = Clock::now();
-    if (process_ == nullptr) begin(planned_case);
-    if (no_start_)
-      end_as(no_start_->status, no_start_->reason);
-    else
-      result = is_checked ? ask(TrialRequest::What::measure, planned_case) : check_and_measure(planned_case, key);
-    if (process_ != nullptr && !process_->is_alive()) process_.reset();
-    runner_.measured_seconds_ += seconds_since(start);
-    return result;
-  }
-
- private:
-  report::TrialResult ask(TrialRequest::What what, std::size_t planned_case) {
-    return process_->ask({what, planned_case, task_.round}, waits());
-  }
-
-  // The first time in this run that the arm meets the case.
-  report::TrialResult check_and_measure(std::size_t planned_case,
-                                        const std::tuple<std::size_t, std::int64_t, std::size_t>& key) {
-    report::TrialResult checked = ask(TrialRequest::What::check, planned_case);
-    if (checked.is_ok() || checked.status == "wrong") runner_.verdicts_[key] = checked.reason;
-    return checked.is_ok() ? ask(TrialRequest::What::measure, planned_case) : checked;
-  }
-
-  [[nodiscard]] std::function<void()> waits() const {
-    return [this] { runner_.progress_.wait(); };
-  }
-
-  void begin(std::size_t planned_case) {
-    const auto weights = runner_.weights_.find({task_.arm, task_.seed});
-    process_ = std::make_unique<TrialProcess>(
-        runner_.plan_, TrialStart{.arm = task_.arm,
-                                  .seed = task_.seed,
-                                  .trials_folder = runner_.folder_,
-                                  .weights = weights == runner_.weights_.end() ? fs::path() : weights->second.folder});
-    report::TrialResult made = ask(TrialRequest::What::prepare, planned_case);
-    if (!made.is_ok()) no_start_ = std::move(made);  // what cannot be made for one case cannot be made for the next
-  }
-
-  TrialRunner& runner_;
-  const ProcessTask& task_;
-  std::unique_ptr<TrialProcess> process_;
-  std::optional<report::TrialResult> no_start_;
-};
 
 TrialRunner::TrialRunner(const Plan& plan, fs::path trials_folder, fs::path superseded_folder, Progress& progress)
     : plan_(plan), folder_(std::move(trials_folder)), superseded_(std::move(superseded_folder)), progress_(progress) {}
@@ -183,37 +107,47 @@ bool TrialRunner::is_done(std::size_t arm, std::size_t planned_case, std::int64_
          !is_done(baseline, planned_case, seed, round);
 }
 
-// In one process, until the run has to stop. `measure` gives the result of a case and has kept it.
-template <class Measure>
-void TrialRunner::run_each(const ProcessTask& task, const std::string& stage, const Measure& measure) {
-  Task process(*this, task);
-  for (const std::size_t planned_case : task.cases) {
-    if (must_stop()) return;
-    show_start(task, planned_case, stage);
-    const Clock::time_point start = Clock::now();
-    const report::TrialResult result = measure(process, planned_case);
-    progress_.end(result, seconds_since(start));
+// Case by case, until the run has to stop. `keep` takes what was measured.
+template <class Keep>
+void TrialRunner::run_each(std::span<const ProcessTask> tasks, const std::string& stage, const Keep& keep) {
+  std::deque<Task> processes;
+  for (const ProcessTask& task : tasks) processes.emplace_back(*this, task);
+  for (std::size_t index = 0; index < plan_.cases.size(); ++index) {
+    std::vector<Task*> measured;
+    for (Task& process : processes)
+      if (std::ranges::find(process.task().cases, index) != process.task().cases.end()) measured.push_back(&process);
+    if (!measured.empty() && plan_.cases[index].is_timed && plan_.spec.interleave) {
+      if (must_stop()) return;
+      for (TurnsEnd& end : take_turns(measured, index, stage)) {
+        complete(end.result, end.process->task(), index);
+        keep(end.result);
+        progress_.end(end.result, end.seconds);
+      }
+      continue;
+    }
+    for (Task* process : measured) {
+      if (must_stop()) return;
+      show_start(process->task(), index, stage);
+      const Clock::time_point start = Clock::now();
+      report::TrialResult result = process->measure(index);
+      complete(result, process->task(), index);
+      keep(result);
+      progress_.end(result, seconds_since(start));
+    }
   }
 }
 
-void TrialRunner::run(const ProcessTask& task, const std::string& stage) {
-  run_each(task, stage, [&](Task& process, std::size_t planned_case) {
-    const std::optional<report::TrialResult> row = not_again(task, planned_case);
-    report::TrialResult result = row ? *row : measure(process, task, planned_case);
-    keep(result);
-    return result;
-  });
+void TrialRunner::run(std::span<const ProcessTask> tasks, const std::string& stage) {
+  run_each(tasks, stage, [&](const report::TrialResult& result) { keep(result); });
 }
 
-void TrialRunner::run_again(const ProcessTask& task, const std::string& stage) {
-  run_each(task, stage, [&](Task& process, std::size_t planned_case) {
-    report::TrialResult result = measure(process, task, planned_case);
+void TrialRunner::run_again(std::span<const ProcessTask> tasks, const std::string& stage) {
+  run_each(tasks, stage, [&](const report::TrialResult& result) {
     // One level: a results folder that was removed under way is not made again. What is wrong shows in the writing.
     std::error_code ignored;
     fs::create_directory(superseded_, ignored);
     report::write_atomically(superseded_ / attempt_name(result.id, 2), report::json_text(result));
     again_[result.id] = result;
-    return result;
   });
 }
 
@@ -238,15 +172,13 @@ std::optional<report::TrialResult> TrialRunner::not_again(const ProcessTask& tas
   return row;
 }
 
-report::TrialResult TrialRunner::measure(Task& process, const ProcessTask& task, std::size_t planned_case) {
-  report::TrialResult result = process.measure(planned_case);
+void TrialRunner::complete(report::TrialResult& result, const ProcessTask& task, std::size_t planned_case) {
   if (const std::string trainings = trainings_of(task.arm, planned_case, task.seed); !trainings.empty())
     result.details["trainings"] = trainings;
   for (const std::string& note : plan_.arms[task.arm].cases[planned_case].notes)
     result.details["notes"].push_back(note);
   if (result.status == "failed" || result.status == "timed_out")
     bad_ends_.try_emplace({task.arm, planned_case, task.seed}, BadEnd{task.round, result.status, result.reason});
-  return result;
 }
 
 std::vector<report::TrialResult> TrialRunner::run_discarded(const ProcessTask& task, const std::string& stage) {
@@ -261,8 +193,11 @@ std::vector<report::TrialResult> TrialRunner::run_discarded(const ProcessTask& t
 }
 
 void TrialRunner::show_start(const ProcessTask& task, std::size_t planned_case, const std::string& stage) {
-  const PlannedCase& planned = plan_.cases[planned_case];
-  progress_.start(plan_.arms[task.arm].arm.name, report::case_title({planned.workload_name, planned.label}), stage);
+  progress_.start(plan_.arms[task.arm].arm.name, title(planned_case), stage);
+}
+
+std::string TrialRunner::title(std::size_t planned_case) const {
+  return report::case_title({plan_.cases[planned_case].workload_name, plan_.cases[planned_case].label});
 }
 
 bool TrialRunner::must_stop() const {

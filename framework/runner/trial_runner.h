@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -51,9 +52,10 @@ class TrialRunner {
 
   /// Each result is written before the next trial begins; ends early where the run has to stop. What failed or timed
   /// out in an earlier round of this run is not started again: its row says so.
-  void run(const ProcessTask& task, const std::string& stage);
+  /// Tasks of one round that may be held in memory at once: what is timed of them takes turns, arm by arm.
+  void run(std::span<const ProcessTask> tasks, const std::string& stage);
   /// A second attempt of trials that ended well. Its results are written beside those that count, until settle().
-  void run_again(const ProcessTask& task, const std::string& stage);
+  void run_again(std::span<const ProcessTask> tasks, const std::string& stage);
   /// Where the second attempt counts, it takes the place of the first; what did not end well in it counts in any case.
   /// Both stay on disk.
   void settle(bool second_counts);
@@ -74,6 +76,11 @@ class TrialRunner {
 
  private:
   class Task;
+  struct TurnsEnd {
+    Task* process;
+    report::TrialResult result;
+    double seconds;  // its own
+  };
 
   /// What ended badly is known by arm, case and seed.
   using Place = std::tuple<std::size_t, std::size_t, std::int64_t>;
@@ -84,9 +91,14 @@ class TrialRunner {
 
   /// The row of a trial that is not started, since one of an earlier round did not end.
   [[nodiscard]] std::optional<report::TrialResult> not_again(const ProcessTask& task, std::size_t planned_case) const;
-  [[nodiscard]] report::TrialResult measure(Task& process, const ProcessTask& task, std::size_t planned_case);
-  template <class Measure>
-  void run_each(const ProcessTask& task, const std::string& stage, const Measure& measure);
+  /// Adds what the plan says of the trial; remembers a bad end.
+  void complete(report::TrialResult& result, const ProcessTask& task, std::size_t planned_case);
+  template <class Keep>
+  void run_each(std::span<const ProcessTask> tasks, const std::string& stage, const Keep& keep);
+  /// The trials of one case in turns, those that were begun: all of them unless the run has to stop.
+  [[nodiscard]] std::vector<TurnsEnd> take_turns(std::span<Task* const> processes, std::size_t planned_case,
+                                                 const std::string& stage);
+  [[nodiscard]] std::string title(std::size_t planned_case) const;
   void show_start(const ProcessTask& task, std::size_t planned_case, const std::string& stage);
   void keep(const report::TrialResult& result);
   /// The trainings that a case of a trained arm was measured with: its own, and that of the baseline where predictions

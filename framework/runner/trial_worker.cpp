@@ -26,6 +26,7 @@
 #include "report/read/format.h"
 #include "report/read/metrics.h"
 #include "runner/run_training.h"
+#include "runner/turn_messages.h"
 
 namespace attnlab::experiment {
 namespace {
@@ -46,14 +47,15 @@ double peak_rss() {
 
 class Worker {
  public:
-  Worker(const Plan& plan, const TrialStart& start)
+  Worker(const Plan& plan, const TrialStart& start, int socket)
       : plan_(plan),
         arm_(start.arm),
         seed_(start.seed),
         folder_(start.trials_folder),
         source_(start.weights.empty() ? *plan.arms[arm_].source : plan.arms[arm_].source->with_weights(start.weights)),
         is_trained_(!start.weights.empty()),
-        model_(source_) {}
+        model_(source_),
+        turns_(socket) {}
 
   report::TrialResult answer(const TrialRequest& request) {
     report::TrialResult result = trial_frame(plan_, arm_, request.planned_case, seed_, static_cast<int>(request.round));
@@ -67,7 +69,7 @@ class Worker {
           check(request.planned_case, result);
           break;
         case TrialRequest::What::measure:
-          measure(request.planned_case, result);
+          measure(request, result);
           break;
         case TrialRequest::What::train:
           train(request.training, result);
@@ -128,10 +130,10 @@ class Worker {
     malloc_trim(0);  // what the check held is not of what is measured next
   }
 
-  void measure(std::size_t planned_case, report::TrialResult& result) {
+  void measure(const TrialRequest& request, report::TrialResult& result) {
     start_peak();
     static_cast<void>(decoder_->take_nonfinite());
-    Measured measured = run(planned_case);
+    Measured measured = run(request.planned_case, request.in_turns != 0 ? &turns_ : nullptr);
     // In any step: what is measured last may be finite again.
     if ((decoder_->take_nonfinite() || measured.has_nonfinite_logits) && !plan_.allow_nonfinite)
       return end(result, "wrong", "the logits hold NaN or Inf");
@@ -159,7 +161,7 @@ class Worker {
     if (wanted.fma || wanted.read) result.details["roof"] = measure_roof_beside(plan_.arms[arm_].threads, wanted);
   }
 
-  Measured run(std::size_t planned_case) {
+  Measured run(std::size_t planned_case, Turns* turns) {
     const PlannedCase& planned = plan_.cases[planned_case];
     const bool is_compared = !plan_.kind_of(planned).against_baseline.empty();
     return plan_.workload_of(planned).measure(
@@ -168,6 +170,7 @@ class Worker {
          .model = model_,
          .seed = static_cast<std::uint64_t>(seed_),
          .compression = plan_.arms[arm_].compression,
+         .turns = turns,
          .baseline = is_compared ? baseline_file(plan_, arm_, planned_case, seed_, folder_) : BaselineFile{}});
   }
 
@@ -179,17 +182,16 @@ class Worker {
   bool is_trained_;
   std::unique_ptr<model::Decoder> decoder_;
   ModelTexts model_;
+  SocketTurns turns_;
 };
 
 }  // namespace
 
 void serve_trials(int socket, const Plan& plan, const TrialStart& start) {
-  Worker worker(plan, start);
+  Worker worker(plan, start, socket);
   TrialRequest request;
   while (read_all(socket, &request, sizeof request)) {
-    const std::string text = report::json_text(worker.answer(request));
-    const std::uint64_t length = text.size();
-    if (!write_all(socket, &length, sizeof length) || !write_all(socket, text.data(), text.size())) return;
+    if (!send_text(socket, report::json_text(worker.answer(request)))) return;
   }
 }
 

@@ -18,6 +18,7 @@ struct TrialRequest {
   std::uint64_t planned_case = 0;
   std::int64_t round = 0;
   std::uint64_t training = 0;  // of train: index into the plan's
+  std::int32_t in_turns = 0;   // of measure: 1 where what is timed takes turns with other arms (turn_messages.h)
 };
 
 /// What a trial's process holds from its start.

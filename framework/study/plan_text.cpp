@@ -124,6 +124,7 @@ nlohmann::ordered_json plan_json(const Plan& plan) {
   json["threads"] = plan.threads;
   json["repeats"] = repeats_json(plan.spec.repeats);
   json["warmup"] = plan.spec.warmup;
+  json["interleave"] = plan.spec.interleave;
   json["on_error"] = plan.spec.stops_on_error ? "stop" : "continue";
   if (plan.spec.limits.seconds > 0) json["limits"]["seconds"] = plan.spec.limits.seconds;
   if (plan.spec.limits.memory > 0) json["limits"]["memory"] = plan.spec.limits.memory;

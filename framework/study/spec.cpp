@@ -234,7 +234,8 @@ ExperimentSpec read_spec(const SpecDocument& document, const ComponentLookup& lo
   spec.seed = spec.seeds.front();
   spec.threads = reader.count("threads").value_or(spec.threads);
   if (const Node* repeats = reader.find("repeats")) spec.repeats = read_repeats(*repeats, problems);
-  spec.warmup = reader.count("warmup").value_or(spec.warmup);
+  spec.interleave = reader.boolean("interleave").value_or(spec.interleave);
+  spec.warmup = reader.count("warmup").value_or(spec.interleave ? 1 : 3);
   if (const Node* limits = reader.find("limits")) spec.limits = read_limits(*limits, problems);
   spec.stops_on_error = reader.choice("on_error") == "stop";
   spec.allow_nonfinite = reader.boolean("allow_nonfinite").value_or(false);

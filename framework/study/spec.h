@@ -68,7 +68,8 @@ struct ATTNLAB_API ExperimentSpec {
   std::int64_t seed = 1;  // the first of them
   int threads = 0;        // 0: all cores
   Repeats repeats;
-  int warmup = 3;  // at most so many rounds are run and discarded before the first
+  bool interleave = true;  // arms of a round take turns where memory holds them at once
+  int warmup = 1;          // at most so many rounds are run and discarded before the first
   Limits limits;
   bool stops_on_error = false;   // the first trial that is not ok ends the run
   bool allow_nonfinite = false;  // take weights that hold NaN or Inf

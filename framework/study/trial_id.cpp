@@ -53,6 +53,7 @@ ordered_json case_identity(const Plan& plan, const PlannedCase& planned, FileHas
   ordered_json all{planned.workload_name, planned.label};
   const ChosenWorkload& chosen = plan.spec.workloads[planned.workload];
   chosen.workload->identify(all, files);
+  if (chosen.kind->is_timed && !plan.spec.interleave) all.push_back("alone");
   if (!chosen.kind->against_baseline.empty()) all.push_back(plan.arms[plan.spec.baseline].identity);
   return all;
 }

@@ -49,7 +49,7 @@ Measured measure_generate(model::Decoder& decoder, const model::Tokenizer& token
   text += stream->finish();
   Measured measured;
   measured.look_at(logits);
-  measured.add("time_to_first_token_s", "s", "lower", first_token);
+  measured.add(std::string(report::kTimeToFirstToken), "s", "lower", first_token);
   if (!latencies.empty()) {
     const double total = std::accumulate(latencies.begin(), latencies.end(), 0.0);
     measured.add("decode_tokens_per_second", "tokens/s", "higher", static_cast<double>(latencies.size()) / total);

@@ -37,13 +37,12 @@ ReadWorkload read_perplexity(MapReader& reader, const WorkloadReading& reading) 
                          fmt::format("stride: {} is not less than the context of {}", perplexity.stride, *context),
                          "windows without it stand side by side");
   else if (prefill && *prefill < perplexity.context && perplexity.stride > perplexity.context - *prefill)
-    reading.problems.add(
-        reader.find("stride")->mark(),
-        fmt::format("stride: of {} tokens those of the prompt are never scored: a context of {} less "
-                    "a prefill of {} is {}",
-                    perplexity.stride, perplexity.context, *prefill, perplexity.context - *prefill),
-        fmt::format("give a stride of at most {}, a shorter prefill, or prefill: {}", perplexity.context - *prefill,
-                    kWholePrefill));
+    reading.problems.add(reader.find("stride")->mark(),
+                         fmt::format("stride: of {} tokens those of the prompt are never scored: a context of {} less "
+                                     "a prefill of {} is {}",
+                                     perplexity.stride, perplexity.context, *prefill, perplexity.context - *prefill),
+                         fmt::format("give a stride of at most {}, a shorter prefill, or prefill: {}",
+                                     perplexity.context - *prefill, kWholePrefill));
   std::string label = fmt::format("{}_context{}", perplexity.text.stem().string(), perplexity.context);
   if (perplexity.says_prefill) label += prefill_label(perplexity.prefill, perplexity.context);
   if (perplexity.stride > 0) label += fmt::format("_stride{}", perplexity.stride);

@@ -22,8 +22,8 @@ using config::ProblemList;
 
 constexpr std::int64_t kMaxRows = std::numeric_limits<int>::max();
 constexpr std::size_t kMaxCases = 10'000;
-constexpr double kLeastPrefill = 0.15;  // a prefill that is shorter is repeated so long
-constexpr double kPassesOfSteps = 2;    // counted, then timed
+// What is shorter is repeated so long: about what arms that take turns are given on a machine with some noise.
+constexpr double kUsuallyTimed = 0.8;
 
 // What was read so far.
 struct Read {
@@ -128,7 +128,7 @@ std::vector<CaseFeeding> feedings_of(const Batch& batch) {
 
 // Once to warm up, then until it lasted long enough.
 double repeated(double seconds) {
-  return seconds + std::max(seconds, kLeastPrefill);
+  return seconds + std::max(seconds, kUsuallyTimed);
 }
 
 double seconds_of(const Batch& batch, const ForwardTime& time) {
@@ -139,12 +139,12 @@ double seconds_of(const Batch& batch, const ForwardTime& time) {
     decoded.push_back({static_cast<double>(part.count), static_cast<double>(part.total), part.total - steps});
     prompts += part.count * time.prefill(part.new_tokens, part.total - part.new_tokens, 1);
   }
-  return is_decode(batch) ? kPassesOfSteps * steps * time.step(decoded) : repeated(prompts);
+  return is_decode(batch) ? repeated(steps * time.step(decoded)) : repeated(prompts);
 }
 
 double seconds_of(const PromptShape& shape, const ForwardTime& time) {
   return repeated(shape.sequences * time.prefill(shape.prompt, 0, 1)) +
-         kPassesOfSteps * time.steps(shape.prompt, shape.prompt + shape.generate, shape.sequences);
+         repeated(time.steps(shape.prompt, shape.prompt + shape.generate, shape.sequences));
 }
 
 CaseRows rows_of(const Batch& batch) {
@@ -246,7 +246,7 @@ CaseRows SpeedWorkload::most_rows(std::size_t index, const CaseSize&) const {
 
 Measured SpeedWorkload::measure(std::size_t index, const TrialContext& trial) const {
   // The process is new, so a case of speed is always the first of its kind and runs once unmeasured.
-  return measure_speed(trial.decoder, cases[index], trial.seed);
+  return measure_speed(trial.decoder, cases[index], trial.seed, trial.turns);
 }
 
 std::map<std::string, double> SpeedWorkload::numbers(std::size_t index) const {

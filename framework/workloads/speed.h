@@ -8,6 +8,7 @@
 #include <attnlab/api.h>
 
 #include "workloads/batch.h"
+#include "workloads/turns.h"
 #include "workloads/workload.h"
 
 namespace attnlab::experiment {
@@ -37,7 +38,8 @@ class ATTNLAB_API SpeedWorkload final : public Workload {
 };
 
 /// Speed of one case, which runs once unmeasured before it, counting operations and bytes as they are executed.
+/// `turns`: with whom its timed work takes turns; null: with nobody.
 [[nodiscard]] ATTNLAB_API Measured measure_speed(model::Decoder& decoder, const SpeedCase& speed_case,
-                                                 std::uint64_t seed);
+                                                 std::uint64_t seed, Turns* turns = nullptr);
 
 }  // namespace attnlab::experiment

@@ -30,6 +30,7 @@
 #include "workloads/forward_time.h"
 #include "workloads/measured.h"
 #include "workloads/quality_baseline.h"
+#include "workloads/turns.h"
 
 namespace attnlab::experiment {
 
@@ -68,6 +69,7 @@ struct TrialContext {
   ModelTexts& model;
   std::uint64_t seed = 1;
   const std::optional<Compression>& compression;  // what the arm's caches do to rows
+  Turns* turns = nullptr;                         // of arms that are measured together; null: it is measured alone
   BaselineFile baseline;  // where the baseline's predictions are or go; of workloads that are compared with them
 };
 

@@ -26,7 +26,8 @@ TEST(AA, OneAttentionUnderTwoNamesDiffersInNothingButTime) {
                                       .arms = "[{name: first, attention: twin_a}, {name: second, attention: twin_b}]",
                                       .workloads = "[{speed: {batch: [q16, q1s32]}}, "
                                                    "{perplexity: {text: text.txt, context: 32, prefill: 8}}]",
-                                      .more = "plugins: [" + kTwins + "twin_a.cpp, " + kTwins + "twin_b.cpp]"}
+                                      .more = "plugins: [" + kTwins + "twin_a.cpp, " + kTwins + "twin_b.cpp]",
+                                      .in_turns = true}
                                .yaml());
   expect_well(sandbox.run({"run", "aa.yaml", "-o", "out", "--threads", "2"}));
 

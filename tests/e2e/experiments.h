@@ -19,10 +19,11 @@ struct Experiment {
   std::string arms = "[{attention: gqa}]";
   std::string workloads = "[{speed: {batch: [q8]}}]";
   std::string more;
+  bool in_turns = false;  // as experiments are by default: a trial of speed takes longer then
 
   [[nodiscard]] std::string yaml() const {
     return "name: study\nmodel: " + model + "\nrepeats: " + repeats + "\narms: " + arms + "\nworkloads: " + workloads +
-           "\n" + more + "\n";
+           "\n" + more + (in_turns ? "\n" : "\ninterleave: false\n");
   }
 };
 

@@ -102,7 +102,8 @@ TEST_F(Weights, AreComputedByOtherKernelsUnderALimitOfInstructions) {
   };
   const double smaller = perplexity("smaller", "avx2"), whole = perplexity("whole", "");
   EXPECT_NEAR(smaller, whole, 1e-4 * whole);
-  EXPECT_NE(read_file(sandbox_ / "smaller/environment.json").find("\"simd_target\": \"AVX2, at most avx2\""), std::string::npos);
+  EXPECT_NE(read_file(sandbox_ / "smaller/environment.json").find("\"simd_target\": \"AVX2, at most avx2\""),
+            std::string::npos);
   const Outcome unknown = sandbox_.run({"list"}, {.variables = {{"ATTNLAB_MAX_ISA", "sse9"}}});
   EXPECT_EQ(unknown.exit_code, 2);
   for (const char* part : {"ATTNLAB_MAX_ISA", "sse9", "avx512_bf16"})

@@ -17,7 +17,7 @@ class EveryArchitecture : public testing::TestWithParam<fs::path> {};
 TEST_P(EveryArchitecture, RunsInAnExperiment) {
   const Sandbox sandbox;
   sandbox.write("study.yaml", "name: architectures\nmodel: " + GetParam().string() +
-                                  "\nrepeats: 1\nwarmup: 0\n"
+                                  "\nrepeats: 1\nwarmup: 0\ninterleave: false\n"
                                   "arms:\n"
                                   "  list:\n"
                                   "    - {name: own, cache: full}\n"

@@ -37,6 +37,10 @@ std::string rounds_words(const Results& results) {
   text +=
       "Every round runs every arm once, in shuffled order, in a process that is started for that arm and round. What "
       "is the same in every round by construction (bytes, perplexity, right answers) is measured once.";
+  if (std::ranges::any_of(results.trials, [](const TrialResult& trial) { return trial.details.contains("slices"); }))
+    text +=
+        " While their speed was measured, the arms of a round took turns, slice by slice; of slices of the same work the "
+        "fastest and the slowest fifth are left out.";
   return text;
 }
 
@@ -47,6 +51,7 @@ std::string warmup_words(const Results& results) {
   if (rounds == 0) return "There was no warm-up round.";
   std::string text = rounds == 1 ? "1 round was run before to warm up and discarded"
                                  : fmt::format("{} rounds were run before to warm up and discarded", rounds);
+  if (rounds == 1 && warmup.value("most", rounds) == 1) return text + ".";
   const double difference = warmup.value("difference", 0.0) * 100;
   if (warmup.value("agreed", false))
     return text + fmt::format("; the last two agreed within the noise (difference {:.2g} %).", difference);
@@ -90,7 +95,12 @@ std::string interval_words() {
       "95 %: max-T over sign flips of the paired log ratios, studentised, so that more arms do not make more false "
       "marks; "
       "single trials far from their round and arm are pulled in to 2.7 robust standard deviations first. A ratio whose "
-      "interval excludes 1 is marked. With fewer than {} rounds nothing can be marked.",
+      "interval excludes 1 is marked. With fewer than {} rounds the interval of a ratio of speeds is that of the "
+      "slices in which the "
+      "arms of a round took turns, by Student's t on the trimmed paired logarithms, with Bonferroni over the arms: it "
+      "is "
+      "labelled \"of slices\", and of what differs from process to process it knows what these few rounds show. Where "
+      "there are no such slices, nothing can be marked then.",
       kLeastForInterval, kLeastRoundsForMarks);
 }
 

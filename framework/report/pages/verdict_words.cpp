@@ -34,7 +34,8 @@ std::string ratio_words(const Estimate& ratio) {
   const int decimals = is_fine ? 3 : ratio.median < 10 ? 2 : 1;
   std::string words = fmt::format("{:.{}f} ×", ratio.median, decimals);
   if (ratio.interval && ratio.interval->is_confident())
-    words += fmt::format(" [{:.{}f}, {:.{}f}]", ratio.interval->low, decimals, ratio.interval->high, decimals);
+    words += fmt::format(" [{:.{}f}, {:.{}f}{}]", ratio.interval->low, decimals, ratio.interval->high, decimals,
+                         ratio.interval->is_of_slices ? " of slices" : "");
   return words;
 }
 
@@ -51,8 +52,9 @@ std::string change_words(const Estimate& ratio) {
   const int decimals = std::abs(percent(ratio.median)) < 0.95 ? 2 : 1;
   std::string words = signed_words(percent(ratio.median), decimals) + " %";
   if (ratio.interval && ratio.interval->is_confident())
-    words += fmt::format(" [{}, {}]", signed_words(percent(ratio.interval->low), decimals),
-                         signed_words(percent(ratio.interval->high), decimals));
+    words += fmt::format(" [{}, {}{}]", signed_words(percent(ratio.interval->low), decimals),
+                         signed_words(percent(ratio.interval->high), decimals),
+                         ratio.interval->is_of_slices ? " of slices" : "");
   return words;
 }
 

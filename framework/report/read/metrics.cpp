@@ -9,7 +9,7 @@ namespace {
 constexpr std::array kMetrics = {
     MetricInfo{kPrefill, "prefill tokens/s", Headline::everywhere},
     MetricInfo{kDecode, "decode tokens/s", Headline::everywhere},
-    MetricInfo{"time_to_first_token_s", "time to first token", Headline::report},
+    MetricInfo{kTimeToFirstToken, "time to first token", Headline::report},
     MetricInfo{"token_latency_p50_s", "token latency p50"},
     MetricInfo{"token_latency_p95_s", "token latency p95", Headline::report},
     MetricInfo{"token_latency_p99_s", "token latency p99"},

@@ -39,6 +39,7 @@ inline constexpr std::string_view kTokensScored = "tokens_scored";
 inline constexpr std::string_view kRowsEvicted = "rows_evicted";
 /// Those that reports know as more than a column: headlines of the verdict, figures of a text.
 inline constexpr std::string_view kPrefill = "prefill_tokens_per_second";
+inline constexpr std::string_view kTimeToFirstToken = "time_to_first_token_s";
 inline constexpr std::string_view kDecode = "decode_tokens_per_second";
 inline constexpr std::string_view kKvBytes = "kv_bytes_allocated";
 inline constexpr std::string_view kNllPerToken = "nll_per_token";

@@ -45,7 +45,8 @@ struct TrialResult {
   /// continuation ({"queries", "right"}, of the last "right_by_sum" too: counts by example), "asked" of answers
   /// ({"tokens", "right"}, the same of single tokens), "token_latencies_s" (at most 512, in the order of time),
   /// "training" of workload `train` ({"id", "learning_rate", "parameters", "stopped_early"}: the training that the arm
-  /// keeps for this seed). "compute": what products multiply, where it is not f32, whose roof the run measures.
+  /// keeps for this seed), "slices" ({"<metric>": [seconds of each slice, in the order of time], "together": equal in
+  /// trials that took turns with each other}). "compute": what products multiply, where it is not f32, whose roof the run measures.
   nlohmann::json details = nlohmann::json::object();
 
   [[nodiscard]] bool is_ok() const { return status == "ok"; }

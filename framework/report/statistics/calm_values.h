@@ -23,6 +23,7 @@ struct CalmedArm {
 
 /// How much wider an interval from `rounds` pairs must be of whose 2 * rounds values so many were pulled in: they do
 /// not count in full, so the error grows with the square root of what is left, and the quantile of t a little as well.
+/// A little where none was: see the proof of the statistics.
 [[nodiscard]] ATTNLAB_API double widening(int rounds, int pulled);
 
 }  // namespace attnlab::report

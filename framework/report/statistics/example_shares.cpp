@@ -4,19 +4,13 @@
 #include <cmath>
 #include <numeric>
 
-#include <boost/math/distributions/students_t.hpp>
+#include "report/statistics/students_t.h"
 
 namespace attnlab::report {
 namespace {
 
 double total(const std::vector<double>& values) {
   return std::accumulate(values.begin(), values.end(), 0.0);
-}
-
-// Two-sided, for `intervals` of them at once.
-double quantile_of_t(double freedom, int intervals) {
-  const boost::math::students_t_distribution<double> student(freedom);
-  return boost::math::quantile(boost::math::complement(student, (1 - kConfidence) / 2 / intervals));
 }
 
 }  // namespace

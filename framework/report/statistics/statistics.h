@@ -26,7 +26,8 @@ inline constexpr double kConfidence = 0.95;
 struct Interval {
   double low = 0;
   double high = 0;
-  double coverage = 0;  // probability that it holds the true value
+  double coverage = 0;        // probability that it holds the true value
+  bool is_of_slices = false;  // from the slices of too few rounds; see slice_intervals.h
 
   /// False for the range of too few values.
   [[nodiscard]] bool is_confident() const { return coverage >= kConfidence; }

@@ -28,7 +28,7 @@ bool runs_on(const Summary& summary, const SummaryRow& row) {
 
 double half_width(const SummaryRow& row) {
   const Estimate& estimate = row.ratio && !row.is_baseline ? *row.ratio : row.estimate;
-  if (!estimate.interval || !estimate.interval->is_confident()) return kNone;
+  if (!estimate.interval || !estimate.interval->is_confident() || estimate.interval->is_of_slices) return kNone;
   return (estimate.interval->high - estimate.interval->low) / 2 / estimate.median;
 }
 

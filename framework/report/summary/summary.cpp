@@ -16,8 +16,10 @@
 #include "report/statistics/example_shares.h"
 #include "report/statistics/paired_ratios.h"
 #include "report/statistics/paired_seeds.h"
+#include "report/statistics/slice_intervals.h"
 #include "report/summary/discrimination.h"
 #include "report/summary/text_windows.h"
+#include "report/summary/trial_slices.h"
 #include "report/summary/verdict_table.h"
 
 namespace attnlab::report {
@@ -35,6 +37,7 @@ struct Series {
   bool is_deterministic = true;
   std::map<PairKey, std::vector<double>> samples;
   std::map<std::int64_t, WindowSums> windows;  // by seed
+  RoundSlices slices;
 
   // The trial is the unit: what was sampled more than once in it counts with its median.
   [[nodiscard]] PairedValues pairs() const {
@@ -109,6 +112,8 @@ Cell collect(const Trials& trials) {
       series.better = sample.better;
       series.is_deterministic &= sample.is_deterministic;
       series.samples[{trial->seed, trial->round}].push_back(sample.value);
+      if (std::optional<Slices> slices = slices_of(*trial, sample.metric))
+        series.slices[{trial->seed, trial->round}] = std::move(*slices);
       if (series.windows.contains(trial->seed)) continue;
       if (std::optional<WindowSums> figure = window_sums(*trial, sample.metric))
         series.windows[trial->seed] = std::move(*figure);
@@ -374,15 +379,25 @@ class Summariser {
     if (compared.pairs.empty()) return;
     std::vector<PairedValues> values;
     for (const Series* series : compared.series) values.push_back(series->pairs());
-    const std::vector<std::optional<Estimate>> ratios = paired_ratios(values, compared.pairs);
-    int most = 0, count = 0;
+    std::vector<std::optional<Estimate>> ratios = paired_ratios(values, compared.pairs);
+    const auto count =
+        static_cast<int>(std::ranges::count_if(ratios, [](const auto& ratio) { return ratio.has_value(); }));
+    int most = 0, of_slices = 0;
     for (std::size_t i = 0; i < compared.pairs.size(); ++i) {
       if (!ratios[i]) continue;
+      const ArmPair& pair = compared.pairs[i];
+      if (ratios[i]->n < kLeastRoundsForMarks)
+        if (const std::optional<Interval> interval = slice_interval(
+                compared.series[pair.arm]->slices, compared.series[pair.reference]->slices, ratios[i]->median, count)) {
+          ratios[i]->interval = interval;
+          ++of_slices;
+        }
       most = std::max(most, ratios[i]->n);
-      ++count;
-      add_ratio(compared, compared.pairs[i], *ratios[i]);
+      add_ratio(compared, pair, *ratios[i]);
     }
-    add_family({.arms = count, .rounds = most, .rounds_needed = kLeastRoundsForMarks}, compared);
+    add_family(
+        {.arms = count, .rounds = most, .rounds_needed = count > 0 && of_slices == count ? 1 : kLeastRoundsForMarks},
+        compared);
   }
 
   void compare_texts(const Compared& compared) {

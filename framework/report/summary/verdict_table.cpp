@@ -22,7 +22,8 @@ std::string interval_text(const Estimate& estimate, const Format& format) {
   if (!estimate.interval || estimate.interval->low == estimate.interval->high) return {};
   const std::string low = format(estimate.interval->low);
   const std::string high = format(estimate.interval->high);
-  return estimate.interval->is_confident() ? fmt::format("[{}, {}]", low, high) : fmt::format("({} to {})", low, high);
+  if (!estimate.interval->is_confident()) return fmt::format("({} to {})", low, high);
+  return fmt::format("[{}, {}]{}", low, high, estimate.interval->is_of_slices ? " of slices" : "");
 }
 
 VerdictCell cell_of(const SummaryRow& row, bool is_baseline) {

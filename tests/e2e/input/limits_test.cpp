@@ -22,7 +22,8 @@ Experiment with_straying(const Stray& stray, const std::string& on_error) {
           .workloads = "[{speed: {batch: [q8]}}, {generate: {prompt: x, tokens: 2}}]",
           .more = "baseline: {attention: mqa}\nwarmup: 0\n" +
                   (stray.limits.empty() ? "" : "limits: " + stray.limits + "\n") + "on_error: " + on_error +
-                  "\nplugins: [" + plugin.string() + "]"};
+                  "\nplugins: [" + plugin.string() + "]",
+          .in_turns = true};
 }
 
 class EveryStray : public testing::TestWithParam<Stray> {};

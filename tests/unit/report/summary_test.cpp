@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "report/read/csv.h"
+#include "report/summary/stopping.h"
 #include "unit/report_samples.h"
 
 namespace attnlab::report::test {
@@ -74,6 +75,42 @@ TEST(Summary, FiveRoundsCanMarkNothingAndSayHowManyWould) {
   ASSERT_EQ(summary.families.size(), 1u);
   EXPECT_FALSE(summary.families[0].can_mark());
   EXPECT_EQ(summary.families[0].rounds_needed, 6);
+}
+
+// Two rounds in which the arms took turns; gqa takes 1 / 1.4 of the time of mha in every slice, but for some noise.
+TEST(Summary, FewRoundsInTurnsHaveIntervalsOfTheirSlices) {
+  std::vector<TrialResult> trials;
+  for (int round = 0; round < 2; ++round) {
+    std::vector<double> mha, gqa;
+    for (int slice = 0; slice < 10; ++slice) {
+      mha.push_back(1.4 + 0.05 * ((slice * 7 + round) % 5));
+      gqa.push_back(1 + 0.03 * ((slice * 3 + round) % 5));
+    }
+    const Sample first{"time_to_first_token_s", "s", "lower", 14, false};
+    trials.push_back(trial(kMha, round, {prefill(100), first}));
+    trials.back().details["slices"] = {{"prefill_tokens_per_second", mha}, {"together", "17"}};
+    trials.push_back(trial(kGqa, round, {prefill(140), {"time_to_first_token_s", "s", "lower", 10, false}}));
+    trials.back().details["slices"] = {{"prefill_tokens_per_second", gqa}, {"together", "17"}};
+  }
+  const Summary summary = summary_of(layout({kMha, kGqa}), trials);
+  for (const auto& [metric, ratio] :
+       {std::pair("prefill_tokens_per_second", 1.4), {"time_to_first_token_s", 10 / 14.0}}) {
+    const SummaryRow& gqa = row_of(summary, kGqa, metric);
+    ASSERT_TRUE(gqa.ratio && gqa.ratio->interval) << metric;
+    EXPECT_TRUE(gqa.ratio->interval->is_of_slices);
+    EXPECT_TRUE(gqa.is_marked);
+    EXPECT_NEAR(gqa.ratio->median, ratio, 1e-12);
+    EXPECT_NEAR(std::log(gqa.ratio->interval->high / ratio), std::log(ratio / gqa.ratio->interval->low), 1e-9);
+    EXPECT_LT(gqa.ratio->interval->high / gqa.ratio->interval->low, 1.2);
+  }
+  ASSERT_EQ(summary.families.size(), 2u);
+  EXPECT_TRUE(summary.families[0].can_mark());
+  EXPECT_FALSE(is_narrow_enough(summary, 0.5)) << "rounds decide when a run may end";
+
+  for (TrialResult& one : trials) one.details["slices"]["together"] = one.arm;  // not with each other
+  const Summary apart = summary_of(layout({kMha, kGqa}), trials);
+  EXPECT_FALSE(row_of(apart, kGqa, "prefill_tokens_per_second").is_marked);
+  EXPECT_FALSE(apart.families[0].can_mark());
 }
 
 // Three arms around the same machine: b is twice, c three times as fast as a.

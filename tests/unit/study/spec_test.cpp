@@ -124,7 +124,11 @@ TEST_F(Spec, HasDefaults) {
   EXPECT_EQ(spec.seed, 1);
   EXPECT_EQ(spec.threads, 0);
   EXPECT_EQ(spec.repeats, (Repeats{7, 7, 0}));
-  EXPECT_EQ(spec.warmup, 3);
+  EXPECT_EQ(spec.warmup, 1);
+  EXPECT_TRUE(spec.interleave);
+  const ExperimentSpec alone = read(kHead + "interleave: false\nworkloads: [speed: {batch: q1}]\n");
+  EXPECT_FALSE(alone.interleave);
+  EXPECT_EQ(alone.warmup, 3);
   EXPECT_EQ(spec.limits, Limits{});
   EXPECT_FALSE(spec.stops_on_error);
   EXPECT_EQ(spec.baseline, 0U);

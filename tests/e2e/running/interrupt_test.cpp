@@ -17,7 +17,8 @@ Experiment many_rounds() {
   return {.repeats = "200",
           .arms = "[{attention: mqa}, {attention: gqa}]",
           .workloads = "[{speed: {batch: [q32]}}]",
-          .more = "warmup: 0"};
+          .more = "warmup: 0",
+          .in_turns = true};
 }
 
 std::size_t trials_in(const fs::path& results) {

@@ -21,7 +21,8 @@ class EveryDeath : public testing::TestWithParam<Death> {
     sandbox_.write("study.yaml", Experiment{.arms = "[{attention: mqa}, {attention: {crashing: {ending: " +
                                                     GetParam().ending + "}}}, {attention: gqa}]",
                                             .workloads = "[{speed: {batch: [q8]}}, {generate: {prompt: x, tokens: 2}}]",
-                                            .more = "plugins: [" + plugin.string() + "]"}
+                                            .more = "plugins: [" + plugin.string() + "]",
+                                            .in_turns = true}
                                      .yaml());
   }
   Sandbox sandbox_;
@@ -76,7 +77,8 @@ TEST(FailedTrials, AreNotStartedAgainInTheRoundsThatFollow) {
   const fs::path plugin = fs::path(ATTNLAB_BINARY_DIR) / "tests/plugins/crashing/crashing.so";
   sandbox.write("study.yaml", Experiment{.repeats = "3",
                                          .arms = "[{attention: mqa}, {attention: crashing}]",
-                                         .more = "warmup: 0\nplugins: [" + plugin.string() + "]"}
+                                         .more = "warmup: 0\nplugins: [" + plugin.string() + "]",
+                                         .in_turns = true}
                                   .yaml());
   const auto reasons = [&] {
     std::map<int, std::string> reasons;
