@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include <boost/math/distributions/students_t.hpp>
+#include "report/statistics/students_t.h"
 
 namespace attnlab::report {
 namespace {
@@ -17,10 +17,7 @@ Interval mean_interval(const std::vector<double>& values, int comparisons) {
   const double mean = std::accumulate(values.begin(), values.end(), 0.0) / n;
   double squares = 0;
   for (const double value : values) squares += (value - mean) * (value - mean);
-  const boost::math::students_t_distribution<double> student(n - 1);
-  const double beyond = (1 - kConfidence) / 2 / std::max(1, comparisons);
-  const double reach =
-      boost::math::quantile(boost::math::complement(student, beyond)) * std::sqrt(squares / (n - 1) / n);
+  const double reach = quantile_of_t(n - 1, std::max(1, comparisons)) * std::sqrt(squares / (n - 1) / n);
   return {mean - reach, mean + reach, kConfidence};
 }
 

@@ -150,7 +150,7 @@ TEST_P(ProofOfStatistics, MarksAtMostOneFamilyIn20ByChanceAndCoversWhatWasPlante
   }
 }
 
-// Arms that took turns, while compilers of others kept both cores busy.
+// Arms that took turns, on a virtual machine that shares its host.
 TEST_P(ProofOfStatistics, FindsFourInFiveEffectsOfTwoPercentWithSevenRoundsInTurns) {
   const std::vector<Round> recorded = recording_in_turns(GetParam());
   EXPECT_GE(measure(recorded, 7, 0.02, kFamilies).found, 0.8);
