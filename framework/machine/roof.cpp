@@ -20,6 +20,7 @@
 #include "base/pages.h"
 #include "machine/cache_sizes.h"
 #include "machine/memory.h"
+#include "ops/onednn_product.h"
 #include "ops/probe_kernels.h"
 
 namespace attnlab::experiment {
@@ -122,6 +123,43 @@ double measure_fma(int threads, double seconds_budget) {
   return best_rate(threads, seconds_budget, [&](int, int) { return probe_multiply_adds(rounds); });
 }
 
+double measure_bf16(int threads, double seconds_budget) {
+  ATTNLAB_CHECK(threads >= 1, "at least one thread");
+  if (!has_bf16_products()) return 0;
+  constexpr double kRepetitionSeconds = 0.005;
+  constexpr std::int64_t kTrialRounds = 100'000;
+  const double rate = best_rate(1, 0, [](int, int) { return probe_bf16_multiply_adds(kTrialRounds); });
+  const double round_flops = probe_bf16_multiply_adds(1).amount;
+  const auto rounds = static_cast<std::int64_t>(std::max(1.0, rate * kRepetitionSeconds / round_flops));
+  const double of_registers =
+      best_rate(threads, seconds_budget / 2, [&](int, int) { return probe_bf16_multiply_adds(rounds); });
+
+  // All three matrices together are half of a small L2.
+  constexpr std::int64_t kSide = 256;
+  constexpr int kProducts = 40;
+  const std::vector<std::uint16_t> ones(kSide * kSide, 0x3f80);
+  std::vector<std::vector<float>> outs(static_cast<std::size_t>(threads), std::vector<float>(kSide * kSide));
+  const double of_products = best_rate(threads, seconds_budget / 2, [&](int thread, int) {
+    float* const out = outs[static_cast<std::size_t>(thread)].data();
+    for (int i = 0; i < kProducts; ++i)
+      onednn_bf16_product({.a = ones.data(),
+                           .a_row = kSide,
+                           .a_column = 1,
+                           .b = ones.data(),
+                           .b_row = kSide,
+                           .b_column = 1,
+                           .out = out,
+                           .out_stride = kSide,
+                           .rows = kSide,
+                           .columns = kSide,
+                           .depth = kSide,
+                           .accumulate = false,
+                           .is_kept = true});
+    return ProbeWork{2.0 * kProducts * kSide * kSide * kSide, static_cast<std::uint64_t>(out[0])};
+  });
+  return std::max(of_registers, of_products);
+}
+
 double measure_read(int threads, double seconds_budget, std::int64_t buffer_bytes) {
   ATTNLAB_CHECK(threads >= 1, "at least one thread");
   const auto part = static_cast<std::size_t>(whole_granules(buffer_bytes / threads));
@@ -174,6 +212,7 @@ RoofProbe measure_roof_beside(int threads, const RoofsWanted& wanted) {
   };
   RoofProbe probe;
   if (wanted.fma) probe.fma_flops_per_second = figure_of([&] { return measure_fma(threads, kFmaSeconds); });
+  if (wanted.bf16) probe.bf16_flops_per_second = figure_of([&] { return measure_bf16(threads, kFmaSeconds); });
   const std::int64_t bytes = read_buffer_bytes(threads);
   if (!wanted.read || bytes > wanted.most_bytes) return probe;
   probe.read_bytes_per_second = figure_of([&] { return measure_read(threads, kReadSeconds, bytes); });
@@ -184,6 +223,7 @@ RoofProbe measure_roof_beside(int threads, const RoofsWanted& wanted) {
 void Roof::include(const RoofProbe& probe) {
   probes.push_back(probe);
   best.fma_flops_per_second = std::max(best.fma_flops_per_second, probe.fma_flops_per_second);
+  best.bf16_flops_per_second = std::max(best.bf16_flops_per_second, probe.bf16_flops_per_second);
   if (probe.read_bytes_per_second > best.read_bytes_per_second) {
     best.read_bytes_per_second = probe.read_bytes_per_second;
     best.buffer_bytes = probe.buffer_bytes;
@@ -194,6 +234,7 @@ void to_json(nlohmann::json& json, const RoofProbe& probe) {
   json = {{"fma_flops_per_second", probe.fma_flops_per_second},
           {"read_bytes_per_second", probe.read_bytes_per_second},
           {"buffer_bytes", probe.buffer_bytes}};
+  if (probe.bf16_flops_per_second > 0) json["bf16_flops_per_second"] = probe.bf16_flops_per_second;
 }
 
 void to_json(nlohmann::json& json, const Roof& roof) {
@@ -204,7 +245,8 @@ void to_json(nlohmann::json& json, const Roof& roof) {
 void from_json(const nlohmann::json& json, Roof& roof) {
   roof = {};
   for (const nlohmann::json& probe : json.at("probes"))
-    roof.include({probe.at("fma_flops_per_second"), probe.at("read_bytes_per_second"), probe.at("buffer_bytes")});
+    roof.include({probe.at("fma_flops_per_second"), probe.at("read_bytes_per_second"), probe.at("buffer_bytes"),
+                  probe.value("bf16_flops_per_second", 0.0)});
 }
 
 }  // namespace attnlab::experiment

@@ -16,16 +16,19 @@ struct RoofProbe {
   double fma_flops_per_second = 0;   // f32 multiply-adds counted as two, all threads together
   double read_bytes_per_second = 0;  // from memory, all threads together
   std::int64_t buffer_bytes = 0;     // what the reading went over
+  double bf16_flops_per_second = 0;  // the same of bf16 with sums in f32; 0: not measured
 
   friend bool operator==(const RoofProbe&, const RoofProbe&) = default;
 };
 
-/// Both figures, in about `seconds_budget` and the time to allocate the memory that is read. Starts `threads` threads
+/// Both figures of f32, in about `seconds_budget` and the time to allocate the memory that is read. Starts `threads` threads
 /// of its own; nothing else should run. Throws Error where threads or memory cannot be had.
 [[nodiscard]] ATTNLAB_API RoofProbe measure_roof(int threads, double seconds_budget);
 
-/// The two halves of measure_roof: the best of at least three repetitions within the budget.
+/// One figure each: the best of at least three repetitions within the budget. Of bf16, the faster of multiply-adds from
+/// registers and of a product in the caches, which knows tiles (AMX); 0 where the CPU does not multiply bf16.
 [[nodiscard]] ATTNLAB_API double measure_fma(int threads, double seconds_budget);
+[[nodiscard]] ATTNLAB_API double measure_bf16(int threads, double seconds_budget);
 [[nodiscard]] ATTNLAB_API double measure_read(int threads, double seconds_budget, std::int64_t buffer_bytes);
 
 /// What a read probe goes over: 8 times the L3 that `threads` threads can fill, but not more than a quarter of the
@@ -37,6 +40,7 @@ struct RoofProbe {
 /// threads or no memory, stays 0: the caller has something better to lose.
 struct RoofsWanted {
   bool fma = false;
+  bool bf16 = false;
   bool read = false;
   std::int64_t most_bytes = 0;  // that the reading may take
 };

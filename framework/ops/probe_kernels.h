@@ -1,4 +1,4 @@
-// The two loops that measure what this machine can do at most: arithmetic from registers, and reading from memory.
+// The loops that measure what this machine can do at most: arithmetic from registers, and reading from memory.
 // They use the instruction set that the kernels of the model use, so that their figures are the kernels' roof.
 // One thread each, no timing: the caller takes the times (see machine/roof.h).
 #pragma once
@@ -20,6 +20,9 @@ struct ProbeWork {
 
 /// `rounds` times one f32 multiply-add on every independent accumulator; nothing but registers is touched.
 [[nodiscard]] ATTNLAB_API ProbeWork probe_multiply_adds(std::int64_t rounds);
+
+/// The same in pairs of bf16 with sums in f32. The CPU must multiply bf16 (has_bf16_products).
+[[nodiscard]] ATTNLAB_API ProbeWork probe_bf16_multiply_adds(std::int64_t rounds);
 
 /// Reads `bytes` once as `streams` equal runs side by side (1, 2 or 4), each from front to back.
 /// Start and size must be multiples of kProbeGranule.

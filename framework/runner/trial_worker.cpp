@@ -155,10 +155,12 @@ class Worker {
     const double held = report::kCachesHold * static_cast<double>(caches.l3_bytes);
     const std::uint64_t limit = plan_.spec.limits.memory;
     const double room = static_cast<double>(limit > 0 ? limit : memory_limit_bytes()) - status_bytes("VmRSS:");
-    const RoofsWanted wanted{.fma = has(report::kOperationsPerSecond),
+    const bool computes = has(report::kOperationsPerSecond), is_bf16 = result.details.contains("compute");
+    const RoofsWanted wanted{.fma = computes && !is_bf16,
+                             .bf16 = computes && is_bf16,
                              .read = has(report::kBytesPerSecond) && result.details.value("bytes_per_step", 0.0) > held,
                              .most_bytes = static_cast<std::int64_t>(room / 2)};
-    if (wanted.fma || wanted.read) result.details["roof"] = measure_roof_beside(plan_.arms[arm_].threads, wanted);
+    if (computes || wanted.read) result.details["roof"] = measure_roof_beside(plan_.arms[arm_].threads, wanted);
   }
 
   Measured run(std::size_t planned_case, Turns* turns) {

@@ -70,6 +70,7 @@ TEST_F(Weights, AreMultipliedInBf16WhereTheArmSaysSo) {
   EXPECT_LT(kl, 1e-3);
   EXPECT_TRUE(table.where({{"arm", "gqa/rope/full/weights=f32/compute=bf16"}, {"metric", "share_of_fma_peak"}}).empty())
       << "the roof is that of f32";
+  EXPECT_GT(value(table, "gqa/rope/full/weights=f32/compute=bf16", "share_of_bf16_peak"), 0);
   EXPECT_FALSE(
       table.where({{"arm", "gqa/rope/full/weights=f32/compute=f32"}, {"metric", "share_of_fma_peak"}}).empty());
 }

@@ -45,6 +45,7 @@ constexpr std::array kMetrics = {
     MetricInfo{kOperationsPerSecond, "operations/s"},
     MetricInfo{kBytesPerSecond, "bytes read/s"},
     MetricInfo{kShareOfFmaPeak, "of FMA peak", Headline::everywhere},
+    MetricInfo{kShareOfBf16Peak, "of bf16 peak", Headline::everywhere},
     MetricInfo{kShareOfReadBandwidth, "of read bandwidth", Headline::everywhere},
 };
 

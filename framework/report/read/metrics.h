@@ -28,7 +28,11 @@ struct MetricInfo {
 /// Shares of the measured roof, unit "share". Above 1 they say that the machine was faster than when its roof was
 /// measured, so they are only to be given where the bytes that were read cannot have come from a cache.
 inline constexpr std::string_view kShareOfFmaPeak = "share_of_fma_peak";
+inline constexpr std::string_view kShareOfBf16Peak = "share_of_bf16_peak";  // of what multiplies bf16
 inline constexpr std::string_view kShareOfReadBandwidth = "share_of_read_bandwidth";
+[[nodiscard]] constexpr bool is_share_of_roof(std::string_view metric) noexcept {
+  return metric == kShareOfFmaPeak || metric == kShareOfBf16Peak || metric == kShareOfReadBandwidth;
+}
 /// A step that goes over less than this many times the L3 may be served by it: it has no share of the bandwidth.
 inline constexpr double kCachesHold = 4;
 /// What trials measure; reports hold it against the roof that was measured beside the trial.

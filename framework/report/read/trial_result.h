@@ -39,14 +39,15 @@ struct TrialResult {
   /// "keeps_every_row" (true: of a quality that was measured through a cache that neither drops nor rounds rows),
   /// "evicted_nothing" (true: a cache that may drop rows dropped none, so the figures say nothing of what that costs),
   /// "threads" (where they are not those of the study, whose best roof is no bound then), "roof"
-  /// ({"fma_flops_per_second", "read_bytes_per_second"}: what the machine could do beside the trial; 0 where it was not
-  /// asked for), "windows" ({"tokens", "nll", "kl", "same_top"}, one number per text window, sums over its counted
+  /// ({"fma_flops_per_second", "read_bytes_per_second", "bf16_flops_per_second"}: what the machine could do beside the
+  /// trial; 0 or missing where it was not asked for), "windows" ({"tokens", "nll", "kl", "same_top"}, one number per text window, sums over its counted
   /// tokens; the last two only where there was a baseline to compare with), "examples" of recall, answers and
   /// continuation ({"queries", "right"}, of the last "right_by_sum" too: counts by example), "asked" of answers
   /// ({"tokens", "right"}, the same of single tokens), "token_latencies_s" (at most 512, in the order of time),
   /// "training" of workload `train` ({"id", "learning_rate", "parameters", "stopped_early"}: the training that the arm
   /// keeps for this seed), "slices" ({"<metric>": [seconds of each slice, in the order of time], "together": equal in
-  /// trials that took turns with each other}). "compute": what products multiply, where it is not f32, whose roof the run measures.
+  /// trials that took turns with each other}). "compute": what products multiply, where it is
+  /// not f32.
   nlohmann::json details = nlohmann::json::object();
 
   [[nodiscard]] bool is_ok() const { return status == "ok"; }

@@ -285,7 +285,7 @@ class Comparer {
     if (is_training || (is_quality(metric) && (a_.layout.trains() || b_.layout.trains())))
       add_seeds(row, series_a, series_b, is_training, found);
     // A share is a rate by the roof of its own run; what is to be compared is the rate.
-    if (metric == kShareOfFmaPeak || metric == kShareOfReadBandwidth) found.clear();
+    if (is_share_of_roof(metric)) found.clear();
     if (!found.empty()) {
       row.ratio = std::exp(found.front().value);
       ++comparison_.intervals;

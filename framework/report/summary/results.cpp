@@ -40,13 +40,14 @@ void add_shares(const nlohmann::json& environment, std::vector<TrialResult>& tri
       if (beside > 0 || trial.details.contains("threads")) return beside;
       return environment.value(pointer, 0.0);
     };
-    const double flops = roof("fma_flops_per_second");
     const double bandwidth = roof("read_bytes_per_second");
-    const bool is_f32 = !trial.details.contains("compute");  // the roof is that of f32
+    const bool is_f32 = !trial.details.contains("compute");
+    const double flops = roof(is_f32 ? "fma_flops_per_second" : "bf16_flops_per_second");
+    const std::string_view of_peak = is_f32 ? kShareOfFmaPeak : kShareOfBf16Peak;
     std::vector<Sample> shares;
     for (const Sample& sample : trial.samples) {
-      if (sample.metric == kOperationsPerSecond && flops > 0 && is_f32)
-        shares.push_back({std::string(kShareOfFmaPeak), "share", "higher", sample.value / flops, false});
+      if (sample.metric == kOperationsPerSecond && flops > 0)
+        shares.push_back({std::string(of_peak), "share", "higher", sample.value / flops, false});
       if (sample.metric == kBytesPerSecond && bandwidth > 0 && trial.details.value("bytes_per_step", 0.0) > cache)
         shares.push_back({std::string(kShareOfReadBandwidth), "share", "higher", sample.value / bandwidth, false});
     }

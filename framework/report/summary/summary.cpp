@@ -211,8 +211,7 @@ class Summariser {
     if (series.is_deterministic && !series.is_steady())
       warn(row, "was said to be the same in every round, but differs: treat it with suspicion");
     const PairedValues pairs = series.pairs();
-    if ((row.metric == kShareOfFmaPeak || row.metric == kShareOfReadBandwidth) &&
-        std::ranges::any_of(pairs, [](const auto& entry) { return entry.second > 1; }))
+    if (is_share_of_roof(row.metric) && std::ranges::any_of(pairs, [](const auto& entry) { return entry.second > 1; }))
       warn(row,
            "is above 100 % in a round: the machine was faster in the trial than in the probe of its roof beside it");
 

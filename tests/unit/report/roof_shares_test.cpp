@@ -47,6 +47,15 @@ TEST_F(RoofShares, AreOfTheBestRoofOfTheRunWhereNoneIsBeside) {
   EXPECT_DOUBLE_EQ(share("share_of_read_bandwidth", details), 60.0 / 100) << "no memory for the probe";
 }
 
+TEST_F(RoofShares, OfBf16AreOfItsOwnRoofAlone) {
+  nlohmann::json details{{"compute", "bf16"}, {"roof", {{"bf16_flops_per_second", 750.0}}}};
+  EXPECT_DOUBLE_EQ(share("share_of_bf16_peak", details), 300.0 / 750);
+  EXPECT_EQ(share("share_of_fma_peak", details), 0);
+  details.erase("roof");
+  EXPECT_EQ(share("share_of_bf16_peak", details), 0) << "the run's roof is that of f32";
+  EXPECT_EQ(share("share_of_bf16_peak", {}), 0);
+}
+
 TEST_F(RoofShares, OfOtherThreadsNeedARoofOfTheirOwn) {
   EXPECT_EQ(share("share_of_fma_peak", {{"threads", 1}}), 0);
   EXPECT_DOUBLE_EQ(share("share_of_fma_peak", {{"threads", 1}, {"roof", {{"fma_flops_per_second", 310.0}}}}),

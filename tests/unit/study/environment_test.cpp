@@ -10,6 +10,7 @@
 
 #include "base/sha256.h"
 #include "machine/memory.h"
+#include "ops/onednn_product.h"
 #include "ops/probe_kernels.h"
 #include "unit/report_samples.h"
 
@@ -48,16 +49,16 @@ TEST(Environment, NamesPluginsByFileAndHashWithoutTheirFolder) {
 TEST(Roof, KeepsTheBestOfEachFigureAndEveryProbe) {
   Roof roof;
   roof.include({10, 5, 100});
-  roof.include({8, 7, 200});
+  roof.include({8, 7, 200, 30});
   roof.include({9, 6, 300});
-  EXPECT_EQ(roof.best, (RoofProbe{10, 7, 200}));
+  EXPECT_EQ(roof.best, (RoofProbe{10, 7, 200, 30}));
   EXPECT_EQ(roof.probes.size(), 3u);
 }
 
 TEST(Roof, ComesBackFromTheFileOfAnEnvironment) {
   Environment written = read_environment(2, {});
   written.roof.include({1.5e11, 3e10, 1 << 28});
-  written.roof.include({1.25e11, 3.5e10, 1 << 29});
+  written.roof.include({1.25e11, 3.5e10, 1 << 29, 5e11});
   const nlohmann::json json = nlohmann::json::parse(nlohmann::json(written).dump());
   const auto read = json.at("roof").get<Roof>();
   EXPECT_EQ(read.best, written.roof.best);
@@ -70,6 +71,9 @@ TEST(Roof, ProbesAreFiniteAndPositiveForAnyThreadCount) {
     const double bytes = measure_read(threads, 0.01, 4 << 20);
     EXPECT_TRUE(std::isfinite(flops) && flops > 0) << threads;
     EXPECT_TRUE(std::isfinite(bytes) && bytes > 0) << threads;
+    const double bf16 = measure_bf16(threads, 0.01);
+    EXPECT_EQ(bf16 > 0, has_bf16_products()) << threads;
+    EXPECT_TRUE(std::isfinite(bf16)) << threads;
   }
 }
 
