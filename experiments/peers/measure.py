@@ -1,10 +1,11 @@
 """AttnLab beside llama.cpp on the same shape, in rounds: each round runs both, in an order that changes.
 
-usage: experiments/peers/measure.py LIBRARIES [--rounds 9] [--threads 2] [-o results/peers]
+usage: experiments/peers/measure.py LIBRARIES [--fork LLAMA_BENCH] [--rounds 9] [--threads 2] [-o results/peers]
 
 Writes the files of the rounds, which a later call with the same -o goes on from, and report.md: medians over the
 rounds of tokens per second, and of AttnLab's as a multiple of llama.cpp's in the same round, with an interval of 95 %
 for the median (order statistics; with fewer than 6 rounds, the range). LIBRARIES: the folder with libllama, see README.md.
+LLAMA_BENCH: that program of ik_llama.cpp, the fork for CPUs, which then runs in every round too.
 """
 import argparse
 import csv
@@ -71,6 +72,27 @@ def llama_round(arguments, batches):
             for arm, name in PAIRS}
 
 
+def fork_round(arguments, batches):
+    """The fork's own program on the same files; it repacks weights for its kernels when it loads them."""
+    found = {}
+    for arm, name in PAIRS:
+        words = [arguments.fork, "-m", arguments.out / f"{name}.gguf", "-t", arguments.threads, "-r", 3, "-rtr", 1,
+                 "-o", "json", "-n", 0]
+        for batch in batches:
+            new, _, held = batch[1:].partition("s")
+            words += ["-gp", f"{tokens(held)},32"] if held else ["-p", tokens(new)]
+        for one in json.loads(run(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)):
+            held = next((batch for batch in batches if "s" in batch and tokens(batch.split("s")[1]) == one["n_prompt"]),
+                        None)
+            batch = held if one["n_gen"] > 0 else f"q{one['n_prompt']}"
+            found.setdefault(arm, {})[batch] = statistics.median(one["samples_ts"])
+    return found
+
+
+def tokens(text):
+    return int(text[:-1]) * 1024 if text.endswith("k") else int(text)
+
+
 def interval(values):
     """Of the median, by order statistics; 95 % or more."""
     ordered, count = sorted(values), len(values)
@@ -82,15 +104,19 @@ def interval(values):
 
 
 def report(rounds, batches):
-    lines = ["| weights | " + " | ".join(f"{batch}, tok/s | of llama.cpp" for batch in batches) + " |",
-             "| --- |" + " --- | --- |" * len(batches)]
+    peers = [name for name in ("llama.cpp", "fork") if name in rounds[0]]
+    columns = "".join(f" | of {name}" for name in peers)
+    lines = ["| weights | " + " | ".join(f"{batch}, tok/s{columns}" for batch in batches) + " |",
+             "| --- |" + " --- |" * (1 + len(peers)) * len(batches)]
     for arm, name in PAIRS:
         cells = [f"{arm} ({name})"]
         for batch in batches:
             own = [one["attnlab"][arm][batch] for one in rounds]
-            ratios = [one["attnlab"][arm][batch] / one["llama.cpp"][arm][batch] for one in rounds]
-            low, high = interval(ratios)
-            cells += [f"{statistics.median(own):.4g}", f"{statistics.median(ratios):.2f} [{low:.2f}, {high:.2f}]"]
+            cells.append(f"{statistics.median(own):.4g}")
+            for peer in peers:
+                ratios = [one["attnlab"][arm][batch] / one[peer][arm][batch] for one in rounds]
+                low, high = interval(ratios)
+                cells.append(f"{statistics.median(ratios):.2f} [{low:.2f}, {high:.2f}]")
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
@@ -98,6 +124,7 @@ def report(rounds, batches):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("libraries", type=pathlib.Path)
+    parser.add_argument("--fork", type=pathlib.Path)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("-o", "--out", type=pathlib.Path, default=pathlib.Path("results/peers"))
@@ -110,10 +137,13 @@ def main():
     for number in range(arguments.rounds):
         file = arguments.out / f"round-{number}.json"
         if not file.exists():  # a run that was interrupted goes on
-            one = {}
-            for engine in ("attnlab", "llama.cpp")[::1 if number % 2 == 0 else -1]:
-                one[engine] = attnlab_round(arguments, number) if engine == "attnlab" else llama_round(
-                    arguments, batches)
+            engines = {"attnlab": lambda: attnlab_round(arguments, number),
+                       "llama.cpp": lambda: llama_round(arguments, batches)}
+            if arguments.fork is not None:
+                engines["fork"] = lambda: fork_round(arguments, batches)
+            order = sorted(engines)
+            first = number % len(order)
+            one = {engine: engines[engine]() for engine in order[first:] + order[:first]}
             whole(file, lambda to: to.write_text(json.dumps(one, indent=1)))
         rounds.append(json.loads(file.read_text()))
         (arguments.out / "report.md").write_text(report(rounds, batches))

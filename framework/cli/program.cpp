@@ -15,9 +15,10 @@
 namespace attnlab::cli {
 namespace {
 
-constexpr Command kCommands[] = {add_run,      add_validate, add_report,    add_compare, add_list,   add_describe,
-                                 add_generate, add_logits,   add_gradients, add_train,   add_replay, add_tokenize,
-                                 add_new,      add_compose,  add_schema,    add_check,   add_bench,  add_corpus};
+constexpr Command kCommands[] = {add_run,      add_validate, add_report, add_compare,   add_list,
+                                 add_describe, add_generate, add_logits, add_gradients, add_train,
+                                 add_replay,   add_tokenize, add_new,    add_compose,   add_schema,
+                                 add_check,    add_bench,    add_corpus, add_job,       add_merge};
 
 void print_error(const std::string& text) {
   fmt::print(stderr, "attnlab: {}\n", text);

@@ -20,12 +20,14 @@ namespace fs = std::filesystem;
 
 class Loader {
  public:
+  explicit Loader(FileTexts* texts) : texts_(texts) {}
+
   // Null where the file cannot be used; why is among the problems then.
   Node load(const fs::path& path, const Mark& where) {
     Node root;
     ++files_;
     try {
-      root = parse_file(path);
+      root = parse_text(text_of(path), path.string());
     } catch (const Error& error) {
       problems_.add(where, error);
       return {};
@@ -76,7 +78,8 @@ class Loader {
     } else {
       std::error_code failure;
       const fs::file_status status = fs::status(*path, failure);
-      if (!fs::exists(status) || fs::is_directory(status)) {
+      const bool is_kept = texts_ != nullptr && texts_->are_kept;
+      if (!is_kept && (!fs::exists(status) || fs::is_directory(status))) {
         problems_.add(item.mark(),
                       fmt::format("include: {} {}", in_quotes(path->string()),
                                   fs::exists(status) ? "is a folder" : "is not there"),
@@ -89,11 +92,20 @@ class Loader {
     return nothing;
   }
 
+  std::string text_of(const fs::path& path) const {
+    if (texts_ == nullptr) return text_of_file(path);
+    if (!texts_->are_kept) return texts_->texts[path.string()] = text_of_file(path);
+    const auto kept = texts_->texts.find(path.string());
+    if (kept == texts_->texts.end()) throw Error(path.string(), "its text was not kept");
+    return kept->second;
+  }
+
   static bool is_same(const fs::path& one, const fs::path& other) {
     std::error_code failure;
     return one == other || fs::equivalent(one, other, failure);
   }
 
+  FileTexts* texts_;
   ProblemList problems_;
   std::vector<fs::path> chain_;  // the files that are being read, outermost first
   std::size_t files_ = 0;
@@ -115,8 +127,8 @@ Node merged(const Node& under, const Node& over) {
   return Node::map(over.mark(), std::move(entries));
 }
 
-Node parse_with_includes(const fs::path& path) {
-  Loader loader;
+Node parse_with_includes(const fs::path& path, FileTexts* texts) {
+  Loader loader(texts);
   Node root = loader.load(path, {path.string(), 0, 0});
   loader.problems().throw_if_any();
   return root;

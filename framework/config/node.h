@@ -83,6 +83,8 @@ struct Node::Entry {
 /// or no YAML, holds nothing or several documents, a key twice, a key that is no text, or more nodes or levels than
 /// above.
 [[nodiscard]] ATTNLAB_API Node parse_file(const std::filesystem::path& path);
+/// The file's text, with the errors of one that cannot be read.
+[[nodiscard]] ATTNLAB_API std::string text_of_file(const std::filesystem::path& path);
 /// The same for a text; `name` stands where a file's name would.
 [[nodiscard]] ATTNLAB_API Node parse_text(std::string_view text, const std::string& name);
 /// The same for an argument of the command line: all marks are `name` alone, and an empty text

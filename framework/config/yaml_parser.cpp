@@ -296,7 +296,7 @@ Node parse(std::string_view text, const Marker& marker) {
 
 }  // namespace
 
-Node parse_file(const std::filesystem::path& path) {
+std::string text_of_file(const std::filesystem::path& path) {
   const std::string name = path.string();
   std::error_code failure;
   const auto status = std::filesystem::status(path, failure);
@@ -308,7 +308,11 @@ Node parse_file(const std::filesystem::path& path) {
   file.read(text.data(), static_cast<std::streamsize>(text.size()));
   if (file.bad()) throw Error(name, "cannot be read");
   text.resize(static_cast<std::size_t>(file.gcount()));
-  return parse_text(text, name);
+  return text;
+}
+
+Node parse_file(const std::filesystem::path& path) {
+  return parse_text(text_of_file(path), path.string());
 }
 
 Node parse_text(std::string_view text, const std::string& name) {

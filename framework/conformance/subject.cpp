@@ -5,6 +5,7 @@
 #include <limits>
 
 #include <attnlab/error.h>
+#include <attnlab/random.h>
 
 #include "assembly/feeding.h"
 #include "assembly/model_source.h"
@@ -40,6 +41,18 @@ void append(Hidden& all, TensorView<const float, 2> rows) {
     all.insert(all.end(), rows.row(row).begin(), rows.row(row).end());
 }
 
+// What a training would begin with zeros (a table of a position scheme) would do nothing here, and no law could see it.
+void fill_zeros(model::Decoder& decoder) {
+  constexpr float kLargest = 0.5F;
+  std::uint64_t place = 0;
+  for (const model::ParameterPlace& one : decoder.parameters()) {
+    SplitMix64 random(13, ++place);
+    if (std::ranges::all_of(one.values, [](float value) { return value == 0; }))
+      for (float& value : one.values) value = kLargest * static_cast<float>(2 * random.uniform() - 1);
+  }
+  decoder.refresh();
+}
+
 }  // namespace
 
 std::vector<model::TokenId> tokens(int count, std::uint64_t seed) {
@@ -66,6 +79,7 @@ Subject::Subject(const Registry& registry, const Composition& parts) : registry_
   arm_ = resolve_arm(arm, source.config(), registry);
   if (!arm_.conflicts.empty()) throw Error(name(), arm_.conflicts.front());
   decoder_ = std::make_unique<model::Decoder>(build_decoder(arm_, source, registry, {.seed = 11}));
+  fill_zeros(*decoder_);
 }
 
 std::string Subject::name() const {

@@ -10,7 +10,7 @@ struct CompilerRun {
   bool started = false;
   int exit_code = -1;  // -1: ended by a signal
   int signal = 0;
-  std::string said;  // both outputs, in their order
+  std::string said;  // what it wrote, diagnostics last
 };
 
 /// words[0] is looked up in PATH where it has no slash. Waits for the end.

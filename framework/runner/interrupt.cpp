@@ -3,21 +3,19 @@
 #include <unistd.h>
 
 #include <csignal>
-#include <string_view>
+#include <cstring>
 
 namespace attnlab::experiment {
 namespace {
 
 volatile std::sig_atomic_t the_signal = 0;
+const char* the_text = InterruptGuard::kOfRun;
 struct sigaction before_int, before_term, before_size;
 
 extern "C" void note_signal(int signal) {
   if (the_signal != 0) _exit(128 + signal);  // trial processes end with their parent
   the_signal = signal;
-  constexpr std::string_view kText =
-      "attnlab: warning: interrupted; the trial in flight is finished first, a training goes on with --resume (once "
-      "more: at once)\n";
-  static_cast<void>(!write(STDERR_FILENO, kText.data(), kText.size()));
+  static_cast<void>(!write(STDERR_FILENO, the_text, std::strlen(the_text)));
 }
 
 void install(int signal, void (*handler)(int), struct sigaction& before) {
@@ -30,8 +28,9 @@ void install(int signal, void (*handler)(int), struct sigaction& before) {
 
 }  // namespace
 
-InterruptGuard::InterruptGuard() {
+InterruptGuard::InterruptGuard(const char* text) {
   the_signal = 0;
+  the_text = text;
   install(SIGINT, note_signal, before_int);
   install(SIGTERM, note_signal, before_term);
   // A file that may not grow is an error of the write, with a name and a remedy, not the end of the process.

@@ -7,7 +7,12 @@ namespace attnlab::experiment {
 /// Catches the signals while it lives. One at a time.
 class InterruptGuard {
  public:
-  InterruptGuard();
+  static constexpr const char* kOfRun =
+      "attnlab: warning: interrupted; the trial in flight is finished first, a training goes on with --resume (once "
+      "more: at once)\n";
+
+  /// What the first one prints on stderr; of static life.
+  explicit InterruptGuard(const char* text = kOfRun);
   ~InterruptGuard();
   InterruptGuard(const InterruptGuard&) = delete;
   InterruptGuard& operator=(const InterruptGuard&) = delete;

@@ -63,7 +63,7 @@ void remove_temporaries(const fs::path& folder) {
 
 }  // namespace
 
-RunFolder::RunFolder(const fs::path& named, const std::string& study, bool resumes)
+RunFolder::RunFolder(const fs::path& named, const std::string& study, bool resumes, bool others_write)
     : path_(folder_for(named, study, resumes)) {
   check_usable(path_, resumes);
   std::error_code error;
@@ -72,7 +72,7 @@ RunFolder::RunFolder(const fs::path& named, const std::string& study, bool resum
   lock_ = std::make_unique<RunLock>(path_);
   fs::create_directories(trials(), error);
   if (error) throw Error(trials().string(), "the folder cannot be made: " + error.message());
-  clear();
+  if (!others_write) clear();
 }
 
 void RunFolder::clear() const {

@@ -16,7 +16,8 @@ class RunFolder {
  public:
   /// `named`: by the user; empty: results/<study>/<time>, or the newest of these where the run goes on. Error where it
   /// cannot be used: not empty and not to be resumed, no results folder, not writable, or another run is at work in it.
-  RunFolder(const std::filesystem::path& named, const std::string& study, bool resumes);
+  /// `others_write`: jobs may be at work in it; then nothing is cleared.
+  RunFolder(const std::filesystem::path& named, const std::string& study, bool resumes, bool others_write = false);
 
   [[nodiscard]] const std::filesystem::path& path() const noexcept { return path_; }
   [[nodiscard]] std::filesystem::path trials() const { return path_ / "trials"; }

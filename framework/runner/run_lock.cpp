@@ -35,8 +35,10 @@ class LockFile {
       close_if_open();
       descriptor_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
       if (descriptor_ < 0) fail();
-      while (flock(descriptor_, LOCK_EX) != 0)
+      while (flock(descriptor_, LOCK_EX) != 0) {
+        if (errno == ENOLCK || errno == EOPNOTSUPP || errno == ENOSYS) break;  // as on some network file systems
         if (errno != EINTR) fail();
+      }
     } while (!is_still_there());
   }
   ~LockFile() { close_if_open(); }

@@ -14,6 +14,7 @@ struct RunOptions {
   std::filesystem::path folder;  // empty: results/<name>/<time>, or the newest of these where the run goes on
   bool dry_run = false;
   bool resume = false;  // trials that are in the folder and went well are not run again
+  bool attach = false;  // watches the jobs of a study on a cluster that was started before; submits no unit again
   bool quiet = false;   // prints the path of the report, and what went wrong on stderr
 };
 

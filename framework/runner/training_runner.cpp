@@ -65,7 +65,7 @@ void TrainingRunner::run() {
     const auto record = records_.find(training.id);
     if (record == records_.end()) return;  // interrupted
     const TrainingGroup& group = plan_.groups[training.group];
-    if (can_settle(group)) settle(group);
+    if (can_settle(group)) settle(group, true);
     // Of a search, too: the row says why the run stops.
     if (plan_.spec.stops_on_error && report::is_fault(record->second.status))
       for (const std::size_t arm : group.arms) trials_.keep_row(row_of(arm, training, record->second));
@@ -117,6 +117,7 @@ void TrainingRunner::train(std::size_t index) {
                                 .learning_rate = training.rate,
                                 .samples = std::move(result.samples),
                                 .details = std::move(result.details)};
+  if (!node_.is_null()) record.details["node"] = node_;
   if (record.details.contains("training")) record.stopped_early = record.details.at("training").at("stopped_early");
   report::write_atomically(report::record_file(results_, training.id), report::json_text(record));
   records_[training.id] = std::move(record);
@@ -158,7 +159,28 @@ double TrainingRunner::best_rate(const TrainingGroup& group) const {
   return best;
 }
 
-void TrainingRunner::settle(const TrainingGroup& group) {
+bool TrainingRunner::run_one(std::size_t training) {
+  const std::string& id = plan_.trainings[training].id;
+  if (!is_done(plan_.trainings[training])) train(training);
+  return records_.contains(id) && !report::is_fault(records_.at(id).status);
+}
+
+// How one that is not done has ended, if it has; what was known of it before counts no more.
+void TrainingRunner::take_record(const PlannedTraining& training) {
+  if (records_.erase(training.id) > 0)
+    for (const std::size_t arm : plan_.groups[training.group].arms) trials_.forget_weights(arm, training.seed);
+  if (auto record = report::read_record(results_, training.id)) records_[training.id] = *std::move(record);
+}
+
+void TrainingRunner::take_ended(bool keep_rows) {
+  if (keep_rows) keep_failed_arms();
+  for (const PlannedTraining& training : plan_.trainings)
+    if (!is_done(training)) take_record(training);
+  for (const TrainingGroup& group : plan_.groups)
+    if (can_settle(group)) settle(group, keep_rows);
+}
+
+void TrainingRunner::settle(const TrainingGroup& group, bool keep_rows) {
   const double rate = best_rate(group);
   for (const std::size_t index : group.trainings) {
     const PlannedTraining& training = plan_.trainings[index];
@@ -171,7 +193,7 @@ void TrainingRunner::settle(const TrainingGroup& group) {
       else
         trials_.use_weights(arm, training.seed,
                             {.training = training.id, .status = record.status, .reason = record.reason});
-      trials_.keep_row(row_of(arm, training, record));
+      if (keep_rows) trials_.keep_row(row_of(arm, training, record));
     }
   }
 }

@@ -70,25 +70,26 @@ std::string TrialRunner::trainings_of(std::size_t arm, std::size_t planned_case,
 }
 
 void TrialRunner::take_done_trials() {
-  std::map<std::string, report::TrialResult> found;
-  for (report::TrialResult& trial : report::read_trials(folder_))
-    if (trial.is_ok()) found[trial.id] = std::move(trial);
-  for (std::size_t index = 0; index < plan_.cases.size(); ++index) {
-    const PlannedCase& planned = plan_.cases[index];
-    for (const std::int64_t seed : plan_.spec.seeds) {
-      const BaselineFile baseline = baseline_file(plan_, plan_.spec.baseline, index, seed, folder_);
-      const bool compares =
-          !plan_.kind_of(planned).against_baseline.empty() && baseline.role != BaselineFile::Role::none;
+  for (std::size_t index = 0; index < plan_.cases.size(); ++index)
+    for (const std::int64_t seed : plan_.spec.seeds)
       for (std::size_t arm = 0; arm < plan_.arms.size(); ++arm)
-        for (int round = 0; round < (planned.deterministic ? 1 : plan_.spec.repeats.max); ++round) {
-          const auto trial = found.find(trial_id(plan_, plan_.arms[arm], planned, seed, round));
-          if (trial == found.end()) continue;
-          std::error_code ignored;
-          // Without the baseline's predictions the others have nothing to be compared with.
-          if (!compares || arm != plan_.spec.baseline || fs::exists(baseline.path, ignored))
-            results_[trial->first] = std::move(trial->second);
-        }
+        for (int round = 0; round < (plan_.cases[index].deterministic ? 1 : plan_.spec.repeats.max); ++round)
+          take_done_trials({.arm = arm, .seed = seed, .round = round, .cases = {index}});
+}
+
+void TrialRunner::take_done_trials(const ProcessTask& task) {
+  for (const std::size_t index : task.cases) {
+    const PlannedCase& planned = plan_.cases[index];
+    const std::string id = trial_id(plan_, plan_.arms[task.arm], planned, task.seed, task.round);
+    std::optional<report::TrialResult> trial = report::read_trial(folder_, id);
+    if (!trial || !trial->is_ok()) continue;
+    // Without the baseline's predictions the others have nothing to be compared with.
+    if (task.arm == plan_.spec.baseline && !plan_.kind_of(planned).against_baseline.empty()) {
+      const BaselineFile baseline = baseline_file(plan_, task.arm, index, task.seed, folder_);
+      std::error_code none;
+      if (baseline.role != BaselineFile::Role::none && !fs::exists(baseline.path, none)) continue;
     }
+    results_[id] = *std::move(trial);
   }
 }
 
@@ -141,6 +142,21 @@ void TrialRunner::run(std::span<const ProcessTask> tasks, const std::string& sta
   run_each(tasks, stage, [&](const report::TrialResult& result) { keep(result); });
 }
 
+std::vector<std::size_t> TrialRunner::keep_known_ends(const ProcessTask& task) {
+  const Task without_process(*this, task);
+  std::vector<std::size_t> others;
+  for (const std::size_t planned_case : task.cases) {
+    std::optional<report::TrialResult> known = without_process.known_end(planned_case);
+    if (!known) {
+      others.push_back(planned_case);
+      continue;
+    }
+    complete(*known, task, planned_case);
+    keep(*known);
+  }
+  return others;
+}
+
 void TrialRunner::run_again(std::span<const ProcessTask> tasks, const std::string& stage) {
   run_each(tasks, stage, [&](const report::TrialResult& result) {
     // One level: a results folder that was removed under way is not made again. What is wrong shows in the writing.
@@ -173,6 +189,7 @@ std::optional<report::TrialResult> TrialRunner::not_again(const ProcessTask& tas
 }
 
 void TrialRunner::complete(report::TrialResult& result, const ProcessTask& task, std::size_t planned_case) {
+  if (!node_.is_null()) result.details["node"] = node_;
   if (const std::string trainings = trainings_of(task.arm, planned_case, task.seed); !trainings.empty())
     result.details["trainings"] = trainings;
   for (const std::string& note : plan_.arms[task.arm].cases[planned_case].notes)

@@ -43,17 +43,29 @@ class TrialRunner {
     std::string status = "ok", reason;
   };
   void use_weights(std::size_t arm, std::int64_t seed, Weights weights);
+  void forget_weights(std::size_t arm, std::int64_t seed) { weights_.erase({arm, seed}); }
   /// The row of a trial that another part of the run has measured.
   void keep_row(const report::TrialResult& result) { keep(result); }
+  /// The same of one that is in the folder already.
+  void take_row(report::TrialResult result) { results_[result.id] = std::move(result); }
+  /// It is to be measured again.
+  void forget_row(const std::string& id) { results_.erase(id); }
+
+  /// What of the node is added to every trial (report/read/trial_result.h).
+  void name_node(nlohmann::json node) { node_ = std::move(node); }
 
   /// Takes in what an earlier run left in the folder and this plan needs; only what went well is done.
   void take_done_trials();
+  /// The same of one task.
+  void take_done_trials(const ProcessTask& task);
   [[nodiscard]] bool is_done(std::size_t arm, std::size_t planned_case, std::int64_t seed, int round) const;
 
   /// Each result is written before the next trial begins; ends early where the run has to stop. What failed or timed
   /// out in an earlier round of this run is not started again: its row says so.
   /// Tasks of one round that may be held in memory at once: what is timed of them takes turns, arm by arm.
   void run(std::span<const ProcessTask> tasks, const std::string& stage);
+  /// The rows of those for which no process would be started: of weights that are not there. Returns the others.
+  [[nodiscard]] std::vector<std::size_t> keep_known_ends(const ProcessTask& task);
   /// A second attempt of trials that ended well. Its results are written beside those that count, until settle().
   void run_again(std::span<const ProcessTask> tasks, const std::string& stage);
   /// Where the second attempt counts, it takes the place of the first; what did not end well in it counts in any case.
@@ -113,6 +125,7 @@ class TrialRunner {
   std::map<Place, BadEnd> bad_ends_;                    // of this run: --resume tries once more
   std::map<std::tuple<std::size_t, std::int64_t, std::size_t>, std::string>
       verdicts_;  // by arm, seed and case: what is wrong; empty: sound
+  nlohmann::json node_;
   std::map<std::pair<std::size_t, std::int64_t>, Weights> weights_;  // by arm and seed, of those that are trained
   double measured_seconds_ = 0;
 };

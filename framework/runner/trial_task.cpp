@@ -44,7 +44,6 @@ std::optional<report::TrialResult> TrialRunner::Task::take_turn(const TurnPlan& 
   return timed([&] { return process_->take_turn(plan, waits()); });
 }
 
-// What needs no process.
 std::optional<report::TrialResult> TrialRunner::Task::known_end(std::size_t planned_case) const {
   if (auto row = runner_.not_again(task_, planned_case)) return row;
   report::TrialResult result = trial_frame(runner_.plan_, task_.arm, planned_case, task_.seed, task_.round);

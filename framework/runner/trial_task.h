@@ -29,6 +29,8 @@ class TrialRunner::Task {
   [[nodiscard]] std::optional<report::TrialResult> take_turn(const TurnPlan& plan);
   /// That it waits for.
   [[nodiscard]] const TimedWork& work() const { return process_->work(); }
+  /// The row of a trial for which no process is started, as what is wrong is known.
+  [[nodiscard]] std::optional<report::TrialResult> known_end(std::size_t planned_case) const;
   /// Seconds of its last turn that count.
   [[nodiscard]] double slice() const { return process_->slice(); }
   /// Since begin(), of its own.
@@ -37,7 +39,6 @@ class TrialRunner::Task {
  private:
   using Key = std::tuple<std::size_t, std::int64_t, std::size_t>;
 
-  [[nodiscard]] std::optional<report::TrialResult> known_end(std::size_t planned_case) const;
   [[nodiscard]] std::optional<report::TrialResult> make_ready(std::size_t planned_case);
   void start_process(std::size_t planned_case);
   [[nodiscard]] std::function<void()> waits() const;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 
 #include <attnlab/error.h>
 
@@ -94,9 +95,11 @@ void check_cases(PlannedArm& arm, const Plan& plan, const model::Decoder& decode
   refuse_if_none_is_left(arm);
 }
 
-// That a trial may take.
+// That a trial may take. Of a cluster's nodes only what is asked for is known.
 std::uint64_t memory_of(const Plan& plan) {
-  const auto memory = static_cast<std::uint64_t>(memory_limit_bytes());
+  auto memory = static_cast<std::uint64_t>(memory_limit_bytes());
+  if (plan.spec.slurm)
+    memory = plan.spec.slurm->memory > 0 ? plan.spec.slurm->memory : std::numeric_limits<std::uint64_t>::max();
   return plan.spec.limits.memory > 0 ? std::min(memory, plan.spec.limits.memory) : memory;
 }
 
@@ -251,6 +254,26 @@ void add_train_case(Plan& plan, const std::vector<std::shared_ptr<const TrainedA
     plan.source = std::make_shared<ModelSource>(plan.source->with_tokenizer(tokenizer));
 }
 
+int default_threads(const ExperimentSpec& spec) {
+  if (!spec.slurm) return available_processors();
+  if (spec.slurm->cpus > 0) return spec.slurm->cpus;
+  throw Error(
+      spec.file.string(),
+      "the number of threads is not said, and the processors of this machine are not those of a cluster's nodes",
+      "write launcher: {slurm: {cpus: 8}}, or threads: 8");
+}
+
+// Jobs get as many processors as the arm with the most threads needs.
+void fit_cpus(Plan& plan) {
+  int most = plan.threads;
+  for (const Arm& arm : plan.spec.arms) most = std::max(most, arm.threads);
+  int& cpus = plan.spec.slurm->cpus;
+  if (cpus > 0 && cpus < most)
+    throw Error(plan.spec.file.string(), fmt::format("{} threads on the {} processors of a job", most, cpus),
+                "raise cpus of launcher: {slurm: ...}, or take fewer threads");
+  if (cpus == 0) cpus = most;
+}
+
 ArmDefaults defaults_of(const std::shared_ptr<const ModelSource>& source) {
   ArmDefaults defaults = arm_defaults(source->config());
   defaults.changed_attention = [source](const config::Node& model) {
@@ -268,7 +291,7 @@ std::optional<std::size_t> Plan::train_case() const {
 }
 
 Plan make_plan(const std::filesystem::path& file, const PlanOptions& options) {
-  SpecDocument document = open_spec(file, options.overrides);
+  SpecDocument document = open_spec(file, options.overrides, options.texts);
   Plan plan;
   plan.warnings = document.warnings;
   std::vector<std::filesystem::path> plugins = document.plugin_paths();
@@ -288,10 +311,14 @@ Plan make_plan(const std::filesystem::path& file, const PlanOptions& options) {
   plan.spec = read_spec(document, lookup_in(*plan.registry), defaults);
   if (!options.only.empty())
     if (std::string told = plan.spec.keep_only(options.only); !told.empty()) plan.warnings.push_back(std::move(told));
+  if (!options.arms.empty()) plan.spec.keep_named(options.arms);
+  if (options.launcher == Launcher::local) plan.spec.slurm.reset();
+  if (options.launcher == Launcher::slurm && !plan.spec.slurm) plan.spec.slurm.emplace();
   plan.allow_nonfinite = plan.spec.allow_nonfinite;
   plan.threads = options.threads > 0     ? options.threads
                  : plan.spec.threads > 0 ? plan.spec.threads
-                                         : available_processors();
+                                         : default_threads(plan.spec);
+  if (plan.spec.slurm) fit_cpus(plan);
   const std::vector<std::shared_ptr<const TrainedAs>> trained = read_trainings(plan);
   add_train_case(plan, trained);
   size_cases(plan);
@@ -303,12 +330,12 @@ Plan make_plan(const std::filesystem::path& file, const PlanOptions& options) {
   if (const PlannedArm& baseline = plan.arms[plan.spec.baseline]; !baseline.refused.empty())
     plan.warnings.push_back(
         fmt::format("the baseline {} is refused, so nothing is compared with it", baseline.arm.name));
-  check_weights(plan);
+  if (options.arms.empty()) check_weights(plan);  // of a part: when the whole was planned
   plan_trainings(plan);
   identify(plan);
   int most = 0;
   for (const PlannedArm& arm : plan.arms) most = std::max(most, arm.threads);
-  if (most > available_processors())
+  if (!plan.spec.slurm && most > available_processors())
     plan.warnings.push_back(
         fmt::format("{} threads on {} processors: speeds say nothing", most, available_processors()));
   return plan;

@@ -28,6 +28,9 @@ struct PlanOptions {
   std::string only;                            // --only; empty: all arms
   int threads = 0;                             // --threads; 0: as the experiment says
   std::vector<std::filesystem::path> plugins;  // --plugin
+  Launcher launcher = Launcher::as_written;    // --launcher
+  config::FileTexts* texts = nullptr;          // of the experiment and what it includes, see config/include.h
+  std::vector<std::string> arms;               // a part of a planned study: these and the baseline; empty: all
 };
 
 /// One arm in one case, where there is something to say of it alone.

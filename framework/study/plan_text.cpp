@@ -66,6 +66,20 @@ nlohmann::ordered_json cases_json(const Plan& plan, const PlannedArm& arm) {
   return json;
 }
 
+nlohmann::ordered_json slurm_json(const SlurmChoice& choice) {
+  nlohmann::ordered_json json{{"cpus", choice.cpus}};
+  for (const auto& [key, value] : {std::pair{"partition", &choice.partition},
+                                   std::pair{"account", &choice.account},
+                                   std::pair{"constraint", &choice.constraint},
+                                   std::pair{"time", &choice.time},
+                                   std::pair{"setup", &choice.setup}})
+    if (!value->empty()) json[key] = *value;
+  if (choice.memory > 0) json["memory"] = choice.memory;
+  if (choice.array > 0) json["array"] = choice.array;
+  json["file_delay"] = choice.file_delay;
+  return json;
+}
+
 nlohmann::ordered_json repeats_json(const Repeats& repeats) {
   if (repeats.until == 0) return repeats.max;
   return {{"min", repeats.min}, {"max", repeats.max}, {"until", repeats.until}};
@@ -128,6 +142,7 @@ nlohmann::ordered_json plan_json(const Plan& plan) {
   json["on_error"] = plan.spec.stops_on_error ? "stop" : "continue";
   if (plan.spec.limits.seconds > 0) json["limits"]["seconds"] = plan.spec.limits.seconds;
   if (plan.spec.limits.memory > 0) json["limits"]["memory"] = plan.spec.limits.memory;
+  if (plan.spec.slurm) json["launcher"]["slurm"] = slurm_json(*plan.spec.slurm);
   json["allow_nonfinite"] = plan.allow_nonfinite;
   json["baseline"] = plan.arms[plan.spec.baseline].arm.name;
   for (const std::size_t arm : plan.spec.compare_with) json["compare_with"].push_back(plan.arms[arm].arm.name);

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <optional>
+#include <set>
 
 #include "base/sha256.h"
 #include "study/study_inputs.h"
@@ -133,6 +134,14 @@ report::StudyLayout layout_of(const Plan& plan, int rounds) {
     }
   }
   return layout;
+}
+
+std::vector<std::filesystem::path> plugin_files(const Plan& plan) {
+  std::set<std::filesystem::path> files;
+  for (const PlannedArm& arm : plan.arms)
+    for (const ResolvedLayer& layer : arm.resolved.layers)
+      for (const Descriptor* component : layer.descriptors()) files.insert(component->file);
+  return {files.begin(), files.end()};
 }
 
 std::vector<std::string> changes(const report::StudyLayout& before, const report::StudyLayout& now) {

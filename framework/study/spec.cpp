@@ -100,6 +100,21 @@ Limits read_limits(const Node& node, ProblemList& problems) {
   return limits;
 }
 
+std::optional<SlurmChoice> read_launcher(const Node& node, ProblemList& problems) {
+  if (node.is_scalar() && node.text() == "local") return std::nullopt;
+  if (node.is_scalar() && node.text() == "slurm") return SlurmChoice{};
+  if (!node.is_map()) {
+    problems.add(node.mark(),
+                 fmt::format("launcher: expected local or {{slurm: ...}}, got {}", config::describe(node)));
+    return std::nullopt;
+  }
+  MapReader reader(node, "launcher", launcher_keys(), problems);
+  std::optional<SlurmChoice> choice;
+  if (const Node* slurm = reader.find("slurm")) choice = read_slurm(*slurm, problems);
+  reader.finish();
+  return choice;
+}
+
 // The first arm that is like the pattern. A plain text is an arm's name.
 std::optional<std::size_t> find_arm(const Node& node, const std::string& key, const std::vector<Arm>& arms,
                                     const ComponentLookup& lookup, ProblemList& problems) {
@@ -201,10 +216,28 @@ std::string ExperimentSpec::keep_only(const std::string& glob) {
   return told;
 }
 
-SpecDocument open_spec(const std::filesystem::path& file, const std::vector<std::string>& overrides) {
+void ExperimentSpec::keep_named(const std::vector<std::string>& names) {
+  const std::set<std::string> wanted(names.begin(), names.end());
+  const std::string with = arms[baseline].name;
+  std::vector<std::string> compared;
+  for (const std::size_t other : compare_with) compared.push_back(arms[other].name);
+  std::erase_if(arms, [&](const Arm& arm) { return arm.name != with && !wanted.contains(arm.name); });
+  const auto index_of = [&](const std::string& name) {
+    return static_cast<std::size_t>(std::ranges::find(arms, name, &Arm::name) - arms.begin());
+  };
+  for (const std::string& name : names)
+    if (index_of(name) == arms.size()) throw Error(file.string(), fmt::format("no arm is called \"{}\"", name));
+  baseline = index_of(with);
+  compare_with.clear();
+  for (const std::string& name : compared)
+    if (index_of(name) < arms.size()) compare_with.push_back(index_of(name));
+}
+
+SpecDocument open_spec(const std::filesystem::path& file, const std::vector<std::string>& overrides,
+                       config::FileTexts* texts) {
   SpecDocument document;
   document.file = file;
-  document.root = config::parse_with_includes(file);
+  document.root = config::parse_with_includes(file, texts);
   if (!document.root.is_map()) {
     throw Error(document.root.mark().text(),
                 fmt::format("{}: expected a map, got {}", kSection, config::describe(document.root)),
@@ -237,6 +270,7 @@ ExperimentSpec read_spec(const SpecDocument& document, const ComponentLookup& lo
   spec.interleave = reader.boolean("interleave").value_or(spec.interleave);
   spec.warmup = reader.count("warmup").value_or(spec.interleave ? 1 : 3);
   if (const Node* limits = reader.find("limits")) spec.limits = read_limits(*limits, problems);
+  if (const Node* launcher = reader.find("launcher")) spec.slurm = read_launcher(*launcher, problems);
   spec.stops_on_error = reader.choice("on_error") == "stop";
   spec.allow_nonfinite = reader.boolean("allow_nonfinite").value_or(false);
 

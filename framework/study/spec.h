@@ -10,14 +10,17 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include <attnlab/api.h>
 
+#include "config/include.h"
 #include "config/node.h"
 #include "config/problem_list.h"
 #include "study/arms.h"
+#include "study/slurm_choice.h"
 #include "workloads/workload.h"
 
 namespace attnlab::experiment {
@@ -71,14 +74,18 @@ struct ATTNLAB_API ExperimentSpec {
   bool interleave = true;  // arms of a round take turns where memory holds them at once
   int warmup = 1;          // at most so many rounds are run and discarded before the first
   Limits limits;
-  bool stops_on_error = false;   // the first trial that is not ok ends the run
-  bool allow_nonfinite = false;  // take weights that hold NaN or Inf
-  config::Node train;            // as it was written; null: nothing is trained
+  std::optional<SlurmChoice> slurm;  // none: trials run on this machine
+  bool stops_on_error = false;       // the first trial that is not ok ends the run
+  bool allow_nonfinite = false;      // take weights that hold NaN or Inf
+  config::Node train;                // as it was written; null: nothing is trained
   std::vector<Arm> arms;
   std::size_t baseline = 0;               // index of an arm
   bool declares_baseline = false;         // else it is the first arm
   std::vector<std::size_t> compare_with;  // further arms that all are compared with, without the baseline
   std::vector<ChosenWorkload> workloads;
+
+  /// Keeps the arms of these names, and the baseline, which stays what it is. Error naming one that is not there.
+  void keep_named(const std::vector<std::string>& names);
 
   /// Keeps the arms whose whole name or tag the glob matches (`--only`), and the baseline where one is declared: what
   /// the others are compared with is never another arm. Returns what a reader must know of the baseline then; empty:
@@ -86,10 +93,15 @@ struct ATTNLAB_API ExperimentSpec {
   [[nodiscard]] std::string keep_only(const std::string& glob);
 };
 
+/// `--launcher`: what the experiment says, or in its place this machine, or Slurm (with what the experiment says of
+/// it).
+enum class Launcher : std::uint8_t { as_written, local, slurm };
+
 /// Reads the YAML, applies the overrides (`a.b=c`) in their order, and finds the model and the plugins. Throws where
-/// there is no YAML or an override is wrong; the rest waits in `problems`.
+/// there is no YAML or an override is wrong; the rest waits in `problems`. `texts`: see config/include.h.
 [[nodiscard]] ATTNLAB_API SpecDocument open_spec(const std::filesystem::path& file,
-                                                 const std::vector<std::string>& overrides = {});
+                                                 const std::vector<std::string>& overrides = {},
+                                                 config::FileTexts* texts = nullptr);
 
 /// Error with all problems, those of the document included.
 [[nodiscard]] ATTNLAB_API ExperimentSpec read_spec(const SpecDocument& document, const ComponentLookup& lookup,

@@ -65,6 +65,7 @@ const KeyTable& experiment_keys() {
        .type = KeyType::boolean,
        .doc = "Arms of a round take turns while their speed is measured, in slices of some 30 ms; default true."},
       form("limits", "limits", "What one trial may take."),
+      form("launcher", "launcher", "Where trials run: local (the default), or the jobs of a cluster."),
       {.name = "on_error",
        .type = KeyType::choice,
        .doc = "Whether the run goes on after a trial that is not ok; default continue.",

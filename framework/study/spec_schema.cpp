@@ -10,6 +10,7 @@
 #include "choices/layered_choice.h"
 #include "config/json_schema.h"
 #include "config/ranges.h"
+#include "study/slurm_choice.h"
 #include "study/spec_keys.h"
 #include "tasks/task_schema.h"
 #include "training/train_schema.h"
@@ -199,6 +200,9 @@ Json experiment_schema(const Registry& registry) {
   definitions["repeats"] =
       any_of({{{"type", "integer"}, {"minimum", 1}, {"maximum", kMaxRepeats}}, schema_of(repeats_keys())});
   definitions["limits"] = schema_of(limits_keys());
+  definitions["launcher"] = any_of({{{"enum", {"local", "slurm"}}}, schema_of(launcher_keys())});
+  definitions["slurm"] = schema_of(slurm_keys());
+  definitions["slurm_time"] = any_of({{{"type", "integer"}, {"minimum", 1}}, {{"type", "string"}}});
   tasks::define_tasks(definitions);
   training::define_train(definitions);
   add_arms(definitions);

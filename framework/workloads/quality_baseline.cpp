@@ -15,6 +15,7 @@
 
 #include <attnlab/error.h>
 
+#include "base/process_name.h"
 #include "model/sampling.h"
 
 namespace attnlab::experiment {
@@ -116,7 +117,7 @@ struct BaselineWriter::File {
 
   File(fs::path at, std::uint32_t kept)
       : path(std::move(at)),
-        temporary(path.parent_path() / fmt::format(".{}.{}-0.tmp", path.filename().string(), getpid())),
+        temporary(path.parent_path() / fmt::format(".{}.{}-0.tmp", path.filename().string(), process_name())),
         record(kept) {}
 
   void write(const void* from, std::size_t bytes) {

@@ -112,6 +112,7 @@ const std::vector<std::pair<std::string, std::set<std::string>>> kRooms{
     {"report/statistics", {}},
     {"report/summary", {"base", "report/read", "report/statistics"}},
     {"report/charts", {"base", "report/read", "report/summary"}},
+    {"report/merge", {"base", "report/read", "report/summary"}},
     {"report/pages", {"base", "report/read", "report/statistics", "report/summary", "report/charts"}},
     {"tasks", {"machine", "model/tokenizers", "report/read", "config", "base"}},
     {"choices", {"base", "config", "core", "registry"}},
@@ -132,13 +133,16 @@ const std::vector<std::pair<std::string, std::set<std::string>>> kRooms{
     {"runner",
      {"study", "workloads", "training", "tasks", "conformance", "machine", "config", "parallel", "base", "report/read",
       "report/statistics", "report/summary", "report/pages"}},
+    {"cluster",
+     {"runner", "study", "workloads", "training", "tasks", "machine", "config", "parallel", "base", "report/read",
+      "report/statistics", "report/summary", "report/pages"}},
     {"bench",
      {"assembly", "choices", "machine", "model", "registry", "core", "rows", "steps", "parallel", "base", "report/read",
       "report/pages"}},
     {"cli",
-     {"bench", "runner", "study", "workloads", "training", "tasks", "conformance", "assembly", "choices", "model",
+     {"bench", "cluster", "runner", "study", "workloads", "training", "tasks", "conformance", "assembly", "choices", "model",
       "model/checkpoints", "registry", "config", "parallel", "base", "report/read", "report/summary", "report/charts",
-      "report/pages"}},
+      "report/merge", "report/pages"}},
 };
 
 TEST(Walls, RoomsKnowOnlyTheRoomsBelowThem) {
@@ -242,6 +246,7 @@ const std::vector<Allowed> kAllowed{
     {"framework/assembly/layer_run.cpp", {"kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim"}},
     {"framework/conformance/subject.cpp", {"kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim"}},
     {"framework/ops/softmax_block.cpp", {"sinks"}},
+    {"framework/cli/merge.cpp", {"merge"}},  // the command
     {"framework/registry/guarded_attention.cpp", {"kv_heads"}},
     // Functions of the SDK, by the names that errors give them.
     {"framework/registry/guarded_storage.cpp", {"residual"}},

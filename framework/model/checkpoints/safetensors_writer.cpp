@@ -17,6 +17,7 @@
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
+#include "base/process_name.h"
 #include "model/checkpoints/safetensors.h"
 
 namespace attnlab::model {
@@ -32,7 +33,8 @@ class TemporaryFile {
   explicit TemporaryFile(const std::filesystem::path& target) : target_(target) {
     static std::atomic<int> serial{0};
     // Not made of the name of the target, which may be as long as names can be.
-    path_ = target_.parent_path() / fmt::format("{}{}.{}{}", kTemporaryPrefix, ::getpid(), serial++, kTemporaryEnding);
+    path_ =
+        target_.parent_path() / fmt::format("{}{}.{}{}", kTemporaryPrefix, process_name(), serial++, kTemporaryEnding);
     fd_ = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (fd_ < 0) fail();
   }
@@ -138,7 +140,11 @@ void remove_unfinished_files(const std::filesystem::path& folder) {
        entry.increment(failure)) {
     const std::string name = entry->path().filename().string();
     if (!name.starts_with(kTemporaryPrefix) || !name.ends_with(kTemporaryEnding)) continue;
-    const std::string_view rest = std::string_view(name).substr(kTemporaryPrefix.size());
+    // Of a process of another machine it is not known here whether it lives.
+    std::string_view rest = std::string_view(name).substr(kTemporaryPrefix.size());
+    const std::string own = host_token() + "-";
+    if (!rest.starts_with(own)) continue;
+    rest.remove_prefix(own.size());
     pid_t process = 0;
     std::from_chars(rest.data(), rest.data() + rest.size(), process);
     std::error_code ignored;

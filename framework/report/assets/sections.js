@@ -310,6 +310,16 @@ function methodSection() {
   );
 }
 
+function nodesText() {
+  const counted = (count, what) => (count > 0 ? `${count} ${what}${count === 1 ? "" : "s"}` : "");
+  return (at("nodes") ?? [])
+    .map(({ name, kind, rounds, trials }) => {
+      const done = [counted(rounds, "round"), counted(trials, "trial")].filter(Boolean).join(", ");
+      return `${name} (${kind}): ${done || "nothing"}`;
+    })
+    .join("; ");
+}
+
 function environmentSection() {
   const known = (value, format = String, after = "") =>
     value === undefined || value === null || value === "" || value === 0 ? "" : format(value) + after;
@@ -331,6 +341,7 @@ function environmentSection() {
     ["compiler", known(at("build/compiler"))],
     ["libraries", known(at("build/libraries"))],
     ["git revision", known(at("build/git_revision"))],
+    ["nodes", nodesText()],
   ].filter(([, value]) => value !== "");
   const whole = el("pre", { tabindex: "0" });
   const details = el(

@@ -263,6 +263,7 @@ class EnvironmentTable {
     add("build", string_at("/build/build_type"));
     add("libraries", string_at("/build/libraries"));
     add("git revision", string_at("/build/git_revision"));
+    add("nodes", nodes_text());
     return "## Environment\n\n" + table_head({"what", "value"}) + text_ +
            "\nPlugin files and their SHA-256 are in environment.json.\n";
   }
@@ -280,6 +281,21 @@ class EnvironmentTable {
   [[nodiscard]] std::string string_at(const char* pointer) const {
     const nlohmann::json value = at(pointer);
     return value.is_string() ? value.get<std::string>() : std::string();
+  }
+
+  // "n1 (Zen 5, AVX3): 4 rounds, 20 trials; n2 ..."
+  [[nodiscard]] std::string nodes_text() const {
+    std::vector<std::string> nodes;
+    const nlohmann::json all = at("/nodes");
+    for (const nlohmann::json& node : all) {
+      std::vector<std::string> done;
+      for (const char* what : {"round", "trial"})
+        if (const int count = node.value(std::string(what) + "s", 0); count > 0)
+          done.push_back(fmt::format("{} {}{}", count, what, count == 1 ? "" : "s"));
+      nodes.push_back(fmt::format("{} ({}): {}", node.value("name", ""), node.value("kind", ""),
+                                  done.empty() ? "nothing" : fmt::format("{}", fmt::join(done, ", "))));
+    }
+    return fmt::format("{}", fmt::join(nodes, "; "));
   }
 
   [[nodiscard]] std::string strings_at(const char* pointer) const {

@@ -14,6 +14,8 @@
 
 #include <attnlab/error.h>
 
+#include "base/process_name.h"
+
 namespace attnlab::report {
 namespace {
 
@@ -91,7 +93,7 @@ void sync_folder(const fs::path& folder) {
 void write_atomically(const fs::path& path, std::string_view text) {
   static std::atomic<unsigned> count = 0;
   const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
-  Temporary temporary(folder / ("." + path.filename().string() + "." + std::to_string(getpid()) + "-" +
+  Temporary temporary(folder / ("." + path.filename().string() + "." + process_name() + "-" +
                                 std::to_string(count++) + ".tmp"));
   temporary.write(text);
   temporary.rename_to(path);

@@ -105,6 +105,29 @@ nlohmann::json read_json(const fs::path& path) {
   }
 }
 
+namespace {
+
+TrialResult read_one(const fs::path& path) {
+  try {
+    return read_json(path).get<TrialResult>();
+  } catch (const nlohmann::json::exception& error) {
+    throw Error(path.string(), std::string("is no trial result: ") + error.what(), "remove it and run again");
+  } catch (const Error& error) {
+    Problem problem = error.problems().front();
+    if (problem.where.empty()) problem.where = path.string();
+    throw Error(problem);
+  }
+}
+
+}  // namespace
+
+std::optional<TrialResult> read_trial(const fs::path& folder, const std::string& id) {
+  const fs::path path = folder / (id + ".json");
+  std::error_code none;
+  if (!fs::exists(path, none)) return std::nullopt;
+  return read_one(path);
+}
+
 std::vector<TrialResult> read_trials(const fs::path& folder) {
   std::vector<fs::path> paths;
   std::error_code failure;
@@ -115,17 +138,7 @@ std::vector<TrialResult> read_trials(const fs::path& folder) {
   std::ranges::sort(paths);
 
   std::vector<TrialResult> trials;
-  for (const fs::path& path : paths) {
-    try {
-      trials.push_back(read_json(path).get<TrialResult>());
-    } catch (const nlohmann::json::exception& error) {
-      throw Error(path.string(), std::string("is no trial result: ") + error.what(), "remove it and run again");
-    } catch (const Error& error) {
-      Problem problem = error.problems().front();
-      if (problem.where.empty()) problem.where = path.string();
-      throw Error(problem);
-    }
-  }
+  for (const fs::path& path : paths) trials.push_back(read_one(path));
   std::ranges::stable_sort(trials, {}, [](const TrialResult& trial) { return std::pair(trial.round, trial.seed); });
   return trials;
 }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,14 +41,16 @@ struct TrialResult {
   /// "evicted_nothing" (true: a cache that may drop rows dropped none, so the figures say nothing of what that costs),
   /// "threads" (where they are not those of the study, whose best roof is no bound then), "roof"
   /// ({"fma_flops_per_second", "read_bytes_per_second", "bf16_flops_per_second"}: what the machine could do beside the
-  /// trial; 0 or missing where it was not asked for), "windows" ({"tokens", "nll", "kl", "same_top"}, one number per text window, sums over its counted
-  /// tokens; the last two only where there was a baseline to compare with), "examples" of recall, answers and
-  /// continuation ({"queries", "right"}, of the last "right_by_sum" too: counts by example), "asked" of answers
+  /// trial; 0 or missing where it was not asked for), "windows" ({"tokens", "nll", "kl", "same_top"}, one number per
+  /// text window, sums over its counted tokens; the last two only where there was a baseline to compare with),
+  /// "examples" of recall, answers and continuation ({"queries", "right"}, of the last "right_by_sum" too: counts by
+  /// example), "asked" of answers
   /// ({"tokens", "right"}, the same of single tokens), "token_latencies_s" (at most 512, in the order of time),
   /// "training" of workload `train` ({"id", "learning_rate", "parameters", "stopped_early"}: the training that the arm
   /// keeps for this seed), "slices" ({"<metric>": [seconds of each slice, in the order of time], "together": equal in
   /// trials that took turns with each other}). "compute": what products multiply, where it is
-  /// not f32.
+  /// not f32. "node" ({"name", "kind", "together"}): on which machine of several it was measured; equal
+  /// kinds have the same CPU, and what is "together" was one round in one job.
   nlohmann::json details = nlohmann::json::object();
 
   [[nodiscard]] bool is_ok() const { return status == "ok"; }
@@ -68,6 +71,10 @@ ATTNLAB_API void from_json(const nlohmann::json& json, TrialResult& trial);
 
 /// Writes `<folder>/<trial.id>.json` atomically.
 ATTNLAB_API void write_trial(const std::filesystem::path& folder, const TrialResult& trial);
+
+/// `<folder>/<id>.json`; none where there is no such file, Error naming it where it is damaged.
+[[nodiscard]] ATTNLAB_API std::optional<TrialResult> read_trial(const std::filesystem::path& folder,
+                                                                const std::string& id);
 
 /// All `*.json` of the folder, by round, seed, then by file name. A file that is damaged is an Error that names it.
 [[nodiscard]] ATTNLAB_API std::vector<TrialResult> read_trials(const std::filesystem::path& folder);

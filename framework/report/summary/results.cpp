@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "report/read/metrics.h"
+#include "report/summary/trial_nodes.h"
 
 namespace attnlab::report {
 namespace {
@@ -85,6 +86,7 @@ Results read_results(const fs::path& results_folder, const std::string& baseline
     const std::set<std::string> planned(layout.trials.begin(), layout.trials.end());
     std::erase_if(results.trials, [&](const TrialResult& trial) { return !planned.contains(trial.id); });
   }
+  for (std::string& sentence : leave_out_other_nodes(results.trials)) layout.warnings.push_back(std::move(sentence));
   add_shares(results.environment, results.trials);
   results.layout = completed(std::move(layout), results.trials);
   if (!baseline.empty()) choose_baseline(results.layout, baseline);

@@ -161,5 +161,20 @@ TEST_F(Include, PathsTakeVariablesOfTheEnvironment) {
       << "only paths take variables";
 }
 
+// A job of a study reads the files as they were when it was submitted.
+TEST_F(Include, ReadsTheTextsThatWereKept) {
+  write("base.yaml", "b: 1\n");
+  write("top.yaml", "include: base.yaml\na: 1\n");
+  config::FileTexts texts;
+  const std::string before = config::to_json(config::parse_with_includes(folder_ / "top.yaml", &texts)).dump();
+  EXPECT_EQ(texts.texts.size(), 2U);
+  write("top.yaml", "no: yaml: at all");
+  std::filesystem::remove(folder_ / "base.yaml");
+  texts.are_kept = true;
+  EXPECT_EQ(config::to_json(config::parse_with_includes(folder_ / "top.yaml", &texts)).dump(), before);
+  texts.texts.erase(texts.texts.begin());
+  EXPECT_THROW((void)config::parse_with_includes(folder_ / "top.yaml", &texts), Error);
+}
+
 }  // namespace
 }  // namespace attnlab::experiment

@@ -9,6 +9,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/process_name.h"
 #include "report/read/text_file.h"
 #include "unit/model_test_files.h"
 #include "unit/training/training_samples.h"
@@ -122,12 +123,15 @@ TEST_F(KeptState, RemovesWhatKilledWritersLeftAndNothingElse) {
   const pid_t child = fork();
   if (child == 0) _exit(0);
   ASSERT_EQ(waitpid(child, nullptr, 0), child);
-  const auto left = folder_.write(".attnlab." + std::to_string(child) + ".0.tmp", "half a state");
-  const auto running = folder_.write(".attnlab." + std::to_string(getpid()) + ".77.tmp", "being written");
+  const auto left = folder_.write(".attnlab." + host_token() + "-" + std::to_string(child) + ".0.tmp", "half a state");
+  const auto running = folder_.write(".attnlab." + process_name() + ".77.tmp", "being written");
+  // Of another machine: whether it lives is not known here.
+  const auto elsewhere = folder_.write(".attnlab.0-" + std::to_string(child) + ".0.tmp", "being written");
   const auto other = folder_.write("notes.tmp", "");
   write(7);
   EXPECT_FALSE(std::filesystem::exists(left));
   EXPECT_TRUE(std::filesystem::exists(running));
+  EXPECT_TRUE(std::filesystem::exists(elsewhere));
   EXPECT_TRUE(std::filesystem::exists(other));
 }
 

@@ -1,0 +1,29 @@
+#include "base/process_name.h"
+
+#include <unistd.h>
+
+#include <cstdint>
+#include <fstream>
+
+#include <fmt/format.h>
+
+#include "base/fnv1a.h"
+
+namespace attnlab {
+
+const std::string& host_token() {
+  static const std::string token = [] {
+    char host[256] = {};
+    static_cast<void>(gethostname(host, sizeof host - 1));
+    std::string boot;
+    std::ifstream("/proc/sys/kernel/random/boot_id") >> boot;
+    return fmt::format("{:08x}", static_cast<std::uint32_t>(fnv1a(host + boot)));
+  }();
+  return token;
+}
+
+std::string process_name() {
+  return host_token() + "-" + std::to_string(getpid());
+}
+
+}  // namespace attnlab
