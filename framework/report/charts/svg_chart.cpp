@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <set>
+#include <tuple>
 
 #include <fmt/format.h>
 
@@ -31,19 +33,19 @@ std::string file_part(const std::string& text) {
 }
 
 std::vector<Rows> rows_of_charts(const Results& results) {
+  std::map<std::tuple<std::string, std::string, std::string>, Rows> by_case;
+  for (const SummaryRow& row : results.summary.rows)
+    if (row.is_ok() && std::isfinite(row.estimate.median))
+      by_case[{row.workload, row.case_name, row.metric}].push_back(&row);
   std::vector<Rows> charts;
   for (const CaseLayout& entry : results.layout.cases)
     for (const MetricInfo& metric : standard_metrics()) {
       if (metric.headline != Headline::everywhere) continue;
-      Rows rows;
-      std::set<double> values;
-      for (const SummaryRow& row : results.summary.rows) {
-        if (!row.is_ok() || row.metric != metric.name || !std::isfinite(row.estimate.median)) continue;
-        if (row.workload != entry.workload || row.case_name != entry.case_name) continue;
-        rows.push_back(&row);
-        values.insert(row.estimate.median);
-      }
-      if (values.size() > 1) charts.push_back(std::move(rows));
+      const auto rows = by_case.find({entry.workload, entry.case_name, std::string(metric.name)});
+      if (rows == by_case.end()) continue;
+      const double first = rows->second.front()->estimate.median;
+      if (std::ranges::any_of(rows->second, [&](const SummaryRow* row) { return row->estimate.median != first; }))
+        charts.push_back(rows->second);
     }
   return charts;
 }

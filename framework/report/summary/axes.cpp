@@ -147,8 +147,16 @@ std::vector<Axis> axes(const StudyLayout& layout) {
   for (const ArmLayout& arm : layout.arms)
     for (const auto& [name, number] : arm.numbers) names.insert(name);
   if (names.contains("kv_heads")) names.erase("attention.kv_heads");
-  for (const std::string& name : names)
-    for (const CaseLayout& entry : layout.cases) keep(arm_axis(layout, entry, name));
+  for (const std::string& name : names) {
+    const Axis of_any = arm_axis(layout, {}, name);
+    for (const CaseLayout& entry : layout.cases) {
+      Axis axis = of_any;
+      axis.entry = entry;
+      for (AxisLine& line : axis.lines)
+        for (AxisPoint& point : line.points) point.entry = entry;
+      keep(std::move(axis));
+    }
+  }
   return all;
 }
 

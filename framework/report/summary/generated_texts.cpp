@@ -1,7 +1,9 @@
 #include "report/summary/generated_texts.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
+#include <tuple>
 
 #include <fmt/format.h>
 
@@ -11,13 +13,21 @@ namespace attnlab::report {
 
 std::vector<GeneratedText> generated_texts(const Results& results) {
   std::vector<GeneratedText> all;
+  // Most studies have none, and large ones many trials.
+  std::map<std::tuple<std::string, std::string, std::string>, std::vector<const TrialResult*>> with_text;
+  for (const TrialResult& trial : results.trials)  // by round
+    if (trial.is_ok() && !detail_strings(trial, "text").empty())
+      with_text[{trial.workload, trial.case_name, trial.arm}].push_back(&trial);
+  if (with_text.empty()) return all;
   for (const CaseLayout& entry : results.layout.cases)
     for (const ArmLayout& arm : results.layout.arms) {
       std::set<std::int64_t> seeds;
-      for (const TrialResult& trial : results.trials) {  // by round
-        if (trial.arm != arm.name || trial.workload != entry.workload || trial.case_name != entry.case_name) continue;
+      const auto trials = with_text.find({entry.workload, entry.case_name, arm.name});
+      if (trials == with_text.end()) continue;
+      for (const TrialResult* one_trial : trials->second) {
+        const TrialResult& trial = *one_trial;
         const std::vector<std::string> text = detail_strings(trial, "text");
-        if (!trial.is_ok() || text.empty() || !seeds.insert(trial.seed).second) continue;
+        if (!seeds.insert(trial.seed).second) continue;
         const std::vector<std::string> prompts = detail_strings(trial, "prompt");
         const std::string prompt = prompts.empty() ? "" : prompts.front();
         const std::string name =

@@ -22,19 +22,6 @@ struct Column {
   std::map<std::string, const SummaryRow*> rows;  // by arm
 };
 
-std::optional<Column> column_of(const Results& results, const CaseLayout& entry, std::string_view metric) {
-  Column column;
-  for (const SummaryRow& row : results.summary.rows) {
-    if (!row.is_ok() || row.metric != metric || row.workload != entry.workload || row.case_name != entry.case_name)
-      continue;
-    if (!std::isfinite(row.estimate.median) || !row.no_verdict.empty()) continue;
-    column.measure = {entry, row.metric, row.unit, row.better};
-    column.rows[row.arm] = &row;
-  }
-  if (column.rows.empty()) return std::nullopt;
-  return column;
-}
-
 double context_of(const Column& column) {
   const auto& numbers = column.measure.entry.numbers;
   const auto context = numbers.find("context");
@@ -43,9 +30,21 @@ double context_of(const Column& column) {
 
 // First what the verdict speaks of: the longest context, and of several with the same the last.
 std::vector<Column> columns_of(const Results& results, std::string_view metric) {
+  std::map<std::pair<std::string, std::string>, Column> by_case;
+  for (const SummaryRow& row : results.summary.rows) {
+    if (row.metric != metric || !row.is_ok()) continue;
+    if (!std::isfinite(row.estimate.median) || !row.no_verdict.empty()) continue;
+    Column& column = by_case[{row.workload, row.case_name}];
+    column.measure = {{row.workload, row.case_name}, row.metric, row.unit, row.better};
+    column.rows[row.arm] = &row;
+  }
   std::vector<Column> columns;
-  for (const CaseLayout& entry : results.layout.cases)
-    if (std::optional<Column> column = column_of(results, entry, metric)) columns.push_back(*std::move(column));
+  for (const CaseLayout& entry : results.layout.cases) {
+    const auto found = by_case.find({entry.workload, entry.case_name});
+    if (found == by_case.end()) continue;
+    found->second.measure.entry = entry;
+    columns.push_back(std::move(found->second));
+  }
   std::ranges::reverse(columns);
   std::ranges::stable_sort(columns, std::greater(), context_of);
   return columns;
@@ -130,14 +129,17 @@ std::vector<Tradeoff> tradeoffs(const Results& results) {
   };
   const std::vector<Column> bytes_of_cases = columns_of(results, kKvBytes);
   // A training has no cache of its own, so it takes the bytes that other workloads have, whichever there are.
-  const std::vector<Column> bytes_of_any = bytes_of_cases.empty() ? columns_of(results, kOwnBytes) : bytes_of_cases;
+  const std::vector<Column> own_bytes = columns_of(results, kOwnBytes);
+  const std::vector<Column>& bytes_of_any = bytes_of_cases.empty() ? own_bytes : bytes_of_cases;
   const std::set<std::string> sharing = without_training_of_their_own(results.layout, bytes_of_any);
   const std::vector<Column> speeds = columns_of(results, kDecode);
   for (std::string_view metric : kQualities)
     for (Column& quality : columns_of(results, metric)) {
       const bool is_of_training = quality.measure.entry.workload == kTrain;
       if (is_of_training) std::erase_if(quality.rows, [&](const auto& row) { return sharing.contains(row.first); });
-      if (const std::optional<Column> own = column_of(results, quality.measure.entry, kOwnBytes)) {
+      const auto own = std::ranges::find(own_bytes, quality.measure.entry,
+                                         [](const Column& one) -> const CaseLayout& { return one.measure.entry; });
+      if (own != own_bytes.end()) {
         add_pair(quality, *own);
       } else {
         for (const Column& bytes : is_of_training ? bytes_of_any : bytes_of_cases) add_pair(quality, bytes);

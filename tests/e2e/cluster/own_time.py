@@ -1,6 +1,6 @@
 """AttnLab's own time for a study of many trials on a cluster that takes none: from planning to the report.
 
-usage: tests/e2e/cluster/own_time.py ATTNLAB [TRIALS ...]      (by default 1000 10000)
+usage: tests/e2e/cluster/own_time.py ATTNLAB [ARMSxCASES ...]      (by default 100x10 1000x10)
 
 The cluster is pretended: `sbatch` and `squeue` are scripts, and this program writes the results as jobs would, with
 figures that nobody measured. Prints for each number of trials the time from the call to the report, and the processor
@@ -56,24 +56,25 @@ def write_results(out):
             part.rename(out / "trials" / f"{trial['id']}.json")
 
 
-def write_study(folder, trials):
-    """As many arms as trials: the smallest jobs that there are."""
+def write_study(folder, arms, cases):
+    """An arm is a job, with all of its cases."""
     (folder / "bin").mkdir()
     program(folder / "bin/sbatch", SBATCH.format(folder=folder))
     program(folder / "bin/squeue", SQUEUE.format(folder=folder))
     program(folder / "bin/scontrol", "#!/bin/sh\necho 'MaxArraySize = 1001'\n")
     program(folder / "bin/scancel", "#!/bin/sh\n")
     (folder / "text.txt").write_text("a text that nobody reads " * 40)
-    arms = ", ".join(f"{{name: w{i}, cache: {{window: {{window: {8 + i}}}}}}}" for i in range(trials))
+    of_arms = ", ".join(f"{{name: w{i}, cache: {{window: {{window: {8 + i}}}}}}}" for i in range(arms))
+    of_cases = ", ".join(f"{{perplexity: {{text: text.txt, context: {32 + i}, prefill: 8}}}}" for i in range(cases))
     (folder / "study.yaml").write_text(
-        f"name: many\nmodel: {ROOT}/configs/models/tiny.yaml\nthreads: 1\narms: [{arms}]\n"
-        "workloads: [{perplexity: {text: text.txt, context: 32, prefill: 8}}]\nlauncher: slurm\n")
+        f"name: many\nmodel: {ROOT}/configs/models/tiny.yaml\nthreads: 1\narms: [{of_arms}]\n"
+        f"workloads: [{of_cases}]\nlauncher: slurm\n")
 
 
-def measure(attnlab, trials):
+def measure(attnlab, arms, cases):
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
-        write_study(folder, trials)
+        write_study(folder, arms, cases)
         environment = dict(os.environ, PATH=f"{folder}/bin:{os.environ['PATH']}")
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         start = time.time()
@@ -89,15 +90,15 @@ def measure(attnlab, trials):
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         processor = used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime
         files = len(list((folder / "out/trials").glob("*.json")))
-        print(f"{trials} trials: exit code {code}, {files} rows; planned and submitted after {planned:.1f} s, results "
+        print(f"{arms} arms, {arms * cases} trials: exit code {code}, {files} rows; planned and submitted after {planned:.1f} s, results "
               f"there after {written:.1f} s, reported after {whole:.1f} s; {processor:.1f} s of processor time",
               flush=True)
 
 
 def main():
     attnlab = str(pathlib.Path(sys.argv[1]).resolve())
-    for trials in [int(word) for word in sys.argv[2:]] or [1000, 10000]:
-        measure(attnlab, trials)
+    for word in sys.argv[2:] or ["100x10", "1000x10"]:
+        measure(attnlab, *(int(number) for number in word.split("x")))
 
 
 if __name__ == "__main__":
