@@ -24,7 +24,8 @@ import gguf_model
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 # AttnLab's arms of peers.yaml, with the types that llama.cpp has for them.
-PAIRS = (("f32", "f32"), ("bf16", "bf16"), ("int8", "q8_0"), ("int4", "q4_0"))
+PAIRS = (("f32", "f32"), ("bf16", "bf16"), ("bf16-products", "bf16"), ("int8", "q8_0"), ("int4", "q4_0"))
+NAMES = dict.fromkeys(name for _, name in PAIRS)
 
 
 def run(command, **options):
@@ -42,7 +43,7 @@ def write_models(arguments, study):
     model = yaml.safe_load((HERE / study["model"]).read_text())
     plain = arguments.out / "f32.gguf"
     whole(plain, lambda to: gguf_model.write(model, to))
-    for _, name in PAIRS[1:]:
+    for name in list(NAMES)[1:]:
         whole(arguments.out / f"{name}.gguf", lambda to: llama(arguments, "--quantise", plain, to, name))
 
 
@@ -68,15 +69,19 @@ def attnlab_round(arguments, number):
 
 
 def llama_round(arguments, batches):
-    return {arm: json.loads(llama(arguments, arguments.out / f"{name}.gguf", arguments.threads, *batches))
-            for arm, name in PAIRS}
+    return of_arms({name: json.loads(llama(arguments, arguments.out / f"{name}.gguf", arguments.threads, *batches))
+                    for name in NAMES})
+
+
+def of_arms(found):
+    return {arm: found[name] for arm, name in PAIRS}
 
 
 def fork_round(arguments, batches):
     """The fork's own program on the same files; it repacks weights for its kernels when it loads them."""
     found = {}
-    for arm, name in PAIRS:
-        words = [arguments.fork, "-m", arguments.out / f"{name}.gguf", "-t", arguments.threads, "-r", 3, "-rtr", 1,
+    for name in NAMES:
+        words = [arguments.fork, "-m", arguments.out / f"{name}.gguf", "-t", arguments.threads, "-r", 1, "-rtr", 1,
                  "-o", "json", "-n", 0]
         for batch in batches:
             new, _, held = batch[1:].partition("s")
@@ -85,8 +90,8 @@ def fork_round(arguments, batches):
             held = next((batch for batch in batches if "s" in batch and tokens(batch.split("s")[1]) == one["n_prompt"]),
                         None)
             batch = held if one["n_gen"] > 0 else f"q{one['n_prompt']}"
-            found.setdefault(arm, {})[batch] = statistics.median(one["samples_ts"])
-    return found
+            found.setdefault(name, {})[batch] = statistics.median(one["samples_ts"])
+    return of_arms(found)
 
 
 def tokens(text):
