@@ -41,6 +41,13 @@ std::vector<std::string> stems_in(const fs::path& folder) {
   return stems;
 }
 
+// Why jobs wait for their turn. Other reasons may never go away by themselves: PartitionConfig, a limit of an account.
+bool is_usual(const std::string& reason) {
+  static const std::unordered_set<std::string> usual = {"None",      "Priority", "Resources",         "Dependency",
+                                                        "BeginTime", "Cleaning", "JobArrayTaskLimit", ""};
+  return usual.contains(reason);
+}
+
 // The last line that says something, of the log's end.
 std::string last_line(const fs::path& log) {
   constexpr std::streamoff kEnd = 4096;
@@ -200,6 +207,7 @@ void Watch::ask_slurm() {
   if (std::exchange(was_deaf_, false)) progress_.say("Slurm answers again");
   std::vector<bool> is_alive(awaited_.size());
   running_ = pending_ = 0;
+  held_by_.clear();
   for (const JobState& state : *states) {
     const auto found = by_element_.find(element_key(state.name, state.task));
     if (found == by_element_.end() || awaited_[found->second].is_over) continue;
@@ -208,6 +216,7 @@ void Watch::ask_slurm() {
     if (state.is_alive()) {
       is_alive[found->second] = true;
       ++(state.is_running() ? running_ : pending_);
+      if (!state.is_running() && !is_usual(state.reason)) held_by_ = state.reason;
     }
     one.state = state;
   }
@@ -310,8 +319,9 @@ std::string Watch::reason_of(const Awaited& unit) const {
 
 void Watch::show() {
   if (waiting_ == 0) return;
-  const std::string text = fmt::format("{} job{} run{}, {} wait{}", running_, running_ == 1 ? "" : "s",
-                                       running_ == 1 ? "s" : "", pending_, pending_ == 1 ? "s" : "");
+  const std::string text =
+      fmt::format("{} job{} run{}, {} wait{}{}", running_, running_ == 1 ? "" : "s", running_ == 1 ? "s" : "", pending_,
+                  pending_ == 1 ? "s" : "", held_by_.empty() ? "" : " (Slurm: " + held_by_ + ")");
   // What has ended since stands in the place of the line.
   if (std::exchange(has_ended_, false) || text != shown_) progress_.start(text, "", "slurm:");
   shown_ = text;

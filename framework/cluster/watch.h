@@ -97,6 +97,7 @@ class Watch {
   bool was_deaf_ = false, has_ended_ = false;
   std::chrono::milliseconds pause_{0};
   std::string shown_;
+  std::string held_by_;  // why jobs wait, where it is not for their turn
   Clock::time_point last_end_ = Clock::now();
 };
 

@@ -87,7 +87,7 @@ class SlurmCluster {
   // Ports by the process: tests run side by side.
   [[nodiscard]] std::string configuration() const {
     const int port = 20'000 + getpid() % 10'000 * 3;
-    const std::string d = folder_.path(), host = lines_of(output("hostname")).front();
+    const std::string d = folder_.path(), host = lines_of(output("hostname -s")).front();
     return "ClusterName=test\nSlurmctldHost=" + host + "(127.0.0.1)\nSlurmctldPort=" + std::to_string(port) +
            "\nAuthType=auth/munge\nAuthInfo=socket=" + d + "/munge/s,cred_expire=5\nCredType=cred/munge\nSlurmUser=root\n" +
            "SlurmdUser=root\nStateSaveLocation=" + d + "/ctl\nSlurmctldPidFile=" + d +
