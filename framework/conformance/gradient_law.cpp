@@ -103,7 +103,9 @@ class Differences {
 std::optional<Finding> gradients_are_differences(Subject& subject, Kind kind) {
   if (kind != Kind::attention && kind != Kind::position) return std::nullopt;
   try {
-    return Differences(subject).largest();
+    // As a training begins: a table that is read between its rows has no derivative at them, where small scores are.
+    Subject fresh(subject.registry(), subject.parts(), /*fills_zeros=*/false);
+    return Differences(fresh).largest();
   } catch (const PluginRefusal& refusal) {  // `attnlab gradients` prints the reason
     const bool is_fault = std::string(refusal.what()).find(kUnkeptPromise) != std::string::npos;
     return is_fault ? std::optional(Finding{1e300, 1, refusal.what()}) : std::nullopt;

@@ -41,7 +41,6 @@ void append(Hidden& all, TensorView<const float, 2> rows) {
     all.insert(all.end(), rows.row(row).begin(), rows.row(row).end());
 }
 
-// What a training would begin with zeros (a table of a position scheme) would do nothing here, and no law could see it.
 void fill_zeros(model::Decoder& decoder) {
   constexpr float kLargest = 0.5F;
   std::uint64_t place = 0;
@@ -70,7 +69,8 @@ double deviation(const Hidden& found, const Hidden& right) {
   return difference / largest;
 }
 
-Subject::Subject(const Registry& registry, const Composition& parts) : registry_(registry), parts_(parts) {
+Subject::Subject(const Registry& registry, const Composition& parts, bool fills_zeros)
+    : registry_(registry), parts_(parts) {
   const ModelSource source = ModelSource::from_seed(small_model());
   Arm arm;
   arm.attention.base = parts.attention;
@@ -79,7 +79,7 @@ Subject::Subject(const Registry& registry, const Composition& parts) : registry_
   arm_ = resolve_arm(arm, source.config(), registry);
   if (!arm_.conflicts.empty()) throw Error(name(), arm_.conflicts.front());
   decoder_ = std::make_unique<model::Decoder>(build_decoder(arm_, source, registry, {.seed = 11}));
-  fill_zeros(*decoder_);
+  if (fills_zeros) fill_zeros(*decoder_);
 }
 
 std::string Subject::name() const {

@@ -16,7 +16,9 @@ using Hidden = std::vector<float>;
 
 class Subject {
  public:
-  Subject(const Registry& registry, const Composition& parts);
+  /// `fills_zeros`: what a training would begin with zeros (a table of a position scheme) has other numbers, since it
+  /// would do nothing in most laws.
+  Subject(const Registry& registry, const Composition& parts, bool fills_zeros = true);
 
   [[nodiscard]] const Registry& registry() const noexcept { return registry_; }
   [[nodiscard]] const Composition& parts() const noexcept { return parts_; }
