@@ -11,13 +11,16 @@
 
 namespace attnlab {
 
+std::string host_name() {
+  char name[256] = {};
+  return gethostname(name, sizeof name - 1) == 0 ? name : "unknown";
+}
+
 const std::string& host_token() {
   static const std::string token = [] {
-    char host[256] = {};
-    static_cast<void>(gethostname(host, sizeof host - 1));
     std::string boot;
     std::ifstream("/proc/sys/kernel/random/boot_id") >> boot;
-    return fmt::format("{:08x}", static_cast<std::uint32_t>(fnv1a(host + boot)));
+    return fmt::format("{:08x}", static_cast<std::uint32_t>(fnv1a(host_name() + boot)));
   }();
   return token;
 }

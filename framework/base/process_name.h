@@ -7,6 +7,9 @@
 
 namespace attnlab {
 
+/// As the system calls this host; "unknown" where it does not.
+[[nodiscard]] ATTNLAB_API std::string host_name();
+
 /// Of this host since it started: a few digits.
 [[nodiscard]] ATTNLAB_API const std::string& host_token();
 

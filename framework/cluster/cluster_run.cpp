@@ -28,12 +28,11 @@
 #include "machine/environment.h"
 #include "report/pages/results_folder.h"
 #include "report/pages/terminal_table.h"
+#include "report/read/format.h"
 #include "report/read/text_file.h"
 #include "runner/enough_rounds.h"
 #include "runner/interrupt.h"
 #include "runner/progress.h"
-#include "runner/roof_probes.h"
-#include "runner/rounds.h"
 #include "runner/run_folder.h"
 #include "runner/training_runner.h"
 #include "runner/trial_runner.h"
@@ -66,8 +65,6 @@ class ClusterRun {
         progress_(options.quiet),
         trials_(plan, folder_.trials(), folder_.superseded(), progress_),
         trainings_(plan, results_, trials_, progress_),
-        roofs_(plan),
-        rounds_(plan, trials_, roofs_, progress_),
         layout_(layout_of(plan, plan.spec.repeats.max)),
         environment_(experiment::read_environment(plan.threads, plugin_files(plan))) {}
 
@@ -97,7 +94,8 @@ class ClusterRun {
       if (unit.kind == UnitKind::training && !has_record(unit)) progress_.expect("train", 1);
       for (const ProcessTask& task : study_.tasks_of(unit))
         for (const std::size_t planned : task.cases)
-          if (!trials_.is_done(task.arm, planned, task.seed, task.round)) progress_.expect(rounds_.title(planned), 1);
+          if (!trials_.is_done(task.arm, planned, task.seed, task.round))
+            progress_.expect(report::case_title({plan_.cases[planned].workload_name, plan_.cases[planned].label}), 1);
     }
   }
 
@@ -354,8 +352,6 @@ class ClusterRun {
   experiment::Progress progress_;
   experiment::TrialRunner trials_;
   experiment::TrainingRunner trainings_;
-  experiment::RoofProbes roofs_;
-  experiment::Rounds rounds_;
   report::StudyLayout layout_;
   experiment::Environment environment_;
   std::vector<Submission> before_;

@@ -1,7 +1,5 @@
 #include "cluster/nodes.h"
 
-#include <unistd.h>
-
 #include <cstdlib>
 #include <system_error>
 
@@ -9,6 +7,7 @@
 
 #include <attnlab/error.h>
 
+#include "base/process_name.h"
 #include "report/read/text_file.h"
 #include "report/read/trial_result.h"
 
@@ -17,8 +16,7 @@ namespace fs = std::filesystem;
 
 std::string node_name() {
   if (const char* const name = std::getenv("SLURMD_NODENAME"); name != nullptr && *name != '\0') return name;
-  char host[256] = {};
-  return gethostname(host, sizeof host - 1) == 0 ? host : "unknown";
+  return host_name();
 }
 
 std::string node_kind(const experiment::Environment& environment) {

@@ -30,10 +30,14 @@ nlohmann::json environment_of(const experiment::Plan& plan, const fs::path& resu
                               const std::map<std::string, report::TrialResult>& trials, int submissions) {
   const std::map<std::string, nlohmann::json> nodes = read_nodes(results);
   std::map<std::string, std::size_t> trials_on, rounds_on;
+  std::map<std::string, std::vector<int>> numbers;  // of the rounds, from 1 as reports count them
   for (const auto& [id, trial] : trials)
     if (const auto node = trial.details.find("node"); node != trial.details.end()) ++trials_on[node->value("name", "")];
   const std::vector<RoundFile> rounds = round_files(results, submissions, plan.spec.repeats.max);
-  for (const RoundFile& round : rounds) ++rounds_on[round.node];
+  for (const RoundFile& round : rounds) {
+    ++rounds_on[round.node];
+    if (!round.records.empty()) numbers[round.node].push_back(round.records.front().round + 1);
+  }
   std::string main;
   for (const auto& [name, machine] : nodes)
     if (main.empty() || std::pair(rounds_on[name], trials_on[name]) > std::pair(rounds_on[main], trials_on[main]))
@@ -59,6 +63,7 @@ nlohmann::json environment_of(const experiment::Plan& plan, const fs::path& resu
     json["nodes"].push_back({{"name", name},
                              {"kind", machine.value("kind", "")},
                              {"rounds", rounds_on[name]},
+                             {"round_numbers", numbers[name]},
                              {"trials", trials_on[name]}});
   return json;
 }

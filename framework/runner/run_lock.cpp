@@ -15,16 +15,12 @@
 #include <attnlab/error.h>
 #include <nlohmann/json.hpp>
 
+#include "base/process_name.h"
 #include "machine/proc_files.h"
 #include "report/read/trial_result.h"
 
 namespace attnlab::experiment {
 namespace {
-
-std::string host_name() {
-  char name[256] = {};
-  return gethostname(name, sizeof name - 1) == 0 ? name : "unknown";
-}
 
 // The open file; while it lives, no other process of this host decides about the lock.
 class LockFile {

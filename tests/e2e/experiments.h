@@ -91,4 +91,14 @@ inline CsvTable summary_of(const fs::path& results) {
   return CsvTable(read_file(results / "summary.csv"));
 }
 
+/// Rows of its summary that no repetition changes, as they are written.
+inline std::vector<std::string> quality_rows(const fs::path& results) {
+  std::vector<std::string> rows;
+  for (const std::string& line : lines_of(read_file(results / "summary.csv")))
+    for (const char* metric : {",nll_per_token,", ",perplexity,,", ",kl_to_baseline,", ",same_top_token,",
+                               ",kv_bytes_mean,", ",kv_bytes_peak,", ",rows_evicted,", ",validation_loss,"})
+      if (line.find(metric) != std::string::npos) rows.push_back(line);
+  return rows;
+}
+
 }  // namespace attnlab::program_test

@@ -313,8 +313,9 @@ function methodSection() {
 function nodesText() {
   const counted = (count, what) => (count > 0 ? `${count} ${what}${count === 1 ? "" : "s"}` : "");
   return (at("nodes") ?? [])
-    .map(({ name, kind, rounds, trials }) => {
-      const done = [counted(rounds, "round"), counted(trials, "trial")].filter(Boolean).join(", ");
+    .map(({ name, kind, rounds, round_numbers, trials }) => {
+      const numbers = round_numbers?.length ? ` (${round_numbers.join(" ")})` : "";
+      const done = [counted(rounds, "round") + numbers, counted(trials, "trial")].filter(Boolean).join(", ");
       return `${name} (${kind}): ${done || "nothing"}`;
     })
     .join("; ");

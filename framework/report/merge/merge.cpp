@@ -125,6 +125,12 @@ bool says_the_same(const TrialResult& one, const TrialResult& other) {
          });
 }
 
+std::vector<int> counted_from_one(const std::set<int>& rounds) {
+  std::vector<int> numbers;
+  for (const int round : rounds) numbers.push_back(round + 1);
+  return numbers;
+}
+
 class Merger {
  public:
   Merger(std::vector<Part> parts, const std::function<bool(const std::string&)>& is_once)
@@ -258,8 +264,11 @@ class Merger {
     }
     environment["nodes"] = json::array();
     for (const auto& [name, node] : nodes)
-      environment["nodes"].push_back(
-          {{"name", name}, {"kind", node.first}, {"rounds", node.second.first.size()}, {"trials", node.second.second}});
+      environment["nodes"].push_back({{"name", name},
+                                      {"kind", node.first},
+                                      {"rounds", node.second.first.size()},
+                                      {"round_numbers", counted_from_one(node.second.first)},
+                                      {"trials", node.second.second}});
     environment.erase("attnlab_seconds");
     environment["rounds"] = records_;
     environment["study"] = layout_;

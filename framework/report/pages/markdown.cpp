@@ -292,6 +292,8 @@ class EnvironmentTable {
       for (const char* what : {"round", "trial"})
         if (const int count = node.value(std::string(what) + "s", 0); count > 0)
           done.push_back(fmt::format("{} {}{}", count, what, count == 1 ? "" : "s"));
+      if (const auto rounds = node.value("round_numbers", std::vector<int>()); !rounds.empty() && !done.empty())
+        done.front() += fmt::format(" ({})", fmt::join(rounds, " "));
       nodes.push_back(fmt::format("{} ({}): {}", node.value("name", ""), node.value("kind", ""),
                                   done.empty() ? "nothing" : fmt::format("{}", fmt::join(done, ", "))));
     }

@@ -35,16 +35,6 @@ std::map<std::string, nlohmann::json> exact_trials(const fs::path& results) {
   return trials;
 }
 
-// Rows of what never changes, as they are written.
-std::vector<std::string> quality_rows(const fs::path& results) {
-  std::vector<std::string> rows;
-  for (const std::string& line : lines_of(read_file(results / "summary.csv")))
-    for (const char* metric : {",nll_per_token,", ",perplexity,,", ",kl_to_baseline,", ",same_top_token,",
-                               ",kv_bytes_mean,", ",validation_loss,", ",train_loss,"})
-      if (line.find(metric) != std::string::npos) rows.push_back(line);
-  return rows;
-}
-
 class Slurm : public testing::Test {
  protected:
   void SetUp() override {

@@ -33,16 +33,6 @@ Experiment sweep() {
           .more = "seed: [1, 2]\nwarmup: 0\nthreads: 2"};
 }
 
-// Rows of what never changes, as they are written.
-std::vector<std::string> quality_rows(const fs::path& results) {
-  std::vector<std::string> rows;
-  for (const std::string& line : lines_of(read_file(results / "summary.csv")))
-    for (const char* metric : {",nll_per_token,", ",perplexity,,", ",kl_to_baseline,", ",same_top_token,",
-                               ",kv_bytes_mean,", ",kv_bytes_peak,", ",rows_evicted,"})
-      if (line.find(metric) != std::string::npos) rows.push_back(line);
-  return rows;
-}
-
 struct Stamp {
   ino_t inode;
   std::int64_t seconds, nanoseconds;

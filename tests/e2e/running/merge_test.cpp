@@ -50,6 +50,8 @@ TEST_F(Merge, PutsRoundsOneBehindTheOtherAndTakesWhatIsMeasuredOnceOnce) {
   const auto environment = nlohmann::json::parse(read_file(sandbox_ / "both/environment.json"));
   ASSERT_EQ(environment.at("nodes").size(), 2U);
   EXPECT_EQ(environment.at("nodes")[0].at("rounds"), 3);
+  EXPECT_EQ(environment.at("nodes")[1].at("round_numbers"), nlohmann::json({4, 5, 6}));
+  EXPECT_NE(read_file(sandbox_ / "both/report.md").find("3 rounds (1 2 3), 8 trials"), std::string::npos);
 }
 
 TEST_F(Merge, CountsACopyOfAFolderOnce) {
