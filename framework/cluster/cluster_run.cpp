@@ -8,6 +8,7 @@
 #include <cstring>
 #include <iostream>
 #include <map>
+#include <optional>
 #include <set>
 #include <system_error>
 #include <thread>
@@ -18,6 +19,7 @@
 
 #include <attnlab/error.h>
 
+#include "cluster/earlier_jobs.h"
 #include "cluster/job_arrays.h"
 #include "cluster/nodes_of_study.h"
 #include "cluster/round_folder.h"
@@ -113,12 +115,14 @@ class ClusterRun {
 
   // Slurm is asked before the folder is read: what ends in between has left its results by then.
   void take_in() {
-    if (!options_.attach && !before_.empty()) live_ = live_elements(before_);
+    std::vector<JobState> states;
+    if (!options_.attach) states = states_of_all(before_);
     for (const Submission& submission : before_)
       for (const Unit& unit : submission.units)
         if (const fs::path folder = submission_folder(results_, submission.number);
             unit.kind == UnitKind::round && is_round_there(folder, unit.round))
           publish_round(folder, unit.round, results_);
+    if (!options_.attach) jobs_.emplace(states, folder_.trials());
     trials_.take_done_trials();
   }
 
@@ -151,8 +155,11 @@ class ClusterRun {
     for (const auto& [key, place] : last) {
       const auto [submission, unit] = place;
       const Unit& one = before[submission].units[unit];
-      if (!options_.attach && !live_.contains(element(before[submission], unit))) continue;
-      if (!is_same(one)) {
+      const bool same = is_same(one);
+      if (same && is_done(one)) continue;
+      const std::vector<std::string> trials = same ? trials_of(one) : std::vector<std::string>();
+      if (!options_.attach && !jobs_->will_leave_more(before[submission], unit, trials)) continue;
+      if (!same) {
         if (options_.attach)
           throw Error(
               called_.file.string(), fmt::format("{} is not what was submitted", one.title()),
@@ -160,7 +167,6 @@ class ClusterRun {
         ++others;
         continue;
       }
-      if (is_done(one) || (!options_.attach && has_left_all(one))) continue;
       awaited[submission].push_back(unit);
       adopted_.insert(key);
       attached_rounds_ = std::max(attached_rounds_, before[submission].units[unit].round + 1);
@@ -176,27 +182,6 @@ class ClusterRun {
           fmt::format("warning: {} jobs are of the study as it was before it was changed: their results do "
                       "not count, and scancel ends them",
                       others));
-  }
-
-  static std::string element(const Submission& submission, std::size_t unit) {
-    const SubmittedArray* const array = array_of(submission, unit);
-    if (array == nullptr) return {};
-    return fmt::format("{} {}", array->name, array->first_task + static_cast<int>(unit - array->first));
-  }
-
-  [[nodiscard]] static std::set<std::string> live_elements(const std::vector<Submission>& submissions) {
-    std::vector<std::string> names;
-    for (const Submission& submission : submissions)
-      for (const SubmittedArray& array : submission.arrays) names.push_back(array.name);
-    const std::optional<std::vector<JobState>> states = states_of(names);
-    if (!states)
-      throw Error("squeue", "Slurm does not say which jobs of the study are still there",
-                  "go on when it answers: else work would be done twice");
-    std::set<std::string> live;
-    for (const JobState& state : *states)
-      if (state.is_alive() || state.state == "COMPLETED")  // its results may not be seen here yet
-        live.insert(fmt::format("{} {}", state.name, state.task));
-    return live;
   }
 
   void submit_missing(Watch& watch, int first_round, int end_round) {
@@ -236,16 +221,12 @@ class ClusterRun {
     });
   }
 
-  // Every trial has a row, good or bad.
-  [[nodiscard]] bool has_left_all(const Unit& unit) const {
-    const std::vector<ProcessTask> tasks = study_.tasks_of(unit);
-    return !tasks.empty() && std::ranges::all_of(tasks, [&](const ProcessTask& task) {
-      return std::ranges::all_of(task.cases, [&](std::size_t planned) {
-        std::error_code none;
-        return fs::exists(file_of(trial_id(plan_, plan_.arms[task.arm], plan_.cases[planned], task.seed, task.round)),
-                          none);
-      });
-    });
+  [[nodiscard]] std::vector<std::string> trials_of(const Unit& unit) const {
+    std::vector<std::string> ids;
+    for (const ProcessTask& task : study_.tasks_of(unit))
+      for (const std::size_t planned : task.cases)
+        ids.push_back(trial_id(plan_, plan_.arms[task.arm], plan_.cases[planned], task.seed, task.round));
+    return ids;
   }
 
   // How it ended before is no result of the job that is submitted now.
@@ -355,7 +336,7 @@ class ClusterRun {
   report::StudyLayout layout_;
   experiment::Environment environment_;
   std::vector<Submission> before_;
-  std::set<std::string> live_;     // elements of arrays that Slurm has still, or that have ended well
+  std::optional<EarlierJobs> jobs_;
   std::set<std::string> adopted_;  // keys of units of earlier submissions that are awaited
   int attached_rounds_ = 0;
   bool has_compared_ = false;

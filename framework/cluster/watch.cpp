@@ -9,6 +9,7 @@
 
 #include <attnlab/error.h>
 
+#include "cluster/earlier_jobs.h"
 #include "cluster/round_folder.h"
 #include "report/read/format.h"
 #include "report/read/text_file.h"
@@ -30,15 +31,6 @@ constexpr int kPauseShare = 20;  // looking takes a twentieth of the time at mos
 
 std::string element_key(const std::string& array, int task) {
   return fmt::format("{} {}", array, task);
-}
-
-std::vector<std::string> stems_in(const fs::path& folder) {
-  std::vector<std::string> stems;
-  std::error_code none;
-  for (fs::directory_iterator entry(folder, none), end; !none && entry != end; entry.increment(none))
-    if (entry->path().extension() == ".json" && !entry->path().filename().string().starts_with('.'))
-      stems.push_back(entry->path().stem().string());
-  return stems;
 }
 
 // Why jobs wait for their turn. Other reasons may never go away by themselves: PartitionConfig, a limit of an account.
