@@ -24,14 +24,23 @@ V codes_of_8(const std::byte* from) {
   return hn::ConvertTo(F32(), hn::PromoteTo(I32(), hn::LoadU(narrow, reinterpret_cast<const std::int8_t*>(from))));
 }
 
-// Both halves of the bytes, as 0 .. 15.
-struct Halves {
-  V low, high;
-};
-Halves codes_of_4(const std::byte* from) {
-  const hn::Rebind<std::uint8_t, F32> narrow;
-  const auto bytes = hn::PromoteTo(I32(), hn::LoadU(narrow, reinterpret_cast<const std::uint8_t*>(from)));
-  return {hn::ConvertTo(F32(), hn::And(bytes, hn::Set(I32(), 15))), hn::ConvertTo(F32(), hn::ShiftRight<4>(bytes))};
+using Words = hn::Vec<I32>;
+
+Words words(const std::byte* from) {
+  return hn::LoadU(I32(), reinterpret_cast<const std::int32_t*>(from));
+}
+
+// The codes of input I of the eight in a word of each output.
+template <int I>
+V codes_of_4(Words words) {
+#if HWY_ARCH_X86 && HWY_MAX_BYTES == 64
+  // A lookup takes the lowest four bits of a lane as its index; it is one instruction where shifting up and converting
+  // are two.
+  alignas(64) static constexpr float kCodes[16] = {0, 1, 2, 3, 4, 5, 6, 7, -8, -7, -6, -5, -4, -3, -2, -1};
+  return V{_mm512_permutexvar_ps(hn::ShiftRight<4 * I>(words).raw, hn::Load(F32(), kCodes).raw)};
+#else
+  return hn::ConvertTo(F32(), hn::ShiftRight<28>(hn::ShiftLeft<28 - 4 * I>(words)));
+#endif
 }
 
 template <ElementType Type>
@@ -40,11 +49,11 @@ struct Coded {
   template <int Tokens, int Vectors>
   static void block(const PanelProduct& p, int first_token, int first_output) {
     const F32 d;
-    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+    constexpr auto lanes = static_cast<std::int64_t>(hn::MaxLanes(F32()));
+    constexpr std::int64_t bytes = Type == ElementType::int8 ? 1 : 4;  // of an output in a row of codes
     const CodedPanel shape{Type, p.in_dim, p.panel_stride};
     V sums[Tokens][Vectors];
-    for (auto& row : sums)
-      for (V& sum : row) sum = hn::Zero(d);
+    for_each_sum<Tokens, Vectors>([&](auto t, auto v) ATTNLAB_INLINED { sums[t][v] = hn::Zero(d); });
     const std::byte* group = p.panel;
     float padded[Tokens][kCodeGroup];
     for (std::int64_t first = 0; first < p.in_dim; first += kCodeGroup, group += shape.group_bytes()) {
@@ -57,38 +66,28 @@ struct Coded {
         x[t] = padded[t];
       }
       V of_group[Tokens][Vectors];
-      for (auto& row : of_group)
-        for (V& sum : row) sum = hn::Zero(d);
-      const std::byte* codes = group + shape.scale_bytes() + first_output;
-      for (std::int64_t row = 0; row < shape.code_rows(); ++row, codes += p.panel_stride) {
-        for (int v = 0; v < Vectors; ++v) {
+      for_each_sum<Tokens, Vectors>([&](auto t, auto v) ATTNLAB_INLINED { of_group[t][v] = hn::Zero(d); });
+      const auto add = [&](auto v, std::int64_t input, V w) ATTNLAB_INLINED {
+        for_each_of<Tokens>(
+            [&](auto t) ATTNLAB_INLINED { of_group[t][v] = hn::MulAdd(hn::Set(d, x[t][input]), w, of_group[t][v]); });
+      };
+      const std::byte* codes = group + shape.scale_bytes() + bytes * first_output;
+      for (std::int64_t row = 0; row < shape.code_rows(); ++row, codes += shape.row_bytes()) {
+        fetch_behind<static_cast<int>(Vectors * lanes * bytes)>(codes);
+        for_each_of<Vectors>([&](auto v) ATTNLAB_INLINED {
           if constexpr (Type == ElementType::int8) {
-            const V w = codes_of_8(codes + v * lanes);
-            for (int t = 0; t < Tokens; ++t) of_group[t][v] = hn::MulAdd(hn::Set(d, x[t][row]), w, of_group[t][v]);
+            add(v, row, codes_of_8(codes + v * lanes));
           } else {
-            const Halves w = codes_of_4(codes + v * lanes);
-            for (int t = 0; t < Tokens; ++t) {
-              of_group[t][v] = hn::MulAdd(hn::Set(d, x[t][row]), w.low, of_group[t][v]);
-              of_group[t][v] = hn::MulAdd(hn::Set(d, x[t][row + kCodeGroup / 2]), w.high, of_group[t][v]);
-            }
+            const Words of_eight = words(codes + bytes * v * lanes);
+            for_each_of<8>([&](auto i) ATTNLAB_INLINED { add(v, 8 * row + i, codes_of_4<i>(of_eight)); });
           }
-        }
+        });
       }
-      V below[Tokens];  // codes of 4 bits are stored 8 higher
-      if constexpr (Type == ElementType::int4) {
-        for (int t = 0; t < Tokens; ++t) {
-          float sum = 0;
-          for (std::int64_t i = 0; i < kCodeGroup; ++i) sum += x[t][i];
-          below[t] = hn::Set(d, 8 * sum);
-        }
-      }
-      for (int v = 0; v < Vectors; ++v) {
+      for_each_of<Vectors>([&](auto v) ATTNLAB_INLINED {
         const V scale = scales(group + 2 * (first_output + v * lanes));
-        for (int t = 0; t < Tokens; ++t) {
-          const V sum = Type == ElementType::int4 ? hn::Sub(of_group[t][v], below[t]) : of_group[t][v];
-          sums[t][v] = hn::MulAdd(scale, sum, sums[t][v]);
-        }
-      }
+        for_each_of<Tokens>([&](auto t)
+                                ATTNLAB_INLINED { sums[t][v] = hn::MulAdd(scale, of_group[t][v], sums[t][v]); });
+      });
     }
     store_block(p, first_token, first_output, sums);
   }
@@ -110,16 +109,16 @@ void widen_codes_target(const CodedPanel& shape, const std::byte* panel, float* 
     float* out = to + first * shape.stride;
     for (std::int64_t v = 0; v < shape.stride; v += lanes) {
       const V scale = scales(group + 2 * v);
-      const std::byte* codes = group + shape.scale_bytes() + v;
-      for (std::int64_t row = 0; row < std::min(count, shape.code_rows()); ++row, codes += shape.stride) {
+      const std::byte* codes = group + shape.scale_bytes() + v * (shape.type == ElementType::int8 ? 1 : 4);
+      for (std::int64_t row = 0; row < shape.code_rows(); ++row, codes += shape.row_bytes()) {
         if (shape.type == ElementType::int8) {
-          hn::StoreU(hn::Mul(scale, codes_of_8(codes)), d, out + row * shape.stride + v);
+          if (row < count) hn::StoreU(hn::Mul(scale, codes_of_8(codes)), d, out + row * shape.stride + v);
         } else {
-          const Halves both = codes_of_4(codes);
-          const V eight = hn::Set(d, 8.0F);
-          hn::StoreU(hn::Mul(scale, hn::Sub(both.low, eight)), d, out + row * shape.stride + v);
-          if (const std::int64_t high = row + kCodeGroup / 2; high < count)
-            hn::StoreU(hn::Mul(scale, hn::Sub(both.high, eight)), d, out + high * shape.stride + v);
+          const Words of_eight = words(codes);
+          for_each_of<8>([&](auto i) {
+            if (const std::int64_t input = 8 * row + i; input < count)
+              hn::StoreU(hn::Mul(scale, codes_of_4<i>(of_eight)), d, out + input * shape.stride + v);
+          });
         }
       }
     }

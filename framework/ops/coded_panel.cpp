@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "base/convert.h"
@@ -9,6 +10,7 @@
 namespace attnlab {
 namespace {
 
+constexpr int kCodesOfWord = 8;  // of 4 bits
 constexpr float kMost8 = 127;
 constexpr float kLargestHalf = 65472;  // a step below the largest number of f16, so that it can be rounded up
 constexpr float kLeast4 = -8;  // the number that is farthest from 0 has this code, whatever its sign: as in Q4_0
@@ -40,12 +42,17 @@ void encode_output(const CodedPanel& shape, std::byte* panel, std::int64_t outpu
       if (i >= count || scale == 0 || !has_codes) return 0;
       return static_cast<int>(std::clamp(std::nearbyint(part[static_cast<std::size_t>(i)] / scale), least, most));
     };
-    std::byte* codes = panel + group * shape.group_bytes() + shape.scale_bytes() + output;
-    for (std::int64_t row = 0; row < shape.code_rows(); ++row, codes += shape.stride)
-      *codes =
-          shape.type == ElementType::int8
-              ? static_cast<std::byte>(code(row, -kMost8, kMost8))
-              : static_cast<std::byte>((code(row, kLeast4, 7) + 8) | (code(row + kCodeGroup / 2, kLeast4, 7) + 8) << 4);
+    std::byte* codes = panel + group * shape.group_bytes() + shape.scale_bytes();
+    for (std::int64_t row = 0; row < shape.code_rows(); ++row, codes += shape.row_bytes()) {
+      if (shape.type == ElementType::int8) {
+        codes[output] = static_cast<std::byte>(code(row, -kMost8, kMost8));
+        continue;
+      }
+      std::uint32_t word = 0;
+      for (int i = 0; i < kCodesOfWord; ++i)
+        word |= (static_cast<std::uint32_t>(code(row * kCodesOfWord + i, kLeast4, 7)) & 15U) << 4 * i;
+      std::memcpy(codes + output * static_cast<std::int64_t>(sizeof word), &word, sizeof word);
+    }
   }
 }
 
@@ -54,13 +61,17 @@ void decode_output(const CodedPanel& shape, const std::byte* panel, std::int64_t
     const std::byte* group = panel + i / kCodeGroup * shape.group_bytes();
     const float scale = from_f16(reinterpret_cast<const std::uint16_t*>(group)[output]);
     const std::int64_t at = i % kCodeGroup;
-    const std::int64_t row = at % shape.code_rows();
-    const std::byte code = group[shape.scale_bytes() + row * shape.stride + output];
-    if (shape.type == ElementType::int8)
-      out[static_cast<std::size_t>(i)] = scale * static_cast<float>(static_cast<std::int8_t>(code));
-    else
-      out[static_cast<std::size_t>(i)] =
-          scale * static_cast<float>(std::to_integer<int>(row == at ? code & std::byte{15} : code >> 4) - 8);
+    const std::byte* codes = group + shape.scale_bytes() + at / shape.inputs_together() * shape.row_bytes();
+    int code = 0;
+    if (shape.type == ElementType::int8) {
+      code = static_cast<std::int8_t>(codes[output]);
+    } else {
+      std::uint32_t word = 0;
+      std::memcpy(&word, codes + output * static_cast<std::int64_t>(sizeof word), sizeof word);
+      const int bits = static_cast<int>(word >> 4 * (at % kCodesOfWord) & 15U);
+      code = bits < 8 ? bits : bits - 16;
+    }
+    out[static_cast<std::size_t>(i)] = scale * static_cast<float>(code);
   }
 }
 

