@@ -8,6 +8,8 @@
 #include <hwy/foreach_target.h>  // IWYU pragma: keep
 #include <hwy/highway.h>
 
+#include "base/unrolled-inl.h"
+
 HWY_BEFORE_NAMESPACE();
 namespace attnlab::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
@@ -39,8 +41,16 @@ HWY_INLINE void split(const std::uint8_t* codes, V& low, V& high) {
   const hn::Rebind<std::int32_t, F32> wide;
   const hn::Rebind<std::uint8_t, F32> narrow;
   const auto both = hn::PromoteTo(wide, hn::LoadU(narrow, codes));
+#if HWY_ARCH_X86 && HWY_MAX_BYTES == 64
+  // A lookup takes the lowest four bits of a lane as its index, and is one instruction.
+  alignas(64) static constexpr float kCodes[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  const V codes_as_floats = hn::Load(d, kCodes);
+  low = V{_mm512_permutexvar_ps(both.raw, codes_as_floats.raw)};
+  high = V{_mm512_permutexvar_ps(hn::ShiftRight<4>(both).raw, codes_as_floats.raw)};
+#else
   low = hn::ConvertTo(d, hn::And(both, hn::Set(wide, 15)));
   high = hn::ConvertTo(d, hn::ShiftRight<4>(both));
+#endif
 }
 
 HWY_INLINE float sum_of(const float* numbers, int count) {
@@ -126,37 +136,36 @@ HWY_INLINE void add_value_rows(const TileProduct& p, const CodedRows& values, in
         }
       }
     }
-    V even[Rows][kPairVectors], odd[Rows][kPairVectors];
-    for (int r = 0; r < Rows; ++r)
-      for (int v = 0; v < kPairVectors; ++v) even[r][v] = odd[r][v] = hn::Zero(d);
-    const auto add = [&](auto constant) HWY_ATTR {  // a constant: the sums stay in registers
+    const auto add = [&](auto constant) ATTNLAB_INLINED {  // a constant: the sums stay in registers
+      constexpr int of_line = constant();
+      V even[Rows][of_line], odd[Rows][of_line];
+      for_each_pair<Rows, of_line>([&](auto r, auto v) ATTNLAB_INLINED { even[r][v] = odd[r][v] = hn::Zero(d); });
       const std::uint8_t* line = values.nibbles + pair;
       for (int i = 0; i < p.depth; ++i, line += row_bytes) {
         if (i % 2 == 0) fetch_ahead(line);  // a row has half a cache line at head_dim 64
-        for (int v = 0; v < constant(); ++v) {
+        for_each_of<of_line>([&](auto v) ATTNLAB_INLINED {
           V low, high;
           split(line + v * lanes, low, high);
-          for (int r = 0; r < Rows; ++r) {
+          for_each_of<Rows>([&](auto r) ATTNLAB_INLINED {
             const V weight = hn::Set(d, scaled[v][r][i]);
             even[r][v] = hn::MulAdd(weight, low, even[r][v]);
             odd[r][v] = hn::MulAdd(weight, high, odd[r][v]);
-          }
-        }
+          });
+        });
       }
-    };
-    if (vectors == kPairVectors)
-      add(std::integral_constant<int, kPairVectors>());
-    else
-      add(std::integral_constant<int, 1>());
-    for (int r = 0; r < Rows; ++r)
-      for (int v = 0; v < vectors; ++v) {
+      for_each_pair<Rows, of_line>([&](auto r, auto v) ATTNLAB_INLINED {
         const V shared = hn::Set(d, minimum[v][r]);
         hn::StoreInterleaved2(hn::Add(even[r][v], shared), hn::Add(odd[r][v], shared), d, together);
         float* const out = p.out + (row + r) * p.out_stride + std::int64_t{2} * (pair + v * lanes);
         for (int half = 0; half < 2; ++half)
           hn::StoreU(hn::Add(hn::LoadU(d, out + half * lanes), hn::Load(d, together + half * lanes)), d,
                      out + half * lanes);
-      }
+      });
+    };
+    if (vectors == kPairVectors)
+      add(std::integral_constant<int, kPairVectors>());
+    else
+      add(std::integral_constant<int, 1>());
   }
 }
 

@@ -53,7 +53,7 @@ struct Coded {
     constexpr std::int64_t bytes = Type == ElementType::int8 ? 1 : 4;  // of an output in a row of codes
     const CodedPanel shape{Type, p.in_dim, p.panel_stride};
     V sums[Tokens][Vectors];
-    for_each_sum<Tokens, Vectors>([&](auto t, auto v) ATTNLAB_INLINED { sums[t][v] = hn::Zero(d); });
+    for_each_pair<Tokens, Vectors>([&](auto t, auto v) ATTNLAB_INLINED { sums[t][v] = hn::Zero(d); });
     const std::byte* group = p.panel;
     float padded[Tokens][kCodeGroup];
     for (std::int64_t first = 0; first < p.in_dim; first += kCodeGroup, group += shape.group_bytes()) {
@@ -66,7 +66,7 @@ struct Coded {
         x[t] = padded[t];
       }
       V of_group[Tokens][Vectors];
-      for_each_sum<Tokens, Vectors>([&](auto t, auto v) ATTNLAB_INLINED { of_group[t][v] = hn::Zero(d); });
+      for_each_pair<Tokens, Vectors>([&](auto t, auto v) ATTNLAB_INLINED { of_group[t][v] = hn::Zero(d); });
       const auto add = [&](auto v, std::int64_t input, V w) ATTNLAB_INLINED {
         for_each_of<Tokens>(
             [&](auto t) ATTNLAB_INLINED { of_group[t][v] = hn::MulAdd(hn::Set(d, x[t][input]), w, of_group[t][v]); });

@@ -36,7 +36,7 @@ struct Plain {
     const F32 d;
     constexpr auto lanes = static_cast<std::int64_t>(hn::MaxLanes(F32()));
     V sums[Tokens][Vectors];
-    for_each_sum<Tokens, Vectors>([&](auto t, auto v) ATTNLAB_INLINED { sums[t][v] = hn::Zero(d); });
+    for_each_pair<Tokens, Vectors>([&](auto t, auto v) ATTNLAB_INLINED { sums[t][v] = hn::Zero(d); });
     const float* input = p.input + first_token * p.input_stride;
     const Element* weights = reinterpret_cast<const Element*>(p.panel) + first_output;
     for (std::int64_t i = 0; i < p.in_dim; ++i, weights += p.panel_stride) {
