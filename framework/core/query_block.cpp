@@ -147,8 +147,11 @@ const float* QueryBlock::channel_major(const KvTile& tile) {
   const float* from = tile.keys.data();
   std::int64_t stride = tile.keys.stride(0);
   if (rotates || tile.keys.stride(1) != 1) {
-    for (int row = 0; row < rows; ++row)
-      for (int channel = 0; channel < width; ++channel) row_keys_[row * width + channel] = tile.keys(row, channel);
+    if (by_channel)
+      transpose_tile(from, kTileRows, width, rows, row_keys_, width);
+    else
+      for (int row = 0; row < rows; ++row)
+        for (int channel = 0; channel < width; ++channel) row_keys_[row * width + channel] = tile.keys(row, channel);
     if (rotates)
       rotate_columns(*args_.rotation, {tile.positions, args_.chunk.lengths[range_.sequence], RotateSide::key}, shape_,
                      {row_keys_, {rows, 1, width}});
