@@ -24,7 +24,8 @@ import gguf_model
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 # AttnLab's arms of peers.yaml, with the types that llama.cpp has for them.
-PAIRS = (("f32", "f32"), ("bf16", "bf16"), ("bf16-products", "bf16"), ("int8", "q8_0"), ("int4", "q4_0"))
+PAIRS = (("f32", "f32"), ("bf16", "bf16"), ("bf16-products", "bf16"), ("int8", "q8_0"), ("int8-products", "q8_0"),
+         ("int4", "q4_0"), ("int4-products", "q4_0"))
 NAMES = dict.fromkeys(name for _, name in PAIRS)
 
 

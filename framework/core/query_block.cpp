@@ -149,6 +149,8 @@ const float* QueryBlock::channel_major(const KvTile& tile) {
   if (rotates || tile.keys.stride(1) != 1) {
     if (by_channel)
       transpose_tile(from, kTileRows, width, rows, row_keys_, width);
+    else if (tile.keys.stride(1) == 1)
+      for (int row = 0; row < rows; ++row) std::copy_n(from + row * stride, width, row_keys_ + row * width);
     else
       for (int row = 0; row < rows; ++row)
         for (int channel = 0; channel < width; ++channel) row_keys_[row * width + channel] = tile.keys(row, channel);

@@ -291,10 +291,11 @@ SideFormat format_of(const KvShape& shape, int page, int sequences, int capacity
 
 }  // namespace
 
-SideFormat key_format(const KvShape& shape, int page, int sequences, int capacity) {
+SideFormat key_format(const KvShape& shape, int page, int sequences, int capacity, KeyForm form) {
   SideFormat format = format_of(shape, page, sequences, capacity);
-  // By channel, a decoded tile is used in place; what serves as the value too stands by row.
-  format.order = shape.value_is_key_prefix ? SideOrder::by_row : SideOrder::by_channel;
+  // By channel, a decoded tile is used in place. What serves as the value too, or is rotated when it is read, is needed
+  // by row.
+  format.order = shape.value_is_key_prefix || form == KeyForm::unrotated ? SideOrder::by_row : SideOrder::by_channel;
   format.width = shape.key_dim;
   return format;
 }

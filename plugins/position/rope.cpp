@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <attnlab/error.h>
+#include <attnlab/pair_angles.h>
 #include <attnlab/plugin.h>
 
 namespace {
@@ -170,7 +171,7 @@ class Rotary final : public attnlab::Rotation {
 
  private:
   static constexpr int kTableRows = 8192;
-  static constexpr int kBlockPairs = 64;  // all pairs of a head of 128 channels
+  static constexpr int kBlockPairs = attnlab::PairAngles::kMostPairs;  // all pairs of a head of 128 channels
   enum class Turn : bool { forward, back };
 
   template <Turn Direction>
@@ -182,6 +183,7 @@ class Rotary final : public attnlab::Rotation {
     // Block by block of pairs, so that what no table holds fits on the stack.
     std::array<double, kBlockPairs> of_call;
     std::array<float, 2 * kBlockPairs> computed;
+    float* const computed_sine = computed.data() + kBlockPairs;
     for (int first = 0; first < width_ / 2; first += kBlockPairs) {
       const int pairs = std::min(kBlockPairs, width_ / 2 - first);
       std::span<const double> frequencies = std::span(angles.frequencies).subspan(first, pairs);
@@ -189,15 +191,16 @@ class Rotary final : public attnlab::Rotation {
         for (int j = 0; j < pairs; ++j) of_call[j] = frequency(theta, first + j);
         frequencies = std::span(of_call).first(pairs);
       }
+      attnlab::PairAngles behind_table(frequencies, magnitude_);
       for (std::size_t i = 0; i < args.positions.size(); ++i) {
         const Position position = args.positions[i];
         const float* cosine = computed.data();
-        const float* sine = cosine + kBlockPairs;
+        const float* sine = computed_sine;
         if (!is_dynamic && position < angles.rows) {
           cosine = angles.table.data() + static_cast<std::size_t>(position) * width_ + first;
           sine = cosine + width_ / 2;
         } else {
-          compute(position, frequencies, computed.data(), computed.data() + kBlockPairs);
+          behind_table.at(position, computed.data(), computed_sine);
         }
         for (std::int64_t head = 0; head < rows.extent(1); ++head)
           turn<Direction>(&rows(i, head, 0), first, pairs, cosine, sine);

@@ -6,10 +6,12 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <span>
 #include <string>
 #include <vector>
 
 #include <attnlab/error.h>
+#include <attnlab/pair_angles.h>
 #include <attnlab/plugin.h>
 
 namespace {
@@ -75,23 +77,30 @@ class ShrinkingRotary final : public attnlab::Rotation {
 
  private:
   static constexpr int kTableRows = 8192;
-  static constexpr int kBlockPairs = 64;             // all pairs of a head of 128 channels
+  static constexpr int kBlockPairs = attnlab::PairAngles::kMostPairs;  // all pairs of a head of 128 channels
   static constexpr double kLargestKeyFactor = 1e30;  // the rest of the range of f32 is left to the keys
 
   void turn_rows(const attnlab::RotateArgs& args, attnlab::TensorView<float, 3> rows, float sign) const noexcept {
     // Block by block of pairs, so that what no table holds fits on the stack.
     std::array<float, 2 * kBlockPairs> computed;
+    float* const computed_sine = computed.data() + kBlockPairs;
+    std::array<double, kBlockPairs> growth;
+    const double direction = args.side == attnlab::RotateSide::query ? 1 : -1;
     for (int first = 0; first < width_ / 2; first += kBlockPairs) {
       const int pairs = std::min(kBlockPairs, width_ / 2 - first);
+      for (int j = 0; j < pairs; ++j) growth[j] = direction * log_shrink_[first + j];
+      const std::span<const double> frequencies(frequencies_.data() + first, static_cast<std::size_t>(pairs));
+      const std::span<const double> of_length(growth.data(), static_cast<std::size_t>(pairs));
+      attnlab::PairAngles behind_table(frequencies, 1, of_length);
       for (std::size_t i = 0; i < args.positions.size(); ++i) {
         const Position position = args.positions[i];
         const float* cosine = computed.data();
-        const float* sine = cosine + kBlockPairs;
+        const float* sine = computed_sine;
         if (position < table_rows_) {
           cosine = table_.data() + offset(position, args.side) + first;
           sine = cosine + width_ / 2;
         } else {
-          angles(position, args.side, first, pairs, computed.data(), computed.data() + kBlockPairs);
+          behind_table.at(position, computed.data(), computed_sine);
         }
         for (std::int64_t head = 0; head < rows.extent(1); ++head)
           turn(&rows(i, head, 0), first, pairs, cosine, sine, sign);

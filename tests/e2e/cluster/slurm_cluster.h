@@ -84,9 +84,9 @@ class SlurmCluster {
     if (file >> pid && pid > 0) ::kill(pid, signal);
   }
 
-  // Ports by the process: tests run side by side.
+  // Ports by the process, since tests run side by side, below those that the system gives to whoever connects.
   [[nodiscard]] std::string configuration() const {
-    const int port = 20'000 + getpid() % 10'000 * 3;
+    const int port = 20'000 + getpid() % 4'000 * 3;
     const std::string d = folder_.path(), host = lines_of(output("hostname -s")).front();
     return "ClusterName=test\nSlurmctldHost=" + host + "(127.0.0.1)\nSlurmctldPort=" + std::to_string(port) +
            "\nAuthType=auth/munge\nAuthInfo=socket=" + d + "/munge/s,cred_expire=5\nCredType=cred/munge\nSlurmUser=root\n" +

@@ -68,7 +68,9 @@ TEST_P(EveryRope, TurnsQueriesAndKeysAsItsFormulaSays) {
   ASSERT_NE(scheme->rotation(), nullptr);
   EXPECT_EQ(scheme->score_bias(), nullptr);
   Stream stream(kSeed);
-  const std::vector<Position> positions{0, 1, 2, 63, 999, 1000, 3999, 4000, 4095, 4096, 8191, 8192, 20000, 130000};
+  std::vector<Position> positions{0, 1, 2, 63, 999, 1000, 3999, 4000, 4095, 4096, 8191, 8192, 20000, 130000};
+  // Some that follow each other, as the rows of a cache do, also where a table ends.
+  for (Position position = 8100; position < 8300; ++position) positions.push_back(position);
   for (const Position length : {1, 500, 501, 1000, 1001, 5000, 131072})
     for (const RotateSide side : {RotateSide::query, RotateSide::key}) {
       constexpr int kHeads = 3;

@@ -2,6 +2,7 @@
 // the scalings ntk and longrope. rope's other scalings, ALiBi and the sinusoids: position_plugins_test.
 #include <cmath>
 #include <cstring>
+#include <numeric>
 
 #include <gtest/gtest.h>
 
@@ -256,6 +257,27 @@ TEST(Xpos, TurnsAndShrinksQueriesAndKeysAsItsFormulaSays) {
           EXPECT_LT(normalised_error(rows, right), 4 * kRounding)
               << "position " << position << ", head_dim " << xpos.head_dim << ", seed " << kSeed;
         }
+      }
+    }
+}
+
+TEST(Xpos, TurnsRowsThatFollowEachOtherAsEachByItself) {
+  std::vector<Position> positions(300);
+  std::iota(positions.begin(), positions.end(), 8100);  // a table ends among them
+  for (const Xpos& xpos : kXpos)
+    for (const RotateSide side : {RotateSide::query, RotateSide::key}) {
+      const auto scheme = xpos.scheme(20000);
+      Stream stream(kSeed);
+      std::vector<float> rows = stream.normals(static_cast<std::int64_t>(positions.size()) * xpos.head_dim);
+      const std::vector<float> before = rows;
+      scheme->rotation()->rotate({positions, 20000, side}, rows_view(rows, 1, xpos.head_dim));
+      for (std::size_t i = 0; i < positions.size(); ++i) {
+        const std::span<const float> found = std::span(rows).subspan(i * xpos.head_dim, xpos.head_dim);
+        const std::span<const float> plain = std::span(before).subspan(i * xpos.head_dim, xpos.head_dim);
+        std::vector<double> right(plain.begin(), plain.end());
+        xpos.turn(right, positions[i], side);
+        EXPECT_LT(normalised_error<double>(found, right), 4 * kRounding)
+            << "position " << positions[i] << ", head_dim " << xpos.head_dim << ", seed " << kSeed;
       }
     }
 }
