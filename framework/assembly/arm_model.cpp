@@ -262,9 +262,8 @@ model::LayerComponents make_components(const ResolvedLayer& chosen, const Regist
   components.cache = make_component(
       chosen.cache, [&] { return registry.cache(chosen.cache.descriptor->id, chosen.cache.options, context); });
   components.key_form = chosen.cache.key_form;
-  const KeyForm form = components.position->rotation() == nullptr ? KeyForm::rotated : components.key_form;
-  components.make_rows = [rows = chosen.cache.rows, form](const KvShape& shape, int sequences, int capacity) {
-    return rows->make_rows(shape, sequences, capacity, form);
+  components.make_rows = [rows = chosen.cache.rows](const KvShape& shape, int sequences, int capacity) {
+    return rows->make_rows(shape, sequences, capacity);
   };
   components.list_bytes = [rows = chosen.cache.rows](const KvShape& shape, int count) {
     return rows->list_bytes(shape, count);

@@ -121,10 +121,7 @@ Layer::Layer(const std::filesystem::path& streams, const Registry& registry, con
                           .rotation = position_->rotation()};
   layer.row_bytes = storage->row_bytes(layer.shape);
   layer.list_bytes = [storage, shape = layer.shape](int rows) { return storage->list_bytes(shape, rows); };
-  const KeyForm stored = layer.rotation == nullptr ? KeyForm::rotated : form;
-  layer.make_rows = [storage, stored, shape = layer.shape, count = tokens()] {
-    return storage->make_rows(shape, 1, count, stored);
-  };
+  layer.make_rows = [storage, shape = layer.shape, count = tokens()] { return storage->make_rows(shape, 1, count); };
   cache_ = policy_->create(layer);
   given_ = std::make_unique<GivenAttention>(layer.shape, heads());
 }

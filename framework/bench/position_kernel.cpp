@@ -98,7 +98,7 @@ class PositionKernel final : public Kernel {
   // rows [tokens, heads, key_dim]
   void rotate(RotateSide side, const std::vector<float>& rows, int heads) {
     const std::int64_t width = std::int64_t{heads} * layer_.shape().key_dim;
-    parallel_for((tokens_ + kTokensOfTask - 1) / kTokensOfTask, [&](int task, WorkerSlot) {
+    parallel_for((tokens_ + kTokensOfTask - 1) / kTokensOfTask, kLongWork, [&](int task, WorkerSlot) {
       const int first = task * kTokensOfTask;
       const int count = std::min(kTokensOfTask, tokens_ - first);
       float* to = rotated_.data() + first * width;
@@ -110,7 +110,7 @@ class PositionKernel final : public Kernel {
 
   void add_bias(const ScoreHook& bias) {
     const int blocks = (tokens_ + kBlockRows - 1) / kBlockRows;
-    parallel_for(layer_.size().heads * blocks, [&](int task, WorkerSlot slot) {
+    parallel_for(layer_.size().heads * blocks, kLongWork, [&](int task, WorkerSlot slot) {
       const std::span<const Position> queries = block(task % blocks * kBlockRows);
       const std::span<const Position> keys(key_positions_);
       float* room = scores_.data() + static_cast<std::size_t>(slot) * kBlockRows * kTileRows;
@@ -131,7 +131,7 @@ class PositionKernel final : public Kernel {
   // Query by query, over the keys up to its own.
   void add_bias(const RowBias& bias) {
     const int heads = layer_.size().heads;
-    parallel_for(heads * tokens_, [&](int task, WorkerSlot slot) {
+    parallel_for(heads * tokens_, kLongWork, [&](int task, WorkerSlot slot) {
       const int head = task % heads;
       const int token = task / heads;
       const Position at = positions()[token];

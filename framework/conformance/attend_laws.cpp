@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <numeric>
 #include <set>
 #include <string>
 
@@ -14,9 +15,11 @@
 #include "choices/plain_components.h"
 #include "conformance/storage_laws.h"
 #include "core/attend_reference.h"
+#include "model/random_weights.h"
 #include "parallel/keep_threads.h"
 #include "steps/checking_steps.h"
 #include "steps/watched_steps.h"
+#include "tiles/tile_rotation.h"
 
 namespace attnlab::experiment::conformance {
 namespace {
@@ -187,6 +190,37 @@ std::optional<std::string> false_window(Subject& subject) {
   return std::nullopt;
 }
 
+// Keys of a tile, turned by the angles of its first row and those of the rows after it, against each by its own.
+std::optional<Finding> false_pairs(const Rotation& rotation, const KvShape& shape, Position max_positions) {
+  if (rotation.pairs().width == 0) return std::nullopt;
+  const int width = shape.key_dim;
+  Finding found{0, 1e-5, "pairs() says turned pairs, but keys of a tile are not turned so"};
+  for (const Position length : {Position{100}, Position{100000}})
+    for (const Position first : {Position{0}, Position{5}, Position{1000}, Position{90000}}) {
+      std::vector<Position> positions(kTileRows);
+      std::iota(positions.begin(), positions.end(), first);
+      if (positions.back() >= length || (max_positions > 0 && positions.back() >= max_positions)) continue;
+      std::vector<float> rows(static_cast<std::size_t>(kTileRows) * width), tile(rows.size());
+      model::random_values(43, "keys", 0, rows, 1.0F);
+      for (int row = 0; row < kTileRows; ++row)
+        for (int channel = 0; channel < width; ++channel) tile[channel * kTileRows + row] = rows[row * width + channel];
+      Scratch scratch;
+      const TileRotation of_tiles(rotation, shape, length, scratch);
+      TileRotation::First first_row = of_tiles.make_first(scratch);
+      of_tiles.turn(first, first_row, tile.data(), tile.data());
+      rotate_columns(rotation, {positions, length, RotateSide::key}, shape, {rows.data(), {kTileRows, 1, width}});
+      double largest = 0;
+      for (const float number : rows) largest = std::max(largest, std::abs(double{number}));
+      for (int row = 0; row < kTileRows; ++row)
+        for (int channel = 0; channel < width; ++channel)
+          found.deviation =
+              std::max(found.deviation,
+                       std::abs(double{tile[channel * kTileRows + row]} - rows[row * width + channel]) / largest);
+    }
+  if (found.deviation <= found.allowed) return std::nullopt;
+  return found;
+}
+
 }  // namespace
 
 std::optional<Finding> traits_are_true(Subject& subject, Kind kind) {
@@ -221,6 +255,7 @@ std::optional<Finding> traits_are_true(Subject& subject, Kind kind) {
       rotation->rotate({at, 100000, RotateSide::key}, {far.data(), {1, 1, shape.rotation_width()}});
       if (says(Feature::length_dependent_rotation) != (near != far))
         return wrong("length_dependent_rotation is not what it does");
+      if (const auto found = false_pairs(*rotation, shape, scheme.max_positions())) return found;
     }
   }
   if (kind == Kind::storage)

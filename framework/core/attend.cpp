@@ -18,9 +18,10 @@
 #include "base/plugin_call.h"
 #include "core/attend_mass.h"
 #include "core/attend_rows.h"
+#include "core/attend_work.h"
 #include "core/query_block.h"
-#include "core/tile_kernels.h"
 #include "parallel/parallel.h"
+#include "tiles/tile_kernels.h"
 
 namespace attnlab {
 namespace {
@@ -106,6 +107,7 @@ class Attend {
   void write(const Task& task, const BlockResult& result) const;
   void merge(const Task& first);
 
+  const TileRotation* rotation_of(int sequence) const { return rotations_.empty() ? nullptr : &rotations_[sequence]; }
   TileReads reads(const Task& task) const {
     if (task.reading < 0) return {};
     const Reading& reading = readings_[task.reading];
@@ -137,9 +139,11 @@ class Attend {
   std::vector<Task>& tasks_ = list<Task, 0>();
   std::vector<Task>& merges_ = list<Task, 1>();
   std::vector<Reading>& readings_ = list<Reading, 0>();
+  std::vector<TileRotation>& rotations_ = list<TileRotation, 0>();  // of the sequences; empty: keys come rotated
   std::span<float> parts_;
   int part_rows_ = 0;
   int splits_ = 0;
+  Work work_{0};
 
   template <class T, int Which>
   static std::vector<T>& list() {
@@ -161,6 +165,7 @@ void Attend::plan_head(int sequence, int kv_head) {
   const int queries = args_.chunk.tokens_of(sequence);
   const int tiles = args_.source.tiles(sequence, kv_head);
   const bool few = queries * group_ <= kBlockRows / 2;
+  work_ = work_ + attend_work(args_, queries, tiles);
   Task task{.range = {sequence, kv_head, 0, queries},
             .first_tile = 0,
             .tiles = tiles,
@@ -199,14 +204,21 @@ void Attend::run() {
   const Scratch::Scope scope(scratch);
   parts_ = scratch.floats(static_cast<std::int64_t>(splits_) * part_rows_ * (padded(shape_.value_dim) + 2));
   mass_.allocate(scratch);
+  if (args_.rotation != nullptr && args_.source.key_form() == KeyForm::unrotated)
+    for (int sequence = 0; sequence < args_.chunk.sequences(); ++sequence)
+      rotations_.emplace_back(*args_.rotation, shape_, args_.chunk.lengths[sequence], scratch);
+  double bounds = 0;  // of tiles that are looked at, for all queries
   for (Reading& reading : readings_) {
     const std::int64_t count = static_cast<std::int64_t>(reading.range.count) * group_ * reading.tiles;
     reading.reads = reinterpret_cast<std::uint8_t*>(scratch.floats((count + 3) / 4).data());
     std::memset(reading.reads, 0, count);
+    bounds += static_cast<double>(count);
   }
-  parallel_for(static_cast<int>(readings_.size()), [&](int index, WorkerSlot) { select(readings_[index]); });
-  parallel_for(static_cast<int>(tasks_.size()), [&](int index, WorkerSlot) { run_task(tasks_[index]); });
-  parallel_for(static_cast<int>(merges_.size()), [&](int index, WorkerSlot) { merge(merges_[index]); });
+  const Work selecting = Work::multiply_adds(bounds * 4 * shape_.key_dim);
+  const Work merging = Work::numbers(static_cast<double>(splits_) * part_rows_ * shape_.value_dim);
+  parallel_for(static_cast<int>(readings_.size()), selecting, [&](int index, WorkerSlot) { select(readings_[index]); });
+  parallel_for(static_cast<int>(tasks_.size()), work_, [&](int index, WorkerSlot) { run_task(tasks_[index]); });
+  parallel_for(static_cast<int>(merges_.size()), merging, [&](int index, WorkerSlot) { merge(merges_[index]); });
   mass_.deliver();
 }
 
@@ -227,7 +239,7 @@ void Attend::select(const Reading& reading) const {
 void Attend::run_task(const Task& task) {
   thread_local Scratch scratch;
   const Scratch::Scope scope(scratch);
-  QueryBlock block(args_, task.range, scratch, reads(task));
+  QueryBlock block(args_, task.range, scratch, reads(task), rotation_of(task.range.sequence));
   const std::int64_t first_token = args_.chunk.first(task.range.sequence) + task.range.first;
   for (int query = 0; query < task.range.count; ++query)  // written at the end
     fetch_rows(&out_(first_token + query, std::int64_t{task.range.kv_head} * group_, 0), out_.stride(1), group_,

@@ -13,10 +13,11 @@
 
 #include "base/plugin_call.h"
 #include "core/attend_rows_backward.h"
+#include "core/attend_work.h"
 #include "core/query_block.h"
 #include "core/task_gradients.h"
-#include "core/tile_kernels.h"
 #include "parallel/parallel.h"
+#include "tiles/tile_kernels.h"
 
 namespace attnlab {
 namespace {
@@ -344,7 +345,7 @@ void attend_backward(const AttendArgs& args, TensorView<const float, 3> out, Ten
   const int kv_heads = args.source.shape().kv_heads;
   const int tasks = args.chunk.sequences() * kv_heads;
   std::vector<TaskGradients> others(static_cast<std::size_t>(tasks), TaskGradients(gradients.others));
-  parallel_for(tasks, [&](int task, WorkerSlot) {
+  parallel_for(tasks, attend_backward_work(args), [&](int task, WorkerSlot) {
     const int sequence = task / kv_heads;
     if (args.chunk.tokens_of(sequence) == 0) return;
     thread_local Scratch scratch;

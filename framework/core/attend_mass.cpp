@@ -4,8 +4,8 @@
 #include <chrono>
 #include <limits>
 
-#include "core/tile_kernels.h"
 #include "parallel/parallel.h"
+#include "tiles/tile_kernels.h"
 
 namespace attnlab {
 namespace {
@@ -135,7 +135,9 @@ void AttendMass::deliver() {
         blocks_[i].range.kv_head != blocks_[i - 1].range.kv_head)
       firsts.push_back(static_cast<int>(i));
   const std::vector<int>& heads = firsts;  // the tasks see the list of this thread, not their own
-  parallel_for(static_cast<int>(heads.size()), [&](int index, WorkerSlot) {
+  double numbers = 0;
+  for (const Block& block : blocks_) numbers += static_cast<double>(block.tiles) * kTileRows;
+  parallel_for(static_cast<int>(heads.size()), Work::numbers(numbers), [&](int index, WorkerSlot) {
     const int first = heads[index];
     const int end = index + 1 < static_cast<int>(heads.size()) ? heads[index + 1] : static_cast<int>(blocks_.size());
     const QueryRange& range = blocks_[first].range;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "core/attend_work.h"
 #include "core/row_block.h"
 #include "parallel/parallel.h"
 
@@ -30,7 +31,7 @@ void attend_rows(const AttendArgs& args, TensorView<float, 3> out, TensorView<fl
   thread_local Scratch of_mass;
   const Scratch::Scope scope_of_mass(of_mass);
   mass.allocate(of_mass);
-  parallel_for(static_cast<int>(tasks.size()), [&](int index, WorkerSlot) {
+  parallel_for(static_cast<int>(tasks.size()), attend_work(args), [&](int index, WorkerSlot) {
     thread_local Scratch scratch;
     const Scratch::Scope scope(scratch);
     RowBlock(args, tasks[index], scratch).answer(out, log_sum, mass);

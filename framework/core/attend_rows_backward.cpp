@@ -6,10 +6,11 @@
 #include <cmath>
 #include <vector>
 
+#include "core/attend_work.h"
 #include "core/row_block.h"
 #include "core/task_gradients.h"
-#include "core/tile_kernels.h"
 #include "parallel/parallel.h"
+#include "tiles/tile_kernels.h"
 
 namespace attnlab {
 namespace {
@@ -232,7 +233,7 @@ void attend_rows_backward(const AttendArgs& args, TensorView<const float, 2> log
   const int of_sequence = kv_heads / together;
   const int tasks = args.chunk.sequences() * of_sequence;
   std::vector<TaskGradients> others(static_cast<std::size_t>(tasks), TaskGradients(gradients.others));
-  parallel_for(tasks, [&](int task, WorkerSlot) {
+  parallel_for(tasks, attend_backward_work(args), [&](int task, WorkerSlot) {
     const int sequence = task / of_sequence;
     const int head = task % of_sequence * together;
     const int tokens = args.chunk.tokens_of(sequence);

@@ -6,9 +6,9 @@
 #include <string>
 
 #include "base/plugin_call.h"
-#include "core/bf16_tiles.h"
-#include "core/nibble_kernels.h"
-#include "core/tile_kernels.h"
+#include "tiles/bf16_tiles.h"
+#include "tiles/nibble_kernels.h"
+#include "tiles/tile_kernels.h"
 
 namespace attnlab {
 namespace {
@@ -17,9 +17,14 @@ constexpr float kLowest = -std::numeric_limits<float>::infinity();
 constexpr int kCodedRows = 16;   // up to so many rows of a block are multiplied with codes as they are
 constexpr int kMaskQueries = 8;  // granularity at which queries that see nothing of a tile are left out
 
+bool stands_by_channel(const KvTile& tile) {
+  return tile.keys.stride(0) == 1 && tile.keys.stride(1) == kTileRows;
+}
+
 }  // namespace
 
-QueryBlock::QueryBlock(const AttendArgs& args, const QueryRange& range, Scratch& scratch, TileReads reads)
+QueryBlock::QueryBlock(const AttendArgs& args, const QueryRange& range, Scratch& scratch, TileReads reads,
+                       const TileRotation* rotation)
     : args_(args),
       range_(range),
       scratch_(scratch),
@@ -33,6 +38,7 @@ QueryBlock::QueryBlock(const AttendArgs& args, const QueryRange& range, Scratch&
       place_{
           .sequence = range.sequence, .kv_head = range.kv_head, .first_head = range.kv_head * group_, .heads = group_},
       positions_(args.chunk.positions_of(range.sequence).subspan(range.first, range.count)),
+      rotation_(rotation),
       is_bf16_(multiplied_in(args, range.sequence) == Arithmetic::bf16) {
   const auto floats = [&](std::int64_t count) { return scratch.floats(count).data(); };
   const auto halves = [&](std::int64_t count) {
@@ -137,30 +143,50 @@ KvTile QueryBlock::tile(int index) {
   return tile;
 }
 
-// The keys of a tile as [key_dim, kTileRows], in place where the source stores them so.
+const TileRotation& QueryBlock::rotation() {
+  if (rotation_ == nullptr)
+    rotation_ = &own_rotation_.emplace(*args_.rotation, shape_, args_.chunk.lengths[range_.sequence], scratch_);
+  if (!first_row_) first_row_ = rotation_->make_first(scratch_);
+  return *rotation_;
+}
+
+void QueryBlock::read_rows(const KvTile& tile, float* to) const {
+  const int rows = tile.rows();
+  const int width = shape_.key_dim;
+  if (tile.keys.stride(1) == 1) {
+    for (int row = 0; row < rows; ++row) std::copy_n(&tile.keys(row, 0), width, to + row * width);
+  } else if (stands_by_channel(tile)) {
+    transpose_tile(tile.keys.data(), kTileRows, width, rows, to, width);
+  } else {
+    for (int row = 0; row < rows; ++row)
+      for (int channel = 0; channel < width; ++channel) to[row * width + channel] = tile.keys(row, channel);
+  }
+}
+
+// The keys of a tile as [key_dim, kTileRows], rotated; in place where the source stores them so.
 const float* QueryBlock::channel_major(const KvTile& tile) {
   const int rows = tile.rows();
   const int width = shape_.key_dim;
-  const bool rotates = args_.rotation != nullptr && args_.source.key_form() == KeyForm::unrotated;
-  const bool by_channel = tile.keys.stride(0) == 1 && tile.keys.stride(1) == kTileRows;
-  if (!rotates && by_channel) return tile.keys.data();
-  const float* from = tile.keys.data();
-  std::int64_t stride = tile.keys.stride(0);
-  if (rotates || tile.keys.stride(1) != 1) {
-    if (by_channel)
-      transpose_tile(from, kTileRows, width, rows, row_keys_, width);
-    else if (tile.keys.stride(1) == 1)
-      for (int row = 0; row < rows; ++row) std::copy_n(from + row * stride, width, row_keys_ + row * width);
-    else
-      for (int row = 0; row < rows; ++row)
-        for (int channel = 0; channel < width; ++channel) row_keys_[row * width + channel] = tile.keys(row, channel);
-    if (rotates)
-      rotate_columns(*args_.rotation, {tile.positions, args_.chunk.lengths[range_.sequence], RotateSide::key}, shape_,
-                     {row_keys_, {rows, 1, width}});
-    from = row_keys_;
-    stride = width;
+  const bool rotates = rotates_keys();
+  const bool by_channel = stands_by_channel(tile);
+  const bool turns = rotates && rotation().turns(tile.positions);
+  const float* keys = tile.keys.data();
+  if (!by_channel || (rotates && !turns)) {
+    const float* from = keys;
+    std::int64_t stride = tile.keys.stride(0);
+    if (tile.keys.stride(1) != 1 || (rotates && !turns)) {
+      read_rows(tile, row_keys_);
+      if (rotates && !turns)
+        rotate_columns(*args_.rotation, {tile.positions, args_.chunk.lengths[range_.sequence], RotateSide::key}, shape_,
+                       {row_keys_, {rows, 1, width}});
+      from = row_keys_;
+      stride = width;
+    }
+    transpose_tile(from, stride, rows, width, keys_, kTileRows);
+    keys = keys_;
   }
-  transpose_tile(from, stride, rows, width, keys_, kTileRows);
+  if (!turns) return keys;
+  rotation().turn(tile.positions[0], *first_row_, keys, keys_);
   return keys_;
 }
 
@@ -252,6 +278,9 @@ TileScores QueryBlock::product(const KvTile& tile, int first, int queries, int c
     tile_product_bf16(product, tile.key_codes.bf16);
   } else if (tile.key_codes.nibbles != nullptr) {
     nibble_scores(product, tile.key_codes);
+  } else if (rotates_keys() && !is_bf16_ && stands_by_channel(tile) && rotation().multiplies(product.rows) &&
+             rotation().turns(tile.positions)) {
+    rotation().multiply(tile.positions[0], *first_row_, tile.keys.data(), product);
   } else {
     product.b = channel_major(tile);
     if (is_bf16_)

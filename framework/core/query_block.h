@@ -3,12 +3,14 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <span>
 
 #include <attnlab/scratch.h>
 
 #include "core/attend.h"
-#include "core/tile_kernels.h"
+#include "tiles/tile_kernels.h"
+#include "tiles/tile_rotation.h"
 
 namespace attnlab {
 
@@ -48,8 +50,10 @@ struct TileScores {
 
 class QueryBlock {
  public:
-  /// Memory comes from `scratch` and is valid as long as its scope.
-  QueryBlock(const AttendArgs& args, const QueryRange& range, Scratch& scratch, TileReads reads = {});
+  /// Memory comes from `scratch` and is valid as long as its scope. `rotation`: of keys that are rotated when they are
+  /// read, where many blocks of the sequence share one.
+  QueryBlock(const AttendArgs& args, const QueryRange& range, Scratch& scratch, TileReads reads = {},
+             const TileRotation* rotation = nullptr);
 
   [[nodiscard]] int rows() const noexcept { return rows_; }
   [[nodiscard]] std::span<const Position> positions() const noexcept { return positions_; }
@@ -111,6 +115,13 @@ class QueryBlock {
   void count_seen();
   void pack(std::span<const Position> positions, float* to) const;
   const float* channel_major(const KvTile& tile);
+  [[nodiscard]] bool rotates_keys() const noexcept {
+    return args_.rotation != nullptr && args_.source.key_form() == KeyForm::unrotated;
+  }
+  // Made when it is asked for, where none was given.
+  [[nodiscard]] const TileRotation& rotation();
+  // Rows of a tile in any layout, as [kTileRows, key_dim].
+  void read_rows(const KvTile& tile, float* to) const;
 
   const AttendArgs& args_;
   QueryRange range_;
@@ -136,7 +147,10 @@ class QueryBlock {
   float* sums_;          // [rows, kSoftmaxSums]
   float* keys_;          // [key_dim, kTileRows] transposed keys
   float* values_;        // [kTileRows, value_stride] copied values
-  float* row_keys_;      // [kTileRows, key_dim] keys that still have to be rotated
+  float* row_keys_;      // [kTileRows, key_dim] keys by row
+  const TileRotation* rotation_;
+  std::optional<TileRotation> own_rotation_;
+  std::optional<TileRotation::First> first_row_;
   TileScratch tile_;
   bool is_bf16_;                        // products are of rounded numbers (bf16_tiles.h)
   std::uint16_t* packed16_ = nullptr;   // [rows, paired(key_dim)]

@@ -17,11 +17,15 @@ namespace {
 
 constexpr int kRowsOfTask = 16;
 
+Work work_of(TensorView<const float, 2> rows) {
+  return Work::numbers(static_cast<double>(rows.elements()));
+}
+
 // NaN or Inf anywhere; rows in parallel.
 bool has_nonfinite(TensorView<const float, 2> rows) {
   std::atomic<bool> found = false;
   const int tasks = static_cast<int>((rows.extent(0) + kRowsOfTask - 1) / kRowsOfTask);
-  parallel_for(tasks, [&](int task, WorkerSlot) {
+  parallel_for(tasks, work_of(rows), [&](int task, WorkerSlot) {
     const std::int64_t first = static_cast<std::int64_t>(task) * kRowsOfTask;
     const std::int64_t end = std::min(first + kRowsOfTask, rows.extent(0));
     std::uint32_t largest = 0;  // by magnitude: the order of floats is that of their bits
@@ -45,7 +49,8 @@ void scale_rows(ModelSteps& steps, double factor, TensorView<float, 2> rows) {
 }
 
 void cap_rows(float cap, TensorView<float, 2> rows) {
-  parallel_for(static_cast<int>(rows.extent(0)), [&](int row, WorkerSlot) { vec::softcap(rows.row(row), cap); });
+  parallel_for(static_cast<int>(rows.extent(0)), work_of(rows),
+               [&](int row, WorkerSlot) { vec::softcap(rows.row(row), cap); });
 }
 
 }  // namespace

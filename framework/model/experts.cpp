@@ -49,7 +49,7 @@ void softmax(std::vector<double>& numbers) {
 
 // gpt-oss: (up + 1) gate sigmoid(1.702 gate), both cut off; in place of up.
 void clamped_swiglu(TensorView<const float, 2> gates, float limit, TensorView<float, 2> ups) {
-  for_each_index(static_cast<int>(ups.extent(0)), [&](int row) {
+  for_each_index(static_cast<int>(ups.extent(0)), 16.0 * static_cast<double>(ups.elements()), [&](int row) {
     for (std::int64_t i = 0; i < ups.extent(1); ++i) {
       const float gate = std::min(gates(row, i), limit), up = std::clamp(ups(row, i), -limit, limit);
       ups(row, i) = (up + 1) * gate / (1 + std::exp(-1.702F * gate));
@@ -137,7 +137,7 @@ void Experts::run(ModelSteps& steps, TensorView<const float, 2> input, TensorVie
   const auto scores = steps.rows(tokens, config_.count);
   steps.project(input, {*router_, scores, router_bias_});
   std::vector<std::vector<ExpertShare>> of_token(static_cast<std::size_t>(tokens));
-  for_each_index(static_cast<int>(tokens),
+  for_each_index(static_cast<int>(tokens), 16.0 * static_cast<double>(scores.elements()),
                  [&](int token) { of_token[token] = choose_experts(config_, scores.row(token), choice_bias_); });
   // [count] the tokens of each expert, and their shares.
   std::vector<std::vector<std::pair<std::int64_t, float>>> of_expert(experts_.size());
@@ -157,7 +157,7 @@ void Experts::run(ModelSteps& steps, TensorView<const float, 2> input, TensorVie
     const auto rows = steps.rows(count, hidden), results = steps.rows(count, hidden);
     for (std::int64_t i = 0; i < count; ++i) std::ranges::copy(input.row(chosen[i].first), rows.row(i).begin());
     run_expert(steps, experts_[index], rows, results);
-    for_each_index(static_cast<int>(count), [&](int i) {
+    for_each_index(static_cast<int>(count), static_cast<double>(results.elements()), [&](int i) {
       const std::span<float> to = out.row(chosen[i].first);
       const std::span<const float> from = results.row(i);
       for (std::size_t column = 0; column < to.size(); ++column) to[column] += chosen[i].second * from[column];

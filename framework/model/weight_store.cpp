@@ -221,7 +221,7 @@ Matrix WeightStore::matrix(const std::string& name, std::span<const std::int64_t
   packed.set_arithmetic(arithmetic_);
   if (!reads_) return packed;  // its pages are never touched, so they cost nothing
   const int blocks = static_cast<int>((stored.rows + kPanelOutputs - 1) / kPanelOutputs);
-  parallel_for(blocks, [&](int block, WorkerSlot) {
+  parallel_for(blocks, kLongWork, [&](int block, WorkerSlot) {
     const std::int64_t first = block * kPanelOutputs;
     const std::int64_t count = std::min(kPanelOutputs, stored.rows - first);
     std::vector<float> rows(static_cast<std::size_t>(count * stored.width));
@@ -266,7 +266,7 @@ Pages WeightStore::table(const std::string& name, std::span<const std::int64_t> 
   Pages table(row_bytes * stored.rows);
   if (!reads_) return table;
   constexpr std::int64_t rows_of_task = 128;
-  parallel_for(static_cast<int>((stored.rows + rows_of_task - 1) / rows_of_task), [&](int task, WorkerSlot) {
+  parallel_for(static_cast<int>((stored.rows + rows_of_task - 1) / rows_of_task), kLongWork, [&](int task, WorkerSlot) {
     const std::int64_t first = task * rows_of_task;
     const std::int64_t count = std::min(rows_of_task, stored.rows - first);
     std::vector<float> rows(static_cast<std::size_t>(count * stored.width));

@@ -13,9 +13,9 @@ TensorView<const float, 3> BlockMeans::of(const LayerContext& layer, int sequenc
   const int known = keeps ? static_cast<int>(kept[0]) : 0;  // blocks whose means are there
   const TensorView<float, 3> means(kept + 1, {blocks, kv_heads_, width_});
   if (known >= blocks) return means;
-  for_each_index(kv_heads_, [&](int head) { add(layer.cache, sequence, head, known, means); });
-  kept[0] = static_cast<float>(blocks);
   const double read = static_cast<double>((blocks - known) * block_ * mean_floats());
+  for_each_index(kv_heads_, read, [&](int head) { add(layer.cache, sequence, head, known, means); });
+  kept[0] = static_cast<float>(blocks);
   layer.steps.own_work({.multiply_adds = read, .bytes = sizeof(float) * read});
   return means;
 }

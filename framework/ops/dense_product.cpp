@@ -90,7 +90,8 @@ DenseProduct part_of(const DenseProduct& p, const Split& split, const Place& at)
 void copy_right_side(DenseProduct& p, std::vector<float>& room) {
   const std::int64_t stride = p.columns + kMoreStride;
   float* to = at_least(room, p.depth * stride);
-  parallel_for(static_cast<int>(parts(p.depth, kTaskRows)), [&](int block, WorkerSlot) {
+  const Work work = Work::numbers(static_cast<double>(p.depth * p.columns));
+  parallel_for(static_cast<int>(parts(p.depth, kTaskRows)), work, [&](int block, WorkerSlot) {
     const std::int64_t end = std::min(p.depth, (block + 1) * kTaskRows);
     for (std::int64_t row = block * kTaskRows; row < end; ++row)
       std::copy_n(p.b + row * p.b_stride, p.columns, to + row * stride);
@@ -101,7 +102,8 @@ void copy_right_side(DenseProduct& p, std::vector<float>& room) {
 
 // slices [count][rows, columns] -> out: (out +) slice 0 + slice 1 + ...
 void add_slices(const DenseProduct& p, const float* slices, std::int64_t count) {
-  parallel_for(static_cast<int>(parts(p.rows, kTaskRows)), [&](int block, WorkerSlot) {
+  const Work work = Work::numbers(static_cast<double>(count * p.rows * p.columns));
+  parallel_for(static_cast<int>(parts(p.rows, kTaskRows)), work, [&](int block, WorkerSlot) {
     const std::int64_t end = std::min(p.rows, (block + 1) * kTaskRows);
     for (std::int64_t row = block * kTaskRows; row < end; ++row) {
       float* out = p.out + row * p.out_stride;
@@ -206,7 +208,8 @@ void dense_product(const DenseProduct& p) {
   }
   const Bf16Sides sides = is_bf16 ? rounded_sides(p) : Bf16Sides{};
   float* const first_slice = to.out;
-  parallel_for(static_cast<int>(split.tasks()), [&](int index, WorkerSlot) {
+  const Work work = Work::multiply_adds(static_cast<double>(p.rows * p.columns * p.depth));
+  parallel_for(static_cast<int>(split.tasks()), work, [&](int index, WorkerSlot) {
     const std::int64_t column_part = index % split.column_parts;
     const std::int64_t row_part = index / split.column_parts % split.row_parts;
     const std::int64_t slice = index / (split.column_parts * split.row_parts);

@@ -32,6 +32,12 @@ void check_bias(const Matrix& weight, std::span<const float> bias) {
                 "a bias of another width than the outputs");
 }
 
+// A token alone waits for weights; several share them.
+Work work_of(TensorView<const float, 2> input, double outputs) {
+  const double weights = static_cast<double>(input.extent(1)) * outputs;
+  return Work::multiply_adds(weights * (2 + static_cast<double>(input.extent(0))) / 4);
+}
+
 // Room of the running task for one widened panel; grows to the largest matrix and stays.
 float* widened_panel(const Matrix& matrix, int panel) {
   thread_local std::vector<float> room;
@@ -98,7 +104,7 @@ RoundedSides rounded_sides(TensorView<const float, 2> input, int count, const We
     }
   }
   const Rounding* const all = roundings.data();  // of this thread, whichever thread runs a task
-  parallel_for(static_cast<int>(roundings.size()),
+  parallel_for(static_cast<int>(roundings.size()), Work::numbers(static_cast<double>(elements)),
                [all](int index, WorkerSlot) { round_panel(*all[index].weight, all[index].panel, all[index].to); });
   sides.panels = places.data();
   return sides;
@@ -191,17 +197,19 @@ Arithmetic multiplied_in(const Matrix& weight, std::int64_t tokens) noexcept {
 void project(TensorView<const float, 2> input, std::span<const Projection> projections) {
   if (input.extent(0) == 0) return;
   int panels = 0;
+  double outputs = 0;
   for (const Projection& projection : projections) {
     ATTNLAB_CHECK(projection.weight.in_dim() == input.extent(1), "the input of a product has another width");
     ATTNLAB_CHECK(projection.weight.out_dim() == projection.out.extent(1), "the output of a product has another width");
     check_bias(projection.weight, projection.bias);
     panels += projection.weight.panels();
+    outputs += static_cast<double>(projection.weight.out_dim());
   }
   const int blocks = token_blocks(input.extent(0));
   const RoundedSides sides =
       rounded_sides(input, static_cast<int>(projections.size()),
                     [&](int index) -> const Matrix& { return projections[static_cast<std::size_t>(index)].weight; });
-  parallel_for(panels * blocks, [&](int index, WorkerSlot) {
+  parallel_for(panels * blocks, work_of(input, outputs), [&](int index, WorkerSlot) {
     // Blocks innermost: consecutive tasks share a panel.
     const int number = index / blocks;
     int panel = number;
@@ -231,7 +239,8 @@ void gated_project(TensorView<const float, 2> input, const Matrix& gate, const M
   const int blocks = token_blocks(input.extent(0));
   const RoundedSides sides =
       rounded_sides(input, 2, [&](int index) -> const Matrix& { return index == 0 ? gate : up; });
-  parallel_for(gate.panels() * blocks, [&](int index, WorkerSlot) {
+  const double outputs = 2 * static_cast<double>(gate.out_dim());
+  parallel_for(gate.panels() * blocks, work_of(input, outputs), [&](int index, WorkerSlot) {
     const int panel = index / blocks;
     const int block = index % blocks;
     const std::int64_t first = static_cast<std::int64_t>(block) * kBlockTokens;

@@ -15,11 +15,18 @@ namespace {
 constexpr std::int64_t kRowsOfTask = 32;
 
 // Calls task(row, sums) for every row; sums [width] are those of the row's block. Then they are added to `total`.
-template <class Task>
-void sum_over_rows(std::int64_t rows, std::span<float> total, const Task& task) {
+// Forward and back.
+template <class T, int Rank>
+Work work_of(const TensorView<T, Rank>& rows) {
+  return Work::numbers(2 * static_cast<double>(rows.elements()));
+}
+
+template <class T, int Rank, class Task>
+void sum_over_rows(const TensorView<T, Rank>& of, std::span<float> total, const Task& task) {
+  const std::int64_t rows = of.extent(0);
   const std::int64_t blocks = (rows + kRowsOfTask - 1) / kRowsOfTask;
   std::vector<float> sums(static_cast<std::size_t>(blocks) * total.size());
-  parallel_for(static_cast<int>(blocks), [&](int block, WorkerSlot) {
+  parallel_for(static_cast<int>(blocks), work_of(of), [&](int block, WorkerSlot) {
     const std::span<float> of_block = std::span(sums).subspan(block * total.size(), total.size());
     const std::int64_t first = block * kRowsOfTask;
     for (std::int64_t row = first; row < std::min(first + kRowsOfTask, rows); ++row) task(row, of_block);
@@ -28,9 +35,10 @@ void sum_over_rows(std::int64_t rows, std::span<float> total, const Task& task) 
     vec::add(total, std::span(sums).subspan(block * total.size(), total.size()));
 }
 
-template <class Task>
-void for_each_row(std::int64_t rows, const Task& task) {
-  parallel_for(static_cast<int>((rows + kRowsOfTask - 1) / kRowsOfTask), [&](int block, WorkerSlot) {
+template <class T, int Rank, class Task>
+void for_each_row(const TensorView<T, Rank>& of, const Task& task) {
+  const std::int64_t rows = of.extent(0);
+  parallel_for(static_cast<int>((rows + kRowsOfTask - 1) / kRowsOfTask), work_of(of), [&](int block, WorkerSlot) {
     const std::int64_t first = block * kRowsOfTask;
     for (std::int64_t row = first; row < std::min(first + kRowsOfTask, rows); ++row) task(row);
   });
@@ -50,7 +58,7 @@ float sigmoid(float x) {
 void norm_rows_backward(TensorView<const float, 3> x, std::span<const float> weight, float eps,
                         TensorView<const float, 3> of_out, TensorView<float, 3> of_x, std::span<float> of_weight) {
   const bool replaces = of_x.data() == of_out.data();
-  sum_over_rows(x.extent(0), of_weight, [&](std::int64_t token, std::span<float> sums) {
+  sum_over_rows(x, of_weight, [&](std::int64_t token, std::span<float> sums) {
     thread_local std::vector<float> found;
     for (std::int64_t head = 0; head < x.extent(1); ++head) {
       std::span<const float> of = row_of(of_out, token, head);
@@ -70,7 +78,7 @@ void layer_norm_rows_backward(TensorView<const float, 2> x, std::span<const floa
                               std::span<float> of_bias) {
   const std::size_t width = weight.size();
   std::vector<float> total(2 * width);  // of the weight, then of the bias
-  sum_over_rows(x.extent(0), total, [&](std::int64_t row, std::span<float> sums) {
+  sum_over_rows(x, total, [&](std::int64_t row, std::span<float> sums) {
     vec::layer_norm_backward(x.row(row), weight, eps, of_out.row(row), of_x.row(row), sums.first(width),
                              sums.last(width));
   });
@@ -85,7 +93,7 @@ void rotate_rows_back(const ChunkView& chunk, const Rotation* rotation, const Kv
     const int first = chunk.first(sequence);
     const int tokens = chunk.tokens_of(sequence);
     constexpr int rows = kRowsOfTask;
-    parallel_for((tokens + rows - 1) / rows, [&](int index, WorkerSlot) {
+    parallel_for((tokens + rows - 1) / rows, work_of(gradients.slice(first, tokens)), [&](int index, WorkerSlot) {
       const int begin = index * rows;
       const int count = std::min(rows, tokens - begin);
       rotate_columns_back(*rotation, {chunk.positions.subspan(first + begin, count), chunk.lengths[sequence], side},
@@ -98,7 +106,7 @@ void gate_rows_backward(TensorView<const float, 2> gates, TensorView<const float
                         TensorView<float, 2> of_gates) {
   const bool by_head = gates.extent(1) == before.extent(1);
   const std::int64_t width = before.extent(2);
-  for_each_row(before.extent(0), [&](std::int64_t token) {
+  for_each_row(before, [&](std::int64_t token) {
     for (std::int64_t head = 0; head < before.extent(1); ++head)
       for (std::int64_t i = 0; i < width; ++i) {
         const std::int64_t at = by_head ? head : head * width + i;
@@ -112,18 +120,17 @@ void gate_rows_backward(TensorView<const float, 2> gates, TensorView<const float
 void activate_multiply_rows_backward(Activation activation, TensorView<const float, 2> gates,
                                      TensorView<const float, 2> before, TensorView<float, 2> of,
                                      TensorView<float, 2> of_gates) {
-  for_each_row(before.extent(0), [&](std::int64_t row) {
+  for_each_row(before, [&](std::int64_t row) {
     vec::activate_multiply_backward(activation, gates.row(row), before.row(row), of.row(row), of_gates.row(row));
   });
 }
 
 void activate_rows_backward(Activation activation, TensorView<const float, 2> before, TensorView<float, 2> of) {
-  for_each_row(before.extent(0),
-               [&](std::int64_t row) { vec::activate_backward(activation, before.row(row), of.row(row)); });
+  for_each_row(before, [&](std::int64_t row) { vec::activate_backward(activation, before.row(row), of.row(row)); });
 }
 
 void silu_rows_backward(TensorView<const float, 3> before, TensorView<float, 3> of) {
-  for_each_row(before.extent(0), [&](std::int64_t token) {
+  for_each_row(before, [&](std::int64_t token) {
     for (std::int64_t head = 0; head < before.extent(1); ++head)
       for (std::int64_t i = 0; i < before.extent(2); ++i) {
         const float x = before(token, head, i), open = sigmoid(x);
@@ -137,7 +144,7 @@ void convolve_rows_backward(const ChunkView& chunk, std::span<const float> weigh
   const std::int64_t heads = before.extent(1), width = before.extent(2), channels = heads * width;
   const std::int64_t taps = static_cast<std::int64_t>(weight.size()) / channels;
   // A head's channels belong to one task, over all sequences in order.
-  parallel_for(static_cast<int>(heads), [&](int head, WorkerSlot) {
+  parallel_for(static_cast<int>(heads), work_of(of), [&](int head, WorkerSlot) {
     for (int sequence = 0; sequence < chunk.sequences(); ++sequence) {
       const std::int64_t first = chunk.first(sequence), end = first + chunk.tokens_of(sequence);
       for (std::int64_t token = first; token < end; ++token)
@@ -160,7 +167,7 @@ void convolve_rows_backward(const ChunkView& chunk, std::span<const float> weigh
 void blend_rows_backward(TensorView<const float, 3> from, std::span<const float> factors,
                          TensorView<const float, 3> before, TensorView<float, 3> of_to, TensorView<float, 3> of_from,
                          std::span<float> of_factors) {
-  sum_over_rows(from.extent(0), of_factors, [&](std::int64_t token, std::span<float> sums) {
+  sum_over_rows(from, of_factors, [&](std::int64_t token, std::span<float> sums) {
     for (std::int64_t head = 0; head < from.extent(1); ++head)
       for (std::int64_t i = 0; i < from.extent(2); ++i) {
         float& of = of_to(token, head, i);
@@ -175,7 +182,7 @@ void blend_rows_backward(TensorView<const float, 3> from, std::span<const float>
 void merge_rows_backward(const AttendedPart& part, TensorView<const float, 3> out, TensorView<const float, 2> log_sum,
                          TensorView<const float, 3> of_out, TensorView<const float, 2> of_log_sum,
                          TensorView<float, 3> of_part, TensorView<float, 2> of_part_log_sum) {
-  for_each_row(out.extent(0), [&](std::int64_t token) {
+  for_each_row(out, [&](std::int64_t token) {
     for (std::int64_t head = 0; head < out.extent(1); ++head) {
       if (part.log_sum(token, head) == -std::numeric_limits<float>::infinity()) continue;
       const float share = std::exp(part.log_sum(token, head) - log_sum(token, head));
@@ -190,7 +197,7 @@ void merge_rows_backward(const AttendedPart& part, TensorView<const float, 3> ou
 }
 
 void add_column_sums(TensorView<const float, 2> rows, std::span<float> to) {
-  sum_over_rows(rows.extent(0), to, [&](std::int64_t row, std::span<float> sums) { vec::add(sums, rows.row(row)); });
+  sum_over_rows(rows, to, [&](std::int64_t row, std::span<float> sums) { vec::add(sums, rows.row(row)); });
 }
 
 }  // namespace attnlab

@@ -15,16 +15,21 @@ namespace {
 
 constexpr int kRowsOfTask = 32;
 
+template <class T, int Rank>
+Work work_of(const TensorView<T, Rank>& rows) {
+  return Work::numbers(static_cast<double>(rows.elements()));
+}
+
 int row_tasks(std::int64_t rows) {
   return static_cast<int>((rows + kRowsOfTask - 1) / kRowsOfTask);
 }
 
 // Calls task(row) for every row, in parallel by ranges of a fixed size.
-template <class Task>
-void for_each_row(std::int64_t rows, const Task& task) {
-  parallel_for(row_tasks(rows), [&](int index, WorkerSlot) {
+template <class T, int Rank, class Task>
+void for_each_row(const TensorView<T, Rank>& rows, const Task& task) {
+  parallel_for(row_tasks(rows.extent(0)), work_of(rows), [&](int index, WorkerSlot) {
     const std::int64_t first = static_cast<std::int64_t>(index) * kRowsOfTask;
-    const std::int64_t end = std::min(first + kRowsOfTask, rows);
+    const std::int64_t end = std::min(first + kRowsOfTask, rows.extent(0));
     for (std::int64_t row = first; row < end; ++row) task(row);
   });
 }
@@ -33,7 +38,7 @@ void for_each_row(std::int64_t rows, const Task& task) {
 
 void norm_rows(TensorView<const float, 3> from, std::span<const float> weight, float eps, TensorView<float, 3> to) {
   ATTNLAB_CHECK(static_cast<std::int64_t>(weight.size()) == from.extent(2), "a norm of another width than the heads");
-  for_each_row(from.extent(0), [&](std::int64_t row) {
+  for_each_row(from, [&](std::int64_t row) {
     for (std::int64_t head = 0; head < from.extent(1); ++head)
       vec::rms_norm({&from(row, head, 0), weight.size()}, weight, eps, {&to(row, head, 0), weight.size()});
   });
@@ -46,7 +51,7 @@ void add_norm_rows(TensorView<float, 2> x, const float* delta, const Norm& norm,
   };
   ATTNLAB_CHECK(norm.kind == NormKind::none || covers(norm.weight), "a norm of another width than the rows");
   ATTNLAB_CHECK(norm.kind != NormKind::layer || covers(norm.bias), "a norm of another width than the rows");
-  for_each_row(x.extent(0), [&](std::int64_t row) {
+  for_each_row(x, [&](std::int64_t row) {
     if (delta != nullptr) vec::add(x.row(row), {delta + row * width, static_cast<std::size_t>(width)});
     if (norm.kind == NormKind::none)
       std::ranges::copy(x.row(row), out.row(row).begin());
@@ -63,7 +68,7 @@ void rotate_rows(const ChunkView& chunk, const Rotation* rotation, const KvShape
   for (int sequence = 0; sequence < chunk.sequences(); ++sequence) {
     const int first = chunk.first(sequence);
     const int tokens = chunk.tokens_of(sequence);
-    parallel_for(row_tasks(tokens), [&](int index, WorkerSlot) {
+    parallel_for(row_tasks(tokens), work_of(rows.slice(first, tokens)), [&](int index, WorkerSlot) {
       const int begin = index * kRowsOfTask;
       const int count = std::min(kRowsOfTask, tokens - begin);
       rotate_columns(*rotation, {chunk.positions.subspan(first + begin, count), chunk.lengths[sequence], side}, shape,
@@ -77,7 +82,7 @@ void gate_rows(TensorView<const float, 2> gates, TensorView<float, 3> rows) {
   ATTNLAB_CHECK(by_head || gates.extent(1) == rows.extent(1) * rows.extent(2), "gates of another width than the rows");
   const std::int64_t heads = rows.extent(1);
   const std::int64_t width = rows.extent(2);
-  parallel_for(static_cast<int>(rows.extent(0)), [&](int token, WorkerSlot) {
+  parallel_for(static_cast<int>(rows.extent(0)), work_of(rows), [&](int token, WorkerSlot) {
     for (std::int64_t head = 0; head < heads; ++head)
       for (std::int64_t i = 0; i < width; ++i)
         rows(token, head, i) /= 1.0F + std::exp(-gates(token, by_head ? head : head * width + i));
@@ -85,16 +90,16 @@ void gate_rows(TensorView<const float, 2> gates, TensorView<float, 3> rows) {
 }
 
 void activate_multiply_rows(Activation activation, TensorView<const float, 2> gates, TensorView<float, 2> rows) {
-  for_each_row(rows.extent(0),
+  for_each_row(rows,
                [&](std::int64_t row) { vec::activate_multiply(activation, rows.row(row), gates.row(row).data()); });
 }
 
 void activate_rows(Activation activation, TensorView<float, 2> rows) {
-  for_each_row(rows.extent(0), [&](std::int64_t row) { vec::activate(activation, rows.row(row)); });
+  for_each_row(rows, [&](std::int64_t row) { vec::activate(activation, rows.row(row)); });
 }
 
 void silu_rows(TensorView<float, 3> rows) {
-  for_each_row(rows.extent(0), [&](std::int64_t token) {
+  for_each_row(rows, [&](std::int64_t token) {
     for (std::int64_t head = 0; head < rows.extent(1); ++head)
       for (std::int64_t i = 0; i < rows.extent(2); ++i) rows(token, head, i) /= 1.0F + std::exp(-rows(token, head, i));
   });
@@ -136,7 +141,7 @@ void convolve_rows(const ChunkView& chunk, std::span<const float> weight, Tensor
                 "a convolution of another number of channels");
   ATTNLAB_CHECK(state.extent(1) == static_cast<std::int64_t>(weight.size()) - channels,
                 "a convolution needs [taps - 1, channels] of state for each sequence");
-  parallel_for(static_cast<int>(chunk.sequences() * heads), [&](int index, WorkerSlot) {
+  parallel_for(static_cast<int>(chunk.sequences() * heads), work_of(rows), [&](int index, WorkerSlot) {
     const auto sequence = static_cast<int>(index / heads);
     const int tokens = chunk.tokens_of(sequence);
     if (tokens > 0)
@@ -145,7 +150,7 @@ void convolve_rows(const ChunkView& chunk, std::span<const float> weight, Tensor
 }
 
 void copy_rows(TensorView<const float, 3> from, TensorView<float, 3> to) {
-  for_each_row(from.extent(0), [&](std::int64_t token) {
+  for_each_row(from, [&](std::int64_t token) {
     for (std::int64_t head = 0; head < from.extent(1); ++head)
       std::copy_n(&from(token, head, 0), from.extent(2), &to(token, head, 0));
   });
@@ -155,7 +160,7 @@ void blend_rows(TensorView<const float, 3> from, std::span<const float> factors,
   ATTNLAB_CHECK(factors.size() == 2, "a blend of two has two factors");
   for (int axis = 0; axis < 3; ++axis)
     ATTNLAB_CHECK(from.extent(axis) == to.extent(axis), "a blend of rows of different shapes");
-  for_each_row(from.extent(0), [&](std::int64_t token) {
+  for_each_row(from, [&](std::int64_t token) {
     for (std::int64_t head = 0; head < from.extent(1); ++head)
       for (std::int64_t i = 0; i < from.extent(2); ++i)
         to(token, head, i) = factors[0] * from(token, head, i) + factors[1] * to(token, head, i);
@@ -170,7 +175,7 @@ void merge_rows(std::span<const AttendedPart> parts, TensorView<float, 3> out, T
     ATTNLAB_CHECK(part.log_sum.extent(0) == out.extent(0) && part.log_sum.extent(1) == out.extent(1),
                   "a merge needs the log_sum of each part, [tokens, heads]");
   }
-  for_each_row(out.extent(0), [&](std::int64_t token) {
+  for_each_row(out, [&](std::int64_t token) {
     for (std::int64_t head = 0; head < out.extent(1); ++head) {
       float largest = lowest;
       for (const AttendedPart& part : parts) largest = std::max(largest, part.log_sum(token, head));
@@ -190,7 +195,11 @@ void merge_rows(std::span<const AttendedPart> parts, TensorView<float, 3> out, T
 }
 
 void for_each_index(int count, const std::function<void(int)>& task) {
-  parallel_for(count, [&](int index, WorkerSlot) { task(index); });
+  for_each_index(count, std::numeric_limits<double>::infinity(), task);
+}
+
+void for_each_index(int count, double multiply_adds, const std::function<void(int)>& task) {
+  parallel_for(count, Work::multiply_adds(multiply_adds), [&](int index, WorkerSlot) { task(index); });
 }
 
 }  // namespace attnlab

@@ -49,7 +49,7 @@ void norm_heads(Steps& steps, std::span<const std::span<const float>> weights, f
     before = steps.rows(rows.extent(0), rows.extent(1), rows.extent(2));
     std::ranges::copy(all_of(rows), before.data());
   }
-  for_each_index(static_cast<int>(rows.extent(0)), [&](int token) {
+  for_each_index(static_cast<int>(rows.extent(0)), 4.0 * static_cast<double>(rows.elements()), [&](int token) {
     for (std::int64_t head = 0; head < rows.extent(1); ++head) {
       const std::span<float> row(&rows(token, head, 0), none.size());
       vec::layer_norm(row, weights[head], none, eps, row);

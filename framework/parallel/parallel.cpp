@@ -42,6 +42,8 @@ std::unique_ptr<Arena>& current() {
   return arena;
 }
 
+std::atomic<double> least = 4000;
+
 char task_start, task_end;  // only their addresses count
 
 }  // namespace
@@ -61,10 +63,18 @@ int threads() noexcept {
   return current()->size;
 }
 
-void detail::run_tasks(int count, TaskFunction function, const void* context) {
+void set_least_split(double ns) noexcept {
+  least.store(ns, std::memory_order_relaxed);
+}
+
+double least_split() noexcept {
+  return least.load(std::memory_order_relaxed);
+}
+
+void detail::run_tasks(int count, Work work, TaskFunction function, const void* context) {
   if (count <= 0) return;
   Arena& arena = *current();
-  if (count == 1 || arena.size == 1) {
+  if (count == 1 || arena.size == 1 || work.ns < least_split()) {
     for (int index = 0; index < count; ++index) function(context, index, 0);
     return;
   }
@@ -72,14 +82,14 @@ void detail::run_tasks(int count, TaskFunction function, const void* context) {
     // Every worker takes the next index: tasks are few and long, and ranges that are split in halves left a worker
     // idle while the other finished its half.
     std::atomic<int> next{0};
-    const auto work = [&](int) {
+    const auto take = [&](int) {
       ATTNLAB_TSAN_ACQUIRE(&task_start);
       const WorkerSlot slot = oneapi::tbb::this_task_arena::current_thread_index();
       for (int index; (index = next.fetch_add(1, std::memory_order_relaxed)) < count;) function(context, index, slot);
       ATTNLAB_TSAN_RELEASE(&task_end);
     };
     ATTNLAB_TSAN_RELEASE(&task_start);  // all that the tasks see is written by now
-    oneapi::tbb::parallel_for(0, std::min(count, arena.size), work, oneapi::tbb::simple_partitioner());
+    oneapi::tbb::parallel_for(0, std::min(count, arena.size), take, oneapi::tbb::simple_partitioner());
   });
   ATTNLAB_TSAN_ACQUIRE(&task_end);
 }

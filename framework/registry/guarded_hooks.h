@@ -45,6 +45,10 @@ class GuardedRotation final : public Rotation {
   void rotate_back(const RotateArgs& args, TensorView<float, 3> gradients) const override {
     call_plugin(to_.callee(), "rotate_back", [&] { to_.target().rotate_back(args, gradients); });
   }
+  TurnedPairs pairs() const noexcept override {
+    const PluginCall call(to_.callee(), "pairs");
+    return to_.target().pairs();
+  }
 
  private:
   Follower<const Rotation, const Rotation> to_;

@@ -42,19 +42,18 @@ Rounding RowStorage::rounding() const noexcept {
 
 namespace {
 
-RowSides sides_of(const RowStorage& storage, const KvShape& shape, int sequences, int capacity,
-                  KeyForm form = KeyForm::rotated) {
+RowSides sides_of(const RowStorage& storage, const KvShape& shape, int sequences, int capacity) {
   RowSides sides;
   if (shape.kv_heads == 0) {  // of a layer without rows: nothing is held, but a cache there is
     const KvShape narrow{.key_dim = 1, .value_dim = 1};
     const Storage& of_keys = storage.side(RowSide::keys);
-    sides.keys = side_of(of_keys, of_keys.codec(RowSide::keys, 1), key_format(narrow, 0, sequences, 0, form));
+    sides.keys = side_of(of_keys, of_keys.codec(RowSide::keys, 1), key_format(narrow, 0, sequences, 0));
     return sides;
   }
   sides.are_fixed = storage.traits().provides.has(Feature::fixed_rows);
   const Storage& of_keys = storage.side(RowSide::keys);
   const Storage& of_values = storage.side(RowSide::values);
-  const SideFormat keys = key_format(shape, storage.page(), sequences, capacity, form);
+  const SideFormat keys = key_format(shape, storage.page(), sequences, capacity);
   const SideFormat values = value_format(shape, storage.page(), sequences, capacity);
   SideCodec key_codec = of_keys.codec(RowSide::keys, shape.key_dim);
   if (shape.value_is_key_prefix) {
@@ -74,9 +73,9 @@ RowSides sides_of(const RowStorage& storage, const KvShape& shape, int sequences
 
 }  // namespace
 
-std::unique_ptr<KvRows> RowStorage::make_rows(const KvShape& shape, int sequences, int capacity, KeyForm form) const {
-  return checked_rows(stored_rows_of(sides_of(*this, shape, sequences, capacity, form), shape, sequences, capacity),
-                      shape, sequences);
+std::unique_ptr<KvRows> RowStorage::make_rows(const KvShape& shape, int sequences, int capacity) const {
+  return checked_rows(stored_rows_of(sides_of(*this, shape, sequences, capacity), shape, sequences, capacity), shape,
+                      sequences);
 }
 
 double RowStorage::row_bytes(const KvShape& shape) const {

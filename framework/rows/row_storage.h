@@ -35,10 +35,8 @@ class ATTNLAB_API RowStorage {
   }
 
   /// `capacity`: rows that a (sequence, kv head) may reach; only address space is set aside for it. 0: not known. Where
-  /// the value is the front of the key, the storage of keys holds both. `form`: unrotated where keys are rotated when
-  /// they are read.
-  [[nodiscard]] std::unique_ptr<KvRows> make_rows(const KvShape& shape, int sequences, int capacity,
-                                                  KeyForm form = KeyForm::rotated) const;
+  /// the value is the front of the key, the storage of keys holds both.
+  [[nodiscard]] std::unique_ptr<KvRows> make_rows(const KvShape& shape, int sequences, int capacity) const;
   /// Of one row of one kv head in a full page: codes, scales and minima, marks, and its index. Of a storage that
   /// settles, a row that is codes. What a step reads of it; what is allocated is `list_bytes`.
   [[nodiscard]] double row_bytes(const KvShape& shape) const;

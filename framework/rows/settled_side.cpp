@@ -7,9 +7,9 @@
 
 #include <attnlab/error.h>
 
-#include "core/tile_kernels.h"
 #include "rows/panel_rows.h"
 #include "rows/side_rows.h"
+#include "tiles/tile_kernels.h"
 
 namespace attnlab {
 namespace {

@@ -149,7 +149,7 @@ class StoredRows final : public KvRows {
     const int rows = std::min(kTileRows, of.rows() - first);
     KvTile tile;
     tile.positions = std::span(of.positions).subspan(first, rows);
-    for (const Position position : tile.positions) tile.range.include(position);
+    tile.range = PositionRange::of(tile.positions);
     tile.marks = {of.marks.data() + std::size_t(first) * shape_.marks, {rows, shape_.marks}};
     const bool takes_codes = scratch.takes_codes && values_ != nullptr;
     const SideTile keys = keys_->tile(list, first, rows, of.rows(), scratch.keys, takes_codes);
@@ -246,14 +246,10 @@ class StoredRows final : public KvRows {
     body(*keys_);
     if (values_ != nullptr) body(*values_);
   }
-  // In parallel where there is enough to do for each head.
   template <class Body>
   void for_heads(int rows, const Body& body) const {
-    if (rows >= kTileRows) {
-      parallel_for(shape_.kv_heads, [&](int head, WorkerSlot) { body(head); });
-    } else {
-      for (int head = 0; head < shape_.kv_heads; ++head) body(head);
-    }
+    const double numbers = static_cast<double>(rows) * shape_.kv_heads * (shape_.key_dim + shape_.value_dim);
+    parallel_for(shape_.kv_heads, Work::numbers(numbers), [&](int head, WorkerSlot) { body(head); });
   }
 
   // Rows that stay where those at `length` and later go, which are then the last.
@@ -291,11 +287,10 @@ SideFormat format_of(const KvShape& shape, int page, int sequences, int capacity
 
 }  // namespace
 
-SideFormat key_format(const KvShape& shape, int page, int sequences, int capacity, KeyForm form) {
+SideFormat key_format(const KvShape& shape, int page, int sequences, int capacity) {
   SideFormat format = format_of(shape, page, sequences, capacity);
-  // By channel, a decoded tile is used in place. What serves as the value too, or is rotated when it is read, is needed
-  // by row.
-  format.order = shape.value_is_key_prefix || form == KeyForm::unrotated ? SideOrder::by_row : SideOrder::by_channel;
+  // By channel, a decoded tile is used in place; what serves as the value too stands by row.
+  format.order = shape.value_is_key_prefix ? SideOrder::by_row : SideOrder::by_channel;
   format.width = shape.key_dim;
   return format;
 }

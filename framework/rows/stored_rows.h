@@ -18,9 +18,7 @@ struct RowSides {
   bool are_fixed = false;            // rows that are held cannot be replaced
 };
 
-/// `form`: of keys that a rotation turns.
-[[nodiscard]] SideFormat key_format(const KvShape& shape, int page, int sequences, int capacity,
-                                    KeyForm form = KeyForm::rotated);
+[[nodiscard]] SideFormat key_format(const KvShape& shape, int page, int sequences, int capacity);
 [[nodiscard]] SideFormat value_format(const KvShape& shape, int page, int sequences, int capacity);
 [[nodiscard]] std::unique_ptr<KvRows> stored_rows_of(RowSides sides, const KvShape& shape, int sequences, int capacity);
 

@@ -5,7 +5,7 @@
 #include <functional>
 
 #include "base/at_least.h"
-#include "core/tile_kernels.h"
+#include "tiles/tile_kernels.h"
 
 namespace attnlab {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "core/tile_kernels.h"
+#include "tiles/tile_kernels.h"
 
 namespace attnlab {
 

@@ -30,7 +30,8 @@ void scan_backward(const ChunkView& chunk, const StateRows& rows, TensorView<con
       .v = is_shared ? TensorView<float, 3>(values.data(), {tokens, states, d}) : of.of(rows.v),
       .log_decays = rows.log_decays.data() == nullptr ? TensorView<float, 3>() : of.of(rows.log_decays),
       .rates = rows.rates.data() == nullptr ? TensorView<float, 2>() : of.of(rows.rates)};
-  parallel_for(static_cast<int>(chunk.sequences() * states), [&](int index, WorkerSlot) {
+  const Work work = Work::multiply_adds(static_cast<double>(tokens * states * d * d));
+  parallel_for(static_cast<int>(chunk.sequences() * states), work, [&](int index, WorkerSlot) {
     const auto sequence = static_cast<int>(index / states);
     const StateLane lane(rows, static_cast<int>(index % states));
     undo_lane(lane, chunk.first(sequence), chunk.offsets[sequence + 1], gradients);
@@ -65,22 +66,23 @@ void scan_states(const LayerContext& layer, const StateRows& rows, TensorView<fl
                     (rows.log_decays.data() == nullptr || rows.log_decays.stride(2) == 1),
                 "rows of a state that are not dense");
   const int sequences = layer.chunk.sequences();
-  parallel_for(static_cast<int>(sequences * states), [&](int index, WorkerSlot) {
-    const auto sequence = static_cast<int>(index / states);
-    const StateLane lane(rows, static_cast<int>(index % states));
-    float* const memory = layer.state.row(sequence).data() + lane.state * d * d;
-    const int first = layer.chunk.first(sequence), end = layer.chunk.offsets[sequence + 1];
-    if (end - first == 1)
-      step_lane(lane, first, memory, out);
-    else
-      run_lane(lane, first, end, memory, out);
-  });
   OwnWork work;
   for (int sequence = 0; sequence < sequences; ++sequence) {
     if (layer.chunk.tokens_of(sequence) == 0) continue;
     work.multiply_adds += static_cast<double>(states) * multiply_adds(rows, layer.chunk.tokens_of(sequence));
     work.bytes += 2.0 * sizeof(float) * static_cast<double>(states * d * d);
   }
+  parallel_for(static_cast<int>(sequences * states), Work::multiply_adds(work.multiply_adds),
+               [&](int index, WorkerSlot) {
+                 const auto sequence = static_cast<int>(index / states);
+                 const StateLane lane(rows, static_cast<int>(index % states));
+                 float* const memory = layer.state.row(sequence).data() + lane.state * d * d;
+                 const int first = layer.chunk.first(sequence), end = layer.chunk.offsets[sequence + 1];
+                 if (end - first == 1)
+                   step_lane(lane, first, memory, out);
+                 else
+                   run_lane(lane, first, end, memory, out);
+               });
   layer.steps.own_work(work);
   const auto touch = [](const auto& view) {
     return view.data() == nullptr ? std::span<const float>() : std::span<const float>(all_of(view));

@@ -27,7 +27,8 @@ void RecordingSteps::embed(std::span<const std::int32_t> tokens, const Embedding
     const TensorView<float, 2> of = of_.of(out);
     // A task owns some of the columns, so that rows of the same id are added in order.
     constexpr std::int64_t columns = 16;
-    parallel_for(static_cast<int>((width + columns - 1) / columns), [&](int task, WorkerSlot) {
+    const Work work = Work::numbers(static_cast<double>(of.elements()));
+    parallel_for(static_cast<int>((width + columns - 1) / columns), work, [&](int task, WorkerSlot) {
       const std::int64_t first = task * columns, end = std::min(first + columns, width);
       for (std::size_t token = 0; token < ids.size(); ++token) {
         float* to = table + ids[token] * width;
@@ -82,7 +83,8 @@ void RecordingSteps::add_norm(TensorView<float, 2> x, const float* delta, const 
 
 void RecordingSteps::drop(TensorView<float, 2> rows, float share, std::uint64_t key) {
   const auto limit = static_cast<std::uint64_t>(static_cast<double>(share) * 0x1p64);
-  parallel_for(static_cast<int>(rows.extent(0)), [&](int row, WorkerSlot) {
+  const Work work = Work::numbers(static_cast<double>(rows.elements()));
+  parallel_for(static_cast<int>(rows.extent(0)), work, [&](int row, WorkerSlot) {
     SplitMix64 draws(key, static_cast<std::uint64_t>(row));
     for (float& value : rows.row(row)) value = draws.next() < limit ? 0 : value / (1 - share);
   });

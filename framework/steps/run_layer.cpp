@@ -10,7 +10,8 @@ ModelSteps::~ModelSteps() = default;
 
 void ModelSteps::embed(std::span<const std::int32_t> tokens, const Embedding& embedding, TensorView<float, 2> out) {
   constexpr std::size_t rows_of_task = 32;
-  parallel_for(static_cast<int>((tokens.size() + rows_of_task - 1) / rows_of_task), [&](int task, WorkerSlot) {
+  const Work work = Work::numbers(static_cast<double>(out.elements()));
+  parallel_for(static_cast<int>((tokens.size() + rows_of_task - 1) / rows_of_task), work, [&](int task, WorkerSlot) {
     const std::size_t first = static_cast<std::size_t>(task) * rows_of_task;
     for (std::size_t row = first; row < std::min(first + rows_of_task, tokens.size()); ++row) {
       const std::span<float> to = out.row(static_cast<std::int64_t>(row));

@@ -43,14 +43,17 @@ struct ElementBlock {
 /// body(block) on all threads.
 template <class Body>
 void for_each_block(std::span<const ElementBlock> blocks, const Body& body) {
-  parallel_for(static_cast<int>(blocks.size()),
+  double elements = 0;
+  for (const ElementBlock& block : blocks) elements += static_cast<double>(block.count);
+  parallel_for(static_cast<int>(blocks.size()), Work::numbers(elements),
                [&](int index, WorkerSlot) { body(blocks[static_cast<std::size_t>(index)]); });
 }
 
 /// body(first, count, block) on all threads: the blocks of one array.
 template <class Body>
 void for_each_part(std::size_t elements, const Body& body) {
-  parallel_for(static_cast<int>(block_count(elements)), [&](int index, WorkerSlot) {
+  const Work work = Work::numbers(static_cast<double>(elements));
+  parallel_for(static_cast<int>(block_count(elements)), work, [&](int index, WorkerSlot) {
     const std::size_t first = static_cast<std::size_t>(index) * kBlockElements;
     body(first, std::min(kBlockElements, elements - first), static_cast<std::size_t>(index));
   });

@@ -65,7 +65,7 @@ void TrainedModel::write_back() {
     if (place.matrix == nullptr) continue;
     const std::vector<float>& master = masters_[next++];
     Matrix& matrix = *place.matrix;
-    parallel_for(matrix.panels(), [&](int panel, WorkerSlot) {
+    parallel_for(matrix.panels(), Work::numbers(static_cast<double>(master.size())), [&](int panel, WorkerSlot) {
       const std::int64_t first = panel * kPanelOutputs;
       matrix.pack(first,
                   std::span(master).subspan(first * matrix.in_dim(), matrix.panel_outputs(panel) * matrix.in_dim()));
@@ -168,7 +168,8 @@ BatchLoss TrainedModel::head(TensorView<const float, 2> hidden, const Targets& t
     for (std::int64_t i = 0; i < count; ++i) std::copy_n(hidden.row(asked[first + i]).data(), width, rows + i * width);
     decoder_.logits({rows, {count, width}}, {logits, {count, vocab}});
     std::vector<RowLoss> losses(static_cast<std::size_t>(count));
-    parallel_for(static_cast<int>((count + kRowsOfTask - 1) / kRowsOfTask), [&](int task, WorkerSlot) {
+    const Work work = Work::numbers(static_cast<double>(count * vocab));
+    parallel_for(static_cast<int>((count + kRowsOfTask - 1) / kRowsOfTask), work, [&](int task, WorkerSlot) {
       for (std::int64_t i = task * kRowsOfTask; i < std::min((task + 1) * kRowsOfTask, count); ++i)
         losses[i] = row_loss({logits + i * vocab, static_cast<std::size_t>(vocab)}, targets.tokens[asked[first + i]],
                              static_cast<float>(weight * targets.weights[asked[first + i]]), with_gradients);

@@ -113,7 +113,7 @@ class GatedDelta final : public AttentionVariant {
   // log decay = -exp(A) softplus(x + bias), rate = sigmoid(y)
   void find_factors(TensorView<const float, 2> raw_decays, TensorView<const float, 2> raw_rates,
                     TensorView<float, 3> decays, TensorView<float, 2> rates) const {
-    for_each_index(static_cast<int>(rates.extent(0)), [&](int token) {
+    for_each_index(static_cast<int>(rates.extent(0)), 16.0 * 4 * static_cast<double>(rates.elements()), [&](int token) {
       for (int head = 0; head < heads_; ++head) {
         const float x = raw_decays(token, head) + dt_bias_[head];
         decays(token, head, 0) = -std::exp(a_log_[head]) * (std::log1p(std::exp(-std::abs(x))) + std::max(0.0F, x));

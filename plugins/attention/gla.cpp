@@ -109,7 +109,8 @@ class Gla final : public AttentionVariant {
 
   // Logarithms: of the 16th root of a sigmoid for each channel, or of a factor for each head.
   void find_decays(TensorView<const float, 3> raw, TensorView<float, 3> decays) const {
-    for_each_index(static_cast<int>(decays.extent(0)), [&](int token) {
+    const double work = 32.0 * static_cast<double>(decays.elements());
+    for_each_index(static_cast<int>(decays.extent(0)), work, [&](int token) {
       for (std::int64_t state = 0; state < decays.extent(1); ++state)
         for (std::int64_t i = 0; i < decays.extent(2); ++i)
           decays(token, state, i) =
@@ -119,7 +120,8 @@ class Gla final : public AttentionVariant {
     });
   }
   static void undo_decays(TensorView<const float, 3> raw, TensorView<const float, 3> of, TensorView<float, 3> of_raw) {
-    for_each_index(static_cast<int>(raw.extent(0)), [&](int token) {
+    const double work = 16.0 * static_cast<double>(raw.elements());
+    for_each_index(static_cast<int>(raw.extent(0)), work, [&](int token) {
       for (std::int64_t state = 0; state < raw.extent(1); ++state)
         for (std::int64_t i = 0; i < raw.extent(2); ++i)
           of_raw(token, state, i) += of(token, state, i) / (16 * (1 + std::exp(raw(token, state, i))));

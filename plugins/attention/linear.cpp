@@ -30,7 +30,7 @@ struct LinearOptions {
 
 // x [tokens, heads, d] -> f(x) = exp(min(x, 0)) + max(x, 0)
 void apply_features(TensorView<float, 3> x) {
-  attnlab::for_each_index(static_cast<int>(x.extent(0)), [&](int token) {
+  attnlab::for_each_index(static_cast<int>(x.extent(0)), 4.0 * static_cast<double>(x.elements()), [&](int token) {
     const std::span<float> row = flat(x).row(token);
     constexpr std::size_t at_once = 256;
     std::array<float, at_once> negative;
@@ -45,11 +45,12 @@ void apply_features(TensorView<float, 3> x) {
 
 // A feature f has the slope min(f, 1).
 void undo_features(TensorView<float, 3> features, TensorView<float, 3> of) {
-  attnlab::for_each_index(static_cast<int>(features.extent(0)), [&](int token) {
-    const std::span<const float> f = flat(features).row(token);
-    const std::span<float> of_f = flat(of).row(token);
-    for (std::size_t i = 0; i < f.size(); ++i) of_f[i] *= std::min(f[i], 1.0F);
-  });
+  attnlab::for_each_index(static_cast<int>(features.extent(0)), static_cast<double>(features.elements()),
+                          [&](int token) {
+                            const std::span<const float> f = flat(features).row(token);
+                            const std::span<float> of_f = flat(of).row(token);
+                            for (std::size_t i = 0; i < f.size(); ++i) of_f[i] *= std::min(f[i], 1.0F);
+                          });
 }
 
 class Linear final : public attnlab::AttentionVariant {
@@ -113,7 +114,9 @@ class Linear final : public attnlab::AttentionVariant {
   // mixed of every head /= q z + eps, with z the sum of the keys so far, which the state holds behind its matrices.
   void normalise(const attnlab::LayerContext& layer, TensorView<float, 3> q, TensorView<float, 3> k,
                  TensorView<float, 3> mixed) const {
-    attnlab::for_each_index(layer.chunk.sequences() * kv_heads_, [&](int index) {
+    attnlab::OwnWork work;
+    work.multiply_adds = static_cast<double>(layer.chunk.tokens()) * head_dim_ * (2 * heads_ + kv_heads_);
+    attnlab::for_each_index(layer.chunk.sequences() * kv_heads_, work.multiply_adds, [&](int index) {
       const int sequence = index / kv_heads_, kv_head = index % kv_heads_;
       float* const z = layer.state.row(sequence).data() + matrices() + kv_head * head_dim_;
       for (int token = layer.chunk.first(sequence); token < layer.chunk.offsets[sequence + 1]; ++token) {
@@ -124,8 +127,6 @@ class Linear final : public attnlab::AttentionVariant {
         }
       }
     });
-    attnlab::OwnWork work;
-    work.multiply_adds = static_cast<double>(layer.chunk.tokens()) * head_dim_ * (2 * heads_ + kv_heads_);
     for (int sequence = 0; sequence < layer.chunk.sequences(); ++sequence)
       if (layer.chunk.tokens_of(sequence) > 0) work.bytes += 2.0 * sizeof(float) * kv_heads_ * head_dim_;
     layer.steps.own_work(work);

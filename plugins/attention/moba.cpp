@@ -75,14 +75,14 @@ class Moba final : public attnlab::AttentionVariant {
     const std::span<const Position> positions = layer.chunk.positions_of(sequence);
     const TensorView<const float, 3> means = means_.of(layer, sequence, positions.back() / block_);
     auto gates = layer.steps.rows(static_cast<std::int64_t>(positions.size()), means.extent(0));
-    attnlab::for_each_index(static_cast<int>(positions.size()), [&](int index) {
+    double gated = 0;
+    for (const Position position : positions) gated += static_cast<double>(position / block_ * queries.stride(0));
+    attnlab::for_each_index(static_cast<int>(positions.size()), gated, [&](int index) {
       const int token = layer.chunk.first(sequence) + index;
       for (int head = 0; head < projections_.heads(); ++head)
         mark(positions[index] / block_, &queries(token, head, 0), head / projections_.group(), means, gates.row(index),
              reads[token].row(head));
     });
-    double gated = 0;
-    for (const Position position : positions) gated += static_cast<double>(position / block_ * queries.stride(0));
     layer.steps.own_work({.multiply_adds = gated, .bytes = sizeof(float) * static_cast<double>(means.elements())});
   }
 

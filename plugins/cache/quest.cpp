@@ -228,7 +228,7 @@ class QuestCache final : public attnlab::LayerCache, public attnlab::TileSelecto
     page.positions = whole.positions.subspan(first, rows);
     if (whole.marks.data() != nullptr) page.marks = whole.marks.slice(first, rows);
     page.query_cap = whole.query_cap;
-    for (const attnlab::Position position : page.positions) page.range.include(position);
+    page.range = attnlab::PositionRange::of(page.positions);
     // Keys in this layout are read to the width of a full tile, which would go past the end from the middle of a tile.
     if (first > 0 && whole.keys.stride(0) == 1 && whole.keys.stride(1) == kTileRows) {
       float* to = scratch.keys.data();  // where the whole tile may be already: only ever to the left

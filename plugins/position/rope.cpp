@@ -167,6 +167,11 @@ class Rotary final : public attnlab::Rotation {
     turn_rows<Turn::back>(args, gradients);
   }
 
+  attnlab::TurnedPairs pairs() const noexcept override {
+    using Order = attnlab::TurnedPairs::Order;
+    return {width_, options_.traditional ? Order::neighbours : Order::halves};
+  }
+
   static bool by_length(Scaling scaling) { return scaling == Scaling::dynamic || scaling == Scaling::longrope; }
 
  private:

@@ -73,6 +73,10 @@ class ShrinkingRotary final : public attnlab::Rotation {
   void rotate_back(const attnlab::RotateArgs& args, attnlab::TensorView<float, 3> gradients) const override {
     turn_rows(args, gradients, -1);
   }
+  attnlab::TurnedPairs pairs() const noexcept override {
+    using Order = attnlab::TurnedPairs::Order;
+    return {width_, traditional_ ? Order::neighbours : Order::halves};
+  }
   Position max_positions() const { return max_positions_; }
 
  private:

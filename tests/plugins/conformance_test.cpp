@@ -56,6 +56,7 @@ std::vector<Crime> every_crime() {
        "declared traits are true",
        {"provides evicts_after_prompt_only, but drops rows in decode"}},
       {"law_false_traits", "declared traits are true", {"false_"}, 4},
+      {"law_false_pairs", "declared traits are true", {" of 1e-05", "pairs() says turned pairs", "/false_pairs/"}},
       {"law_false_window", "declared traits are true", {"visible_window says", "tokens back", "_window/"}, 2},
       {"law_wrong_gradient", "gradients = differences", {" of 1", "self_attn.", "/wrong_gradient/"}},
       {"law_rough_storage", "rows read back within their error", {"of the declared error", "rough"}},

@@ -143,9 +143,11 @@ inline std::vector<float> run_attend(const AttendCase& c, AttendOptions options 
 }
 
 /// Turns the pairs (2i, 2i + 1) by position / (i + 1), faster in longer sequences, and stretches queries: so that a
-/// wrong position, length or side is seen.
+/// wrong position, length or side is seen. `width`: of all rows, which says that pairs are turned; 0: nothing is said.
 class TestRotation final : public Rotation {
  public:
+  explicit TestRotation(int width = 0) : width_(width) {}
+  TurnedPairs pairs() const noexcept override { return {width_ / 2 * 2, TurnedPairs::Order::neighbours}; }
   static void turn(std::span<double> x, Position position, RotateSide side, Position length) {
     for (std::size_t i = 0; i + 1 < x.size(); i += 2) {
       const double angle = 0.3 * position / (1.0 + static_cast<double>(i)) * (1 + length / 1000.0);
@@ -166,6 +168,9 @@ class TestRotation final : public Rotation {
         for (std::int64_t i = 0; i < width; ++i) rows(row, head, i) = static_cast<float>(x[i]);
       }
   }
+
+ private:
+  int width_;
 };
 
 /// A penalty by distance that differs from head to head, as of ALiBi.

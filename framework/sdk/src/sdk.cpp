@@ -45,6 +45,9 @@ void Rotation::rotate_back(const RotateArgs& args, TensorView<float, 3> gradient
     }
   }
 }
+TurnedPairs Rotation::pairs() const noexcept {
+  return {};
+}
 void PositionScheme::add_to_embeddings(std::span<const Position>, TensorView<float, 2>) const {}
 void PositionScheme::embeddings_backward(std::span<const Position>, TensorView<const float, 2>, Gradients&) const {}
 

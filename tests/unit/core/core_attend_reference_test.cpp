@@ -104,9 +104,9 @@ TEST_P(EveryLayout, CountsTheSinkLogitAmongTheScores) {
 }
 
 TEST_P(EveryLayout, RotatesQueriesAndTheKeysThatComeUnrotated) {
-  const TestRotation rotation;
   for (int index = 96; index < 106; ++index) {
     const AttendCase c = make_case(index);
+    const TestRotation rotation(index % 2 == 0 ? c.shape.kv.key_dim : 0);
     AttendOptions rotating = options();
     rotating.rotation = &rotation;
     rotating.source.rotation = &rotation;
@@ -119,10 +119,10 @@ TEST_P(EveryLayout, RotatesQueriesAndTheKeysThatComeUnrotated) {
 }
 
 TEST_P(EveryLayout, CountsQueriesAsTheCapOfATileSays) {
-  const TestRotation rotation;
   const DistanceBias bias;
   for (int index = 106; index < 118; ++index) {
     AttendCase c = make_case(index);
+    const TestRotation rotation(index % 4 < 2 ? c.shape.kv.key_dim : 0);
     // Runs of rows with caps of their own, two caps and none, as a policy's groups of rows would have. A cap below a
     // key's own position hides the key, by the causal mask.
     for (std::vector<Row>& list : c.rows.lists)

@@ -6,10 +6,10 @@
 
 #include "base/convert.h"
 #include "core/attend_reference.h"
-#include "core/bf16_tiles.h"
 #include "machine/instructions.h"
 #include "parallel/parallel.h"
 #include "reference/attend_case.h"
+#include "tiles/bf16_tiles.h"
 
 namespace attnlab {
 namespace {

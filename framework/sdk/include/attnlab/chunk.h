@@ -23,6 +23,15 @@ struct PositionRange {
     first = std::min(first, position);
     last = std::max(last, position);
   }
+  /// Of positions in any order; several are compared at once.
+  [[nodiscard]] static PositionRange of(std::span<const Position> positions) noexcept {
+    Position first = std::numeric_limits<Position>::max(), last = std::numeric_limits<Position>::lowest();
+    for (const Position position : positions) {
+      first = std::min(first, position);
+      last = std::max(last, position);
+    }
+    return {first, last};
+  }
 };
 
 struct ChunkView {

@@ -35,6 +35,10 @@ class ATTNLAB_API PackedMatrix {
 /// Calls task(index) for every index below count, in parallel, in no particular order. Tasks must not start tasks.
 ATTNLAB_API void for_each_index(int count, const std::function<void(int)>& task);
 
+/// multiply_adds: what all tasks take together, roughly; an exponential counts as 16. Where it is less than some ten
+/// thousand, a second thread would cost more than it does, and the tasks run on the calling one.
+ATTNLAB_API void for_each_index(int count, double multiply_adds, const std::function<void(int)>& task);
+
 /// x = exp(x) for x <= 88, vectorised, on the calling thread.
 ATTNLAB_API void exponentials(std::span<float> x);
 

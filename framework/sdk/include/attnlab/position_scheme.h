@@ -24,6 +24,13 @@ struct RotateArgs {
   RotateSide side = RotateSide::query;
 };
 
+/// Channels that a rotation turns in pairs.
+struct TurnedPairs {
+  enum class Order : std::uint8_t { halves, neighbours };
+  int width = 0;                // channels from the front, even; 0: not known
+  Order order = Order::halves;  // pair j is channels j and j + width / 2, or 2j and 2j + 1
+};
+
 class ATTNLAB_API Rotation {
  public:
   virtual ~Rotation();
@@ -33,6 +40,11 @@ class ATTNLAB_API Rotation {
   /// the matrix of each position, which is right for every rotation that is linear in the row, and slow: a scheme that
   /// only turns pairs does the same at the negated angle.
   virtual void rotate_back(const RotateArgs& args, TensorView<float, 3> gradients) const;
+  /// Of a rotation R that turns pairs by angles, and stretches them by factors, of which those of p + r are those of p
+  /// and of r put together: R(p + r) = R(p) R(0)^-1 R(r), for one side and one length. All other channels stay as they
+  /// are. Then keys that are rotated when they are read are turned by few angles, at a small part of the time; the
+  /// conformance kit holds a scheme to it. By default not known.
+  virtual TurnedPairs pairs() const noexcept;
 };
 
 class ATTNLAB_API PositionScheme : public Module {

@@ -4,7 +4,7 @@
 
 #include <attnlab/core.h>
 
-#include "core/tile_kernels.h"
+#include "tiles/tile_kernels.h"
 
 namespace attnlab {
 

@@ -1,10 +1,10 @@
-#include "core/nibble_kernels.h"
+#include "tiles/nibble_kernels.h"
 
 #include <algorithm>
 
 #define HWY_DISABLED_TARGETS HWY_AVX3_DL  // nothing here gains from it, and every target costs build time
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "core/nibble_kernels.cpp"
+#define HWY_TARGET_INCLUDE "tiles/nibble_kernels.cpp"
 #include <hwy/foreach_target.h>  // IWYU pragma: keep
 #include <hwy/highway.h>
 

@@ -1,4 +1,4 @@
-#include "core/bf16_tiles.h"
+#include "tiles/bf16_tiles.h"
 
 #include <algorithm>
 #include <cstring>

@@ -1,4 +1,4 @@
-#include "core/tile_kernels.h"
+#include "tiles/tile_kernels.h"
 
 #include <algorithm>
 #include <cmath>
@@ -6,7 +6,7 @@
 
 #define HWY_DISABLED_TARGETS HWY_AVX3_DL  // nothing here gains from it, and every target costs build time
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "core/tile_kernels.cpp"
+#define HWY_TARGET_INCLUDE "tiles/tile_kernels.cpp"
 #include <hwy/foreach_target.h>  // IWYU pragma: keep
 #include <hwy/highway.h>
 
