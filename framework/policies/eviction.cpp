@@ -9,6 +9,7 @@
 #include <string>
 
 #include "base/plugin_call.h"
+#include "policies/lowest_score.h"
 
 namespace attnlab {
 namespace {
@@ -120,7 +121,8 @@ namespace {
 // Rows at this position and later are the `recent` newest.
 Position oldest_of_newest(std::span<const Position> positions, int recent) {
   if (recent <= 0) return std::numeric_limits<Position>::max();
-  const Position newest = *std::max_element(positions.begin(), positions.end());
+  Position newest = positions.front();
+  for (const Position position : positions) newest = std::max(newest, position);
   const Position oldest = newest - recent + 1;
   // Rows that were always protected have no gaps, and then there is nothing to search for.
   const auto count = std::count_if(positions.begin(), positions.end(), [=](Position at) { return at >= oldest; });
@@ -133,12 +135,23 @@ Position oldest_of_newest(std::span<const Position> positions, int recent) {
 
 // An order needs numbers: which row would go would be chance.
 void check_scores(std::span<const double> scores, std::span<const Position> positions) {
-  const auto found = std::ranges::find_if(scores, [](double score) { return std::isnan(score); });
-  if (found == scores.end()) return;
+  const auto is_nan = [](double score) { return std::isnan(score); };
+  if (std::ranges::count_if(scores, is_nan) == 0) return;
+  const auto found = std::ranges::find_if(scores, is_nan);
   const auto row = found - scores.begin();
   broken_rule("rows_to_drop: the score of row " + std::to_string(row) + " (position " +
                   std::to_string(positions[static_cast<std::size_t>(row)]) + ") is NaN",
               "score with numbers; where the model's own numbers are NaN, a cache that keeps every row shows it");
+}
+
+// The lowest score, and of equal ones the lower position, of rows that may go; none: -1. In passes over vectors: every
+// decode step of a full cache looks for it in every layer and head.
+int worst_row(std::span<const double> scores, std::span<const Position> positions, const KeptPositions& kept) {
+  const double lowest = lowest_score(scores, positions, kept);
+  const Position oldest = oldest_with(lowest, scores, positions, kept);
+  for (std::size_t row = 0; row < positions.size(); ++row)
+    if (positions[row] == oldest && scores[row] == lowest && !kept.has(oldest)) return static_cast<int>(row);
+  return -1;
 }
 
 }  // namespace
@@ -151,19 +164,15 @@ std::vector<int> rows_to_drop(std::span<const double> scores, std::span<const Po
     broken_rule("rows_to_drop: " + std::to_string(scores.size()) + " scores for " + std::to_string(rows) + " rows",
                 "give a score for every row");
   check_scores(scores, positions);
-  const Position recent = oldest_of_newest(positions, protect.recent);
-  const auto is_protected = [&](int row) { return positions[row] < protect.first || positions[row] >= recent; };
+  const KeptPositions kept{protect.first, oldest_of_newest(positions, protect.recent)};
+  const auto is_protected = [&](int row) { return kept.has(positions[row]); };
   const auto better = [&](int a, int b) {
     if (is_protected(a) != is_protected(b)) return is_protected(a);
     if (scores[a] != scores[b]) return scores[a] > scores[b];
     return positions[a] > positions[b];
   };
-  if (rows - keep == 1) {  // every decode step of a full cache
-    int worst = 0;
-    for (int row = 1; row < rows; ++row)
-      if (better(worst, row)) worst = row;
-    return {worst};
-  }
+  if (rows - keep == 1)
+    if (const int worst = worst_row(scores, positions, kept); worst >= 0) return {worst};
   std::vector<int> order(rows);
   std::iota(order.begin(), order.end(), 0);
   if (keep > 0) std::nth_element(order.begin(), order.begin() + keep - 1, order.end(), better);
