@@ -7,8 +7,10 @@
 #include <chrono>
 #include <cstddef>
 #include <cstring>
+#include <ctime>
 #include <functional>
 #include <new>
+#include <numeric>
 #include <span>
 #include <system_error>
 #include <thread>
@@ -121,6 +123,25 @@ double measure_fma(int threads, double seconds_budget) {
   const double round_flops = probe_multiply_adds(1).amount;
   const auto rounds = static_cast<std::int64_t>(std::max(1.0, rate * kRepetitionSeconds / round_flops));
   return best_rate(threads, seconds_budget, [&](int, int) { return probe_multiply_adds(rounds); });
+}
+
+double measure_processor_share(int threads, double seconds_budget) {
+  ATTNLAB_CHECK(threads >= 1, "at least one thread");
+  std::vector<double> shares(static_cast<std::size_t>(threads));
+  const auto processor_seconds = [] {
+    timespec time{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+  };
+  Team(threads, [&](int thread) {
+    const Clock::time_point begin = Clock::now();
+    const double before = processor_seconds();
+    while (seconds(Clock::now() - begin) < seconds_budget) continue;
+    shares[static_cast<std::size_t>(thread)] = (processor_seconds() - before) / seconds(Clock::now() - begin);
+  });
+  const auto processors = static_cast<int>(std::thread::hardware_concurrency());
+  const double all = std::accumulate(shares.begin(), shares.end(), 0.0);
+  return std::clamp(all / std::min(threads, std::max(1, processors)), 0.01, 1.0);
 }
 
 double measure_bf16(int threads, double seconds_budget) {

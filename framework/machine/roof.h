@@ -21,8 +21,8 @@ struct RoofProbe {
   friend bool operator==(const RoofProbe&, const RoofProbe&) = default;
 };
 
-/// Both figures of f32, in about `seconds_budget` and the time to allocate the memory that is read. Starts `threads` threads
-/// of its own; nothing else should run. Throws Error where threads or memory cannot be had.
+/// Both figures of f32, in about `seconds_budget` and the time to allocate the memory that is read. Starts `threads`
+/// threads of its own; nothing else should run. Throws Error where threads or memory cannot be had.
 [[nodiscard]] ATTNLAB_API RoofProbe measure_roof(int threads, double seconds_budget);
 
 /// One figure each: the best of at least three repetitions within the budget. Of bf16, the faster of multiply-adds from
@@ -30,6 +30,10 @@ struct RoofProbe {
 [[nodiscard]] ATTNLAB_API double measure_fma(int threads, double seconds_budget);
 [[nodiscard]] ATTNLAB_API double measure_bf16(int threads, double seconds_budget);
 [[nodiscard]] ATTNLAB_API double measure_read(int threads, double seconds_budget, std::int64_t buffer_bytes);
+
+/// What `threads` threads that want to run for so long get, of the processors that so many can use: 1 on a quiet
+/// machine.
+[[nodiscard]] ATTNLAB_API double measure_processor_share(int threads, double seconds_budget);
 
 /// What a read probe goes over: 8 times the L3 that `threads` threads can fill, but not more than a quarter of the
 /// memory that is free to this process.

@@ -13,6 +13,7 @@ namespace {
 constexpr double kLoadBytesPerSecond = 0.7e9;  // weights read and packed, or made from a seed
 constexpr double kStartSeconds = 0.05;         // a process
 constexpr double kProbeSeconds = 0.15;
+constexpr double kQuiet = 0.9;                                // of the processors
 constexpr std::int64_t kProbeBytes = std::int64_t{256} << 20;  // less than in a run: an estimate must be quick
 // A limit is for trials that hang: one core of a small old machine, several times over.
 constexpr double kSlowFlopsPerThread = 10e9;
@@ -104,18 +105,22 @@ std::string describe_estimate(const Plan& plan) {
   roof.fma_flops_per_second = measure_fma(plan.threads, kProbeSeconds);
   roof.buffer_bytes = std::min(read_buffer_bytes(plan.threads), kProbeBytes);
   roof.read_bytes_per_second = measure_read(plan.threads, kProbeSeconds, roof.buffer_bytes);
+  // Roofs are the best that a few short repetitions saw; where others run, most of a study gets less.
+  const double share = measure_processor_share(plan.threads, kProbeSeconds);
   const Estimate all = estimate(plan, roof);
-  std::string time = report::format_duration(all.least_seconds);
-  if (const std::string most = report::format_duration(all.most_seconds); most != time) time += " to " + most;
+  std::string time = report::format_duration(all.least_seconds / share);
+  if (const std::string most = report::format_duration(all.most_seconds / share); most != time) time += " to " + most;
   return fmt::format(
       "estimated: {}; {} of memory for \"{}\" (weights {}, caches at their longest case at most {}){}\n"
       "  An estimate: operations at {:.0f} % of {:.0f} GFLOP/s, bytes at {:.0f} % of {:.1f} GB/s (both probed just "
       "now), "
-      "process starts and loading\n",
+      "process starts and loading{}\n",
       time, size(static_cast<double>(all.weight_bytes + all.kv_bytes)), all.largest_arm,
       size(static_cast<double>(all.weight_bytes)), size(static_cast<double>(all.kv_bytes)),
       plan.trainings.empty() ? "" : fmt::format(", {} for a training", size(all.training_bytes)), 100 * kShareOfPeak,
-      roof.fma_flops_per_second / 1e9, 100 * kShareOfBandwidth, roof.read_bytes_per_second / 1e9);
+      roof.fma_flops_per_second / 1e9, 100 * kShareOfBandwidth, roof.read_bytes_per_second / 1e9,
+      share < kQuiet ? fmt::format("; all of it by the {:.0f} % of the processors that others leave", 100 * share)
+                     : "");
 }
 
 }  // namespace attnlab::experiment

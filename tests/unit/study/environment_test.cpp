@@ -69,6 +69,9 @@ TEST(Roof, ProbesAreFiniteAndPositiveForAnyThreadCount) {
   for (const int threads : {1, 2, 5}) {
     const double flops = measure_fma(threads, 0.01);
     const double bytes = measure_read(threads, 0.01, 4 << 20);
+    const double share = measure_processor_share(threads, 0.01);
+    EXPECT_GT(share, 0);
+    EXPECT_LE(share, 1);
     EXPECT_TRUE(std::isfinite(flops) && flops > 0) << threads;
     EXPECT_TRUE(std::isfinite(bytes) && bytes > 0) << threads;
     const double bf16 = measure_bf16(threads, 0.01);
