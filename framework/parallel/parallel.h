@@ -34,9 +34,8 @@ struct Work {
 /// Of loops that are always worth it, or run once.
 inline constexpr Work kLongWork{std::numeric_limits<double>::infinity()};
 
-/// Loops of less work run on the calling thread, in order. At first 4,000 ns: a loop that is split costs 1,400 to 2,000
-/// ns beside its tasks (TBB 2021.8, two cores of a Zen 5 and a worker that still spins). 0: every loop is split, as
-/// tests want it.
+/// Loops of less work run on the calling thread, in order. At first 4,000 ns: a loop that is split costs some 1,400 ns
+/// beside its tasks (two cores of a Zen 5, and a worker that still spins). 0: every loop is split, as tests want it.
 ATTNLAB_API void set_least_split(double ns) noexcept;
 [[nodiscard]] ATTNLAB_API double least_split() noexcept;
 

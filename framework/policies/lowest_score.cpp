@@ -28,39 +28,48 @@ struct Rows {
   hn::Vec<Scores> first, recent;
 };
 
+// The least of numbers that are made of rows: of_vector(row) of as many as a vector has, of_row(row) of one.
+template <class OfVector, class OfRow>
+HWY_INLINE double least(std::size_t count, const OfVector& of_vector, const OfRow& of_row) {
+  const Scores d;
+  auto found = hn::Set(d, std::numeric_limits<double>::infinity());
+  std::size_t row = 0;
+  for (; row + hn::Lanes(d) <= count; row += hn::Lanes(d)) found = hn::Min(found, of_vector(row));
+  double result = hn::GetLane(hn::MinOfLanes(d, found));
+  for (; row < count; ++row) result = std::min(result, of_row(row));
+  return result;
+}
+
 double lowest_score_target(const double* scores, const Position* positions, std::size_t count,
                            const KeptPositions& kept) {
   const Scores d;
   const Rows rows(kept);
   constexpr double none = std::numeric_limits<double>::infinity();
-  auto lowest = hn::Set(d, none);
-  std::size_t row = 0;
-  for (; row + hn::Lanes(d) <= count; row += hn::Lanes(d)) {
-    const auto goes = rows.may_go(rows.positions(positions + row));
-    lowest = hn::Min(lowest, hn::IfThenElse(goes, hn::LoadU(d, scores + row), hn::Set(d, none)));
-  }
-  double result = hn::GetLane(hn::MinOfLanes(d, lowest));
-  for (; row < count; ++row)
-    if (!kept.has(positions[row])) result = std::min(result, scores[row]);
-  return result;
+  return least(
+      count,
+      [&](std::size_t row) HWY_ATTR {
+        const auto goes = rows.may_go(rows.positions(positions + row));
+        return hn::IfThenElse(goes, hn::LoadU(d, scores + row), hn::Set(d, none));
+      },
+      [&](std::size_t row) { return kept.has(positions[row]) ? none : scores[row]; });
 }
 
 Position oldest_with_target(double score, const double* scores, const Position* positions, std::size_t count,
                             const KeptPositions& kept) {
   const Scores d;
   const Rows rows(kept);
-  constexpr Position none = std::numeric_limits<Position>::max();
-  auto oldest = hn::Set(d, none);
-  std::size_t row = 0;
-  for (; row + hn::Lanes(d) <= count; row += hn::Lanes(d)) {
-    const auto at = rows.positions(positions + row);
-    const auto is_score = hn::Eq(hn::LoadU(d, scores + row), hn::Set(d, score));
-    oldest = hn::Min(oldest, hn::IfThenElse(hn::And(is_score, rows.may_go(at)), at, hn::Set(d, none)));
-  }
-  auto result = static_cast<Position>(hn::GetLane(hn::MinOfLanes(d, oldest)));
-  for (; row < count; ++row)
-    if (scores[row] == score && !kept.has(positions[row])) result = std::min(result, positions[row]);
-  return result;
+  constexpr double none = std::numeric_limits<Position>::max();
+  const double oldest = least(
+      count,
+      [&](std::size_t row) HWY_ATTR {
+        const auto at = rows.positions(positions + row);
+        const auto is_score = hn::Eq(hn::LoadU(d, scores + row), hn::Set(d, score));
+        return hn::IfThenElse(hn::And(is_score, rows.may_go(at)), at, hn::Set(d, none));
+      },
+      [&](std::size_t row) {
+        return scores[row] == score && !kept.has(positions[row]) ? double{positions[row]} : none;
+      });
+  return static_cast<Position>(std::min(oldest, none));
 }
 
 }  // namespace attnlab::HWY_NAMESPACE
