@@ -278,6 +278,17 @@ model::LayerComponents make_components(const ResolvedLayer& chosen, const Regist
   return components;
 }
 
+model::WeightStore weights_of(const ResolvedArm& arm, const ModelSource& source, const BuildOptions& options) {
+  model::WeightStore weights = source.weights(options.seed, options.allow_nonfinite);
+  weights.limit_bytes(static_cast<std::size_t>(memory_limit_bytes()));
+  if (options.check_only) weights.check_only();
+  if (options.widen) weights.widen();
+  if (arm.weights && !options.trains) weights.hold_as(*arm.weights);
+  weights.multiply_in(options.trains ? options.trains_in : arm.compute);
+  weights.take_from(options.shared);
+  return weights;
+}
+
 model::Decoder build_decoder(const ResolvedArm& arm, const ModelSource& source, const Registry& registry,
                              const BuildOptions& options) {
   const model::ModelConfig& config = source.config();
@@ -289,13 +300,7 @@ model::Decoder build_decoder(const ResolvedArm& arm, const ModelSource& source, 
     const int of = layers[layer].attention->kv_layer();
     if (of >= 0 && of < layer) check_reader(arm.layers[layer], layer, arm.layers[of], of);
   }
-  model::WeightStore weights = source.weights(options.seed, options.allow_nonfinite);
-  weights.limit_bytes(static_cast<std::size_t>(memory_limit_bytes()));
-  if (options.check_only) weights.check_only();
-  if (options.widen) weights.widen();
-  if (arm.weights && !options.trains) weights.hold_as(*arm.weights);
-  weights.multiply_in(options.trains ? options.trains_in : arm.compute);
-  model::Decoder decoder(config, std::move(layers), std::move(weights), arm.replaced_attention);
+  model::Decoder decoder(config, std::move(layers), weights_of(arm, source, options), arm.replaced_attention);
   if (!options.trains) decoder.attend_in(arm.compute);
   return decoder;
 }

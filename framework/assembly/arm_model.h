@@ -76,7 +76,12 @@ struct BuildOptions {
   bool widen = false;                      // f32, whatever the checkpoint and the arm have
   bool trains = false;                     // matrices are f32, and multiplied as the training says, not the arm
   Arithmetic trains_in = Arithmetic::f32;  // where it widens: in place of the arm's own
+  model::SharedParts shared = {};          // weights that need not be packed
 };
+
+/// Where the arm's weights come from, and how they are held.
+[[nodiscard]] model::WeightStore weights_of(const ResolvedArm& arm, const ModelSource& source,
+                                            const BuildOptions& options);
 
 [[nodiscard]] ATTNLAB_API model::Decoder build_decoder(const ResolvedArm& arm, const ModelSource& source,
                                                        const Registry& registry, const BuildOptions& options);

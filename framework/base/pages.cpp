@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <new>
 
+#include <attnlab/error.h>
+
 namespace attnlab {
 namespace {
 constexpr std::size_t kHugePage = std::size_t{2} << 20;
@@ -38,15 +40,27 @@ Pages::~Pages() {
 
 Pages PagesRoom::take(std::size_t bytes) {
   constexpr std::size_t region_bytes = 32 * kHugePage;
-  if (region_ == nullptr || used_ + bytes > region_->size()) {
-    region_ = std::make_shared<const Pages>(std::max(bytes, region_bytes));
+  if (regions_.empty() || used_ + bytes > regions_.back()->size()) {
+    regions_.push_back(std::make_shared<const Pages>(std::max(bytes, region_bytes)));
     used_ = 0;
   }
   Pages part;
-  part.memory_ = {region_->data() + used_, bytes};
-  part.region_ = region_;
+  part.memory_ = {regions_.back()->data() + used_, bytes};
+  part.region_ = regions_.back();
   used_ += (bytes + 63) / 64 * 64;
   return part;
+}
+
+void PagesRoom::set_inherited(bool inherited) const noexcept {
+  for (const auto& region : regions_) madvise(region->data(), region->size(), inherited ? MADV_DOFORK : MADV_DONTFORK);
+}
+
+Pages Pages::shared() const {
+  ATTNLAB_CHECK(region_ != nullptr, "memory that is no part of a room has one owner");
+  Pages same;
+  same.memory_ = memory_;
+  same.region_ = region_;
+  return same;
 }
 
 void Pages::populate(std::size_t offset, std::size_t bytes) const noexcept {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include <attnlab/api.h>
 
@@ -26,6 +27,8 @@ class ATTNLAB_API Pages {
 
   [[nodiscard]] std::byte* data() const noexcept { return memory_.data(); }
   [[nodiscard]] std::size_t size() const noexcept { return memory_.size(); }
+  /// The same memory once more, of a part of a room.
+  [[nodiscard]] Pages shared() const;
   /// Fills in the pages that hold the range, in one call instead of a fault for each; a fault costs more than clearing
   /// its page, in a virtual machine by far. Only a hint: where the system refuses, first use faults.
   void populate(std::size_t offset, std::size_t bytes) const noexcept;
@@ -39,15 +42,18 @@ class ATTNLAB_API Pages {
 };
 
 // Hands out parts of large regions, for what lives equally long: the matrices of a model are too small for large pages
-// of their own. A region lives as long as its parts do.
+// of their own. A region lives as long as its parts and the room do.
 class ATTNLAB_API PagesRoom {
  public:
   /// Zeroed, aligned to 64 bytes. Throws std::bad_alloc.
   [[nodiscard]] Pages take(std::size_t bytes);
+  /// Whether a process that is forked from now on has the memory that was handed out, as it is then and without a copy;
+  /// at first it has. In one that has not, parts must not be touched, nor destroyed.
+  void set_inherited(bool inherited) const noexcept;
 
  private:
-  std::shared_ptr<const Pages> region_;
-  std::size_t used_ = 0;  // bytes of the region
+  std::vector<std::shared_ptr<const Pages>> regions_;
+  std::size_t used_ = 0;  // bytes of the last region
 };
 
 }  // namespace attnlab

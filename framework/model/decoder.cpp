@@ -164,6 +164,7 @@ void Decoder::load(WeightStore& weights, bool replaced_attention) {
   if (tied && weights.has("lm_head.weight")) ignored.emplace_back("lm_head.weight");  // a copy of the embedding
   weights.check_all_used(ignored);
   notes_ = weights.notes();
+  held_weights_ = weights.held();
 }
 
 std::size_t Decoder::weight_bytes() const noexcept {

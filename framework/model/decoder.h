@@ -144,6 +144,8 @@ class ATTNLAB_API Decoder {
   /// What the report has to say about the weights: conversions of head layouts.
   [[nodiscard]] const std::vector<std::string>& notes() const noexcept { return notes_; }
   [[nodiscard]] std::size_t weight_bytes() const noexcept;
+  /// Those of its weights that are packed, or rows of a table: nearly all.
+  [[nodiscard]] const std::vector<HeldWeight>& held_weights() const noexcept { return held_weights_; }
 
   /// Every tensor, by its checkpoint name; a tied embedding once. f32 where the store widens.
   [[nodiscard]] std::vector<ParameterPlace> parameters();
@@ -225,6 +227,7 @@ class ATTNLAB_API Decoder {
   std::unique_ptr<Matrix> head_;  // [vocab_size, hidden_dim]
   BodyNorm final_norm_;
   std::vector<std::string> notes_;
+  std::vector<HeldWeight> held_weights_;
   std::unique_ptr<Work> work_;
   std::vector<float> hidden_;  // result of the last forward
   bool saw_nonfinite_ = false;

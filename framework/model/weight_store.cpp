@@ -12,6 +12,7 @@
 
 #include "model/missing_tensor.h"
 #include "model/random_weights.h"
+#include "parallel/joined_threads.h"
 #include "parallel/parallel.h"
 
 namespace attnlab::model {
@@ -210,18 +211,66 @@ void WeightStore::take(std::size_t bytes) {
                 "use a smaller model");
 }
 
+// What is packed is a function of this, and of the seed where something is drawn.
+std::string WeightStore::note_held(const Stored& stored, std::span<const std::int64_t> shape, HeadConversion conversion,
+                                   ElementType type, bool is_table, std::size_t bytes) {
+  const bool is_drawn = is_random() || (stored.pools() && stored.pooling == HeadPooling::random);
+  const std::string source = is_drawn ? fmt::format("{} drawn with {} and {}", origin(), config_.initializer_range,
+                                                    config_.attention_initializer_range.value_or(-1))
+                                      : origin();
+  asked_.push_back(
+      {.name = stored.name,
+       .shape = {shape.begin(), shape.end()},
+       .conversion = conversion,
+       .is_table = is_table,
+       .bytes = bytes,
+       .content = fmt::format("{} {} {} of {} {} x {}, {} heads of {} from {} ({})", is_table ? "table" : "matrix",
+                              element_name(type), stored.name, source, stored.rows, stored.width, stored.heads,
+                              stored.head_rows, stored.stored_heads, static_cast<int>(stored.pooling)),
+       .is_drawn = is_drawn});
+  return asked_.back().key(seed_);
+}
+
+void WeightStore::for_parts(int count, const std::function<void(int)>& task) const {
+  if (packs_for_ != nullptr) return joined_for(count, task);
+  parallel_for(count, kLongWork, [&](int index, WorkerSlot) { task(index); });
+}
+
+void WeightStore::pack_for_forks(const HeldWeight& weight, SharedWeights& to) {
+  const struct Packing {
+    Packing(SharedWeights*& place, SharedWeights& to) : place_(place) { place_ = &to; }
+    ~Packing() { place_ = nullptr; }
+    SharedWeights*& place_;
+  } packing(packs_for_, to);
+  const std::string key = weight.key(seed_);
+  if (weight.is_table) {
+    ElementType type{};
+    to.add(key, table(weight.name, weight.shape, type));
+  } else {
+    to.add(key, matrix(weight.name, weight.shape, weight.conversion));
+  }
+}
+
 Matrix WeightStore::matrix(const std::string& name, std::span<const std::int64_t> shape, HeadConversion conversion) {
   ATTNLAB_CHECK(shape.size() == 2, "a matrix has two axes");
   const Stored stored = find(name, shape, conversion);
   const bool is_narrow = stored.tensor && stored.type != ElementType::f32 && !stored.converts();
   const ElementType type = held_as_.value_or(is_narrow ? stored.type : ElementType::f32);
   const bool narrow = is_narrow && type == stored.type;  // the bits are what is kept
-  take(packed_bytes(stored.rows, stored.width, type));
-  Matrix packed(stored.rows, stored.width, type, room_);
+  const std::size_t bytes = packed_bytes(stored.rows, stored.width, type);
+  take(bytes);
+  const std::string key = note_held(stored, shape, conversion, type, false, bytes);
+  for (const SharedWeights* part : shared_)
+    if (const Matrix* same = part->matrix(key)) {
+      Matrix taken = same->shared();
+      taken.set_arithmetic(arithmetic_);
+      return taken;
+    }
+  Matrix packed(stored.rows, stored.width, type, packs_for_ != nullptr ? packs_for_->room() : room_);
   packed.set_arithmetic(arithmetic_);
   if (!reads_) return packed;  // its pages are never touched, so they cost nothing
   const int blocks = static_cast<int>((stored.rows + kPanelOutputs - 1) / kPanelOutputs);
-  parallel_for(blocks, kLongWork, [&](int block, WorkerSlot) {
+  for_parts(blocks, [&](int block) {
     const std::int64_t first = block * kPanelOutputs;
     const std::int64_t count = std::min(kPanelOutputs, stored.rows - first);
     std::vector<float> rows(static_cast<std::size_t>(count * stored.width));
@@ -262,11 +311,15 @@ Pages WeightStore::table(const std::string& name, std::span<const std::int64_t> 
   const Stored stored = find(name, shape, {});
   type = stored.type;
   const std::size_t row_bytes = static_cast<std::size_t>(stored.width) * element_bytes(type);
-  take(row_bytes * stored.rows);
-  Pages table(row_bytes * stored.rows);
+  const std::size_t bytes = row_bytes * static_cast<std::size_t>(stored.rows);
+  take(bytes);
+  const std::string key = note_held(stored, shape, {}, type, true, bytes);
+  for (const SharedWeights* part : shared_)
+    if (const Pages* same = part->table(key)) return same->shared();
+  Pages table = packs_for_ != nullptr ? packs_for_->room().take(bytes) : Pages(bytes);
   if (!reads_) return table;
   constexpr std::int64_t rows_of_task = 128;
-  parallel_for(static_cast<int>((stored.rows + rows_of_task - 1) / rows_of_task), kLongWork, [&](int task, WorkerSlot) {
+  for_parts(static_cast<int>((stored.rows + rows_of_task - 1) / rows_of_task), [&](int task) {
     const std::int64_t first = task * rows_of_task;
     const std::int64_t count = std::min(rows_of_task, stored.rows - first);
     std::vector<float> rows(static_cast<std::size_t>(count * stored.width));

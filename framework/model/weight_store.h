@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <set>
 #include <span>
@@ -18,15 +19,10 @@
 #include "model/checkpoints/checkpoint.h"
 #include "model/config/model_config.h"
 #include "model/held_tensors.h"
+#include "model/shared_weights.h"
 #include "ops/matrix.h"
 
 namespace attnlab::model {
-
-/// The kv heads that a tensor's rows are to become; as in ParameterSpec.
-struct HeadConversion {
-  int heads = 0;  // 0: the rows are no heads
-  HeadPooling pooling = HeadPooling::mean;
-};
 
 class ATTNLAB_API WeightStore {
  public:
@@ -47,6 +43,11 @@ class ATTNLAB_API WeightStore {
   void multiply_in(Arithmetic arithmetic) noexcept { arithmetic_ = arithmetic; }
   /// More weights than this are an Error before memory is taken for them.
   void limit_bytes(std::size_t limit) noexcept { limit_ = limit; }
+  /// From now on what these hold is taken from there. They must outlive all that is made of it.
+  void take_from(SharedParts parts) { shared_ = std::move(parts); }
+  /// Packs a tensor for forks of this process, in which no thread may run when it returns. `weight` as held() of a
+  /// store of the same model says. Error as in matrix().
+  void pack_for_forks(const HeldWeight& weight, SharedWeights& to);
 
   [[nodiscard]] bool is_random() const noexcept { return !checkpoint_ && !held_; }
   [[nodiscard]] std::uint64_t seed() const noexcept { return seed_; }
@@ -70,6 +71,9 @@ class ATTNLAB_API WeightStore {
   /// `*.rotary_emb.inv_freq`.
   void check_all_used(std::span<const std::string> ignored_prefixes) const;
 
+  /// All matrices and tables that were asked for.
+  [[nodiscard]] const std::vector<HeldWeight>& held() const noexcept { return asked_; }
+
   /// A line of its own among the notes.
   void note(std::string text) { notes_.push_back(std::move(text)); }
   /// "converted: 2 kv heads from 8 (mean-pooled)"; one line for all tensors that are alike.
@@ -78,6 +82,11 @@ class ATTNLAB_API WeightStore {
  private:
   struct Stored;
   void take(std::size_t bytes);
+  // Notes that it is held; its key.
+  std::string note_held(const Stored& stored, std::span<const std::int64_t> shape, HeadConversion conversion,
+                        ElementType type, bool is_table, std::size_t bytes);
+  // Each part of a tensor, on all threads.
+  void for_parts(int count, const std::function<void(int)>& task) const;
   // Whose weights they are, for messages; empty for those from a seed.
   [[nodiscard]] std::string origin() const;
   [[nodiscard]] std::string shown(const std::string& name) const;
@@ -102,7 +111,10 @@ class ATTNLAB_API WeightStore {
   std::uint64_t seed_ = 0;
   std::set<std::string, std::less<>> used_;
   std::vector<std::string> notes_;
-  PagesRoom room_;  // of all matrices
+  std::vector<HeldWeight> asked_;
+  SharedParts shared_;
+  SharedWeights* packs_for_ = nullptr;  // where threads are joined
+  PagesRoom room_;                      // of all matrices
 };
 
 }  // namespace attnlab::model

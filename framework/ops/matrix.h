@@ -26,6 +26,9 @@ class ATTNLAB_API Matrix {
   Matrix(std::int64_t out_dim, std::int64_t in_dim, ElementType type);
   Matrix(std::int64_t out_dim, std::int64_t in_dim, ElementType type, PagesRoom& room);
 
+  /// The same weights in the same memory, of a matrix in a room.
+  [[nodiscard]] Matrix shared() const { return {out_dim_, in_dim_, type_, pages_.shared()}; }
+
   [[nodiscard]] std::int64_t out_dim() const noexcept { return out_dim_; }
   [[nodiscard]] std::int64_t in_dim() const noexcept { return in_dim_; }
   [[nodiscard]] ElementType type() const noexcept { return type_; }

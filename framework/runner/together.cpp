@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "machine/memory.h"
+#include "runner/weights_together.h"
 #include "study/estimate.h"
 
 namespace attnlab::experiment {
@@ -13,11 +14,11 @@ constexpr double kShareOfMemory = 0.6;
 constexpr double kProcessBytes = 64 << 20;  // beside weights and caches
 constexpr std::size_t kMostProcesses = 64;
 
+// Beside weights.
 double bytes_of(const Plan& plan, const ProcessTask& task) {
-  const PlannedArm& arm = plan.arms[task.arm];
   std::size_t caches = 0;
-  for (const std::size_t index : task.cases) caches = std::max(caches, kv_bytes(plan, arm, index));
-  return kProcessBytes + static_cast<double>(arm.weight_bytes + caches);
+  for (const std::size_t index : task.cases) caches = std::max(caches, kv_bytes(plan, plan.arms[task.arm], index));
+  return kProcessBytes + static_cast<double>(caches);
 }
 
 bool has_timed(const Plan& plan, const ProcessTask& task) {
@@ -29,11 +30,16 @@ bool has_timed(const Plan& plan, const ProcessTask& task) {
 std::size_t measured_together(const Plan& plan, std::span<const ProcessTask> tasks) {
   if (!plan.spec.interleave || !has_timed(plan, tasks.front())) return 1;
   const double room = kShareOfMemory * static_cast<double>(memory_limit_bytes());
-  double held = bytes_of(plan, tasks.front());
-  std::size_t count = 1;
-  while (count < std::min(tasks.size(), kMostProcesses) && has_timed(plan, tasks[count]) &&
-         held + bytes_of(plan, tasks[count]) <= room)
-    held += bytes_of(plan, tasks[count++]);
+  WeightsCount weights(plan);
+  double held = 0;
+  std::size_t count = 0;
+  for (const ProcessTask& task : tasks.first(std::min(tasks.size(), kMostProcesses))) {
+    if (!has_timed(plan, task)) break;
+    held += bytes_of(plan, task) + static_cast<double>(weights.bytes_more(task));
+    if (count > 0 && held > room) break;
+    weights.take_in(task);
+    ++count;
+  }
   return count;
 }
 

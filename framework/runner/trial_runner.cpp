@@ -111,8 +111,9 @@ bool TrialRunner::is_done(std::size_t arm, std::size_t planned_case, std::int64_
 // Case by case, until the run has to stop. `keep` takes what was measured.
 template <class Keep>
 void TrialRunner::run_each(std::span<const ProcessTask> tasks, const std::string& stage, const Keep& keep) {
+  WeightsTogether weights(plan_, tasks);
   std::deque<Task> processes;
-  for (const ProcessTask& task : tasks) processes.emplace_back(*this, task);
+  for (std::size_t index = 0; index < tasks.size(); ++index) processes.emplace_back(*this, tasks, index, weights);
   for (std::size_t index = 0; index < plan_.cases.size(); ++index) {
     std::vector<Task*> measured;
     for (Task& process : processes)
@@ -143,7 +144,8 @@ void TrialRunner::run(std::span<const ProcessTask> tasks, const std::string& sta
 }
 
 std::vector<std::size_t> TrialRunner::keep_known_ends(const ProcessTask& task) {
-  const Task without_process(*this, task);
+  WeightsTogether weights(plan_, {&task, 1});
+  const Task without_process(*this, {&task, 1}, 0, weights);
   std::vector<std::size_t> others;
   for (const std::size_t planned_case : task.cases) {
     std::optional<report::TrialResult> known = without_process.known_end(planned_case);
@@ -199,7 +201,8 @@ void TrialRunner::complete(report::TrialResult& result, const ProcessTask& task,
 }
 
 std::vector<report::TrialResult> TrialRunner::run_discarded(const ProcessTask& task, const std::string& stage) {
-  Task process(*this, task);
+  WeightsTogether weights(plan_, {&task, 1});
+  Task process(*this, {&task, 1}, 0, weights);
   std::vector<report::TrialResult> results;
   for (const std::size_t planned_case : task.cases) {
     if (must_stop()) break;

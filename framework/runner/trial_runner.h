@@ -13,18 +13,11 @@
 #include <vector>
 
 #include "report/read/trial_result.h"
+#include "runner/process_task.h"
 #include "runner/progress.h"
 #include "study/plan.h"
 
 namespace attnlab::experiment {
-
-/// What one process is started for.
-struct ProcessTask {
-  std::size_t arm = 0;
-  std::int64_t seed = 0;
-  int round = 0;
-  std::vector<std::size_t> cases;  // indices into the plan's
-};
 
 class TrialRunner {
  public:

@@ -84,11 +84,14 @@ std::optional<report::TrialResult> TrialRunner::Task::make_ready(std::size_t pla
 
 void TrialRunner::Task::start_process(std::size_t planned_case) {
   const auto weights = runner_.weights_.find({task_.arm, task_.seed});
-  process_ = std::make_unique<TrialProcess>(
-      runner_.plan_, TrialStart{.arm = task_.arm,
-                                .seed = task_.seed,
-                                .trials_folder = runner_.folder_,
-                                .weights = weights == runner_.weights_.end() ? fs::path() : weights->second.folder});
+  const bool is_trained = weights != runner_.weights_.end();
+  const WeightsTogether::Inherited inherited = weights_.of(index_);
+  process_ = std::make_unique<TrialProcess>(runner_.plan_,
+                                            TrialStart{.arm = task_.arm,
+                                                       .seed = task_.seed,
+                                                       .trials_folder = runner_.folder_,
+                                                       .weights = is_trained ? weights->second.folder : fs::path(),
+                                                       .shared = inherited.parts()});
   report::TrialResult made = process_->ask({TrialRequest::What::prepare, planned_case, task_.round}, waits());
   if (!made.is_ok()) no_start_ = std::move(made);  // what cannot be made for one case cannot be made for the next
 }

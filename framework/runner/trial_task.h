@@ -4,17 +4,20 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <tuple>
 
 #include "runner/trial_process.h"
 #include "runner/trial_runner.h"
+#include "runner/weights_together.h"
 
 namespace attnlab::experiment {
 
 class TrialRunner::Task {
  public:
-  /// Both must outlive this.
-  Task(TrialRunner& runner, const ProcessTask& task) : runner_(runner), task_(task) {}
+  /// One of several tasks, by its index. All of it must outlive this.
+  Task(TrialRunner& runner, std::span<const ProcessTask> tasks, std::size_t index, WeightsTogether& weights)
+      : runner_(runner), task_(tasks[index]), index_(index), weights_(weights) {}
   ~Task();
   Task(const Task&) = delete;
   Task& operator=(const Task&) = delete;
@@ -48,6 +51,8 @@ class TrialRunner::Task {
 
   TrialRunner& runner_;
   const ProcessTask& task_;
+  const std::size_t index_;
+  WeightsTogether& weights_;
   std::unique_ptr<TrialProcess> process_;
   std::optional<report::TrialResult> no_start_;
   double seconds_ = 0;

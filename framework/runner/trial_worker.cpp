@@ -51,6 +51,7 @@ class Worker {
       : plan_(plan),
         arm_(start.arm),
         seed_(start.seed),
+        shared_(start.shared),
         folder_(start.trials_folder),
         source_(start.weights.empty() ? *plan.arms[arm_].source : plan.arms[arm_].source->with_weights(start.weights)),
         is_trained_(!start.weights.empty()),
@@ -103,9 +104,9 @@ class Worker {
     set_threads(arm.threads);
     // A checkpoint says of the model what the arm made of it, as its heads of keys and values.
     const ResolvedArm resolved = is_trained_ ? resolve_arm(arm.arm, source_.config(), *plan_.registry) : arm.resolved;
-    decoder_ = std::make_unique<model::Decoder>(
-        build_decoder(resolved, source_, *plan_.registry,
-                      {.seed = static_cast<std::uint64_t>(seed_), .allow_nonfinite = plan_.allow_nonfinite}));
+    decoder_ = std::make_unique<model::Decoder>(build_decoder(
+        resolved, source_, *plan_.registry,
+        {.seed = static_cast<std::uint64_t>(seed_), .allow_nonfinite = plan_.allow_nonfinite, .shared = shared_}));
   }
 
   void train(std::size_t training, report::TrialResult& result) {
@@ -179,6 +180,7 @@ class Worker {
   const Plan& plan_;
   std::size_t arm_;
   std::int64_t seed_;
+  const model::SharedParts& shared_;
   const std::filesystem::path& folder_;
   ModelSource source_;
   bool is_trained_;

@@ -27,6 +27,7 @@ struct TrialStart {
   std::int64_t seed = 0;
   std::filesystem::path trials_folder;  // in the results folder
   std::filesystem::path weights = {};   // the checkpoint that the arm was trained to; empty: the model's own weights
+  model::SharedParts shared = {};       // of the model's own, that this process was forked with
 };
 
 /// Answers requests until the socket ends: each with the length of a text (64 bits) and the text, a TrialResult as

@@ -128,6 +128,7 @@ void check_model(PlannedArm& arm, const Plan& plan) {
                                           .check_only = true,
                                           .widen = arm.trained != nullptr});
   arm.weight_bytes = decoder.weight_bytes();
+  if (arm.trained == nullptr) arm.held_weights = decoder.held_weights();
   check_cases(arm, plan, decoder);
   if (!arm.refused.empty()) return;
   int length = 0;  // of the longest case that runs

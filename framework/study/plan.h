@@ -53,6 +53,7 @@ struct PlannedArm {
   std::vector<ArmCase> cases;                // as many as the plan has
   std::optional<Compression> compression;    // what its caches do to rows; none: every row stays as it is and is read
   std::size_t weight_bytes = 0;
+  std::vector<model::HeldWeight> held_weights;  // that are among them, if nothing is trained
   int threads = 1;
   int kv_heads = 0;  // as the model has them in the end; 0: none, or not the same in every layer
   ArmCost cost;

@@ -44,6 +44,17 @@ TEST_F(Together, AreNoMoreThanMemoryHolds) {
   EXPECT_EQ(together(arms, "[speed: {batch: q1s" + std::to_string(quarter / 2) + "}]"), 3U);
 }
 
+TEST_F(Together, HoldWhatIsAlikeOnce) {
+  // Two layers, each with three matrices of 1,024 times as many numbers of 4 bytes: 40 % of the memory.
+  const std::int64_t inner = memory_limit_bytes() * 2 / 5 / (2 * 3 * 1024 * 4);
+  if (inner > 10'000'000) GTEST_SKIP() << "there is memory for wider models than there are";
+  const std::string wide = "model: {hidden_size: 1024, intermediate_size: " + std::to_string(inner);
+  const std::string arms = "[{name: a, " + wide + "}}, {name: b, " + wide + "}}, {name: c, attention: mqa, " + wide;
+  EXPECT_EQ(together(arms + "}}]", "[speed: {batch: q1s1}]"), 3U);
+  EXPECT_EQ(together(arms + ", initializer_range: 0.5}}]", "[speed: {batch: q1s1}]"), 2U);
+  EXPECT_EQ(together(arms + "}}]", "[speed: {batch: q1s1}]", "limits: {memory: 1TiB}"), 1U);
+}
+
 TEST_F(Together, AreNoMoreProcessesThanAMachineCarries) {
   std::string arms = "[";
   for (int window = 1; window <= 70; ++window) arms += "{cache: {window: {window: " + std::to_string(window) + "}}}, ";
